@@ -1,0 +1,31 @@
+//! Sleeping.
+
+use std::time::Duration;
+
+use super::complete;
+use crate::error::Error;
+use crate::sys;
+
+/// Sleeps for a time, on the monotonic clock. A time too long for the clock is for ever.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// eintr::time::sleep(Duration::from_millis(1))?;
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Interrupted`].
+///
+/// # Interruption
+///
+/// On `Interrupted` the time had not passed. Any other signal leaves the moment of waking as it was.
+///
+/// See [clock_nanosleep(2)](https://man7.org/linux/man-pages/man2/clock_nanosleep.2.html).
+pub fn sleep(duration: Duration) -> Result<(), Error> {
+    let wake = sys::time::after(duration);
+    complete(|| sys::time::sleep_until(&wake))
+}

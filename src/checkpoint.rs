@@ -1,0 +1,120 @@
+//! Checkpoints, and the one place that raises.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::interrupted::Interrupted;
+use crate::node;
+use crate::sys::{block, thread, time};
+
+/// Raises the thread's cause, if it has one: the outermost first, then the oldest.
+///
+/// One thread-local load and a branch: cheap enough for the inside of a loop. What it raises it raises again at every checkpoint
+/// and call, until the task ends or [takes](take) it; so an error that some library swallowed is not lost.
+///
+/// # Examples
+///
+/// ```
+/// fn sum(numbers: &[u64]) -> Result<u64, eintr::Interrupted> {
+///     let mut sum = 0;
+///     for number in numbers {
+///         eintr::checkpoint()?;
+///         sum += number;
+///     }
+///     Ok(sum)
+/// }
+///
+/// assert_eq!(sum(&[1, 2, 3]).unwrap(), 6);
+///
+/// let (task, interrupter) = eintr::task();
+/// interrupter.interrupt();
+/// assert!(task.run(|| sum(&[1, 2, 3])).is_err());
+/// ```
+///
+/// # Errors
+///
+/// [`Interrupted`], if the thread is armed.
+#[inline]
+pub fn checkpoint() -> Result<(), Interrupted> {
+    if is_interrupted() { raise_at_checkpoint() } else { Ok(()) }
+}
+
+/// Whether a checkpoint would raise now. Changes nothing, and does not count as raised.
+///
+/// ```
+/// let (task, interrupter) = eintr::task();
+/// task.run(|| {
+///     assert!(!eintr::is_interrupted());
+///     interrupter.interrupt();
+///     assert!(eintr::is_interrupted());
+///     assert!(!eintr::mask(eintr::is_interrupted));
+/// });
+/// ```
+#[inline]
+pub fn is_interrupted() -> bool {
+    block::with(|block| block.word.is_armed())
+}
+
+/// Consumes one request: the oldest of the innermost task. It counts as raised.
+///
+/// `None` if that task has none, under a [mask](crate::mask()), and while anything outside that task stands: a scope absorbs only what
+/// was meant for it.
+///
+/// # Examples
+///
+/// A worker that gives up a job when asked, and goes on with the next:
+///
+/// ```
+/// let (task, interrupter) = eintr::task();
+/// task.run(|| {
+///     for job in 0..3 {
+///         if job == 1 {
+///             interrupter.interrupt(); // somebody presses "skip"
+///         }
+///         let done = eintr::checkpoint();
+///         assert_eq!(done.is_err(), job == 1);
+///         eintr::take();
+///     }
+/// });
+/// ```
+pub fn take() -> Option<Interrupted> {
+    let taken = node::take();
+    heeded();
+    thread::rest_if_unarmed();
+    taken
+}
+
+#[cold]
+fn raise_at_checkpoint() -> Result<(), Interrupted> {
+    heeded();
+    node::raise().map_or(Ok(()), Err)
+}
+
+/// Raises inside a call: none if nothing stands (any more). With the brakes on.
+#[cold]
+pub(crate) fn raise_in_call() -> Option<Interrupted> {
+    if !is_interrupted() {
+        return None;
+    }
+    let interrupted = node::raise()?;
+    brake();
+    Some(interrupted)
+}
+
+/// Errors that may be ignored before each further one is made to wait.
+const UNBRAKED: u32 = 16;
+const LONGEST_BRAKE: Duration = Duration::from_millis(10);
+
+/// A loop that ignores its errors must not burn a core: after some, each further one waits, 1 us doubling to 10 ms.
+fn brake() {
+    let unheeded = block::with(|block| block.unheeded.fetch_add(1, Ordering::Relaxed));
+    if let Some(doublings) = unheeded.checked_sub(UNBRAKED) {
+        let pause = Duration::from_micros(1 << doublings.min(14));
+        time::pause(pause.min(LONGEST_BRAKE));
+    }
+}
+
+/// The program looks after its interrupts: the brakes are off.
+pub(crate) fn heeded() {
+    block::with(|block| block.unheeded.store(0, Ordering::Relaxed));
+}

@@ -1,0 +1,143 @@
+//! What a raised cause looks like to the code that is interrupted.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use crate::error::{Error, Partial};
+
+/// The error of code that was interrupted, with the [`Reason`].
+///
+/// One pointer wide and cheap to clone. It is made once, by the asker, and handed out at every checkpoint
+/// and call of the interrupted task until the task ends or [takes](crate::take) it.
+///
+/// As an [`io::Error`] it never has the kind `Interrupted`: that is what `read_to_end`, `write_all` and
+/// `BufRead` silently retry.
+///
+/// # Examples
+///
+/// ```
+/// use eintr::Interrupted;
+///
+/// fn work() -> std::io::Result<()> {
+///     eintr::checkpoint()?;
+///     Ok(())
+/// }
+///
+/// let (task, interrupter) = eintr::task();
+/// interrupter.interrupt_with("no longer needed");
+/// let error = task.run(work).unwrap_err();
+/// assert_ne!(error.kind(), std::io::ErrorKind::Interrupted);
+///
+/// let interrupted = Interrupted::of(&error).expect("the reason survives `?`");
+/// assert_eq!(interrupted.to_string(), "interrupted: no longer needed");
+/// ```
+#[derive(Clone)]
+pub struct Interrupted(Arc<Reason>);
+
+/// Why a task was interrupted.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Reason {
+    /// [`interrupt`](crate::Interrupter::interrupt): asked, and no more said.
+    Requested,
+    /// [`interrupt_with`](crate::Interrupter::interrupt_with): the asker's own reason.
+    Custom(Arc<dyn StdError + Send + Sync>),
+}
+
+impl Interrupted {
+    pub(crate) fn new(reason: Reason) -> Self {
+        Self(Arc::new(reason))
+    }
+
+    /// Why.
+    pub fn reason(&self) -> &Reason {
+        &self.0
+    }
+
+    /// The asker's own reason, if it is an `E`.
+    ///
+    /// ```
+    /// let (task, interrupter) = eintr::task();
+    /// interrupter.interrupt_with(std::fmt::Error);
+    /// let interrupted = task.run(eintr::checkpoint).unwrap_err();
+    /// assert!(interrupted.downcast_ref::<std::fmt::Error>().is_some());
+    /// ```
+    pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
+        match self.reason() {
+            Reason::Custom(error) => error.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// The interrupt in an error, wherever it stands in the chain of
+    /// [`source`](std::error::Error::source)s: as itself, or inside an [`Error`](crate::Error), a
+    /// [`Partial`](crate::Partial) or an [`io::Error`].
+    ///
+    /// ```
+    /// # use eintr::Interrupted;
+    /// let nobody = std::io::Error::other("disk full");
+    /// assert!(Interrupted::of(&nobody).is_none());
+    /// ```
+    pub fn of(error: &(dyn StdError + 'static)) -> Option<Interrupted> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+                return Some(interrupted.clone());
+            }
+            next = wrapped(error).or_else(|| error.source());
+        }
+        None
+    }
+}
+
+/// The error directly inside one that gives its inner error's `source` as its own.
+fn wrapped<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return error.get_ref().map(|inner| inner as &(dyn StdError + 'static));
+    }
+    if let Some(partial) = error.downcast_ref::<Partial>() {
+        return Some(&partial.error);
+    }
+    match error.downcast_ref::<Error>()? {
+        Error::Interrupted(interrupted) => Some(interrupted),
+        Error::Io(error) => Some(error),
+    }
+}
+
+impl fmt::Debug for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Interrupted").field(self.reason()).finish()
+    }
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason() {
+            Reason::Requested => f.write_str("interrupted"),
+            Reason::Custom(error) => write!(f, "interrupted: {error}"),
+        }
+    }
+}
+
+impl StdError for Interrupted {
+    /// The source of the asker's own reason, which the message already contains.
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self.reason() {
+            Reason::Custom(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+// The reason is behind an `Arc` and never changes, so a panic cannot leave it half made.
+impl std::panic::UnwindSafe for Interrupted {}
+impl std::panic::RefUnwindSafe for Interrupted {}
+
+impl From<Interrupted> for io::Error {
+    /// Of the kind `Other`, which nothing retries.
+    fn from(interrupted: Interrupted) -> Self {
+        io::Error::other(interrupted)
+    }
+}

@@ -1,0 +1,192 @@
+//! Who asks: [`Interrupter`], [`Request`], [`Outcome`].
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::interrupted::{Interrupted, Reason};
+use crate::node::{self, Node, Progress};
+use crate::report::Report;
+
+/// Interrupts one task, from any thread, at any time.
+///
+/// Cheap to clone, and harmless to keep: after the task's end, requests are answered with
+/// [`Outcome::Finished`] and reach nobody, least of all the next job on the same thread.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let worker = eintr::spawn(|| eintr::time::sleep(Duration::MAX));
+/// let interrupter = worker.interrupter();
+/// interrupter.interrupt();
+/// assert!(worker.join().unwrap().is_err());
+/// assert!(interrupter.is_finished());
+/// ```
+#[derive(Clone)]
+pub struct Interrupter(pub(crate) Arc<Node>);
+
+impl Interrupter {
+    /// The interrupter of the innermost task that runs on this thread; none if no task does.
+    ///
+    /// ```
+    /// use eintr::Interrupter;
+    /// assert!(Interrupter::current().is_none());
+    /// let worker = eintr::spawn(|| Interrupter::current().is_some());
+    /// assert!(worker.join().unwrap());
+    /// ```
+    pub fn current() -> Option<Self> {
+        node::current().map(Self)
+    }
+
+    /// Asks the task to stop. Its blocking call returns, or its next checkpoint or call raises.
+    ///
+    /// Returns at once; [`Request::wait`] waits for the answer. Requests without a reason of their own are one request until it is
+    /// [taken](crate::take).
+    pub fn interrupt(&self) -> Request {
+        self.ask(Reason::Requested)
+    }
+
+    /// As [`interrupt`](Self::interrupt), with a reason: a text or any error. Each is kept, and raised after the one before it
+    /// was [taken](crate::take).
+    ///
+    /// ```
+    /// let (task, interrupter) = eintr::task();
+    /// interrupter.interrupt_with("the user left");
+    /// interrupter.interrupt_with(std::io::Error::other("out of quota"));
+    /// let interrupted = task.run(eintr::checkpoint).unwrap_err();
+    /// assert_eq!(interrupted.to_string(), "interrupted: the user left");
+    /// ```
+    pub fn interrupt_with(&self, reason: impl Into<Box<dyn StdError + Send + Sync>>) -> Request {
+        self.ask(Reason::Custom(reason.into().into()))
+    }
+
+    fn ask(&self, reason: Reason) -> Request {
+        Request { id: self.0.request(reason), node: self.0.clone() }
+    }
+
+    /// Whether the task has ended.
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+
+    /// Waits until the task has ended, but no longer than `limit`; not interruptible.
+    ///
+    /// On its own task's thread it answers at once.
+    ///
+    /// # Errors
+    ///
+    /// A [`Report`] of where the task is, if it has not ended by then.
+    pub fn wait_finished(&self, limit: Duration) -> Result<(), Report> {
+        let enough =
+            |progress: &Progress| matches!(progress, Progress::Finished | Progress::Running { here: true, .. });
+        match self.0.wait_for(None, Instant::now().checked_add(limit), enough) {
+            Progress::Finished => Ok(()),
+            _ => Err(self.report()),
+        }
+    }
+
+    /// The interrupt that the task was last handed, if any; kept after its end.
+    ///
+    /// This is how the asker tells a task that failed because it was interrupted from one that failed.
+    pub fn raised(&self) -> Option<Interrupted> {
+        self.0.raised()
+    }
+
+    /// Where the task is now.
+    pub fn report(&self) -> Report {
+        Report::of(&self.0)
+    }
+}
+
+impl fmt::Debug for Interrupter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let figures = self.0.figures();
+        f.debug_struct("Interrupter")
+            .field("task", &figures.id)
+            .field("name", &figures.name)
+            .field("finished", &figures.finished)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One ask. Dropping it changes nothing: the task stays asked.
+#[derive(Clone)]
+pub struct Request {
+    node: Arc<Node>,
+    /// None if the task had ended.
+    id: Option<u64>,
+}
+
+impl Request {
+    /// Waits for what becomes of the request, but no longer than `limit`. Cannot itself be interrupted.
+    ///
+    /// On the thread of the task that was asked it answers at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use eintr::Outcome;
+    /// use std::time::Duration;
+    ///
+    /// let worker = eintr::spawn(|| eintr::time::sleep(Duration::MAX));
+    /// match worker.interrupt().wait(Duration::from_secs(10)) {
+    ///     Outcome::Raised | Outcome::Finished => {}
+    ///     Outcome::Stuck(report) => panic!("still there: {report}"),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// ```
+    pub fn wait(&self, limit: Duration) -> Outcome {
+        if self.id.is_none() {
+            return Outcome::Finished;
+        }
+        let until = Instant::now().checked_add(limit);
+        let report = || Report::of(&self.node);
+        match self.node.wait_for(self.id, until, is_answer) {
+            Progress::Raised => Outcome::Raised,
+            Progress::Finished => Outcome::Finished,
+            Progress::NotStarted => Outcome::NotStarted,
+            Progress::Running { untold: Some(error), .. } => Outcome::Undeliverable(error),
+            Progress::Running { masked: true, .. } => Outcome::Masked(report()),
+            Progress::Running { .. } => Outcome::Stuck(report()),
+        }
+    }
+}
+
+/// Whether waiting longer would change nothing.
+fn is_answer(progress: &Progress) -> bool {
+    match progress {
+        Progress::Raised | Progress::Finished => true,
+        Progress::Running { here, .. } => *here,
+        Progress::NotStarted => false,
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let figures = self.node.figures();
+        f.debug_struct("Request").field("task", &figures.id).field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What became of a [`Request`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It was handed out as an error. What the task does with it is its own affair;
+    /// [`wait_finished`](Interrupter::wait_finished) tells whether it ended.
+    Raised,
+    /// The task has ended, with or without having noticed.
+    Finished,
+    /// The task has not begun. It will be raised at its first checkpoint or call.
+    NotStarted,
+    /// A [mask](crate::mask()) stands between, and had not ended when the limit was up.
+    Masked(Report),
+    /// The task runs and has not come to a checkpoint or an interruptible call. The report tells where it is.
+    Stuck(Report),
+    /// The thread could not be signalled, and came to no checkpoint or call by itself.
+    Undeliverable(io::Error),
+}

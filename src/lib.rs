@@ -1,0 +1,32 @@
+#![doc = include_str!("../README.md")]
+#![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
+#![warn(missing_docs, unreachable_pub, missing_debug_implementations)]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("eintr is for Linux: it is made of Linux's signals and syscalls");
+
+mod calls;
+mod checkpoint;
+mod error;
+mod install;
+mod interrupted;
+mod interrupter;
+mod iter;
+mod mask;
+mod node;
+mod primitives;
+mod report;
+mod state;
+mod sys;
+mod task;
+
+pub use calls::{io, time};
+pub use checkpoint::{checkpoint, is_interrupted, take};
+pub use error::{Error, Partial};
+pub use install::{InstallError, Signal, install};
+pub use interrupted::{Interrupted, Reason};
+pub use interrupter::{Interrupter, Outcome, Request};
+pub use iter::{Interruptible, IteratorExt};
+pub use mask::mask;
+pub use report::{Report, ThreadReport, ThreadState};
+pub use task::{Builder, JoinHandle, Task, spawn, task};

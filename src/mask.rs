@@ -1,0 +1,55 @@
+//! Masks: stretches in which causes from outside wait.
+
+use crate::state::Floor;
+use crate::sys::fork;
+use crate::sys::thread::{self, ThreadRecord};
+use std::sync::Arc;
+
+/// Runs `f` with the causes from outside it put off to its end. Tasks that begin inside it are interrupted as usual.
+///
+/// For a stretch that must not be left half done. Keep it short, or bounded: whoever asks this thread waits for its end.
+///
+/// # Examples
+///
+/// ```
+/// let (task, interrupter) = eintr::task();
+/// task.run(|| {
+///     interrupter.interrupt();
+///     eintr::mask(|| {
+///         assert!(eintr::checkpoint().is_ok()); // put off
+///     });
+///     assert!(eintr::checkpoint().is_err()); // not forgotten
+/// });
+/// ```
+///
+/// # Panics
+///
+/// Only if `f` does; the mask ends then too.
+pub fn mask<T>(f: impl FnOnce() -> T) -> T {
+    let _masked = Masked::begin();
+    f()
+}
+
+/// A mask in force. Where the thread has no record, nothing could arm it, and there is nothing to mask.
+struct Masked(Option<(Arc<ThreadRecord>, Floor)>);
+
+impl Masked {
+    fn begin() -> Self {
+        let _gate = fork::gate();
+        let masked = Self(thread::registered().map(|record| {
+            let floor = record.mask();
+            (record, floor)
+        }));
+        thread::rest_if_unarmed();
+        masked
+    }
+}
+
+impl Drop for Masked {
+    fn drop(&mut self) {
+        if let Some((record, floor)) = self.0.take() {
+            let _gate = fork::gate();
+            record.unmask(floor);
+        }
+    }
+}

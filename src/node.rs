@@ -1,0 +1,397 @@
+//! What a [`Task`](crate::Task), its [`Interrupter`](crate::Interrupter)s and its [`Request`](crate::Request)s share.
+//!
+//! Locks are taken in one order: the fork gate, a node, a record. Nothing of the user's runs under any of them; what holds
+//! a reason is handed out and dropped after.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::interrupted::{Interrupted, Reason};
+use crate::state::{Delivery, Floor};
+use crate::sys::fork::{self, Gate};
+use crate::sys::futex;
+use crate::sys::thread::{self, ThreadRecord};
+
+/// A task's inside.
+pub(crate) struct Node {
+    id: u64,
+    nesting: Nesting,
+    /// The process that the task belongs to, counted in forks: a child has the tasks of the thread that forked, no others.
+    generation: AtomicU32,
+    /// Counts what a waiter might wait for; a futex.
+    changes: AtomicU32,
+    life: Mutex<Life>,
+}
+
+/// Where a task may nest: where its parent is innermost, on the thread that it was created on. Elsewhere it is a root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nesting {
+    /// Never.
+    Root,
+    /// Inside the task of that id.
+    Task(u64),
+    /// Where no task runs, on the thread of that address.
+    Thread(usize),
+}
+
+struct Life {
+    name: Option<Box<str>>,
+    phase: Phase,
+    /// The oldest first. Ids ascend.
+    pending: VecDeque<Pending>,
+    last_id: u64,
+    /// Every request up to this one has been raised.
+    raised_up_to: u64,
+    raised: Option<Interrupted>,
+    raises: u64,
+    waiters: u32,
+}
+
+#[derive(Clone)]
+enum Phase {
+    NotStarted,
+    Running(Arc<ThreadRecord>),
+    Finished,
+}
+
+struct Pending {
+    id: u64,
+    interrupted: Interrupted,
+    since: Instant,
+    /// Why the thread could not be told.
+    untold: Option<io::Error>,
+}
+
+/// What an ended task no longer needs. It holds reasons of the user's, and perhaps the last count of things of ours.
+struct Leftovers {
+    _phase: Phase,
+    _pending: VecDeque<Pending>,
+    _frame: Option<Arc<Node>>,
+}
+
+/// A task's state, as its waiters ask for it.
+pub(crate) enum Progress {
+    /// The request was handed out as an error.
+    Raised,
+    /// The task has ended.
+    Finished,
+    /// The task has not begun.
+    NotStarted,
+    /// The task runs.
+    Running {
+        /// On the asking thread itself.
+        here: bool,
+        /// With a mask between.
+        masked: bool,
+        /// And its thread could not be told.
+        untold: Option<io::Error>,
+    },
+}
+
+/// The numbers of a task's that a report shows.
+pub(crate) struct Figures {
+    pub(crate) id: u64,
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) started: bool,
+    pub(crate) finished: bool,
+    pub(crate) masked: bool,
+    pub(crate) pending_since: Option<Instant>,
+    pub(crate) raises: u64,
+    pub(crate) tid: Option<i32>,
+}
+
+static LAST_ID: AtomicU64 = AtomicU64::new(0);
+
+impl Node {
+    pub(crate) fn new(name: Option<Box<str>>, nesting: Nesting) -> Arc<Self> {
+        Arc::new(Self {
+            id: LAST_ID.fetch_add(1, Ordering::Relaxed) + 1,
+            nesting,
+            generation: AtomicU32::new(fork::generation()),
+            changes: AtomicU32::new(0),
+            life: Mutex::new(Life {
+                name,
+                phase: Phase::NotStarted,
+                pending: VecDeque::new(),
+                last_id: 0,
+                raised_up_to: 0,
+                raised: None,
+                raises: 0,
+                waiters: 0,
+            }),
+        })
+    }
+
+    /// Where a task that is created here may nest.
+    pub(crate) fn nesting_here() -> Nesting {
+        match current() {
+            Some(parent) => Nesting::Task(parent.id),
+            None => Nesting::Thread(thread::address()),
+        }
+    }
+
+    pub(crate) fn set_name(&self, name: Box<str>) {
+        let gate = fork::gate();
+        if let Some(mut life) = self.life(&gate) {
+            life.name = Some(name);
+        }
+    }
+
+    /// The generation is right and the lock is held; the gate proves that no fork can see it held.
+    fn life(&self, _gate: &Gate) -> Option<MutexGuard<'_, Life>> {
+        let native = self.generation.load(Ordering::Relaxed) == fork::generation();
+        native.then(|| self.life.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// In the child of a fork: this task goes on here.
+    pub(crate) fn adopt(&self) {
+        self.generation.store(fork::generation(), Ordering::Relaxed);
+    }
+
+    // The task's own thread.
+
+    /// The task begins on this thread, whose record that is. None if it belongs to the process before a fork.
+    pub(crate) fn begin(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Option<Floor> {
+        let gate = fork::gate();
+        let root = match self.nesting {
+            Nesting::Root => true,
+            Nesting::Task(parent) => record.innermost().is_none_or(|task| task.id != parent),
+            Nesting::Thread(home) => home != thread::address() || record.innermost().is_some(),
+        };
+        let mut life = self.life(&gate)?;
+        life.phase = Phase::Running(record.clone());
+        // Under our lock: an asker finds either no thread yet, or the frame in place.
+        let floor = record.enter(self.clone(), !life.pending.is_empty(), root);
+        drop(life);
+        Some(floor)
+    }
+
+    /// The task ends on the thread where it began.
+    pub(crate) fn end(self: &Arc<Self>, record: &ThreadRecord, floor: Floor) {
+        let gate = fork::gate();
+        // An older generation's task cannot have begun here; its frame is popped all the same.
+        let left = self.life(&gate).map(|life| self.finish(life, || record.leave(floor)));
+        let frame = left.is_none().then(|| record.leave(floor));
+        drop(gate);
+        drop((left, frame));
+    }
+
+    /// The task is given up unrun, unless it was run.
+    pub(crate) fn give_up(&self) {
+        let gate = fork::gate();
+        let life = self.life(&gate).filter(|life| matches!(life.phase, Phase::NotStarted));
+        let left = life.map(|life| self.finish(life, || None));
+        drop(gate);
+        drop(left);
+    }
+
+    /// Ends it; `leave` takes it off its thread under the lock. What is left over is to be dropped where no lock is held.
+    fn finish(
+        &self,
+        mut life: MutexGuard<'_, Life>,
+        leave: impl FnOnce() -> Option<Arc<Node>>,
+    ) -> Leftovers {
+        let phase = std::mem::replace(&mut life.phase, Phase::Finished);
+        let pending = std::mem::take(&mut life.pending);
+        let frame = leave();
+        self.changed(life);
+        Leftovers { _phase: phase, _pending: pending, _frame: frame }
+    }
+
+    /// Hands out the oldest request.
+    fn raise(&self, gate: &Gate) -> Option<Interrupted> {
+        let mut life = self.life(gate)?;
+        let (id, interrupted) = {
+            let oldest = life.pending.front()?;
+            (oldest.id, oldest.interrupted.clone())
+        };
+        life.raised_up_to = life.raised_up_to.max(id);
+        life.raises += 1;
+        let before = life.raised.replace(interrupted.clone());
+        self.changed(life);
+        // The task still has its pending entry, so this is never the last owner of a reason of the user's.
+        drop(before);
+        Some(interrupted)
+    }
+
+    /// Hands out the oldest request and forgets it. It counts as raised.
+    fn take(self: &Arc<Self>, record: &ThreadRecord, gate: &Gate) -> Option<Interrupted> {
+        let interrupted = self.raise(gate)?;
+        let mut life = self.life(gate)?;
+        let taken = life.pending.pop_front();
+        if life.pending.is_empty() {
+            record.clear(self);
+        }
+        drop(life);
+        drop(taken);
+        Some(interrupted)
+    }
+
+    // The askers.
+
+    /// Asks. The request's id, or none if the task has ended.
+    pub(crate) fn request(self: &Arc<Self>, reason: Reason) -> Option<u64> {
+        let interrupted = Interrupted::new(reason);
+        let gate = fork::gate();
+        let mut life = self.life(&gate)?;
+        if matches!(life.phase, Phase::Finished) {
+            return None;
+        }
+        let coalesced = match interrupted.reason() {
+            Reason::Requested => life.pending.iter().position(Pending::is_plain),
+            _ => None,
+        };
+        let index = coalesced.unwrap_or_else(|| {
+            life.last_id += 1;
+            let id = life.last_id;
+            life.pending.push_back(Pending { id, interrupted, since: Instant::now(), untold: None });
+            life.pending.len() - 1
+        });
+        if let Phase::Running(record) = &life.phase {
+            let untold = match record.request(self) {
+                Delivery::Untold(error) => Some(error),
+                Delivery::Armed | Delivery::Masked | Delivery::Absent => None,
+            };
+            life.pending[index].untold = untold;
+        }
+        Some(life.pending[index].id)
+    }
+
+    /// The last interrupt that was handed out.
+    pub(crate) fn raised(&self) -> Option<Interrupted> {
+        let gate = fork::gate();
+        self.life(&gate)?.raised.clone()
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        let gate = fork::gate();
+        self.life(&gate).is_none_or(|life| matches!(life.phase, Phase::Finished))
+    }
+
+    /// How far the task is, or the request of that id: waits until it is `enough` or the moment has come; no moment is for ever.
+    pub(crate) fn wait_for(
+        self: &Arc<Self>,
+        request: Option<u64>,
+        until: Option<Instant>,
+        enough: impl Fn(&Progress) -> bool,
+    ) -> Progress {
+        loop {
+            let gate = fork::gate();
+            let Some(mut life) = self.life(&gate) else { return Progress::Finished };
+            let progress = life.progress(self, request);
+            if enough(&progress) || until.is_some_and(|until| until <= Instant::now()) {
+                return progress;
+            }
+            life.waiters += 1;
+            let seen = self.changes.load(Ordering::Relaxed);
+            drop(life);
+            drop(gate);
+            futex::wait(&self.changes, seen, until);
+            self.end_wait();
+        }
+    }
+
+    /// Begins a wait of the caller's own on the futex: the word, and what it is now. None if the task has ended.
+    pub(crate) fn begin_wait(&self) -> Option<(&AtomicU32, u32)> {
+        let gate = fork::gate();
+        let mut life = self.life(&gate)?;
+        if matches!(life.phase, Phase::Finished) {
+            return None;
+        }
+        life.waiters += 1;
+        Some((&self.changes, self.changes.load(Ordering::Relaxed)))
+    }
+
+    /// Ends a wait.
+    pub(crate) fn end_wait(&self) {
+        let gate = fork::gate();
+        if let Some(mut life) = self.life(&gate) {
+            life.waiters -= 1;
+        }
+    }
+
+    /// What a report shows.
+    pub(crate) fn figures(self: &Arc<Self>) -> Figures {
+        let gate = fork::gate();
+        let life = self.life(&gate);
+        let phase = life.as_ref().map_or(Phase::Finished, |life| life.phase.clone());
+        let record = match &phase {
+            Phase::Running(record) => Some(record),
+            Phase::NotStarted | Phase::Finished => None,
+        };
+        Figures {
+            id: self.id,
+            name: life.as_ref().and_then(|life| life.name.clone()),
+            started: !matches!(phase, Phase::NotStarted),
+            finished: matches!(phase, Phase::Finished),
+            masked: record.is_some_and(|record| record.is_masked(self)),
+            pending_since: life.as_ref().and_then(|life| life.pending.front().map(|p| p.since)),
+            raises: life.as_ref().map_or(0, |life| life.raises),
+            tid: record.and_then(|record| record.thread(|thread| thread.tid())),
+        }
+    }
+
+    /// Tells the waiters, and lets go of the lock before waking them.
+    fn changed(&self, life: MutexGuard<'_, Life>) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+        let somebody_waits = life.waiters > 0;
+        drop(life);
+        if somebody_waits {
+            futex::wake_all(&self.changes);
+        }
+    }
+}
+
+impl Life {
+    fn progress(&self, node: &Arc<Node>, request: Option<u64>) -> Progress {
+        if request.is_some_and(|id| id <= self.raised_up_to) {
+            return Progress::Raised;
+        }
+        match &self.phase {
+            Phase::NotStarted => Progress::NotStarted,
+            Phase::Finished => Progress::Finished,
+            Phase::Running(record) => Progress::Running {
+                here: thread::is_registered_as(record),
+                masked: record.is_masked(node),
+                untold: self.untold(request),
+            },
+        }
+    }
+
+    fn untold(&self, request: Option<u64>) -> Option<io::Error> {
+        let pending = self.pending.iter().find(|pending| Some(pending.id) == request)?;
+        let error = pending.untold.as_ref()?;
+        Some(match error.raw_os_error() {
+            Some(errno) => io::Error::from_raw_os_error(errno),
+            None => io::Error::new(error.kind(), error.to_string()),
+        })
+    }
+}
+
+impl Pending {
+    fn is_plain(&self) -> bool {
+        matches!(self.interrupted.reason(), Reason::Requested)
+    }
+}
+
+/// The innermost task of this thread.
+pub(crate) fn current() -> Option<Arc<Node>> {
+    let _gate = fork::gate();
+    thread::registered()?.innermost()
+}
+
+/// Hands out what this thread is armed by: the outermost cause first, then the oldest.
+pub(crate) fn raise() -> Option<Interrupted> {
+    let gate = fork::gate();
+    thread::registered()?.outermost_cause()?.raise(&gate)
+}
+
+/// Hands out and forgets the oldest request of the innermost task, if nothing outside it stands.
+pub(crate) fn take() -> Option<Interrupted> {
+    let gate = fork::gate();
+    let record = thread::registered()?;
+    record.taker()?.take(&record, &gate)
+}

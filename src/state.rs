@@ -1,0 +1,272 @@
+//! The per-thread record and its one word.
+//!
+//! # The problem
+//!
+//! A thread that looks at a flag and then makes a blocking call can be asked between the two: the flag is set too
+//! late to be seen, and a signal that comes before the call has begun interrupts nothing. The obvious fixes (look
+//! again after EINTR, send the signal again every few milliseconds) lose that wake-up, or find it late.
+//!
+//! # Ours
+//!
+//! One word says whether a thread is armed. The asker sets it, then sends a signal; the target tests it inside the trampoline,
+//! and its handler moves a call that has not happened yet out of the way (see [`arch`](crate::sys)). So, for a call of
+//! the target's:
+//!
+//! * the test came after the store: the call is not made;
+//! * the test came before: the signal is still to be delivered, for it was sent after the store, and its handler finds the
+//!   program counter at or before the syscall instruction, or finds the result in hand.
+//!
+//! # Orderings
+//!
+//! Everything but the word is under the record's lock, and the request bit is written under that lock too, so there is no
+//! interleaving of two writers to think about. Two edges are promised outside of the lock:
+//!
+//! * **asker to handler**: the store of the bit happens before the handler's load. The signal is that edge: the kernel's queue
+//!   lock is released after queueing and acquired before delivery. So the bit may be stored and loaded `Relaxed`. Where no
+//!   signal is sent because one is still in flight, the edge is the swap on `in_flight` (see [`Thread::signal`]).
+//! * **asker to checkpoint**: a checkpoint that sees the bit goes on to take the lock, and thereby sees what was asked. One that does
+//!   not see it yet is one that came earlier; the signal makes it so that there is a next.
+//!
+//! (Rejected: `SeqCst` on the word. It would cost the checkpoint nothing on x86_64 but an acquiring load on aarch64, for an edge
+//! that the signal already gives.)
+//!
+//! The deadline bit is set by the thread's own handler. Bits are therefore changed by read-modify-write, never by a plain store:
+//! the handler may run between the load and the store of its own thread.
+
+use std::io;
+use std::sync::{Arc, PoisonError};
+
+use crate::primitives::{AtomicU32, Mutex, Ordering};
+
+/// Whether a thread is armed: would raise, right now. Zero is no.
+#[repr(transparent)]
+pub(crate) struct Word(pub(crate) AtomicU32);
+
+/// A request stands on the thread's stack, with no mask between.
+const REQUEST: u32 = 1;
+
+impl Word {
+    /// Whether some cause stands.
+    #[inline]
+    pub(crate) fn is_armed(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// Sets a cause; true on the edge from unarmed to armed.
+    fn arm(&self, cause: u32) -> bool {
+        self.0.fetch_or(cause, Ordering::Relaxed) == 0
+    }
+
+    /// Clears a cause.
+    fn disarm(&self, cause: u32) {
+        self.0.fetch_and(!cause, Ordering::Relaxed);
+    }
+}
+
+/// A thread as the record sees it.
+pub(crate) trait Thread {
+    /// The thread's word.
+    fn word(&self) -> &Word;
+
+    /// Makes the thread's handler run, at once or as soon as it can, after everything that the caller did before. A signal
+    /// that was sent and has not been handled yet will do.
+    fn signal(&self) -> io::Result<()>;
+}
+
+/// What became of a request that was brought to a thread.
+#[derive(Debug)]
+pub(crate) enum Delivery {
+    /// The thread is armed and has been told.
+    Armed,
+    /// A mask stands between: it will be armed at the mask's end.
+    Masked,
+    /// The thread is armed, but the signal could not be sent: it will see it at its next checkpoint or call.
+    Untold(io::Error),
+    /// The task does not run here.
+    Absent,
+}
+
+/// The tasks that run on one thread, innermost last, and which of them are masked.
+pub(crate) struct Record<T, N> {
+    stack: Mutex<Stack<T, N>>,
+}
+
+struct Stack<T, N> {
+    /// The thread; none once it has gone.
+    thread: Option<T>,
+    frames: Vec<Frame<N>>,
+    /// Frames below this index are masked.
+    floor: usize,
+    /// The last signal could not be sent.
+    untold: bool,
+}
+
+struct Frame<N> {
+    task: Arc<N>,
+    pending: bool,
+}
+
+/// Where the floor was before a task or a mask began; given back at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) struct Floor(usize);
+
+impl<T: Thread, N> Record<T, N> {
+    /// A record with nothing on its stack.
+    pub(crate) fn new(thread: T) -> Self {
+        let stack = Stack { thread: Some(thread), frames: Vec::new(), floor: 0, untold: false };
+        Self { stack: Mutex::new(stack) }
+    }
+
+    fn locked<R>(&self, f: impl FnOnce(&mut Stack<T, N>) -> R) -> R {
+        f(&mut self.stack.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    // The thread's own side.
+
+    /// A task begins on this thread. A root masks what lies below it.
+    pub(crate) fn enter(&self, task: Arc<N>, pending: bool, root: bool) -> Floor {
+        self.locked(|stack| {
+            let before = Floor(stack.floor);
+            if root {
+                stack.floor = stack.frames.len();
+            }
+            stack.frames.push(Frame { task, pending });
+            stack.refresh();
+            before
+        })
+    }
+
+    /// The innermost task ends. Its `Arc` is handed out, for its destructor must not run under our lock.
+    pub(crate) fn leave(&self, before: Floor) -> Option<Arc<N>> {
+        self.locked(|stack| {
+            let frame = stack.frames.pop();
+            stack.floor = before.0;
+            stack.refresh();
+            frame.map(|frame| frame.task)
+        })
+    }
+
+    /// Masks all tasks that run now.
+    pub(crate) fn mask(&self) -> Floor {
+        self.locked(|stack| {
+            let before = Floor(stack.floor);
+            stack.floor = stack.frames.len();
+            stack.refresh();
+            before
+        })
+    }
+
+    /// Ends a mask.
+    pub(crate) fn unmask(&self, before: Floor) {
+        self.locked(|stack| {
+            stack.floor = before.0;
+            stack.refresh();
+        });
+    }
+
+    /// The innermost task, masked or not.
+    pub(crate) fn innermost(&self) -> Option<Arc<N>> {
+        self.locked(|stack| stack.frames.last().map(|frame| frame.task.clone()))
+    }
+
+    /// All tasks, outermost first.
+    pub(crate) fn tasks(&self) -> Vec<Arc<N>> {
+        self.locked(|stack| stack.frames.iter().map(|frame| frame.task.clone()).collect())
+    }
+
+    /// The task whose request is to be raised: the outermost unmasked one that has any.
+    pub(crate) fn outermost_cause(&self) -> Option<Arc<N>> {
+        self.locked(|stack| {
+            stack.unmasked().iter().find(|frame| frame.pending).map(|frame| frame.task.clone())
+        })
+    }
+
+    /// The innermost task, if it may take a request of its own: it is not masked, has one, and nothing outside it has.
+    pub(crate) fn taker(&self) -> Option<Arc<N>> {
+        self.locked(|stack| {
+            let (innermost, outer) = stack.unmasked().split_last()?;
+            let own_only = innermost.pending && !outer.iter().any(|frame| frame.pending);
+            own_only.then(|| innermost.task.clone())
+        })
+    }
+
+    /// A task of this thread has no more requests.
+    pub(crate) fn clear(&self, task: &Arc<N>) {
+        self.locked(|stack| {
+            if let Some((_, frame)) = stack.find(task) {
+                frame.pending = false;
+            }
+            stack.refresh();
+        });
+    }
+
+    /// The thread ends.
+    pub(crate) fn close(&self) {
+        self.locked(|stack| stack.thread = None);
+    }
+
+    // The asker's side. The lock keeps the thread alive and its frames where they are, so the signal goes to
+    // a thread that runs the task (P6).
+
+    /// A task has been asked.
+    pub(crate) fn request(&self, task: &Arc<N>) -> Delivery {
+        self.locked(|stack| {
+            let floor = stack.floor;
+            let Some((index, frame)) = stack.find(task) else { return Delivery::Absent };
+            frame.pending = true;
+            if index < floor {
+                return Delivery::Masked;
+            }
+            match stack.arm() {
+                Ok(()) => Delivery::Armed,
+                Err(error) => Delivery::Untold(error),
+            }
+        })
+    }
+
+    /// Whether a mask stands between a task and the top of the stack.
+    pub(crate) fn is_masked(&self, task: &Arc<N>) -> bool {
+        self.locked(|stack| {
+            let floor = stack.floor;
+            stack.find(task).is_some_and(|(index, _)| index < floor)
+        })
+    }
+
+    /// Looks at the thread; none once it has gone.
+    pub(crate) fn thread<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.locked(|stack| stack.thread.as_mut().map(f))
+    }
+}
+
+impl<T: Thread, N> Stack<T, N> {
+    fn unmasked(&self) -> &[Frame<N>] {
+        &self.frames[self.floor.min(self.frames.len())..]
+    }
+
+    fn find(&mut self, task: &Arc<N>) -> Option<(usize, &mut Frame<N>)> {
+        self.frames.iter_mut().enumerate().rfind(|(_, frame)| Arc::ptr_eq(&frame.task, task))
+    }
+
+    /// Makes the word say what the stack says. A thread that arms itself signals itself as well: that is what reaches
+    /// its plain calls (P11).
+    fn refresh(&mut self) {
+        if self.unmasked().iter().any(|frame| frame.pending) {
+            // What cannot be sent is made good by the next request; our own calls and checkpoints do not need it.
+            let _ = self.arm();
+        } else if let Some(thread) = &self.thread {
+            thread.word().disarm(REQUEST);
+        }
+    }
+
+    /// Arms the thread: the word first, then the signal (S4), on the edge only (S5).
+    fn arm(&mut self) -> io::Result<()> {
+        let Some(thread) = &self.thread else { return Ok(()) };
+        if thread.word().arm(REQUEST) || self.untold {
+            let sent = thread.signal();
+            self.untold = sent.is_err();
+            return sent;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! aarch64: the trampoline, the raw syscall, and what the handler reads and writes in a saved context.
+//! See [`super`] for the list of what this file must supply.
+
+use core::arch::global_asm;
+use libc::{c_long, ucontext_t};
+
+use super::EINTR_RESULT;
+
+// isize eintr_call(block x0, nr x1, a1 x2, a2 x3, a3 x4, a4 x5, a5 x6, a6 x7)
+//
+// Between `begin` and `end` the syscall has not run, or the kernel has put the counter back onto the
+// instruction to restart it: either way nothing has happened, and the handler may go to `cancelled`.
+// The call is marked open (with the stack pointer, so that a mark left behind by a siglongjmp can be
+// told) from the first store to the last, all inside these labels (S3).
+global_asm!(
+    ".pushsection .text.eintr_call,\"ax\",@progbits",
+    ".hidden eintr_call, eintr_call_begin, eintr_call_end, eintr_call_cancelled, eintr_call_limit",
+    ".globl eintr_call, eintr_call_begin, eintr_call_end, eintr_call_cancelled, eintr_call_limit",
+    ".type eintr_call,@function",
+    ".p2align 4",
+    "eintr_call:",
+    ".cfi_startproc",
+    "hint #34",                  // bti c
+    "stp x29, x30, [sp, #-32]!",
+    ".cfi_def_cfa_offset 32",
+    ".cfi_offset x29, -32",
+    ".cfi_offset x30, -24",
+    "mov x29, sp",
+    "stp x19, x20, [sp, #16]",
+    ".cfi_offset x19, -16",
+    ".cfi_offset x20, -8",
+    "mov x19, x0",               // x19: the thread's block, kept across the syscall
+    "ldr x20, [x19, #8]",        // the mark of the call that a handler of the application interrupted
+    "str x29, [x19, #8]",        // this call is open
+    "mov x8, x1",                // the number, then the arguments in the kernel's registers
+    "mov x0, x2",
+    "mov x1, x3",
+    "mov x2, x4",
+    "mov x3, x5",
+    "mov x4, x6",
+    "mov x5, x7",
+    "eintr_call_begin:",
+    "ldr w9, [x19]",             // armed?
+    "cbnz w9, eintr_call_cancelled",
+    "svc #0",
+    "eintr_call_end:",
+    "str x20, [x19, #8]",        // closed: the mark before
+    "ldp x19, x20, [sp, #16]",
+    "ldp x29, x30, [sp], #32",
+    ".cfi_remember_state",
+    ".cfi_restore x19",
+    ".cfi_restore x20",
+    ".cfi_restore x29",
+    ".cfi_restore x30",
+    ".cfi_def_cfa_offset 0",
+    "ret",
+    ".cfi_restore_state",
+    "eintr_call_cancelled:",
+    "hint #38",                  // bti jc: the handler comes here by a jump (S8)
+    "mov x0, #0x8000000000000000", // CANCELLED: no result of the kernel's
+    "b eintr_call_end",
+    ".cfi_endproc",
+    "eintr_call_limit:",
+    ".size eintr_call, . - eintr_call",
+    ".popsection",
+);
+
+// isize eintr_raw(nr x0, a1 x1, a2 x2, a3 x3, a4 x4, a5 x5, a6 x6): no test, no errno.
+global_asm!(
+    ".pushsection .text.eintr_stub,\"ax\",@progbits",
+    ".hidden eintr_raw",
+    ".globl eintr_raw",
+    ".type eintr_raw,@function",
+    ".p2align 4",
+    "eintr_raw:",
+    ".cfi_startproc",
+    "hint #34", // bti c
+    "mov x8, x0",
+    "mov x0, x1",
+    "mov x1, x2",
+    "mov x2, x3",
+    "mov x3, x4",
+    "mov x4, x5",
+    "mov x5, x6",
+    "svc #0",
+    "ret",
+    ".cfi_endproc",
+    ".size eintr_raw, . - eintr_raw",
+    ".popsection",
+);
+
+/// None: without it the kernel uses the vDSO's restorer, which unwinders know.
+pub(in crate::sys) const RESTORER_FLAG: u64 = 0;
+
+pub(super) unsafe extern "C" fn eintr_restorer() {}
+
+pub(super) fn pc(context: &ucontext_t) -> usize {
+    context.uc_mcontext.pc as usize
+}
+
+pub(super) fn set_pc(context: &mut ucontext_t, pc: usize) {
+    context.uc_mcontext.pc = pc as u64;
+}
+
+pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
+    context.uc_mcontext.sp as usize
+}
+
+/// The instruction by which a syscall enters the kernel: `svc #0`.
+pub(super) const SYSCALL_INSTRUCTION: &[u8] = &[0x01, 0x00, 0x00, 0xd4];
+
+/// The number and the second argument of the syscall that the counter stands at.
+pub(super) fn syscall_at(context: &ucontext_t) -> (c_long, usize) {
+    (context.uc_mcontext.regs[8] as c_long, context.uc_mcontext.regs[1] as usize)
+}
+
+/// Steps over the syscall instruction, with -EINTR as its result.
+pub(super) fn skip_syscall(context: &mut ucontext_t) {
+    context.uc_mcontext.pc += SYSCALL_INSTRUCTION.len() as u64;
+    context.uc_mcontext.regs[0] = EINTR_RESULT as u64;
+}

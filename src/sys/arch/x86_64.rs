@@ -1,0 +1,125 @@
+//! x86_64: the trampoline, the restorer, the raw syscall, and what the handler reads and writes in a
+//! saved context. See [`super`] for the list of what this file must supply.
+
+use core::arch::global_asm;
+use libc::{c_long, ucontext_t};
+
+use super::EINTR_RESULT;
+
+// isize eintr_call(block rdi, nr rsi, a1 rdx, a2 rcx, a3 r8, a4 r9, a5 [rsp+8], a6 [rsp+16])
+//
+// Between `begin` and `end` the syscall has not run, or the kernel has put the counter back onto the
+// instruction to restart it: either way nothing has happened, and the handler may go to `cancelled`.
+// The call is marked open (with the stack pointer, so that a mark left behind by a siglongjmp can be
+// told) from the first store to the last pop, all inside these labels (S3).
+global_asm!(
+    ".pushsection .text.eintr_call,\"ax\",@progbits",
+    ".hidden eintr_call, eintr_call_begin, eintr_call_end, eintr_call_cancelled, eintr_call_limit",
+    ".globl eintr_call, eintr_call_begin, eintr_call_end, eintr_call_cancelled, eintr_call_limit",
+    ".type eintr_call,@function",
+    ".p2align 4",
+    "eintr_call:",
+    ".cfi_startproc",
+    "endbr64",
+    "push rbx",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset rbx, 0",
+    "mov rbx, rdi",              // rbx: the thread's block, kept across the syscall
+    "push qword ptr [rbx + 8]",  // the mark of the call that a handler of the application interrupted
+    ".cfi_adjust_cfa_offset 8",
+    "mov qword ptr [rbx + 8], rsp", // this call is open
+    "mov rax, rsi",              // the number, then the arguments in the kernel's registers
+    "mov rdi, rdx",
+    "mov rsi, rcx",
+    "mov rdx, r8",
+    "mov r10, r9",
+    "mov r8, qword ptr [rsp + 24]",
+    "mov r9, qword ptr [rsp + 32]",
+    "eintr_call_begin:",
+    "cmp dword ptr [rbx], 0",    // armed?
+    "jne eintr_call_cancelled",
+    "syscall",
+    "eintr_call_end:",
+    "pop qword ptr [rbx + 8]",   // closed: the mark before
+    ".cfi_adjust_cfa_offset -8",
+    "pop rbx",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore rbx",
+    "ret",
+    ".cfi_adjust_cfa_offset 16",
+    ".cfi_rel_offset rbx, 8",
+    "eintr_call_cancelled:",
+    "movabs rax, 0x8000000000000000", // CANCELLED: no result of the kernel's
+    "jmp eintr_call_end",
+    ".cfi_endproc",
+    "eintr_call_limit:",
+    ".size eintr_call, . - eintr_call",
+    ".popsection",
+);
+
+// isize eintr_raw(nr rdi, a1 rsi, a2 rdx, a3 rcx, a4 r8, a5 r9, a6 [rsp+8]): no test, no errno.
+// void eintr_restorer(void): the bytes are those by which unwinders know a signal frame.
+global_asm!(
+    ".pushsection .text.eintr_stub,\"ax\",@progbits",
+    ".hidden eintr_raw, eintr_restorer",
+    ".globl eintr_raw, eintr_restorer",
+    ".type eintr_raw,@function",
+    ".p2align 4",
+    "eintr_raw:",
+    ".cfi_startproc",
+    "endbr64",
+    "mov rax, rdi",
+    "mov rdi, rsi",
+    "mov rsi, rdx",
+    "mov rdx, rcx",
+    "mov r10, r8",
+    "mov r8, r9",
+    "mov r9, qword ptr [rsp + 8]",
+    "syscall",
+    "ret",
+    ".cfi_endproc",
+    ".size eintr_raw, . - eintr_raw",
+    // Unwinders look at the byte before the return address too: it must belong to no other function.
+    "nop",
+    ".p2align 4",
+    ".type eintr_restorer,@function",
+    "eintr_restorer:",
+    ".byte 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00", // mov rax, 15 (rt_sigreturn)
+    "syscall",
+    ".size eintr_restorer, . - eintr_restorer",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    pub(super) fn eintr_restorer();
+}
+
+/// `SA_RESTORER`, which the kernel demands here and libc hides.
+pub(in crate::sys) const RESTORER_FLAG: u64 = 0x0400_0000;
+
+pub(super) fn pc(context: &ucontext_t) -> usize {
+    context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize
+}
+
+pub(super) fn set_pc(context: &mut ucontext_t, pc: usize) {
+    context.uc_mcontext.gregs[libc::REG_RIP as usize] = pc as i64;
+}
+
+pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
+    context.uc_mcontext.gregs[libc::REG_RSP as usize] as usize
+}
+
+/// The instruction by which a syscall enters the kernel.
+pub(super) const SYSCALL_INSTRUCTION: &[u8] = &[0x0f, 0x05];
+
+/// The number and the second argument of the syscall that the counter stands at.
+pub(super) fn syscall_at(context: &ucontext_t) -> (c_long, usize) {
+    let registers = &context.uc_mcontext.gregs;
+    (registers[libc::REG_RAX as usize], registers[libc::REG_RSI as usize] as usize)
+}
+
+/// Steps over the syscall instruction, with -EINTR as its result.
+pub(super) fn skip_syscall(context: &mut ucontext_t) {
+    context.uc_mcontext.gregs[libc::REG_RIP as usize] += SYSCALL_INSTRUCTION.len() as i64;
+    context.uc_mcontext.gregs[libc::REG_RAX as usize] = EINTR_RESULT as i64;
+}

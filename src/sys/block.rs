@@ -1,0 +1,72 @@
+//! The per-thread block: what the trampoline, the handler and the checkpoint of one thread look at.
+//!
+//! A thread-local without destructor and without lazy initialisation, so that the handler may touch it. Rust's
+//! standard library does not promise that of thread-locals in general; the argument here is that a `const` one without
+//! a destructor is plain memory of the thread's static TLS block, and that only a thread which has touched its block
+//! is ever a target (S6).
+//!
+//! # Safety
+//!
+//! The layout is known to the trampolines: the word stands at 0, the mark of the open call at 8.
+
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize};
+
+use super::thread::ThreadRecord;
+use crate::state::Word;
+
+/// One thread's block.
+#[repr(C)]
+pub(crate) struct Block {
+    /// Armed or not.
+    pub(crate) word: Word,
+    /// The stack pointer of the trampolined call that is open, or 0.
+    pub(super) open: AtomicUsize,
+    /// The kernel's id of the thread that registered this block, or 0.
+    pub(super) tid: AtomicI32,
+    /// A signal of ours was sent to this thread and no handler has run since.
+    pub(super) in_flight: AtomicBool,
+    /// The handler has put our signal off to the end of an application's handler (S3).
+    pub(super) deferred: AtomicBool,
+    /// The kernel's id of this thread's timer, plus one; 0 if there is none.
+    pub(super) timer: AtomicI32,
+    /// How long the repeat timer was last set for, in microseconds; 0 if it stands still.
+    pub(super) repeat: AtomicU32,
+    /// Errors handed out since the last checkpoint, take or task end: what the brakes go by.
+    pub(crate) unheeded: AtomicU32,
+    /// The thread's record, an `Arc` turned into a pointer, or null.
+    pub(super) record: AtomicPtr<ThreadRecord>,
+}
+
+thread_local! {
+    static BLOCK: Block = const {
+        Block {
+            word: Word(AtomicU32::new(0)),
+            open: AtomicUsize::new(0),
+            tid: AtomicI32::new(0),
+            in_flight: AtomicBool::new(false),
+            deferred: AtomicBool::new(false),
+            timer: AtomicI32::new(0),
+            repeat: AtomicU32::new(0),
+            unheeded: AtomicU32::new(0),
+            record: AtomicPtr::new(std::ptr::null_mut()),
+        }
+    };
+}
+
+const _: () = {
+    assert!(std::mem::offset_of!(Block, word) == 0);
+    assert!(std::mem::offset_of!(Block, open) == 8);
+    assert!(!std::mem::needs_drop::<Block>());
+};
+
+/// Looks at the calling thread's block.
+#[inline]
+pub(crate) fn with<T>(f: impl FnOnce(&Block) -> T) -> T {
+    BLOCK.with(f)
+}
+
+/// Where the calling thread's block is.
+#[inline]
+pub(super) fn address() -> *const Block {
+    BLOCK.with(|block| &raw const *block)
+}

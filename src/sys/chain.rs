@@ -1,0 +1,98 @@
+//! Passing on what is not ours, as if we were not there (P5, S1).
+//!
+//! # Safety
+//!
+//! The function that is called is the one that the application had installed for this signal, with the arguments that the kernel
+//! made for it.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use libc::{c_int, c_void, siginfo_t, ucontext_t};
+
+use super::signal::{self, Action};
+use super::{raw, waiting};
+
+static HANDLER: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
+static FLAGS: AtomicU64 = AtomicU64::new(0);
+static MASK: AtomicU64 = AtomicU64::new(0);
+
+/// Remembers the disposition that was there before ours.
+pub(super) fn remember(action: &Action) {
+    FLAGS.store(action.flags, Ordering::Relaxed);
+    MASK.store(action.mask, Ordering::Relaxed);
+    HANDLER.store(action.handler, Ordering::Release);
+}
+
+/// Does with a signal what would have been done with it without us.
+pub(super) fn pass_on(
+    number: c_int,
+    info: *mut siginfo_t,
+    context: *mut c_void,
+    may_act_by_default: bool,
+) {
+    match HANDLER.load(Ordering::Acquire) {
+        libc::SIG_IGN => {}
+        libc::SIG_DFL if may_act_by_default => act_by_default(number),
+        libc::SIG_DFL => {}
+        handler => {
+            let flags = FLAGS.load(Ordering::Relaxed);
+            let has = |flag: c_int| flags & flag as u32 as u64 != 0;
+            if has(libc::SA_RESETHAND) && !reset(handler) {
+                // Another thread was quicker: by now the default is in force.
+                return if may_act_by_default { act_by_default(number) };
+            }
+            call(handler, number, info, context, has);
+        }
+    }
+}
+
+/// One-shot handlers run once; whether it is us who run it.
+fn reset(handler: usize) -> bool {
+    let [now, then] = [Ordering::AcqRel, Ordering::Relaxed];
+    HANDLER.compare_exchange(handler, libc::SIG_DFL, now, then).is_ok()
+}
+
+/// Calls the handler that was there before, with the mask that it asked for.
+fn call(
+    handler: usize,
+    number: c_int,
+    info: *mut siginfo_t,
+    context: *mut c_void,
+    has: impl Fn(c_int) -> bool,
+) {
+    // SAFETY: the kernel's context, which is our handler's until it returns.
+    let saved = unsafe { &mut *context.cast::<ucontext_t>() };
+    if !has(libc::SA_RESTART) {
+        waiting::undo_restart(saved);
+    }
+    // SAFETY: the first word of libc's set is the kernel's whole set.
+    let interrupted = unsafe { *(&raw const saved.uc_sigmask).cast::<signal::Set>() };
+    let itself = if has(libc::SA_NODEFER) { 0 } else { signal::bit(number) };
+    let mask = interrupted | MASK.load(Ordering::Relaxed) | itself;
+    let ours = signal::change_mask(libc::SIG_SETMASK, mask);
+    if has(libc::SA_SIGINFO) {
+        // SAFETY: installed with SA_SIGINFO, so it is a function of these arguments.
+        let handler = unsafe {
+            std::mem::transmute::<usize, extern "C" fn(c_int, *mut siginfo_t, *mut c_void)>(handler)
+        };
+        handler(number, info, context);
+    } else {
+        // SAFETY: installed without SA_SIGINFO, so it is a function of the number.
+        let handler = unsafe { std::mem::transmute::<usize, extern "C" fn(c_int)>(handler) };
+        handler(number);
+    }
+    signal::change_mask(libc::SIG_SETMASK, ours);
+}
+
+/// The default action. signal-hook knows it for the standard signals; a real-time signal ends the process.
+fn act_by_default(number: c_int) {
+    if signal_hook::low_level::emulate_default_handler(number).is_ok() {
+        return;
+    }
+    // SAFETY: the default disposition is no handler at all.
+    let _ = unsafe { signal::set_action(number, &Action::new(libc::SIG_DFL, 0, 0)) };
+    let arguments = [raw::getpid() as usize, raw::gettid() as usize, number as usize];
+    // SAFETY: no pointers.
+    let _ = unsafe { raw::syscall(libc::SYS_tgkill, arguments) };
+    signal::change_mask(libc::SIG_UNBLOCK, signal::bit(number));
+}

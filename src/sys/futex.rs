@@ -1,0 +1,51 @@
+//! Waiting for a word to change.
+//!
+//! # Safety
+//!
+//! Each block hands the kernel a word and a time that are borrowed for the length of the call.
+
+use std::sync::atomic::AtomicU32;
+use std::time::Instant;
+
+use super::call::{Outcome, call};
+use super::raw::syscall;
+use super::time::{Moment, at};
+
+const WAIT: usize = (libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG) as usize;
+const WAKE: usize = (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG) as usize;
+const ANY_BIT: usize = libc::FUTEX_BITSET_MATCH_ANY as usize;
+
+fn arguments(word: &AtomicU32, expected: u32, until: Option<&Moment>) -> [usize; 6] {
+    let until = until.map_or(0, |moment| moment.address());
+    [word.as_ptr() as usize, WAIT, expected as usize, until, 0, ANY_BIT]
+}
+
+/// Sleeps while the word is `expected`, until it is woken or the moment comes. No interrupt ends it. It may wake without
+/// a reason.
+pub(crate) fn wait(word: &AtomicU32, expected: u32, until: Option<Instant>) {
+    let until = until.map(at);
+    // SAFETY: the kernel reads the word and the time, both borrowed.
+    let _ = unsafe { syscall(libc::SYS_futex, arguments(word, expected, until.as_ref())) };
+}
+
+/// As [`wait`], and an interrupt of this thread ends it.
+pub(crate) fn wait_interruptible(
+    word: &AtomicU32,
+    expected: u32,
+    until: Option<&Moment>,
+) -> Outcome<()> {
+    // SAFETY: the kernel reads the word and the time, both borrowed.
+    unsafe { call(libc::SYS_futex, arguments(word, expected, until)) }.map(drop)
+}
+
+/// Wakes up to `count` of those that sleep on the word; how many they were.
+pub(crate) fn wake(word: &AtomicU32, count: u32) -> usize {
+    let count = count.min(i32::MAX as u32) as usize;
+    // SAFETY: the kernel uses the address as a key only.
+    unsafe { syscall(libc::SYS_futex, [word.as_ptr() as usize, WAKE, count]) }.unwrap_or(0)
+}
+
+/// Wakes all that sleep on the word.
+pub(crate) fn wake_all(word: &AtomicU32) {
+    wake(word, u32::MAX);
+}

@@ -1,0 +1,122 @@
+//! The handler of our signal.
+//!
+//! It runs on the thread that is asked, between any two of its instructions. It touches atomics, the saved context and
+//! raw syscalls; it takes no lock and allocates nothing (P10). **Whoever edits this file: a `thread_local` with a destructor, a
+//! `format!`, a `panic!`, a `Mutex`, an `Arc` that might drop, each is a deadlock that happens once a month.**
+//!
+//! What it does follows from the thread's word, never from the siginfo (S4).
+//!
+//! # Safety
+//!
+//! The kernel hands the handler a siginfo and a context that are the handler's until it returns.
+
+use std::sync::atomic::Ordering;
+
+use libc::{c_int, c_void, siginfo_t, ucontext_t};
+
+use super::arch::{self, Place};
+use super::block::{self, Block};
+use super::signal::{self, Sender};
+use super::{chain, raw, timer, waiting};
+
+/// Keeps the interrupted code's errno.
+struct ErrnoGuard(c_int);
+
+impl ErrnoGuard {
+    fn new() -> Self {
+        // SAFETY: errno is a plain integer of this thread's.
+        Self(unsafe { *libc::__errno_location() })
+    }
+}
+
+impl Drop for ErrnoGuard {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { *libc::__errno_location() = self.0 };
+    }
+}
+
+/// The function that `rt_sigaction` is given.
+///
+/// # Safety
+///
+/// For the kernel to call.
+pub(super) unsafe extern "C" fn on_signal(
+    number: c_int,
+    info: *mut siginfo_t,
+    context: *mut c_void,
+) {
+    let _errno = ErrnoGuard::new();
+    // SAFETY: the kernel's context, ours alone until we return.
+    let saved = unsafe { &mut *context.cast::<ucontext_t>() };
+    let answered = block::with(|block| is_believed(block) && answer(block, number, saved));
+    // SAFETY: the kernel's siginfo.
+    match signal::sender(unsafe { &*info }) {
+        Sender::Ours => {}
+        Sender::Unknown if answered => {}
+        // One that merged with ours still goes to the handler that was there before, but a default action does not follow
+        // upon a signal that had an answer (S4).
+        Sender::Unknown | Sender::Other => chain::pass_on(number, info, context, !answered),
+    }
+}
+
+/// Whether the block is this thread's. It is not in the child of a vfork, which runs on its parent's memory, nor in that of a raw
+/// clone (S6).
+fn is_believed(block: &Block) -> bool {
+    let tid = block.tid.load(Ordering::Acquire);
+    tid != 0 && tid == raw::gettid()
+}
+
+/// Does what the word says; whether there was anything of ours to do.
+fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
+    // Before the look at the word: an asker that finds the flag set relies on this handler (see `thread::signal_block`).
+    let was_in_flight = block.in_flight.swap(false, Ordering::AcqRel);
+    if !block.word.is_armed() {
+        return was_in_flight;
+    }
+    match arch::place(context) {
+        Place::Window => arch::cancel(context),
+        Place::Trampoline => {}
+        Place::Outside => return interrupt_foreign(block, number, context),
+    }
+    block.deferred.store(false, Ordering::Relaxed);
+    true
+}
+
+/// The signal landed in code that is not ours.
+fn interrupt_foreign(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
+    waiting::undo_restart(context);
+    let open = block.open.load(Ordering::Relaxed);
+    if open != 0 && !is_left_behind(open, context) {
+        // A handler of the application's has interrupted a call of ours. When it returns, the kernel goes on with that call: our signal must
+        // fire there and not here (S3).
+        if !block.deferred.swap(true, Ordering::Relaxed) {
+            defer(block, number, context);
+            return true;
+        }
+        // It fires again, and still not there: the application's handler unblocked it by itself, as siglongjmp does on its way out.
+        // From here on the timer asks again.
+    } else {
+        block.open.store(0, Ordering::Relaxed);
+        block.deferred.store(false, Ordering::Relaxed);
+    }
+    timer::repeat(block);
+    true
+}
+
+/// Whether the open mark is that of a call that was left by siglongjmp: the stack has grown back past it. (Code on an alternate
+/// stack tells nothing, and counts as a handler.)
+fn is_left_behind(open: usize, context: &ucontext_t) -> bool {
+    let sp = arch::sp(context);
+    let alternate = &context.uc_stack;
+    let on_alternate = (sp.wrapping_sub(alternate.ss_sp as usize)) < alternate.ss_size;
+    sp > open && !on_alternate
+}
+
+/// Has our signal wait until the handler that it landed in returns.
+fn defer(block: &Block, number: c_int, context: &mut ucontext_t) {
+    // SAFETY: the first word of the saved mask is the kernel's whole mask; libc's type is larger.
+    unsafe { *(&raw mut context.uc_sigmask).cast::<signal::Set>() |= signal::bit(number) };
+    block.in_flight.store(true, Ordering::Release);
+    let _ = signal::send(block.tid.load(Ordering::Relaxed), number);
+}

@@ -1,0 +1,108 @@
+//! Choosing our signal and installing its handler, once per process (S1).
+//!
+//! # Safety
+//!
+//! The handler is [`handler::on_signal`], which is made to run at any instruction.
+
+use std::panic::Location;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use libc::c_int;
+
+use super::signal::{self, Action};
+use super::{chain, fork, handler};
+
+/// What was installed, or why nothing was.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Installed {
+    /// The signal, or the kernel's error number; 0 if no signal is free.
+    pub(crate) signal: Result<c_int, i32>,
+    /// Who was first: a call of `install`, or of what used it.
+    pub(crate) by: &'static Location<'static>,
+}
+
+static INSTALLED: OnceLock<Installed> = OnceLock::new();
+/// The same for handlers and askers; 0 while nothing is installed.
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+/// Our signal, if there is one.
+pub(super) fn signal() -> Option<c_int> {
+    let signal = SIGNAL.load(Ordering::Relaxed);
+    (signal != 0).then_some(signal)
+}
+
+/// Our signal, if it was installed: for reports.
+pub(crate) fn installed_signal() -> Option<c_int> {
+    signal()
+}
+
+/// Installs by first use: the first signal that nobody uses.
+#[track_caller]
+#[inline]
+pub(crate) fn ensure() {
+    if SIGNAL.load(Ordering::Relaxed) == 0 {
+        install_first_free(Location::caller());
+    }
+}
+
+#[cold]
+fn install_first_free(by: &'static Location<'static>) {
+    INSTALLED.get_or_init(|| {
+        let signal = free_signals().next().ok_or(0).and_then(set);
+        Installed { signal, by }
+    });
+}
+
+/// Installs that signal, unless something was installed before. What is in force, and whether it is this.
+pub(crate) fn choose(signal: c_int, by: &'static Location<'static>) -> (Installed, bool) {
+    let mut first = false;
+    let installed = INSTALLED.get_or_init(|| {
+        first = true;
+        Installed { signal: set(signal), by }
+    });
+    (*installed, first)
+}
+
+/// SIGUSR1, SIGUSR2, then real-time signals from the highest down: those whose disposition is the default and which the calling thread
+/// does not block. (A blocked one is somebody's sigwait or signalfd; unblocking it has killed such a daemon.)
+fn free_signals() -> impl Iterator<Item = c_int> {
+    let blocked = signal::mask();
+    [libc::SIGUSR1, libc::SIGUSR2]
+        .into_iter()
+        .chain((libc::SIGRTMIN()..=libc::SIGRTMAX()).rev())
+        .filter(move |&number| blocked & signal::bit(number) == 0)
+        .filter(|&number| signal::action(number).is_ok_and(|old| old.handler == libc::SIG_DFL))
+}
+
+/// Installs the handler.
+fn set(number: c_int) -> Result<c_int, i32> {
+    // SA_SIGINFO: the handler needs the context, and the siginfo to tell whom to pass the signal on to.
+    // SA_RESTART: threads that nobody asked see no EINTR (P5).
+    // SA_ONSTACK: a thread with a small stack that has an alternate one (Go's, a guard against overflow) runs us there.
+    // The mask is full: no handler of the application's runs between our look at the word and our return.
+    let flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+    let ours = Action::new(handler::on_signal as *const () as usize, flags, signal::ALL);
+    // Remembered before the handler can run, then once more as what was really replaced.
+    chain::remember(&signal::action(number)?);
+    SIGNAL.store(number, Ordering::Relaxed);
+    // SAFETY: `on_signal` is made to run at any instruction of any thread.
+    let before = unsafe { signal::set_action(number, &ours) };
+    match before {
+        Ok(before) => {
+            chain::remember(&before);
+            fork::watch();
+            Ok(number)
+        }
+        Err(errno) => {
+            SIGNAL.store(0, Ordering::Relaxed);
+            Err(errno)
+        }
+    }
+}
+
+/// Whether the handler is still ours: not if the application has set one of its own since.
+pub(crate) fn is_in_force() -> bool {
+    let ours = handler::on_signal as *const () as usize;
+    signal().is_some_and(|number| signal::action(number).is_ok_and(|now| now.handler == ours))
+}

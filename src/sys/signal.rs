@@ -1,0 +1,144 @@
+//! Signals at the level of the kernel: sets, masks, dispositions, sending, and telling whose a signal is.
+//!
+//! Through raw syscalls, not libc: libc keeps signals of its own out of sets, its `sigaction` is wrapped by sanitizers, and its
+//! `pthread_kill` blocks and restores all signals around the syscall (S1, S5).
+//!
+//! # Safety
+//!
+//! Each block hands the kernel structures of this module's own, laid out as the kernel has them.
+
+use libc::{c_int, siginfo_t};
+
+use super::{arch, raw};
+
+/// A set of signals as the kernel has it.
+pub(super) type Set = u64;
+
+/// All signals.
+pub(super) const ALL: Set = !0;
+
+/// The set of one signal.
+pub(super) fn bit(signal: c_int) -> Set {
+    1 << (signal - 1)
+}
+
+/// The kernel's `struct sigaction`, the same on both architectures.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Action {
+    /// `SIG_DFL`, `SIG_IGN` or a function.
+    pub(super) handler: usize,
+    pub(super) flags: u64,
+    restorer: usize,
+    /// What is blocked while the handler runs.
+    pub(super) mask: Set,
+}
+
+impl Action {
+    /// An action with our own restorer, where the architecture has one.
+    pub(super) fn new(handler: usize, flags: c_int, mask: Set) -> Self {
+        let flags = flags as u64 | arch::RESTORER_FLAG;
+        Self { handler, flags, restorer: arch::restorer(), mask }
+    }
+}
+
+const SET_SIZE: usize = size_of::<Set>();
+
+/// Asks for a signal's disposition.
+pub(super) fn action(signal: c_int) -> Result<Action, i32> {
+    let mut old = Action::default();
+    let arguments = [signal as usize, 0, &raw mut old as usize, SET_SIZE];
+    // SAFETY: the kernel writes an action into `old`.
+    unsafe { raw::syscall(libc::SYS_rt_sigaction, arguments) }?;
+    Ok(old)
+}
+
+/// Sets a signal's disposition and returns the one before.
+///
+/// # Safety
+///
+/// The handler must be one that may run at any instruction of any thread.
+pub(super) unsafe fn set_action(signal: c_int, new: &Action) -> Result<Action, i32> {
+    let mut old = Action::default();
+    let arguments = [signal as usize, &raw const *new as usize, &raw mut old as usize, SET_SIZE];
+    // SAFETY: the kernel reads `new` and writes `old`; the caller answers for the handler.
+    unsafe { raw::syscall(libc::SYS_rt_sigaction, arguments) }?;
+    Ok(old)
+}
+
+/// Changes the calling thread's mask and returns the one before.
+pub(super) fn change_mask(how: c_int, set: Set) -> Set {
+    let mut old: Set = 0;
+    let arguments = [how as usize, &raw const set as usize, &raw mut old as usize, SET_SIZE];
+    // SAFETY: the kernel reads one set and writes the other. It cannot fail with these arguments.
+    let _ = unsafe { raw::syscall(libc::SYS_rt_sigprocmask, arguments) };
+    old
+}
+
+/// Asks for the calling thread's mask.
+pub(super) fn mask() -> Set {
+    change_mask(libc::SIG_BLOCK, 0)
+}
+
+/// The kernel's `siginfo_t` of a queued signal.
+#[repr(C)]
+struct Queued {
+    signal: c_int,
+    errno: c_int,
+    code: c_int,
+    _pad: c_int,
+    pid: i32,
+    uid: u32,
+    value: usize,
+    _rest: [u64; 12],
+}
+
+const _: () = assert!(size_of::<Queued>() == size_of::<siginfo_t>());
+
+/// Marks what is ours: the address of this byte, which nothing else in the process has. It is compared, never followed.
+pub(super) fn magic() -> usize {
+    static MAGIC: u8 = 0;
+    &raw const MAGIC as usize
+}
+
+/// Sends our signal to a thread of this process.
+///
+/// The process's id is asked of the kernel: in a child of a raw `clone` a remembered one would reach the parent's thread (S6).
+/// A real-time signal that the limit on queued signals refuses (EAGAIN) is sent again as `kill` sends: the kernel then
+/// delivers it without its siginfo rather than not at all, and by S4 that is enough.
+pub(super) fn send(tid: i32, signal: c_int) -> Result<(), i32> {
+    match send_coded(tid, signal, libc::SI_QUEUE) {
+        Err(libc::EAGAIN) => send_coded(tid, signal, libc::SI_USER),
+        sent => sent,
+    }
+}
+
+fn send_coded(tid: i32, signal: c_int, code: c_int) -> Result<(), i32> {
+    let pid = raw::getpid();
+    let info = Queued { signal, errno: 0, code, _pad: 0, pid, uid: 0, value: magic(), _rest: [0; 12] };
+    let arguments = [pid as usize, tid as usize, signal as usize, &raw const info as usize];
+    // SAFETY: the kernel reads a siginfo.
+    unsafe { raw::syscall(libc::SYS_rt_tgsigqueueinfo, arguments) }.map(drop)
+}
+
+/// Whose a signal is, as far as its siginfo tells. It decides about chaining only (S4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// An asker, or a thread's timer.
+    Ours,
+    /// The kernel had no room for a siginfo: ours, if one was on its way.
+    Unknown,
+    /// Somebody else.
+    Other,
+}
+
+/// Whose a delivered signal is.
+pub(super) fn sender(info: &siginfo_t) -> Sender {
+    // SAFETY: a siginfo is as large as `Queued`, whose fields are plain numbers: any bytes are valid for them.
+    let info = unsafe { &*(&raw const *info).cast::<Queued>() };
+    match info.code {
+        libc::SI_QUEUE | libc::SI_USER | libc::SI_TIMER if info.value == magic() => Sender::Ours,
+        libc::SI_USER if info.pid == 0 => Sender::Unknown,
+        _ => Sender::Other,
+    }
+}

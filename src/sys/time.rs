@@ -1,0 +1,62 @@
+//! The clock, and sleeping by it.
+//!
+//! # Safety
+//!
+//! Each block hands the kernel a time of its caller's.
+
+use std::time::{Duration, Instant};
+
+use super::call::{Outcome, call};
+use super::raw::syscall;
+
+/// A moment of the monotonic clock, as the kernel takes it.
+pub(crate) struct Moment(libc::timespec);
+
+impl Moment {
+    /// Where the kernel finds it.
+    pub(super) fn address(&self) -> usize {
+        &raw const self.0 as usize
+    }
+}
+
+/// The moment of an [`Instant`].
+pub(crate) fn at(instant: Instant) -> Moment {
+    after(instant.saturating_duration_since(Instant::now()))
+}
+
+/// The moment that is `duration` from now, or the last one that the clock can tell.
+pub(crate) fn after(duration: Duration) -> Moment {
+    let now = now();
+    let nanoseconds = now.tv_nsec + libc::c_long::from(duration.subsec_nanos() as i32);
+    let carry = nanoseconds / 1_000_000_000;
+    let seconds = i64::try_from(duration.as_secs())
+        .ok()
+        .and_then(|seconds| now.tv_sec.checked_add(seconds))
+        .and_then(|seconds| seconds.checked_add(carry));
+    Moment(match seconds {
+        Some(tv_sec) => libc::timespec { tv_sec, tv_nsec: nanoseconds % 1_000_000_000 },
+        None => libc::timespec { tv_sec: i64::MAX, tv_nsec: 0 },
+    })
+}
+
+fn now() -> libc::timespec {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is ours to write; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    now
+}
+
+pub(crate) fn sleep_until(moment: &Moment) -> Outcome<()> {
+    let [clock, flags] = [libc::CLOCK_MONOTONIC as usize, libc::TIMER_ABSTIME as usize];
+    // SAFETY: the kernel reads a timespec that is borrowed.
+    unsafe { call(libc::SYS_clock_nanosleep, [clock, flags, moment.address(), 0]) }.map(drop)
+}
+
+/// Sleeps for a short time, whatever comes.
+pub(crate) fn pause(duration: Duration) {
+    let moment = after(duration);
+    let [clock, flags] = [libc::CLOCK_MONOTONIC as usize, libc::TIMER_ABSTIME as usize];
+    let arguments = [clock, flags, moment.address(), 0];
+    // SAFETY: the kernel reads a timespec that is borrowed.
+    while unsafe { syscall(libc::SYS_clock_nanosleep, arguments) } == Err(libc::EINTR) {}
+}

@@ -1,0 +1,113 @@
+//! The thread's own kernel timer.
+//!
+//! While a cause stands, plain calls are interrupted again and again, with back-off (P11): the first signal may have landed just before
+//! the call. The handler starts the timer when it interrupted something that is not our own call, and each shot starts the
+//! next. Our own calls never need it.
+//!
+//! A kernel timer rather than a thread that resends: it costs nothing until it is needed, it cannot hit another thread, and it may be
+//! created and set from a handler, by raw syscalls.
+//!
+//! # Safety
+//!
+//! Each block hands the kernel structures of its own.
+
+use std::ptr;
+use std::sync::atomic::Ordering;
+
+use super::block::Block;
+use super::{install, raw, signal, thread};
+
+/// The first pause, in microseconds; each one is double the one before, up to the last.
+const FIRST_PAUSE: u32 = 1_000;
+const LAST_PAUSE: u32 = 50_000;
+
+/// Sets the timer for the next shot, twice as far away as the last. Async-signal-safe.
+///
+/// Without a timer (the kernel refuses one at the limit on queued signals) a plain call that was about to begin when the signal
+/// came stays uninterrupted until the next request.
+pub(super) fn repeat(block: &Block) {
+    let Some(timer) = get_or_create(block) else { return };
+    let pause = match block.repeat.load(Ordering::Relaxed) {
+        0 => FIRST_PAUSE,
+        last => last.saturating_mul(2).min(LAST_PAUSE),
+    };
+    block.repeat.store(pause, Ordering::Relaxed);
+    set(timer, pause);
+}
+
+/// Stops the timer if its thread is not armed any more.
+pub(super) fn rest_if_unarmed(block: &Block) {
+    if block.repeat.load(Ordering::Relaxed) == 0 || block.word.is_armed() {
+        return;
+    }
+    block.repeat.store(0, Ordering::Relaxed);
+    if let Some(timer) = existing(block) {
+        set(timer, 0);
+    }
+    // A request that came between the look and the stop has had its timer stopped: let its signal come once more.
+    if block.word.is_armed() {
+        let _ = thread::signal_block(block, block.tid.load(Ordering::Relaxed));
+    }
+}
+
+/// Deletes the timer of a thread that ends.
+pub(super) fn delete(block: &Block) {
+    if let Some(timer) = existing(block) {
+        // SAFETY: the timer is this thread's own.
+        let _ = unsafe { raw::syscall(libc::SYS_timer_delete, [timer as usize]) };
+    }
+    forget(block);
+}
+
+/// Forgets the timer: a child of a fork has none, and its number may be another's there (S6).
+pub(super) fn forget(block: &Block) {
+    block.timer.store(0, Ordering::Relaxed);
+    block.repeat.store(0, Ordering::Relaxed);
+}
+
+fn existing(block: &Block) -> Option<i32> {
+    block.timer.load(Ordering::Relaxed).checked_sub(1).filter(|timer| *timer >= 0)
+}
+
+fn get_or_create(block: &Block) -> Option<i32> {
+    existing(block).or_else(|| {
+        let timer = create(block.tid.load(Ordering::Relaxed))?;
+        block.timer.store(timer + 1, Ordering::Relaxed);
+        Some(timer)
+    })
+}
+
+/// The kernel's `struct sigevent`.
+#[repr(C)]
+struct Event {
+    value: usize,
+    signal: i32,
+    notify: i32,
+    tid: i32,
+    _rest: [i32; 11],
+}
+
+const _: () = assert!(size_of::<Event>() == 64);
+
+fn create(tid: i32) -> Option<i32> {
+    let signal = install::signal()?;
+    let notify = libc::SIGEV_THREAD_ID;
+    let event = Event { value: signal::magic(), signal, notify, tid, _rest: [0; 11] };
+    let mut timer: i32 = 0;
+    let arguments =
+        [libc::CLOCK_MONOTONIC as usize, &raw const event as usize, &raw mut timer as usize];
+    // SAFETY: the kernel reads the event and writes the number.
+    unsafe { raw::syscall(libc::SYS_timer_create, arguments) }.ok()?;
+    Some(timer)
+}
+
+/// One shot after so many microseconds; 0 stops.
+fn set(timer: i32, microseconds: u32) {
+    let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let value = libc::timespec { tv_sec: 0, tv_nsec: libc::c_long::from(microseconds) * 1_000 };
+    let setting = libc::itimerspec { it_interval: never, it_value: value };
+    let old: *mut libc::itimerspec = ptr::null_mut();
+    let arguments = [timer as usize, 0, &raw const setting as usize, old as usize];
+    // SAFETY: the kernel reads the setting.
+    let _ = unsafe { raw::syscall(libc::SYS_timer_settime, arguments) };
+}

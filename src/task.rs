@@ -1,0 +1,320 @@
+//! What runs: [`Task`], [`spawn`], [`Builder`], [`JoinHandle`].
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::thread as std_thread;
+
+use crate::calls::complete;
+use crate::checkpoint;
+use crate::error::Error;
+use crate::interrupted::Interrupted;
+use crate::interrupter::{Interrupter, Request};
+use crate::node::{Nesting, Node};
+use crate::state::Floor;
+use crate::sys::thread::{self, ThreadRecord};
+use crate::sys::{futex, install};
+
+/// A stretch of one thread's execution that can be interrupted.
+///
+/// Made anywhere, run on any thread: in a pool's job, in tokio's `spawn_blocking`, in `main`. (It cannot span
+/// an `.await`.) A thread whose whole body is a task is made by [`spawn`].
+///
+/// Tasks nest: one that is made inside another and run there belongs to it, and is interrupted with it. Run
+/// anywhere else, it stands for itself, and what the thread is otherwise doing is masked for its time. So a pool that runs a
+/// stranger's job inside ours harms neither.
+///
+/// A task that is dropped without having run counts as ended.
+///
+/// # Examples
+///
+/// ```
+/// let (task, interrupter) = eintr::task();
+/// let pool = std::thread::spawn(move || task.run(|| eintr::time::sleep(std::time::Duration::MAX)));
+/// interrupter.interrupt();
+/// assert!(pool.join().unwrap().is_err());
+/// ```
+#[must_use = "a task that is dropped without being run counts as ended"]
+pub struct Task {
+    node: Arc<Node>,
+}
+
+/// Makes a task and its interrupter.
+///
+/// ```
+/// let (task, interrupter) = eintr::task();
+/// assert_eq!(task.run(|| 6 * 7), 42);
+/// assert!(interrupter.is_finished());
+/// ```
+pub fn task() -> (Task, Interrupter) {
+    let task = Task::new();
+    let interrupter = task.interrupter();
+    (task, interrupter)
+}
+
+impl Task {
+    /// A task that belongs to the task that runs here, if it is run there too.
+    pub fn new() -> Self {
+        Self { node: Node::new(None, Node::nesting_here()) }
+    }
+
+    /// A task that stands for itself wherever it is run.
+    ///
+    /// ```
+    /// let (outer, interrupter) = eintr::task();
+    /// outer.run(|| {
+    ///     interrupter.interrupt();
+    ///     assert!(eintr::Task::root().run(eintr::checkpoint).is_ok());
+    ///     assert!(eintr::Task::new().run(eintr::checkpoint).is_err());
+    /// });
+    /// ```
+    pub fn root() -> Self {
+        Self { node: Node::new(None, Nesting::Root) }
+    }
+
+    /// Gives it a name, for reports.
+    pub fn name(self, name: impl Into<String>) -> Self {
+        self.node.set_name(name.into().into_boxed_str());
+        self
+    }
+
+    /// Another handle that interrupts it.
+    pub fn interrupter(&self) -> Interrupter {
+        Interrupter(self.node.clone())
+    }
+
+    /// Runs `f` as this task, on this thread.
+    ///
+    /// If the thread blocks our signal, it is unblocked for the task's time.
+    ///
+    /// # Panics
+    ///
+    /// Only if `f` does; the task has ended then too.
+    #[track_caller]
+    pub fn run<T>(self, f: impl FnOnce() -> T) -> T {
+        install::ensure();
+        let _running = Running::begin(self.node.clone());
+        f()
+    }
+}
+
+impl Default for Task {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.node.give_up();
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let figures = self.node.figures();
+        f.debug_struct("Task")
+            .field("id", &figures.id)
+            .field("name", &figures.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A task that runs, from its beginning to its end, be that a panic.
+struct Running {
+    node: Arc<Node>,
+    record: Arc<ThreadRecord>,
+    floor: Option<Floor>,
+    was_blocked: bool,
+}
+
+impl Running {
+    fn begin(node: Arc<Node>) -> Self {
+        let record = thread::register();
+        let was_blocked = thread::unblock_signal();
+        thread::forget_lost_signal(&record);
+        let floor = node.begin(&record);
+        Self { node, record, floor, was_blocked }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(floor) = self.floor {
+            self.node.end(&self.record, floor);
+        }
+        checkpoint::heeded();
+        thread::rest_if_unarmed();
+        if self.was_blocked {
+            thread::block_signal();
+        }
+    }
+}
+
+/// Spawns a managed thread: one whose whole body is a task. As [`std::thread::spawn`], and interruptible.
+///
+/// # Examples
+///
+/// ```
+/// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let server = eintr::spawn(move || -> Result<(), eintr::Error> {
+///     loop {
+///         let (_connection, _peer) = eintr::net::accept(&listener)?;
+///     }
+/// });
+/// server.interrupt();
+/// assert!(server.join().unwrap().is_err());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Panics
+///
+/// If the system cannot create a thread; [`Builder::spawn`] returns that as an error.
+#[track_caller]
+pub fn spawn<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Builder::new().spawn(f).expect("failed to spawn thread")
+}
+
+/// What a managed thread is to be like, as [`std::thread::Builder`].
+///
+/// ```
+/// let worker = eintr::Builder::new()
+///     .name("worker".into())
+///     .stack_size(64 * 1024)
+///     .spawn(|| std::thread::current().name().map(str::to_owned))?;
+/// assert_eq!(worker.join().unwrap().as_deref(), Some("worker"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "must be spawned"]
+pub struct Builder {
+    name: Option<String>,
+    stack_size: Option<usize>,
+}
+
+impl Builder {
+    /// A thread with no name and std's stack size.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the thread, and its task.
+    pub fn name(mut self, name: String) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// Sets the size of its stack, in bytes.
+    pub fn stack_size(mut self, size: usize) -> Self {
+        self.stack_size = Some(size);
+        self
+    }
+
+    /// Spawns the thread. The task stands for itself: it inherits nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the system cannot create a thread.
+    ///
+    /// # Panics
+    ///
+    /// If the name contains a null byte, as std's.
+    #[track_caller]
+    pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        install::ensure();
+        let name = self.name.as_deref().map(Box::from);
+        let task = Task { node: Node::new(name, Nesting::Root) };
+        let interrupter = task.interrupter();
+        let mut builder = std_thread::Builder::new();
+        if let Some(name) = self.name {
+            builder = builder.name(name);
+        }
+        if let Some(size) = self.stack_size {
+            builder = builder.stack_size(size);
+        }
+        let thread = builder.spawn(move || task.run(f))?;
+        Ok(JoinHandle { thread, interrupter })
+    }
+}
+
+/// Joins and interrupts a managed thread. Dropped, it detaches the thread.
+pub struct JoinHandle<T> {
+    thread: std_thread::JoinHandle<T>,
+    interrupter: Interrupter,
+}
+
+impl<T> JoinHandle<T> {
+    /// Waits for the thread to end, and returns its result or its panic. Cannot be interrupted; [`wait`](Self::wait) can.
+    ///
+    /// # Errors
+    ///
+    /// The panic's payload, as [`std::thread::JoinHandle::join`].
+    pub fn join(self) -> std_thread::Result<T> {
+        self.thread.join()
+    }
+
+    /// Waits for the thread's task to end.
+    ///
+    /// ```
+    /// let worker = eintr::spawn(|| 42);
+    /// worker.wait()?;
+    /// assert_eq!(worker.join().unwrap(), 42);
+    /// # Ok::<(), eintr::Interrupted>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`], if the waiting thread is.
+    ///
+    /// # Interruption
+    ///
+    /// The thread that is waited for is not disturbed.
+    pub fn wait(&self) -> Result<(), Interrupted> {
+        while let Some((word, seen)) = self.interrupter.0.begin_wait() {
+            let woken = complete(|| futex::wait_interruptible(word, seen, None));
+            self.interrupter.0.end_wait();
+            // EAGAIN: it changed before we slept.
+            if let Err(Error::Interrupted(interrupted)) = woken {
+                return Err(interrupted);
+            }
+        }
+        Ok(())
+    }
+
+    /// A handle that interrupts it.
+    pub fn interrupter(&self) -> Interrupter {
+        self.interrupter.clone()
+    }
+
+    /// Asks it to stop. See [`Interrupter::interrupt`].
+    pub fn interrupt(&self) -> Request {
+        self.interrupter.interrupt()
+    }
+
+    /// The thread, as std knows it.
+    pub fn thread(&self) -> &std_thread::Thread {
+        self.thread.thread()
+    }
+
+    /// Whether the thread has come to its end.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("thread", self.thread())
+            .field("interrupter", &self.interrupter)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,67 @@
+//! What the tests share: a watchdog that names what is stuck, and questions to the kernel in place of sleeps.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::fs;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Long enough for a loaded machine under emulation; nothing waits for it unless it has failed.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs a test's body; aborts the process, with the name and the threads' whereabouts, if it does not come back.
+pub fn watched<T>(name: &str, body: impl FnOnce() -> T) -> T {
+    let (done, ended) = mpsc::channel::<()>();
+    let name = name.to_owned();
+    let watchdog = thread::spawn(move || {
+        if ended.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("watchdog: {name} is stuck after {LIMIT:?}\n{}", threads());
+            std::process::abort();
+        }
+    });
+    let result = body();
+    drop(done);
+    watchdog.join().unwrap();
+    result
+}
+
+/// A line for each thread of this process: name, state, syscall, and what it sleeps on.
+pub fn threads() -> String {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let line = |path: std::path::PathBuf| {
+        let read = |file| fs::read_to_string(path.join(file)).unwrap_or_default().trim().to_owned();
+        format!("{} {} | {} | {}\n", path.display(), read("comm"), read("syscall"), read("wchan"))
+    };
+    tasks.map(|task| line(task.path())).collect()
+}
+
+/// The calling thread's id.
+pub fn gettid() -> i32 {
+    nix::unistd::gettid().as_raw()
+}
+
+/// The number of the syscall in which a thread of this process sleeps; none if it runs, or sleeps outside of one.
+pub fn sleeping_in(tid: i32) -> Option<i64> {
+    let stat = fs::read_to_string(format!("/proc/self/task/{tid}/stat")).ok()?;
+    let state = stat.rsplit(") ").next()?.chars().next()?;
+    let syscall = fs::read_to_string(format!("/proc/self/task/{tid}/syscall")).ok()?;
+    let number = syscall.split_whitespace().next()?.parse().ok()?;
+    (state == 'S').then_some(number)
+}
+
+/// Waits until a thread of this process sleeps in a syscall.
+pub fn wait_until_blocked(tid: i32, syscall: i64) {
+    wait_until(&format!("thread {tid} sleeps in syscall {syscall}"), || {
+        sleeping_in(tid) == Some(syscall)
+    });
+}
+
+/// Waits for something that another thread or process is about to bring about.
+pub fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !happened() {
+        assert!(start.elapsed() < LIMIT, "not after {LIMIT:?}: {what}\n{}", threads());
+        thread::yield_now();
+    }
+}
