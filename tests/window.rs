@@ -1,0 +1,112 @@
+//! The window test: an interrupt at every single instruction of a call (P1, P2).
+//!
+//! The tests work like this. The test binary runs itself again as a tracee ([`tracee`]), whose target thread makes a real object and
+//! the call, between two marks. This process is its tracer ([`tracer`]): it single-steps the target from the first mark, and after
+//! 0 instructions, in a new trial after 1, after 2, ... it has another thread of the tracee call `Interrupter::interrupt()`, while the
+//! target stands there ([`trial`]). The last trial is that in which the target sleeps in the kernel, or has come to the second
+//! mark. Then the target runs on. It must come back, and say what its call returned and whether its object is
+//! consistent with that.
+//!
+//! A wake-up is lost if the target sleeps and no signal is pending for it. The thread's repeat timer must not hide that, for our own
+//! calls do without: the tracer keeps its signals back, and counts as lost a wake-up that only the timer brought.
+//!
+//! Two wrong implementations go through the same trials, and must be found out: the checker is checked.
+//!
+//! `cargo test --test window -- --show-output` prints how many instructions were tried, and where the outcome turned.
+
+mod common;
+
+#[path = "window/rows.rs"]
+mod rows;
+#[path = "window/symbols.rs"]
+mod symbols;
+#[path = "window/tracee.rs"]
+mod tracee;
+#[path = "window/tracer.rs"]
+mod tracer;
+#[path = "window/trial.rs"]
+mod trial;
+#[path = "window/variants.rs"]
+mod variants;
+
+use rows::Kind;
+use trial::{Findings, Verdict};
+
+/// Not a test: the process that the tests trace.
+#[test]
+#[ignore = "runs only as the tracee of the tests"]
+fn tracee() {
+    if tracer::is_tracee() {
+        tracee::run();
+    }
+}
+
+/// Puts a call through all its variants; none if nothing can be traced here.
+fn exhaust(name: &str) -> Option<Vec<Findings>> {
+    if common::skipped_under_emulation(name, "it cannot ptrace") {
+        return None;
+    }
+    let row = rows::find(name);
+    let variants = variants::ALL.iter().filter(|variant| variant.suits(row));
+    let findings: Vec<_> = common::watched(name, || {
+        variants
+            .map(|variant| {
+                let t = std::time::Instant::now();
+                let f = trial::exhaust(row, variant);
+                eprintln!("{f} {:?}", t.elapsed());
+                f
+            })
+            .collect()
+    });
+    for findings in &findings {
+        println!("{findings}");
+    }
+    Some(findings)
+}
+
+/// An own call: it comes back from everywhere, and what it says is true.
+fn own(name: &str) {
+    for findings in exhaust(name).into_iter().flatten() {
+        findings.assert_no_failure();
+        findings.assert_exact();
+    }
+}
+
+/// A plain call of an armed thread: by P11 it comes back with EINTR, some time after.
+fn plain(name: &str) {
+    for findings in exhaust(name).into_iter().flatten() {
+        findings.assert_no_failure();
+        findings.assert_interrupted_unless_ready();
+    }
+}
+
+macro_rules! tests {
+    ($($check:ident: $($name:ident)*;)*) => {$($(
+        #[test]
+        fn $name() {
+            $check(stringify!($name));
+        }
+    )*)*};
+}
+
+tests! {
+    own: read write sleep;
+    plain: plain_read;
+}
+
+#[test]
+fn a_flag_and_eintr_lose_the_wake_up() {
+    let Some(findings) = exhaust("naive_flag") else { return };
+    assert_eq!(rows::find("naive_flag").kind, Kind::Naive);
+    let lost = findings.iter().map(|findings| findings.count(|verdict| *verdict == Verdict::Lost));
+    assert!(lost.sum::<usize>() > 0, "the checker does not see a lost wake-up");
+}
+
+#[test]
+fn a_look_at_the_flag_after_the_call_loses_the_byte() {
+    let Some(findings) = exhaust("naive_after") else { return };
+    let wrong = findings
+        .iter()
+        .map(|findings| findings.count(|verdict| matches!(verdict, Verdict::Wrong(_))));
+    assert!(wrong.sum::<usize>() > 0, "the checker does not see a lost byte");
+}

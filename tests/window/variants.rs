@@ -1,0 +1,128 @@
+//! In which circumstances a call is interrupted.
+
+use nix::sys::signal::Signal;
+
+use crate::rows::{Kind, Row};
+use crate::tracer::Pace;
+
+/// One circumstance.
+pub struct Variant {
+    pub name: &'static str,
+    /// Whether the result is there before the call.
+    pub ready: bool,
+    /// What the tracer stops at: every instruction; or the kernel's door, which lies inside of the syscall instruction.
+    pub pace: Pace,
+    /// A signal that is not ours comes first, and the interrupt comes while its handler runs.
+    pub signal: Option<(Signal, When)>,
+    /// What the application's handler does.
+    pub handler: Handler,
+}
+
+/// When the application's signal comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// While the call sleeps.
+    Asleep,
+    /// So many instructions before it would.
+    Before(usize),
+}
+
+/// What the application's handler does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handler {
+    /// It computes, and makes a syscall that does not wait.
+    Works,
+    /// The same, on the thread's alternate stack.
+    WorksElsewhere,
+    /// It makes an own call, whose result is there or not.
+    Reads { ready: bool },
+}
+
+const PLAIN: Variant = Variant {
+    name: "",
+    ready: false,
+    pace: Pace::Instruction,
+    signal: None,
+    handler: Handler::Works,
+};
+
+const USR1: Signal = Signal::SIGUSR1;
+const USR2: Signal = Signal::SIGUSR2;
+
+pub static ALL: &[Variant] = &[
+    Variant { name: "nothing ready", ..PLAIN },
+    Variant { name: "ready", ready: true, ..PLAIN },
+    Variant { name: "nothing ready, at the kernel's door", pace: Pace::Door, ..PLAIN },
+    Variant { name: "ready, at the kernel's door", ready: true, pace: Pace::Door, ..PLAIN },
+    Variant {
+        name: "in a handler that came while it slept",
+        signal: Some((USR2, When::Asleep)),
+        ..PLAIN
+    },
+    Variant {
+        name: "in a handler that came at the syscall instruction",
+        signal: Some((USR2, When::Before(1))),
+        ..PLAIN
+    },
+    Variant {
+        name: "in a handler that came after the test of the word",
+        signal: Some((USR2, When::Before(2))),
+        ..PLAIN
+    },
+    Variant {
+        name: "in a handler that came before the test of the word",
+        signal: Some((USR2, When::Before(3))),
+        ..PLAIN
+    },
+    Variant {
+        name: "ready, in a handler that came at the syscall instruction",
+        ready: true,
+        signal: Some((USR2, When::Before(1))),
+        ..PLAIN
+    },
+    Variant {
+        name: "in a handler on the alternate stack",
+        signal: Some((USR2, When::Asleep)),
+        handler: Handler::WorksElsewhere,
+        ..PLAIN
+    },
+    Variant {
+        name: "in a handler that makes a call of its own, nothing ready",
+        signal: Some((USR2, When::Asleep)),
+        handler: Handler::Reads { ready: false },
+        ..PLAIN
+    },
+    Variant {
+        name: "in a handler that makes a call of its own, ready",
+        signal: Some((USR2, When::Asleep)),
+        handler: Handler::Reads { ready: true },
+        ..PLAIN
+    },
+    Variant {
+        name: "in our handler, which a stray signal called while it slept",
+        signal: Some((USR1, When::Asleep)),
+        ..PLAIN
+    },
+    Variant {
+        name: "in our handler, which a stray signal called at the syscall instruction",
+        signal: Some((USR1, When::Before(1))),
+        ..PLAIN
+    },
+];
+
+impl Variant {
+    /// Whether the variant says something about that call.
+    pub fn suits(&self, row: &Row) -> bool {
+        match row.kind {
+            Kind::Own => true,
+            Kind::Plain | Kind::Naive => self.signal.is_none_or(|(signal, when)| {
+                signal == USR2 && when == When::Asleep && self.handler == Handler::Works
+            }),
+        }
+    }
+
+    /// How often the application's handler of that signal is to run.
+    pub fn handler_runs(&self, signal: Signal) -> usize {
+        usize::from(self.signal.is_some_and(|(own, _)| own == signal))
+    }
+}
