@@ -72,8 +72,8 @@ impl Interrupted {
     }
 
     /// The interrupt in an error, wherever it stands in the chain of
-    /// [`source`](std::error::Error::source)s: as itself, or inside an [`Error`](crate::Error), a
-    /// [`Partial`](crate::Partial) or an [`io::Error`].
+    /// [`source`](std::error::Error::source)s: as itself, or inside an [`Error`], a
+    /// [`Partial`] or an [`io::Error`].
     ///
     /// ```
     /// # use eintr::Interrupted;

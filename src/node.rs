@@ -247,7 +247,12 @@ impl Node {
         let index = coalesced.unwrap_or_else(|| {
             life.last_id += 1;
             let id = life.last_id;
-            life.pending.push_back(Pending { id, interrupted, since: Instant::now(), untold: None });
+            life.pending.push_back(Pending {
+                id,
+                interrupted,
+                since: Instant::now(),
+                untold: None,
+            });
             life.pending.len() - 1
         });
         if let Phase::Running(record) = &life.phase {

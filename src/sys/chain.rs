@@ -39,7 +39,9 @@ pub(super) fn pass_on(
             let has = |flag: c_int| flags & flag as u32 as u64 != 0;
             if has(libc::SA_RESETHAND) && !reset(handler) {
                 // Another thread was quicker: by now the default is in force.
-                return if may_act_by_default { act_by_default(number) };
+                return if may_act_by_default {
+                    act_by_default(number)
+                };
             }
             call(handler, number, info, context, has);
         }

@@ -101,8 +101,8 @@ fn set(number: c_int) -> Result<c_int, i32> {
     }
 }
 
-/// Whether the handler is still ours: not if the application has set one of its own since.
-pub(crate) fn is_in_force() -> bool {
+/// Whether the application has put a handler of its own in the place of ours since.
+pub(crate) fn is_replaced() -> bool {
     let ours = handler::on_signal as *const () as usize;
-    signal().is_some_and(|number| signal::action(number).is_ok_and(|now| now.handler == ours))
+    signal().is_some_and(|number| signal::action(number).is_ok_and(|now| now.handler != ours))
 }

@@ -115,7 +115,8 @@ pub(super) fn send(tid: i32, signal: c_int) -> Result<(), i32> {
 
 fn send_coded(tid: i32, signal: c_int, code: c_int) -> Result<(), i32> {
     let pid = raw::getpid();
-    let info = Queued { signal, errno: 0, code, _pad: 0, pid, uid: 0, value: magic(), _rest: [0; 12] };
+    let info =
+        Queued { signal, errno: 0, code, _pad: 0, pid, uid: 0, value: magic(), _rest: [0; 12] };
     let arguments = [pid as usize, tid as usize, signal as usize, &raw const info as usize];
     // SAFETY: the kernel reads a siginfo.
     unsafe { raw::syscall(libc::SYS_rt_tgsigqueueinfo, arguments) }.map(drop)

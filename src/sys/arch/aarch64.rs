@@ -20,7 +20,7 @@ global_asm!(
     ".p2align 4",
     "eintr_call:",
     ".cfi_startproc",
-    "hint #34",                  // bti c
+    "hint #34", // bti c
     "stp x29, x30, [sp, #-32]!",
     ".cfi_def_cfa_offset 32",
     ".cfi_offset x29, -32",
@@ -29,10 +29,10 @@ global_asm!(
     "stp x19, x20, [sp, #16]",
     ".cfi_offset x19, -16",
     ".cfi_offset x20, -8",
-    "mov x19, x0",               // x19: the thread's block, kept across the syscall
-    "ldr x20, [x19, #8]",        // the mark of the call that a handler of the application interrupted
-    "str x29, [x19, #8]",        // this call is open
-    "mov x8, x1",                // the number, then the arguments in the kernel's registers
+    "mov x19, x0",        // x19: the thread's block, kept across the syscall
+    "ldr x20, [x19, #8]", // the mark of the call that a handler of the application interrupted
+    "str x29, [x19, #8]", // this call is open
+    "mov x8, x1",         // the number, then the arguments in the kernel's registers
     "mov x0, x2",
     "mov x1, x3",
     "mov x2, x4",
@@ -40,11 +40,11 @@ global_asm!(
     "mov x4, x6",
     "mov x5, x7",
     "eintr_call_begin:",
-    "ldr w9, [x19]",             // armed?
+    "ldr w9, [x19]", // armed?
     "cbnz w9, eintr_call_cancelled",
     "svc #0",
     "eintr_call_end:",
-    "str x20, [x19, #8]",        // closed: the mark before
+    "str x20, [x19, #8]", // closed: the mark before
     "ldp x19, x20, [sp, #16]",
     "ldp x29, x30, [sp], #32",
     ".cfi_remember_state",
@@ -56,7 +56,7 @@ global_asm!(
     "ret",
     ".cfi_restore_state",
     "eintr_call_cancelled:",
-    "hint #38",                  // bti jc: the handler comes here by a jump (S8)
+    "hint #38",                    // bti jc: the handler comes here by a jump (S8)
     "mov x0, #0x8000000000000000", // CANCELLED: no result of the kernel's
     "b eintr_call_end",
     ".cfi_endproc",

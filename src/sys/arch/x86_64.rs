@@ -24,11 +24,11 @@ global_asm!(
     "push rbx",
     ".cfi_adjust_cfa_offset 8",
     ".cfi_rel_offset rbx, 0",
-    "mov rbx, rdi",              // rbx: the thread's block, kept across the syscall
-    "push qword ptr [rbx + 8]",  // the mark of the call that a handler of the application interrupted
+    "mov rbx, rdi",             // rbx: the thread's block, kept across the syscall
+    "push qword ptr [rbx + 8]", // the mark of the call that a handler of the application interrupted
     ".cfi_adjust_cfa_offset 8",
     "mov qword ptr [rbx + 8], rsp", // this call is open
-    "mov rax, rsi",              // the number, then the arguments in the kernel's registers
+    "mov rax, rsi",                 // the number, then the arguments in the kernel's registers
     "mov rdi, rdx",
     "mov rsi, rcx",
     "mov rdx, r8",
@@ -36,11 +36,11 @@ global_asm!(
     "mov r8, qword ptr [rsp + 24]",
     "mov r9, qword ptr [rsp + 32]",
     "eintr_call_begin:",
-    "cmp dword ptr [rbx], 0",    // armed?
+    "cmp dword ptr [rbx], 0", // armed?
     "jne eintr_call_cancelled",
     "syscall",
     "eintr_call_end:",
-    "pop qword ptr [rbx + 8]",   // closed: the mark before
+    "pop qword ptr [rbx + 8]", // closed: the mark before
     ".cfi_adjust_cfa_offset -8",
     "pop rbx",
     ".cfi_adjust_cfa_offset -8",
