@@ -17,13 +17,13 @@ use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use super::arch::{self, Place};
 use super::block::{self, Block};
 use super::signal::{self, Sender};
-use super::{chain, raw, timer, waiting};
+use super::{dispatch, install, raw, timer, waiting};
 
 /// Keeps the interrupted code's errno.
-struct ErrnoGuard(c_int);
+pub(super) struct ErrnoGuard(c_int);
 
 impl ErrnoGuard {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         // SAFETY: errno is a plain integer of this thread's.
         Self(unsafe { *libc::__errno_location() })
     }
@@ -56,7 +56,9 @@ pub(super) unsafe extern "C" fn on_signal(
         Sender::Unknown if answered => {}
         // One that merged with ours still goes to the handler that was there before, but a default action does not follow
         // upon a signal that had an answer (S4).
-        Sender::Unknown | Sender::Other => chain::pass_on(number, info, context, !answered),
+        Sender::Unknown | Sender::Other => {
+            install::PREVIOUS.pass_on(number, info, context, !answered)
+        }
     }
 }
 
@@ -85,20 +87,26 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
 
 /// The signal landed in code that is not ours.
 fn interrupt_foreign(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
-    waiting::undo_restart(context);
+    let reached = dispatch::begin(block, context);
+    if !reached {
+        waiting::undo_restart(context);
+    }
     let open = block.open.load(Ordering::Relaxed);
     if open != 0 && !is_left_behind(open, context) {
-        // A handler of the application's has interrupted a call of ours. When it returns, the kernel goes on with that call: our signal must
-        // fire there and not here (S3).
+        // A handler of the application's has interrupted a call of ours. When it returns, the kernel goes on with that call: our
+        // signal must fire there and not here (S3).
         if !block.deferred.swap(true, Ordering::Relaxed) {
             defer(block, number, context);
             return true;
         }
-        // It fires again, and still not there: the application's handler unblocked it by itself, as siglongjmp does on its way out.
-        // From here on the timer asks again.
+        // It fires again, and still not there: the application's handler unblocked it by itself, as siglongjmp does on its
+        // way out. From here on the timer asks again.
     } else {
         block.open.store(0, Ordering::Relaxed);
         block.deferred.store(false, Ordering::Relaxed);
+        if reached {
+            return true;
+        }
     }
     timer::repeat(block);
     true
@@ -115,8 +123,7 @@ fn is_left_behind(open: usize, context: &ucontext_t) -> bool {
 
 /// Has our signal wait until the handler that it landed in returns.
 fn defer(block: &Block, number: c_int, context: &mut ucontext_t) {
-    // SAFETY: the first word of the saved mask is the kernel's whole mask; libc's type is larger.
-    unsafe { *(&raw mut context.uc_sigmask).cast::<signal::Set>() |= signal::bit(number) };
+    *signal::saved_mask(context) |= signal::bit(number);
     block.in_flight.store(true, Ordering::Release);
     let _ = signal::send(block.tid.load(Ordering::Relaxed), number);
 }

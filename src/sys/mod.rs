@@ -7,11 +7,14 @@
 #![allow(unsafe_code)]
 
 mod arch;
+mod ask;
 pub(crate) mod block;
 pub(crate) mod call;
 mod chain;
+pub(crate) mod dispatch;
 pub(crate) mod fork;
 pub(crate) mod futex;
+mod goodbye;
 mod handler;
 pub(crate) mod install;
 pub(crate) mod io;
@@ -20,4 +23,5 @@ mod signal;
 pub(crate) mod thread;
 pub(crate) mod time;
 mod timer;
+mod trap;
 mod waiting;

@@ -68,10 +68,11 @@ global_asm!(
 // isize eintr_raw(nr x0, a1 x1, a2 x2, a3 x3, a4 x4, a5 x5, a6 x6): no test, no errno.
 global_asm!(
     ".pushsection .text.eintr_stub,\"ax\",@progbits",
-    ".hidden eintr_raw",
-    ".globl eintr_raw",
+    ".hidden eintr_raw, eintr_stub_start, eintr_stub_limit",
+    ".globl eintr_raw, eintr_stub_start, eintr_stub_limit",
     ".type eintr_raw,@function",
     ".p2align 4",
+    "eintr_stub_start:",
     "eintr_raw:",
     ".cfi_startproc",
     "hint #34", // bti c
@@ -86,6 +87,7 @@ global_asm!(
     "ret",
     ".cfi_endproc",
     ".size eintr_raw, . - eintr_raw",
+    "eintr_stub_limit:",
     ".popsection",
 );
 
@@ -118,4 +120,29 @@ pub(super) fn syscall_at(context: &ucontext_t) -> (c_long, usize) {
 pub(super) fn skip_syscall(context: &mut ucontext_t) {
     context.uc_mcontext.pc += SYSCALL_INSTRUCTION.len() as u64;
     context.uc_mcontext.regs[0] = EINTR_RESULT as u64;
+}
+
+/// The kernel has no Syscall User Dispatch here. What follows is what it would need.
+pub(in crate::sys) const CAN_DISPATCH: bool = false;
+
+/// `AUDIT_ARCH_AARCH64`.
+pub(in crate::sys) const AUDIT_ARCH: u32 = 0xc000_00b7;
+
+/// The arguments of the syscall that was trapped.
+pub(in crate::sys) fn arguments(context: &ucontext_t) -> [usize; 6] {
+    std::array::from_fn(|i| context.uc_mcontext.regs[i] as usize)
+}
+
+/// Gives the trapped syscall a result.
+pub(in crate::sys) fn set_result(context: &mut ucontext_t, result: isize) {
+    context.uc_mcontext.regs[0] = result as u64;
+}
+
+/// Has the trapped syscall made again. The counter stands behind its instruction.
+pub(in crate::sys) fn retry(context: &mut ucontext_t) {
+    context.uc_mcontext.pc -= SYSCALL_INSTRUCTION.len() as u64;
+}
+
+pub(super) unsafe extern "C" fn eintr_on_valgrind() -> u32 {
+    0
 }

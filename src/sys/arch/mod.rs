@@ -6,7 +6,9 @@
 //!   call open in the block, tests the block's first word, makes the syscall and closes the mark;
 //! * `eintr_raw`, a syscall without test and without errno, for use in handlers;
 //! * `eintr_restorer` and `RESTORER_FLAG`, for `rt_sigaction`;
-//! * `pc`, `set_pc`, `sp`, `syscall_at`, `skip_syscall` and `SYSCALL_INSTRUCTION`, the saved context.
+//! * `pc`, `set_pc`, `sp`, `syscall_at`, `skip_syscall` and `SYSCALL_INSTRUCTION`, the saved context;
+//! * `CAN_DISPATCH`, `AUDIT_ARCH`, `arguments`, `set_result`, `retry` and `eintr_on_valgrind`, for reach: the context of a
+//!   syscall that was trapped. The raw syscall and the restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
 //!
 //! # Safety
 //!
@@ -51,6 +53,8 @@ unsafe extern "C" {
     static eintr_call_end: u8;
     static eintr_call_cancelled: u8;
     static eintr_call_limit: u8;
+    static eintr_stub_start: u8;
+    static eintr_stub_limit: u8;
 }
 
 /// What the trampoline returns instead of a result. The kernel's errors end at -4095.
@@ -58,7 +62,9 @@ pub(super) const CANCELLED: isize = isize::MIN;
 
 const EINTR_RESULT: isize = -(libc::EINTR as isize);
 
-pub(super) use machine::{RESTORER_FLAG, sp};
+pub(super) use machine::{
+    AUDIT_ARCH, CAN_DISPATCH, RESTORER_FLAG, arguments, retry, set_result, sp,
+};
 
 /// Where the restorer is.
 pub(super) fn restorer() -> usize {
@@ -117,4 +123,31 @@ pub(super) fn pending_syscall(context: &ucontext_t) -> Option<(c_long, usize)> {
 /// Steps over the syscall that the context stands at, as if it had returned -EINTR.
 pub(super) fn interrupt_syscall(context: &mut ucontext_t) {
     machine::skip_syscall(context);
+}
+
+/// The syscall that was trapped.
+pub(super) fn trapped_syscall(context: &ucontext_t) -> c_long {
+    machine::syscall_at(context).0
+}
+
+/// Whether the syscall that was trapped is the trampoline's own.
+pub(super) fn trapped_in_trampoline(context: &ucontext_t) -> bool {
+    machine::pc(context) == &raw const eintr_call_end as usize
+}
+
+/// Has the trapped `rt_sigreturn` made by our own restorer, on the same stack.
+pub(super) fn go_to_restorer(context: &mut ucontext_t) {
+    machine::set_pc(context, restorer());
+}
+
+/// Where the syscalls are made that dispatch lets through: start and length.
+pub(super) fn stub() -> (usize, usize) {
+    let start = &raw const eintr_stub_start as usize;
+    (start, &raw const eintr_stub_limit as usize - start)
+}
+
+/// Whether the program runs under valgrind.
+pub(super) fn on_valgrind() -> bool {
+    // SAFETY: it changes nothing, on a processor or under valgrind.
+    unsafe { machine::eintr_on_valgrind() != 0 }
 }

@@ -61,10 +61,11 @@ global_asm!(
 // void eintr_restorer(void): the bytes are those by which unwinders know a signal frame.
 global_asm!(
     ".pushsection .text.eintr_stub,\"ax\",@progbits",
-    ".hidden eintr_raw, eintr_restorer",
-    ".globl eintr_raw, eintr_restorer",
+    ".hidden eintr_raw, eintr_restorer, eintr_stub_start, eintr_stub_limit",
+    ".globl eintr_raw, eintr_restorer, eintr_stub_start, eintr_stub_limit",
     ".type eintr_raw,@function",
     ".p2align 4",
+    "eintr_stub_start:",
     "eintr_raw:",
     ".cfi_startproc",
     "endbr64",
@@ -87,6 +88,9 @@ global_asm!(
     ".byte 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00", // mov rax, 15 (rt_sigreturn)
     "syscall",
     ".size eintr_restorer, . - eintr_restorer",
+    // The kernel allows the addresses below start + length, and the counter stands behind the instruction by then.
+    "nop",
+    "eintr_stub_limit:",
     ".popsection",
 );
 
@@ -122,4 +126,65 @@ pub(super) fn syscall_at(context: &ucontext_t) -> (c_long, usize) {
 pub(super) fn skip_syscall(context: &mut ucontext_t) {
     context.uc_mcontext.gregs[libc::REG_RIP as usize] += SYSCALL_INSTRUCTION.len() as i64;
     context.uc_mcontext.gregs[libc::REG_RAX as usize] = EINTR_RESULT as i64;
+}
+
+/// This architecture's kernel stops a thread at its syscalls when asked (since 5.11).
+pub(in crate::sys) const CAN_DISPATCH: bool = true;
+
+/// `AUDIT_ARCH_X86_64`: the syscall numbers are this architecture's, not those of a 32-bit `int 0x80`.
+pub(in crate::sys) const AUDIT_ARCH: u32 = 0xc000_003e;
+
+/// The arguments of the syscall that was trapped.
+pub(in crate::sys) fn arguments(context: &ucontext_t) -> [usize; 6] {
+    let registers = &context.uc_mcontext.gregs;
+    [libc::REG_RDI, libc::REG_RSI, libc::REG_RDX, libc::REG_R10, libc::REG_R8, libc::REG_R9]
+        .map(|register| registers[register as usize] as usize)
+}
+
+/// Gives the trapped syscall a result.
+pub(in crate::sys) fn set_result(context: &mut ucontext_t, result: isize) {
+    context.uc_mcontext.gregs[libc::REG_RAX as usize] = result as i64;
+}
+
+/// Has the trapped syscall made again. The counter stands behind its instruction.
+pub(in crate::sys) fn retry(context: &mut ucontext_t) {
+    context.uc_mcontext.gregs[libc::REG_RIP as usize] -= SYSCALL_INSTRUCTION.len() as i64;
+}
+
+// _Bool eintr_on_valgrind(void): valgrind's client request RUNNING_ON_VALGRIND (0x1001). The rotations add up to nothing on a
+// processor; valgrind knows them by sight.
+global_asm!(
+    ".pushsection .text.eintr_on_valgrind,\"ax\",@progbits",
+    ".hidden eintr_on_valgrind",
+    ".globl eintr_on_valgrind",
+    ".type eintr_on_valgrind,@function",
+    "eintr_on_valgrind:",
+    ".cfi_startproc",
+    "endbr64",
+    "push rbx",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset rbx, 0",
+    "sub rsp, 48", // the request and its five arguments
+    ".cfi_adjust_cfa_offset 48",
+    "mov qword ptr [rsp], 0x1001",
+    "mov rax, rsp",
+    "xor edx, edx", // the answer where there is no valgrind
+    "rol rdi, 3",
+    "rol rdi, 13",
+    "rol rdi, 61",
+    "rol rdi, 51",
+    "xchg rbx, rbx",
+    "mov eax, edx",
+    "add rsp, 48",
+    ".cfi_adjust_cfa_offset -48",
+    "pop rbx",
+    ".cfi_adjust_cfa_offset -8",
+    "ret",
+    ".cfi_endproc",
+    ".size eintr_on_valgrind, . - eintr_on_valgrind",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    pub(super) fn eintr_on_valgrind() -> u32;
 }

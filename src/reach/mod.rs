@@ -1,0 +1,62 @@
+//! Reach: an interrupt gets code that knows nothing of us out of its blocking call.
+
+use std::sync::atomic::Ordering;
+
+use crate::sys::{block, thread};
+
+mod support;
+pub(crate) mod table;
+
+pub use support::{Support, support};
+
+/// Runs `f` with reach on: while the thread is armed, its plain blocking calls are refused with ECANCELED, whoever makes them.
+///
+/// Managed tasks have it on; this is for a stretch of one that has it off.
+///
+/// # Examples
+///
+/// ```
+/// use std::net::TcpListener;
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let server = eintr::Builder::new()
+///     .reach(false)
+///     .spawn(move || eintr::reach(|| listener.accept().map(drop)))?;
+/// server.interrupt();
+/// # if eintr::support().dispatch {
+/// assert!(server.join().unwrap().is_err());
+/// # }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn reach<T>(f: impl FnOnce() -> T) -> T {
+    let _before = Reach::set(true);
+    f()
+}
+
+/// Runs `f` with reach off: an armed thread's plain calls return EINTR, and what handles that goes on as it always has.
+///
+/// ```
+/// eintr::without_reach(|| std::thread::sleep(std::time::Duration::from_millis(1)));
+/// ```
+pub fn without_reach<T>(f: impl FnOnce() -> T) -> T {
+    let _before = Reach::set(false);
+    f()
+}
+
+/// Whether reach was on before; given back at the end, be that a panic.
+pub(crate) struct Reach(bool);
+
+impl Reach {
+    pub(crate) fn set(on: bool) -> Self {
+        let before = Self(block::with(|block| block.reach.swap(on, Ordering::Relaxed)));
+        thread::settle();
+        before
+    }
+}
+
+impl Drop for Reach {
+    fn drop(&mut self) {
+        block::with(|block| block.reach.store(self.0, Ordering::Relaxed));
+        thread::settle();
+    }
+}
