@@ -244,3 +244,14 @@ fn life_goes_on_while_a_cause_stands() {
         worker.join().unwrap();
     });
 }
+
+#[test]
+fn a_plain_call_after_an_own_call() {
+    let (reader, writer) = io::pipe().unwrap();
+    interrupted_in("read, then read", libc::SYS_read, move || {
+        assert!(eintr::io::read(&reader, &mut [0]).is_err());
+        let plain = (&reader).read(&mut [0]).unwrap_err();
+        assert_eq!(plain.raw_os_error(), Some(libc::ECANCELED));
+        drop(writer);
+    });
+}

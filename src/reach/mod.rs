@@ -11,7 +11,15 @@ pub use support::{Support, support};
 
 /// Runs `f` with reach on: while the thread is armed, its plain blocking calls are refused with ECANCELED, whoever makes them.
 ///
-/// Managed tasks have it on; this is for a stretch of one that has it off.
+/// Managed tasks have it on; this is for a stretch of one that has it off. It needs the kernel's Syscall User Dispatch; where that is
+/// missing, [`support`] says so, and plain calls return EINTR.
+///
+/// What has already begun to return is not touched, nor is what does not wait. What a syscall is told is said by this table:
+///
+#[doc = include_str!("answers.md")]
+///
+/// In the same task and while the cause stands, [`Interrupted::of`](crate::Interrupted::of) recognises the error. Code that treats
+/// an error as fatal will fail on it.
 ///
 /// # Examples
 ///

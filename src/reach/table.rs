@@ -50,9 +50,14 @@ pub(crate) enum Unless {
 /// A row of the table.
 pub(crate) struct Row {
     pub(crate) number: c_long,
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the page that is rendered"))]
     pub(crate) name: &'static str,
     pub(crate) answer: Answer,
     pub(crate) unless: &'static [Unless],
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for the page that is rendered, and the reader")
+    )]
     pub(crate) reason: &'static str,
 }
 
@@ -197,4 +202,73 @@ table! {
         "data may be half written; it ends by itself or not at all";
     SYS_fdatasync "fdatasync": Run,
         "data may be half written; it ends by itself or not at all";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::*;
+
+    /// The table as the documentation of `reach` shows it.
+    fn rendered() -> String {
+        let mut page =
+            String::from("| syscall | answer | run as asked if | why |\n|---|---|---|---|\n");
+        for row in TABLE {
+            let exceptions: Vec<String> = row.unless.iter().map(words).collect();
+            let [name, reason] = [row.name, row.reason];
+            let exceptions = exceptions.join("; ");
+            writeln!(page, "| {name} | {} | {exceptions} | {reason} |", answer(row.answer))
+                .unwrap();
+        }
+        page.push_str("| any other | run | | |\n");
+        page
+    }
+
+    fn answer(answer: Answer) -> &'static str {
+        match answer {
+            Answer::Refuse => "ECANCELED",
+            Answer::Zero => "0",
+            Answer::Interrupt => "EINTR",
+            Answer::Goodbye => "for 100 ms what does not block, then ECANCELED",
+            Answer::Run => "run",
+        }
+    }
+
+    fn words(unless: &Unless) -> String {
+        match unless {
+            Unless::Nonblocking(_) => "O_NONBLOCK".into(),
+            Unless::EndsByItself(_) => "a file, or a device that is ready".into(),
+            Unless::Flag(_, bits) => format!("flags & {bits:#x}"),
+            Unless::NoFlag(_, bits) => format!("no flags & {bits:#x}"),
+            Unless::NoneOf(_, numbers) => format!("not command {numbers:?}"),
+            Unless::ZeroMilliseconds(_) | Unless::ZeroTime(_) => "its timeout is zero".into(),
+            Unless::NoFifo { .. } => "it is no FIFO, or with O_NONBLOCK".into(),
+            Unless::ExecStatus { .. } => "8 bytes, close-on-exec, after a fork".into(),
+            Unless::Dying(_) => "the child was killed, or could not exec".into(),
+            Unless::StandardOutput(_) => "descriptor 1 or 2".into(),
+        }
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn the_documentation_shows_the_table() {
+        let page = rendered();
+        if std::env::var_os("EINTR_BLESS").is_some() {
+            std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/src/reach/answers.md"), &page)
+                .unwrap();
+        }
+        assert_eq!(
+            page,
+            include_str!("answers.md"),
+            "EINTR_BLESS=1 cargo test --lib writes it anew"
+        );
+    }
+
+    #[test]
+    fn no_syscall_has_two_rows() {
+        for (i, row) in TABLE.iter().enumerate() {
+            assert!(TABLE[..i].iter().all(|other| other.number != row.number), "{}", row.name);
+        }
+    }
 }
