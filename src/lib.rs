@@ -29,6 +29,6 @@ pub use interrupted::{Interrupted, Reason};
 pub use interrupter::{Interrupter, Outcome, Request};
 pub use iter::{Interruptible, IteratorExt};
 pub use mask::mask;
-pub use reach::{Support, reach, support, without_reach};
+pub use reach::{Road, Support, reach, support, without_reach};
 pub use report::{Report, ThreadReport, ThreadState};
 pub use task::{Builder, JoinHandle, Task, spawn, task};

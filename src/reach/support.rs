@@ -4,39 +4,73 @@ use std::fmt;
 
 use crate::sys::{dispatch, install};
 
-/// What this machine lets us do. See [`support`].
+/// What this machine lets us do, by road. See [`support`].
+///
+/// ```
+/// println!("{}", eintr::support());
+/// // checkpoints: exact
+/// // our own calls: exact (by signal 10)
+/// // plain calls: exact (by Syscall User Dispatch)
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Support {
     /// The number of the signal in use; none if no signal was free.
     pub signal: Option<i32>,
-    /// Whether plain calls are reached exactly, by Syscall User Dispatch. Otherwise they return EINTR, and what retries on
-    /// EINTR is not reached: on aarch64, before Linux 5.11, under valgrind, and where a sandbox forbids the prctl.
-    pub dispatch: bool,
+    /// Our own calls.
+    pub own_calls: Road,
+    /// Plain calls, of code that is not ours ([`reach`](crate::reach())).
+    pub reach: Road,
+}
+
+/// How well a road into a thread works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Road {
+    /// No instruction is left at which an interrupt is lost.
+    Exact,
+    /// A signal answers the call that it finds, and is repeated with back-off.
+    ///
+    /// That is so for plain calls on aarch64, before Linux 5.11, under valgrind, and where a sandbox forbids the prctl. On x86_64
+    /// a call that the kernel does not restart (a sleep, a poll, a socket with a timeout) is then answered only if it was already
+    /// waiting when the request came; otherwise, and for deadlines, it returns EINTR.
+    SecondBest,
+    /// Seen before the call only: no signal was free to end one.
+    Absent,
 }
 
 /// Tells what works here. Chooses and installs the signal, if that has not been done.
-///
-/// ```
-/// println!("{}", eintr::support());
-/// ```
 #[track_caller]
 pub fn support() -> Support {
     install::ensure();
-    Support { signal: install::installed_signal(), dispatch: dispatch::is_available() }
+    let signal = install::installed_signal();
+    let with_signal = |road| if signal.is_some() { road } else { Road::Absent };
+    let reach = if dispatch::is_available() { Road::Exact } else { Road::SecondBest };
+    Support { signal, own_calls: with_signal(Road::Exact), reach: with_signal(reach) }
 }
 
 impl fmt::Display for Support {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.signal {
-            Some(signal) => writeln!(f, "checkpoints and own calls: exact, by signal {signal}")?,
-            None => {
-                writeln!(f, "checkpoints and own calls: before the call only (no free signal)")?
-            }
+        writeln!(f, "checkpoints: exact")?;
+        write!(f, "our own calls: {}", self.own_calls)?;
+        if let Some(signal) = self.signal {
+            write!(f, " (by signal {signal})")?;
         }
-        match self.dispatch {
-            true => write!(f, "plain calls: exact, by Syscall User Dispatch"),
-            false => write!(f, "plain calls: EINTR, repeated with back-off"),
+        write!(f, "\nplain calls: {}", self.reach)?;
+        match self.reach {
+            Road::Exact => f.write_str(" (by Syscall User Dispatch)"),
+            Road::SecondBest => f.write_str(" (by signals, repeated with back-off)"),
+            Road::Absent => Ok(()),
         }
+    }
+}
+
+impl fmt::Display for Road {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Road::Exact => "exact",
+            Road::SecondBest => "second best",
+            Road::Absent => "absent",
+        })
     }
 }

@@ -11,6 +11,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 
+use super::second_best::Sighting;
 use super::thread::ThreadRecord;
 use crate::node::Refusals;
 use crate::state::Word;
@@ -38,8 +39,10 @@ pub(crate) struct Block {
     pub(super) dispatching: AtomicBool,
     /// Whether the thread has asked to have SIGSYS blocked, which waits until dispatch is off (S2).
     pub(super) sigsys_blocked: AtomicBool,
-    /// When dispatch began, in nanoseconds of the monotonic clock.
-    pub(super) dispatching_since: AtomicU64,
+    /// When the thread's calls began to be answered, in nanoseconds of the monotonic clock.
+    pub(super) answering_since: AtomicU64,
+    /// Where an asker saw this thread sleep.
+    pub(super) seen: Sighting,
     /// The last child that this thread has made since.
     pub(super) forked: AtomicI32,
     /// The last child that this thread has killed since, or that could not exec.
@@ -65,7 +68,8 @@ thread_local! {
             reach: AtomicBool::new(false),
             dispatching: AtomicBool::new(false),
             sigsys_blocked: AtomicBool::new(false),
-            dispatching_since: AtomicU64::new(0),
+            answering_since: AtomicU64::new(0),
+            seen: Sighting::none(),
             forked: AtomicI32::new(0),
             dying: AtomicI32::new(0),
             refusals: AtomicPtr::new(std::ptr::null_mut()),

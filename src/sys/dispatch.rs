@@ -82,7 +82,7 @@ pub(super) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
     if set(ON).is_err() {
         return false;
     }
-    block.dispatching_since.store(time::now_nanos(), Ordering::Relaxed);
+    block.answering_since.store(time::now_nanos(), Ordering::Relaxed);
     block.forked.store(0, Ordering::Relaxed);
     block.dying.store(0, Ordering::Relaxed);
     block.dispatching.store(true, Ordering::Relaxed);

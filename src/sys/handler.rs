@@ -17,7 +17,7 @@ use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use super::arch::{self, Place};
 use super::block::{self, Block};
 use super::signal::{self, Sender};
-use super::{dispatch, install, raw, timer, waiting};
+use super::{dispatch, install, raw, second_best, timer, waiting};
 
 /// Keeps the interrupted code's errno.
 pub(super) struct ErrnoGuard(c_int);
@@ -82,7 +82,9 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
         Place::Window => arch::cancel(context),
         Place::Trampoline => {}
         Place::Outside => {
-            if !reached {
+            if !reached && block.reach.load(Ordering::Relaxed) {
+                second_best::interrupt(block, context);
+            } else if !reached {
                 waiting::undo_restart(context);
             }
             if is_within_open_call(block, context) {

@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code)]
 
+mod answer;
 mod arch;
 mod ask;
 pub(crate) mod block;
@@ -19,6 +20,7 @@ mod handler;
 pub(crate) mod install;
 pub(crate) mod io;
 mod raw;
+mod second_best;
 mod signal;
 pub(crate) mod thread;
 pub(crate) mod time;

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use super::block::{self, Block};
-use super::{dispatch, install, raw, signal, timer};
+use super::{dispatch, install, raw, second_best, signal, timer};
 use crate::node::Node;
 use crate::state::{Record, Thread, Word};
 
@@ -45,6 +45,7 @@ impl Thread<Node> for Target {
     }
 
     fn signal(&self) -> io::Result<()> {
+        second_best::look(self.block(), self.tid);
         signal_block(self.block(), self.tid)
     }
 

@@ -12,13 +12,12 @@ use std::sync::atomic::Ordering;
 
 use libc::{c_int, c_long, c_void, siginfo_t, ucontext_t};
 
-use super::ask::{self, Kind};
+use super::answer::by_table;
 use super::block::{self, Block};
 use super::handler::ErrnoGuard;
 use super::signal;
-use super::{arch, dispatch, futex, goodbye, raw, thread, time, timer};
-use crate::checkpoint::brake_after;
-use crate::reach::table::{self, Answer, Unless};
+use super::{arch, ask, dispatch, raw, thread, timer};
+use crate::reach::table::Unless;
 
 /// `SYS_USER_DISPATCH`, a code of SIGSYS's.
 const USER_DISPATCH: c_int = 2;
@@ -71,7 +70,7 @@ fn answer(block: &Block, context: &mut ucontext_t) {
         arch::cancel(context);
         return;
     }
-    let number = arch::trapped_syscall(context);
+    let number = arch::number(context);
     let arguments = arch::arguments(context);
     match number {
         libc::SYS_rt_sigreturn => arch::go_to_restorer(context),
@@ -110,51 +109,19 @@ fn is_vfork(_number: c_long) -> bool {
 }
 
 fn answer_by_table(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usize; 6]) {
-    let (answer, exception) = match table::row(number) {
-        None => (Answer::Run, None),
-        Some(row) => match row.unless.iter().find(|unless| holds(**unless, block, &arguments)) {
-            None => (row.answer, None),
-            exception => (Answer::Run, exception),
-        },
-    };
-    let result = match answer {
-        Answer::Run => run(block, context, number, arguments),
-        Answer::Zero => unheeded(block, 0),
-        Answer::Interrupt => unheeded(block, -libc::EINTR as isize),
-        Answer::Refuse => refuse(block),
-        Answer::Goodbye => {
-            let since = block.dispatching_since.load(Ordering::Relaxed);
-            match goodbye::write(number, arguments, since) {
-                Some(result) => result,
-                None => refuse(block),
+    let result = match by_table(block, number, &arguments) {
+        Ok(result) => result,
+        Err(exception) => {
+            let result = run(block, context, number, arguments);
+            if matches!(exception, Some(Unless::ExecStatus { .. })) && result > 0 {
+                // It could not exec, says so, and ends.
+                let child = block.forked.load(Ordering::Relaxed);
+                block.dying.store(child, Ordering::Relaxed);
             }
+            result
         }
     };
-    if matches!(exception, Some(Unless::ExecStatus { .. })) && result > 0 {
-        // It could not exec, says so, and ends.
-        block.dying.store(block.forked.load(Ordering::Relaxed), Ordering::Relaxed);
-    }
     arch::set_result(context, result);
-}
-
-/// ECANCELED; the asker hears of it.
-fn refuse(block: &Block) -> isize {
-    // SAFETY: the pointer is null, or to a task's count that lives as long as the task is on this thread's stack, and it is this thread
-    // that takes it off.
-    if let Some(refusals) = unsafe { block.refusals.load(Ordering::Acquire).as_ref() } {
-        refusals.count.fetch_add(1, Ordering::Release);
-        refusals.changes.fetch_add(1, Ordering::Release);
-        futex::wake_all(&refusals.changes);
-    }
-    unheeded(block, -libc::ECANCELED as isize)
-}
-
-/// The brakes, for code that asks again and again.
-fn unheeded(block: &Block, result: isize) -> isize {
-    if let Some(pause) = brake_after(block.unheeded.fetch_add(1, Ordering::Relaxed)) {
-        time::pause(pause);
-    }
-    result
 }
 
 /// Makes the syscall as asked.
@@ -254,40 +221,4 @@ fn change_mask(block: &Block, context: &mut ucontext_t, arguments: [usize; 6]) {
     block.sigsys_blocked.store(now & sigsys != 0, Ordering::Relaxed);
     *signal::saved_mask(context) = now & !sigsys;
     arch::set_result(context, result);
-}
-
-/// Whether an exception of the table's holds.
-fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
-    match unless {
-        Unless::Nonblocking(fd) => ask::is_nonblocking(arguments[fd]),
-        Unless::EndsByItself(fd) => match ask::kind(arguments[fd]) {
-            // A closed descriptor has an error of its own to give.
-            None | Some(Kind::File) => true,
-            Some(Kind::Device) => ask::is_ready(arguments[fd], libc::POLLIN | libc::POLLOUT),
-            Some(_) => false,
-        },
-        Unless::Flag(index, bits) => arguments[index] & bits != 0,
-        Unless::NoFlag(index, bits) => arguments[index] & bits == 0,
-        Unless::NoneOf(index, numbers) => !numbers.contains(&(arguments[index] as i32)),
-        Unless::ZeroMilliseconds(index) => arguments[index] as i32 == 0,
-        Unless::ZeroTime(index) => {
-            arguments[index] != 0 && ask::peek::<2>(arguments[index]) == Some([0, 0])
-        }
-        Unless::NoFifo { directory, path } => {
-            let flags = arguments[path + 1] as i32;
-            let from = directory.map_or(libc::AT_FDCWD as usize, |index| arguments[index]);
-            flags & (libc::O_NONBLOCK | libc::O_PATH) != 0 || !ask::is_fifo(from, arguments[path])
-        }
-        Unless::ExecStatus { fd, length } => {
-            arguments[length] == 8
-                && matches!(ask::kind(arguments[fd]), Some(Kind::Pipe | Kind::Packets))
-                && ask::is_close_on_exec(arguments[fd])
-                && block.forked.load(Ordering::Relaxed) != 0
-        }
-        Unless::Dying(index) => {
-            let process = arguments[index] as i32;
-            process > 0 && block.dying.load(Ordering::Relaxed) == process
-        }
-        Unless::StandardOutput(fd) => matches!(arguments[fd], 1 | 2),
-    }
 }

@@ -4,8 +4,6 @@
 use core::arch::global_asm;
 use libc::{c_long, ucontext_t};
 
-use super::EINTR_RESULT;
-
 // isize eintr_call(block rdi, nr rsi, a1 rdx, a2 rcx, a3 r8, a4 r9, a5 [rsp+8], a6 [rsp+16])
 //
 // Between `begin` and `end` the syscall has not run, or the kernel has put the counter back onto the
@@ -101,7 +99,7 @@ unsafe extern "C" {
 /// `SA_RESTORER`, which the kernel demands here and libc hides.
 pub(in crate::sys) const RESTORER_FLAG: u64 = 0x0400_0000;
 
-pub(super) fn pc(context: &ucontext_t) -> usize {
+pub(in crate::sys) fn pc(context: &ucontext_t) -> usize {
     context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize
 }
 
@@ -116,16 +114,24 @@ pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
 /// The instruction by which a syscall enters the kernel.
 pub(super) const SYSCALL_INSTRUCTION: &[u8] = &[0x0f, 0x05];
 
-/// The number and the second argument of the syscall that the counter stands at.
-pub(super) fn syscall_at(context: &ucontext_t) -> (c_long, usize) {
-    let registers = &context.uc_mcontext.gregs;
-    (registers[libc::REG_RAX as usize], registers[libc::REG_RSI as usize] as usize)
+/// The number of the syscall that the counter stands at.
+pub(in crate::sys) fn number(context: &ucontext_t) -> c_long {
+    context.uc_mcontext.gregs[libc::REG_RAX as usize]
 }
 
-/// Steps over the syscall instruction, with -EINTR as its result.
-pub(super) fn skip_syscall(context: &mut ucontext_t) {
+/// The result of the syscall that the counter stands behind.
+pub(super) fn result(context: &ucontext_t) -> isize {
+    context.uc_mcontext.gregs[libc::REG_RAX as usize] as isize
+}
+
+/// The number of the syscall that the counter stands behind: its register holds the result now.
+pub(in crate::sys) fn number_behind(_context: &ucontext_t) -> Option<c_long> {
+    None
+}
+
+/// Steps over the syscall instruction.
+pub(super) fn step_over(context: &mut ucontext_t) {
     context.uc_mcontext.gregs[libc::REG_RIP as usize] += SYSCALL_INSTRUCTION.len() as i64;
-    context.uc_mcontext.gregs[libc::REG_RAX as usize] = EINTR_RESULT as i64;
 }
 
 /// This architecture's kernel stops a thread at its syscalls when asked (since 5.11).
@@ -134,14 +140,14 @@ pub(in crate::sys) const CAN_DISPATCH: bool = true;
 /// `AUDIT_ARCH_X86_64`: the syscall numbers are this architecture's, not those of a 32-bit `int 0x80`.
 pub(in crate::sys) const AUDIT_ARCH: u32 = 0xc000_003e;
 
-/// The arguments of the syscall that was trapped.
+/// The arguments of a syscall.
 pub(in crate::sys) fn arguments(context: &ucontext_t) -> [usize; 6] {
     let registers = &context.uc_mcontext.gregs;
     [libc::REG_RDI, libc::REG_RSI, libc::REG_RDX, libc::REG_R10, libc::REG_R8, libc::REG_R9]
         .map(|register| registers[register as usize] as usize)
 }
 
-/// Gives the trapped syscall a result.
+/// Gives a syscall a result.
 pub(in crate::sys) fn set_result(context: &mut ucontext_t, result: isize) {
     context.uc_mcontext.gregs[libc::REG_RAX as usize] = result as i64;
 }
