@@ -78,20 +78,28 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     }
     // Whatever this instruction belongs to, the next call may be a plain one.
     let reached = dispatch::begin(block, context);
-    match arch::place(context) {
-        Place::Window => arch::cancel(context),
-        Place::Trampoline => {}
+    let open = block.open.load(Ordering::Relaxed);
+    let interrupted = match arch::place(context) {
         Place::Outside => {
             if !reached && block.reach.load(Ordering::Relaxed) {
                 second_best::interrupt(block, context);
             } else if !reached {
                 waiting::undo_restart(context);
             }
-            if is_within_open_call(block, context) {
-                put_off(block, number, context);
-                return true;
-            }
+            open
         }
+        place => {
+            if matches!(place, Place::Window) {
+                arch::cancel(context);
+            }
+            // Put off until this call it may have been. Its own end is certain now, that of the call around it is not.
+            block.deferred.store(false, Ordering::Relaxed);
+            if open == arch::sp(context) { arch::mark_before(context) } else { open }
+        }
+    };
+    if is_open(interrupted, block, context) {
+        put_off(block, number, context);
+        return true;
     }
     block.deferred.store(false, Ordering::Relaxed);
     if !reached {
@@ -100,15 +108,15 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     true
 }
 
-/// Whether a handler of the application's has interrupted a call of ours. When it returns, the kernel goes on with that call: our
-/// signal must fire there and not here (S3).
-fn is_within_open_call(block: &Block, context: &ucontext_t) -> bool {
-    let open = block.open.load(Ordering::Relaxed);
-    if open != 0 && is_left_behind(open, context) {
-        block.open.store(0, Ordering::Relaxed);
+/// Whether that is the mark of a call which a handler of the application's has interrupted, and we are in that handler. When it
+/// returns, the kernel goes on with that call: our signal must fire there and not here alone (S3).
+fn is_open(mark: usize, block: &Block, context: &ucontext_t) -> bool {
+    if mark != 0 && is_left_behind(mark, context) {
+        let [now, then] = [Ordering::Relaxed; 2];
+        let _ = block.open.compare_exchange(mark, 0, now, then);
         return false;
     }
-    open != 0
+    mark != 0
 }
 
 /// Whether the open mark is that of a call that was left by siglongjmp: the stack has grown back past it. (Code on an alternate
@@ -117,7 +125,7 @@ fn is_left_behind(open: usize, context: &ucontext_t) -> bool {
     let sp = arch::sp(context);
     let alternate = &context.uc_stack;
     let on_alternate = (sp.wrapping_sub(alternate.ss_sp as usize)) < alternate.ss_size;
-    sp > open && !on_alternate
+    sp >= open && !on_alternate
 }
 
 /// Has our signal wait until the handler that it landed in returns. If it fires again, and still not there, then that handler unblocked

@@ -102,6 +102,11 @@ pub(super) fn set_pc(context: &mut ucontext_t, pc: usize) {
     context.uc_mcontext.pc = pc as u64;
 }
 
+/// The context stands in the trampoline, with its own mark set.
+pub(in crate::sys) fn mark_before(context: &ucontext_t) -> usize {
+    context.uc_mcontext.regs[20] as usize
+}
+
 pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
     context.uc_mcontext.sp as usize
 }
