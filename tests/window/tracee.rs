@@ -45,7 +45,7 @@ pub fn run() {
             ["run", row, variant] => {
                 let row = &rows::ALL[row.parse::<usize>().unwrap()];
                 let variant = &variants::ALL[variant.parse::<usize>().unwrap()];
-                let task = Task::root();
+                let task = Task::root().reach(variant.reach);
                 ask = asker(row, task.interrupter(), target.as_pthread_t());
                 jobs.send(Job { row, variant, task }).unwrap();
             }

@@ -10,6 +10,8 @@ pub struct Variant {
     pub name: &'static str,
     /// Whether the result is there before the call.
     pub ready: bool,
+    /// Whether the task lets its plain calls be reached.
+    pub reach: bool,
     /// What the tracer stops at: every instruction; or the kernel's door, which lies inside of the syscall instruction.
     pub pace: Pace,
     /// A signal that is not ours comes first, and the interrupt comes while its handler runs.
@@ -41,6 +43,7 @@ pub enum Handler {
 const PLAIN: Variant = Variant {
     name: "",
     ready: false,
+    reach: true,
     pace: Pace::Instruction,
     signal: None,
     handler: Handler::Works,
@@ -52,10 +55,18 @@ const USR2: Signal = Signal::SIGUSR2;
 pub static ALL: &[Variant] = &[
     Variant { name: "nothing ready", ..PLAIN },
     Variant { name: "ready", ready: true, ..PLAIN },
+    Variant { name: "nothing ready, without reach", reach: false, ..PLAIN },
+    Variant { name: "ready, without reach", ready: true, reach: false, ..PLAIN },
     Variant { name: "nothing ready, at the kernel's door", pace: Pace::Door, ..PLAIN },
     Variant { name: "ready, at the kernel's door", ready: true, pace: Pace::Door, ..PLAIN },
     Variant {
         name: "in a handler that came while it slept",
+        signal: Some((USR2, When::Asleep)),
+        ..PLAIN
+    },
+    Variant {
+        name: "in a handler that came while it slept, without reach",
+        reach: false,
         signal: Some((USR2, When::Asleep)),
         ..PLAIN
     },
@@ -113,11 +124,13 @@ pub static ALL: &[Variant] = &[
 impl Variant {
     /// Whether the variant says something about that call.
     pub fn suits(&self, row: &Row) -> bool {
+        let simple = self.signal.is_none_or(|(signal, when)| {
+            signal == USR2 && when == When::Asleep && self.handler == Handler::Works
+        });
         match row.kind {
             Kind::Own => true,
-            Kind::Plain | Kind::Naive => self.signal.is_none_or(|(signal, when)| {
-                signal == USR2 && when == When::Asleep && self.handler == Handler::Works
-            }),
+            Kind::Plain => simple && !self.reach,
+            Kind::Naive => simple && self.reach,
         }
     }
 
