@@ -7,7 +7,10 @@ use crate::error::Error;
 use crate::sys::call::{Outcome, Stop};
 
 pub mod io;
+mod limit;
 pub mod time;
+
+pub(crate) use limit::Limit;
 
 /// Runs an interruptible syscall until it has a result.
 ///
