@@ -11,6 +11,7 @@ pub(crate) mod block;
 pub(crate) mod call;
 mod chain;
 pub(crate) mod fork;
+pub(crate) mod fs;
 pub(crate) mod futex;
 mod handler;
 pub(crate) mod install;
