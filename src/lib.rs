@@ -20,7 +20,7 @@ mod state;
 mod sys;
 mod task;
 
-pub use calls::{fs, io, time};
+pub use calls::{fs, io, process, time};
 pub use checkpoint::{checkpoint, is_interrupted, take};
 pub use error::{Error, Partial};
 pub use install::{InstallError, Signal, install};

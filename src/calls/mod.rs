@@ -9,6 +9,7 @@ use crate::sys::call::{Outcome, Stop};
 pub mod fs;
 pub mod io;
 mod limit;
+pub mod process;
 pub mod time;
 
 pub(crate) use limit::Limit;
