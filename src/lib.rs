@@ -17,10 +17,11 @@ mod node;
 mod primitives;
 mod report;
 mod state;
+pub mod sync;
 mod sys;
 mod task;
 
-pub use calls::{fs, io, process, time};
+pub use calls::{event, fs, io, process, time};
 pub use checkpoint::{checkpoint, is_interrupted, take};
 pub use error::{Error, Partial};
 pub use install::{InstallError, Signal, install};

@@ -6,6 +6,7 @@ use crate::checkpoint;
 use crate::error::Error;
 use crate::sys::call::{Outcome, Stop};
 
+pub mod event;
 pub mod fs;
 pub mod io;
 mod limit;

@@ -10,6 +10,7 @@ mod arch;
 pub(crate) mod block;
 pub(crate) mod call;
 mod chain;
+pub(crate) mod event;
 pub(crate) mod flags;
 pub(crate) mod fork;
 pub(crate) mod fs;
