@@ -9,6 +9,7 @@ use crate::sys::call::{Outcome, Stop};
 pub mod event;
 pub mod fs;
 pub mod io;
+pub mod ipc;
 mod limit;
 pub mod process;
 pub mod time;

@@ -18,6 +18,7 @@ pub(crate) mod futex;
 mod handler;
 pub(crate) mod install;
 pub(crate) mod io;
+pub(crate) mod ipc;
 pub(crate) mod process;
 mod raw;
 mod signal;
