@@ -12,6 +12,7 @@ pub mod io;
 pub mod ipc;
 mod limit;
 pub mod process;
+pub mod terminal;
 pub mod time;
 
 pub(crate) use limit::Limit;

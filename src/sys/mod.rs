@@ -22,6 +22,7 @@ pub(crate) mod ipc;
 pub(crate) mod process;
 mod raw;
 mod signal;
+pub(crate) mod terminal;
 pub(crate) mod thread;
 pub(crate) mod time;
 mod timer;
