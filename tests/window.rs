@@ -16,7 +16,7 @@
 
 mod common;
 
-#[path = "window/rows.rs"]
+#[path = "window/rows/mod.rs"]
 mod rows;
 #[path = "window/symbols.rs"]
 mod symbols;
@@ -90,8 +90,8 @@ macro_rules! tests {
 }
 
 tests! {
-    own: read write sleep;
-    plain: plain_read;
+    own: read write sleep poll select epoll_wait open flock ofd_lock waitid futex_wait semop mq_receive;
+    plain: plain_read plain_sleep;
 }
 
 #[test]

@@ -13,7 +13,8 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 use crate::common;
-use crate::rows::{self, FLAG, Kind, Row, drain};
+use crate::rows::naive::FLAG;
+use crate::rows::{self, Case, Kind, Row, drain};
 use crate::variants::{self, Handler, Variant};
 
 /// The asker's signal of the wrong implementations.
@@ -94,12 +95,12 @@ fn descriptors() -> isize {
 /// Makes the call between two marks, and judges what it returned.
 fn act(job: Job) -> Result<String, String> {
     let Job { row, variant, task } = job;
-    let mut case = (row.make)(variant.ready);
+    let Case { call: mut make_call, intact } = (row.make)(variant.ready);
     let inner = Inner::new(variant.handler);
     FLAG.store(false, Ordering::SeqCst);
     let mut call = || {
         mark();
-        let result = (case.call)();
+        let result = make_call();
         mark();
         result
     };
@@ -118,7 +119,8 @@ fn act(job: Job) -> Result<String, String> {
         Err(Error::Io(error)) if row.kind != Kind::Own && is_eintr(&error) => None,
         Err(error) => return Err(format!("the call failed: {error:?}")),
     };
-    (case.intact)(result)?;
+    drop(make_call);
+    intact(result)?;
     inner.check()?;
     for signal in [Signal::SIGUSR1, Signal::SIGUSR2] {
         let runs = RUNS[signal as usize].swap(0, Ordering::SeqCst);

@@ -8,6 +8,8 @@ use crate::tracer::Pace;
 /// One circumstance.
 pub struct Variant {
     pub name: &'static str,
+    /// Whether it makes a difference what call it is.
+    pub everywhere: bool,
     /// Whether the result is there before the call.
     pub ready: bool,
     /// Whether the task lets its plain calls be reached.
@@ -42,6 +44,7 @@ pub enum Handler {
 
 const PLAIN: Variant = Variant {
     name: "",
+    everywhere: true,
     ready: false,
     reach: true,
     pace: Pace::Instruction,
@@ -55,8 +58,8 @@ const USR2: Signal = Signal::SIGUSR2;
 pub static ALL: &[Variant] = &[
     Variant { name: "nothing ready", ..PLAIN },
     Variant { name: "ready", ready: true, ..PLAIN },
-    Variant { name: "nothing ready, without reach", reach: false, ..PLAIN },
-    Variant { name: "ready, without reach", ready: true, reach: false, ..PLAIN },
+    Variant { name: "nothing ready, without reach", everywhere: false, reach: false, ..PLAIN },
+    Variant { name: "ready, without reach", everywhere: false, ready: true, reach: false, ..PLAIN },
     Variant { name: "nothing ready, at the kernel's door", pace: Pace::Door, ..PLAIN },
     Variant { name: "ready, at the kernel's door", ready: true, pace: Pace::Door, ..PLAIN },
     Variant {
@@ -66,6 +69,7 @@ pub static ALL: &[Variant] = &[
     },
     Variant {
         name: "in a handler that came while it slept, without reach",
+        everywhere: false,
         reach: false,
         signal: Some((USR2, When::Asleep)),
         ..PLAIN
@@ -77,45 +81,53 @@ pub static ALL: &[Variant] = &[
     },
     Variant {
         name: "in a handler that came after the test of the word",
+        everywhere: false,
         signal: Some((USR2, When::Before(2))),
         ..PLAIN
     },
     Variant {
         name: "in a handler that came before the test of the word",
+        everywhere: false,
         signal: Some((USR2, When::Before(3))),
         ..PLAIN
     },
     Variant {
         name: "ready, in a handler that came at the syscall instruction",
+        everywhere: false,
         ready: true,
         signal: Some((USR2, When::Before(1))),
         ..PLAIN
     },
     Variant {
         name: "in a handler on the alternate stack",
+        everywhere: false,
         signal: Some((USR2, When::Asleep)),
         handler: Handler::WorksElsewhere,
         ..PLAIN
     },
     Variant {
         name: "in a handler that makes a call of its own, nothing ready",
+        everywhere: false,
         signal: Some((USR2, When::Asleep)),
         handler: Handler::Reads { ready: false },
         ..PLAIN
     },
     Variant {
         name: "in a handler that makes a call of its own, ready",
+        everywhere: false,
         signal: Some((USR2, When::Asleep)),
         handler: Handler::Reads { ready: true },
         ..PLAIN
     },
     Variant {
         name: "in our handler, which a stray signal called while it slept",
+        everywhere: false,
         signal: Some((USR1, When::Asleep)),
         ..PLAIN
     },
     Variant {
         name: "in our handler, which a stray signal called at the syscall instruction",
+        everywhere: false,
         signal: Some((USR1, When::Before(1))),
         ..PLAIN
     },
@@ -128,7 +140,7 @@ impl Variant {
             signal == USR2 && when == When::Asleep && self.handler == Handler::Works
         });
         match row.kind {
-            Kind::Own => true,
+            Kind::Own => self.everywhere || row.name == "read",
             Kind::Plain => simple && !self.reach,
             Kind::Naive => simple && self.reach,
         }
