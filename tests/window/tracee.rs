@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::thread::JoinHandleExt;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::{fs, thread};
 
@@ -98,6 +98,9 @@ fn act(job: Job) -> Result<String, String> {
     let Case { call: mut make_call, intact } = (row.make)(variant.ready);
     let inner = Inner::new(variant.handler);
     FLAG.store(false, Ordering::SeqCst);
+    for runs in &RUNS {
+        runs.store(0, Ordering::SeqCst);
+    }
     let mut call = || {
         mark();
         let result = make_call();
@@ -123,7 +126,7 @@ fn act(job: Job) -> Result<String, String> {
     intact(result)?;
     inner.check()?;
     for signal in [Signal::SIGUSR1, Signal::SIGUSR2] {
-        let runs = RUNS[signal as usize].swap(0, Ordering::SeqCst);
+        let runs = RUNS[signal as usize].load(Ordering::SeqCst);
         if runs != variant.handler_runs(signal) {
             return Err(format!("the application's handler of {signal} ran {runs} times"));
         }
@@ -148,6 +151,9 @@ fn mark() {
 /// How often the application's handlers ran.
 static RUNS: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
 
+/// Whether the application's handler asks its own task, and takes that.
+static TAKES: AtomicBool = AtomicBool::new(false);
+
 /// The pipe that the application's handler reads from, or -1.
 static INNER: AtomicI32 = AtomicI32::new(-1);
 /// What became of that: 0 nothing yet, 1 read, 2 interrupted, 3 something else.
@@ -163,6 +169,7 @@ impl Inner {
         let mut flags = SaFlags::SA_RESTART;
         flags.set(SaFlags::SA_ONSTACK, handler == Handler::WorksElsewhere);
         set_handler(Signal::SIGUSR2, on_application_signal, flags);
+        TAKES.store(handler == Handler::TakesARequest, Ordering::SeqCst);
         let Handler::Reads { ready } = handler else { return Self { pipe: None } };
         let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
         if ready {
@@ -189,6 +196,12 @@ impl Inner {
 
 extern "C" fn on_application_signal(signal: i32) {
     RUNS[signal as usize].fetch_add(1, Ordering::SeqCst);
+    if TAKES.load(Ordering::SeqCst) {
+        SigSet::from_iter([Signal::SIGUSR1]).thread_block().unwrap();
+        Interrupter::current().expect("a task runs").interrupt();
+        eintr::take().expect("it was asked");
+        return mark();
+    }
     match INNER.load(Ordering::SeqCst) {
         // SAFETY: no pointers.
         -1 => drop(unsafe { libc::syscall(libc::SYS_getppid) }),

@@ -9,7 +9,7 @@ use crate::common::LIMIT;
 use crate::rows::{self, Kind, Row};
 use crate::symbols::Place;
 use crate::tracer::{Event, Pace, Tracee};
-use crate::variants::{self, Variant, When};
+use crate::variants::{self, Handler, Variant, When};
 
 /// What became of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +163,13 @@ impl<'a> Target<'a> {
                 self.tracee.disturb(signal);
                 while self.point() == Point::Asleep {
                     self.advance(Pace::Run);
+                }
+                if self.variant.handler == Handler::TakesARequest {
+                    while self.point() != Point::End {
+                        self.advance(Pace::Run);
+                    }
+                    // The mark is the handler's.
+                    self.begun = false;
                 }
             }
             Some((signal, When::Before(instructions))) => {

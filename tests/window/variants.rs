@@ -40,6 +40,9 @@ pub enum Handler {
     WorksElsewhere,
     /// It makes an own call, whose result is there or not.
     Reads { ready: bool },
+    /// It asks its own task and takes that, while our signal is blocked. Then there is a mark, from which on the tracer stops: the
+    /// signal comes at the handler's end, for no cause.
+    TakesARequest,
 }
 
 const PLAIN: Variant = Variant {
@@ -117,6 +120,13 @@ pub static ALL: &[Variant] = &[
         everywhere: false,
         signal: Some((USR2, When::Asleep)),
         handler: Handler::Reads { ready: true },
+        ..PLAIN
+    },
+    Variant {
+        name: "in our handler, which a signal for a request called that was taken",
+        everywhere: false,
+        signal: Some((USR2, When::Asleep)),
+        handler: Handler::TakesARequest,
         ..PLAIN
     },
     Variant {
