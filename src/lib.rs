@@ -20,7 +20,7 @@ mod state;
 mod sys;
 mod task;
 
-pub use calls::{io, time};
+pub use calls::{io, net, time};
 pub use checkpoint::{checkpoint, is_interrupted, take};
 pub use error::{Error, Partial};
 pub use install::{InstallError, Signal, install};

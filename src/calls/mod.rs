@@ -6,7 +6,10 @@ use crate::checkpoint;
 use crate::error::Error;
 use crate::sys::call::{Outcome, Stop};
 
+mod flags;
 pub mod io;
+pub mod net;
+mod socket_time;
 pub mod time;
 
 /// Runs an interruptible syscall until it has a result.

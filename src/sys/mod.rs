@@ -15,6 +15,7 @@ pub(crate) mod futex;
 mod handler;
 pub(crate) mod install;
 pub(crate) mod io;
+pub(crate) mod net;
 mod raw;
 mod signal;
 pub(crate) mod thread;
