@@ -113,7 +113,7 @@ impl Route {
                 let written = write_all(writer, &chunk[..length]);
                 let done =
                     written.as_ref().map_or_else(|partial| partial.done as usize, |()| length);
-                discard(reader, &mut chunk[..done]);
+                mask(|| discard(reader, &mut chunk[..done]));
                 written.map(|()| length)
             }
             Self::ByPipe => splice_when_ready(reader, writer).map_err(nothing),
@@ -137,10 +137,10 @@ fn go_back(file: BorrowedFd<'_>, length: usize) {
     let _ = lseek(file, -(length as libc::off_t), Whence::SeekCur);
 }
 
-/// Takes from a socket what was peeked at: it is there, so this does not wait, and an interrupt does not keep it from happening.
+/// Takes from a socket what was peeked at. It is there, so this does not wait.
 fn discard(socket: BorrowedFd<'_>, mut peeked: &mut [u8]) {
     while !peeked.is_empty() {
-        match sys::net::recv_at_once(socket, peeked) {
+        match net::recv(socket, peeked, RecvFlags::DONTWAIT) {
             Ok(length @ 1..) => peeked = &mut peeked[length..],
             _ => return,
         }

@@ -13,6 +13,7 @@ use super::super::socket_time::{self, Began, Way};
 use super::address::Address;
 use crate::error::Error;
 use crate::interrupted::Interrupted;
+use crate::mask::mask;
 use crate::sys;
 use crate::sys::net::RawAddress;
 
@@ -98,15 +99,20 @@ fn stopped(
         }
         Some(TCP_CLOSE) => match getsockopt(&fd, sockopt::SocketError) {
             Ok(errno) if errno != 0 => {
-                sys::net::disconnect(fd);
+                // The socket is to be as the kernel leaves it when it tells the error itself.
+                let _ = at_once(fd, &RawAddress::none());
                 failed(io::Error::from_raw_os_error(errno), false)
             }
             _ => Err(interrupted(ConnectState::NotStarted)),
         },
         // It is there. The kernel tells whether by this call or by an earlier one.
-        Some(_) => sys::net::collect_connect(fd, address)
-            .or_else(|errno| failed(io::Error::from_raw_os_error(errno), false)),
+        Some(_) => at_once(fd, address).or_else(|error| failed(error, false)),
     }
+}
+
+/// Calls once more where the kernel does not wait, for its answer.
+fn at_once(fd: BorrowedFd<'_>, address: &RawAddress) -> io::Result<()> {
+    Ok(mask(|| complete(|| sys::net::connect(fd, address)))?)
 }
 
 // The states of tcp(7), as the kernel numbers them; libc has no names for them.

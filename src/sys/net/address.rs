@@ -42,6 +42,12 @@ impl RawAddress {
         Self { storage: unsafe { std::mem::zeroed() }, length }
     }
 
+    /// No address: to connect to it is to let the last attempt go.
+    pub(crate) fn none() -> Self {
+        let length = size_of::<libc::sockaddr>() as socklen_t;
+        Self { length, ..Self::room() }
+    }
+
     /// Where the kernel writes an address and its length.
     #[inline]
     pub(super) fn room_pointers(&mut self) -> [usize; 2] {

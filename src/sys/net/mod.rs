@@ -77,8 +77,6 @@ pub(crate) fn send(
     unsafe { call(libc::SYS_sendto, arguments) }
 }
 
-// What does not wait, and is not interrupted.
-
 /// The state of a TCP connection, by tcp(7); none if the socket is another protocol's.
 pub(crate) fn tcp_state(fd: BorrowedFd<'_>) -> Option<u8> {
     // The state is the first byte of `struct tcp_info`; emulators hand out no more than an integer of it.
@@ -90,40 +88,6 @@ pub(crate) fn tcp_state(fd: BorrowedFd<'_>) -> Option<u8> {
     // SAFETY: the kernel writes at most `length` bytes, and the length.
     unsafe { syscall(libc::SYS_getsockopt, arguments) }.ok()?;
     Some(info[0])
-}
-
-/// Asks the kernel for the result of an attempt to connect that is over. It does not wait.
-pub(crate) fn collect_connect(fd: BorrowedFd<'_>, address: &RawAddress) -> Result<(), i32> {
-    let [address, length] = address.pointer_and_length();
-    // SAFETY: the kernel reads an address of that length, which is borrowed.
-    again(|| unsafe { syscall(libc::SYS_connect, [number(fd), address, length]) }).map(drop)
-}
-
-/// Lets a socket whose attempt to connect has failed be as it was before.
-pub(crate) fn disconnect(fd: BorrowedFd<'_>) {
-    let nowhere =
-        libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
-    let arguments = [number(fd), &raw const nowhere as usize, size_of::<libc::sockaddr>()];
-    // SAFETY: the kernel reads an address of that length.
-    let _ = again(|| unsafe { syscall(libc::SYS_connect, arguments) });
-}
-
-/// Receives what is there already, whether or not the thread is armed.
-pub(crate) fn recv_at_once(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, i32> {
-    let [address, length] = [buffer.as_mut_ptr() as usize, buffer.len()];
-    let arguments = [number(fd), address, length, libc::MSG_DONTWAIT as usize, 0, 0];
-    // SAFETY: the kernel writes at most `length` bytes into the buffer, which is borrowed mutably.
-    again(|| unsafe { syscall(libc::SYS_recvfrom, arguments) })
-}
-
-/// A plain call that does not wait returns EINTR all the same if our handler finds an armed thread at its instruction (P11).
-fn again(attempt: impl Fn() -> Result<usize, i32>) -> Result<usize, i32> {
-    loop {
-        match attempt() {
-            Err(libc::EINTR) => {}
-            result => return result,
-        }
-    }
 }
 
 /// A clock that costs a few nanoseconds and no syscall, and lags by up to [`clock_lag`].
