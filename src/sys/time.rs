@@ -61,6 +61,12 @@ pub(super) fn span(duration: Duration) -> libc::timespec {
     libc::timespec { tv_sec, tv_nsec: libc::c_long::from(duration.subsec_nanos() as i32) }
 }
 
+/// Now, in nanoseconds of the monotonic clock.
+pub(super) fn now_nanos() -> u64 {
+    let now = now(libc::CLOCK_MONOTONIC);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
 pub(crate) fn sleep_until(moment: &Moment) -> Outcome<()> {
     let [clock, flags] = [libc::CLOCK_MONOTONIC as usize, libc::TIMER_ABSTIME as usize];
     // SAFETY: the kernel reads a timespec that is borrowed.

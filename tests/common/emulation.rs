@@ -1,4 +1,14 @@
 //! User-mode emulation (qemu-user): whether the tests run under it, and what they leave out then.
+//!
+//! What version 7.2, aarch64 on x86_64, does not do, found by asking each call of the points table:
+//!
+//! * sendfile, splice, tee and vmsplice run no `SA_RESTART` handler before they return;
+//! * ptrace, preadv2, pwritev2, epoll_pwait2, io_uring and native AIO fail with ENOSYS, the prctl for Syscall User Dispatch with EINVAL;
+//! * real-time signals 63 and 64 can be caught and not sent (EINVAL);
+//! * a process has at most 32 timers of `timer_create`, and EAGAIN after that;
+//! * a vfork child has a memory of its own;
+//! * `/proc/self/stat` has a pid and a stack, no state; `/proc/self/task/TID/*` is the kernel's, with the kernel's syscall numbers;
+//! * in a dynamically linked program `pthread_create` may hang: tests are linked statically.
 
 use std::io::Write;
 use std::{env, fs, io};
@@ -43,12 +53,10 @@ const X86_64: &[(i64, i64)] = &[
     (libc::SYS_readv, 19),
     (libc::SYS_pread64, 17),
     (libc::SYS_preadv, 295),
-    (libc::SYS_preadv2, 327),
     (libc::SYS_write, 1),
     (libc::SYS_writev, 20),
     (libc::SYS_pwrite64, 18),
     (libc::SYS_pwritev, 296),
-    (libc::SYS_pwritev2, 328),
     (libc::SYS_splice, 275),
     (libc::SYS_tee, 276),
     (libc::SYS_vmsplice, 278),
@@ -59,10 +67,10 @@ const X86_64: &[(i64, i64)] = &[
     (libc::SYS_connect, 42),
     (libc::SYS_recvfrom, 45),
     (libc::SYS_recvmsg, 47),
-    (libc::SYS_recvmmsg, 299),
+    (libc::SYS_recvmmsg, 47),
     (libc::SYS_sendto, 44),
     (libc::SYS_sendmsg, 46),
-    (libc::SYS_sendmmsg, 307),
+    (libc::SYS_sendmmsg, 46),
     (libc::SYS_openat, 257),
     (libc::SYS_flock, 73),
     (libc::SYS_fcntl, 72),
@@ -74,7 +82,6 @@ const X86_64: &[(i64, i64)] = &[
     (libc::SYS_ppoll, 271),
     (libc::SYS_pselect6, 270),
     (libc::SYS_epoll_pwait, 281),
-    (libc::SYS_epoll_pwait2, 441),
     (libc::SYS_rt_sigtimedwait, 128),
     (libc::SYS_rt_sigsuspend, 130),
     (libc::SYS_semop, 220),
