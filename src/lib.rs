@@ -18,10 +18,11 @@ mod primitives;
 mod reach;
 mod report;
 mod state;
+pub mod sync;
 mod sys;
 mod task;
 
-pub use calls::{io, net, time};
+pub use calls::{event, fs, io, ipc, net, process, terminal, time};
 pub use checkpoint::{checkpoint, is_interrupted, take};
 pub use error::{Error, Partial};
 pub use install::{InstallError, Signal, install};

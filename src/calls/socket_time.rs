@@ -8,17 +8,27 @@
 //! timeout before it. A call to which nothing happens makes exactly the syscalls of the plain call, P9.)
 
 use std::os::fd::BorrowedFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libc::c_int;
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::sys::time::TimeVal;
 
-use super::complete;
+use super::{Limit, complete};
 use crate::error::Error;
 use crate::sys;
 use crate::sys::call::{Outcome, Stop};
-pub(crate) use crate::sys::io::Way;
+use crate::sys::event::events::Events;
+use crate::sys::event::poll::{PollFd, ppoll};
+
+/// What a socket is waited for, and by which of its timeouts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// To receive, to accept.
+    In,
+    /// To send, to connect.
+    Out,
+}
 
 /// When a call began.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +87,7 @@ pub(crate) fn complete_in_time<T>(
             }
             outcome
         }
-        Wait::Until(until) => hurry(fd, way, until, &mut attempt),
+        Wait::Until(limit) => hurry(fd, way, limit, &mut attempt),
     })
 }
 
@@ -86,15 +96,16 @@ enum Wait {
     /// The call itself.
     Own,
     /// We, up to that moment.
-    Until(Instant),
+    Until(Limit),
 }
 
 impl Wait {
     #[cold]
     fn after_signal(fd: BorrowedFd<'_>, way: Way, began: Began) -> Self {
-        timeout(fd, way)
-            .and_then(|timeout| Instant::now().checked_add(began.remaining(timeout)))
-            .map_or(Self::Own, Self::Until)
+        match timeout(fd, way) {
+            Some(timeout) => Self::Until(Limit::new(Some(began.remaining(timeout)))),
+            None => Self::Own,
+        }
     }
 }
 
@@ -106,16 +117,20 @@ const PAUSE: Duration = Duration::from_millis(1);
 fn hurry<T>(
     fd: BorrowedFd<'_>,
     way: Way,
-    until: Instant,
+    limit: Limit,
     mut attempt: impl FnMut(Extra) -> Outcome<T>,
 ) -> Outcome<T> {
-    loop {
-        sys::io::wait_ready(fd, way, Some(until))?;
+    let events = match way {
+        Way::In => Events::IN,
+        Way::Out => Events::OUT,
+    };
+    while ppoll(&mut [PollFd::new(&fd, events)], limit.remaining(), None)? > 0 {
         match attempt(libc::MSG_DONTWAIT) {
-            Err(Stop::Errno(libc::EAGAIN)) if Instant::now() < until => {
+            Err(Stop::Errno(libc::EAGAIN)) if limit.remaining() != Some(Duration::ZERO) => {
                 sys::time::sleep_until(&sys::time::after(PAUSE))?;
             }
             outcome => return outcome,
         }
     }
+    Err(Stop::Errno(libc::EAGAIN))
 }

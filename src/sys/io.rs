@@ -9,9 +9,8 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::time::{Duration, Instant};
 
-use super::call::{Outcome, Stop, call};
+use super::call::{Outcome, call};
 
 fn number(fd: BorrowedFd<'_>) -> usize {
     fd.as_raw_fd() as usize
@@ -106,37 +105,4 @@ pub(crate) fn getrandom(buffer: &mut [u8]) -> Outcome<usize> {
     let [address, length] = [buffer.as_mut_ptr() as usize, buffer.len()];
     // SAFETY: the kernel writes at most `length` bytes into the buffer, which is borrowed mutably.
     unsafe { call(libc::SYS_getrandom, [address, length, 0]) }
-}
-
-/// What a descriptor can be waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// That there is something to read, or the end.
-    In,
-    /// That it takes something, or never will.
-    Out,
-}
-
-/// Waits until a descriptor is ready; EAGAIN if it is not by that moment. No moment is for ever.
-pub(crate) fn wait_ready(fd: BorrowedFd<'_>, way: Way, until: Option<Instant>) -> Outcome<()> {
-    let events = match way {
-        Way::In => libc::POLLIN,
-        Way::Out => libc::POLLOUT,
-    };
-    let mut polled = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
-    let mut remaining =
-        until.map(|until| timespec(until.saturating_duration_since(Instant::now())));
-    let timeout = remaining.as_mut().map_or(0, |remaining| &raw mut *remaining as usize);
-    // SAFETY: the kernel reads and writes one pollfd and one time, both ours.
-    match unsafe { call(libc::SYS_ppoll, [&raw mut polled as usize, 1, timeout, 0]) } {
-        Ok(0) => Err(Stop::Errno(libc::EAGAIN)),
-        ready => ready.map(drop),
-    }
-}
-
-fn timespec(duration: Duration) -> libc::timespec {
-    libc::timespec {
-        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: libc::c_long::from(duration.subsec_nanos() as i32),
-    }
 }

@@ -8,8 +8,8 @@ use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{Whence, lseek};
 
 use super::super::complete;
-use super::super::socket_time::Way;
 use super::{read, write_all};
+use crate::calls::event::{Events, PollFd, poll};
 use crate::calls::net::{self, RecvFlags};
 use crate::error::{Error, Partial};
 use crate::mask::mask;
@@ -151,8 +151,8 @@ fn discard(socket: BorrowedFd<'_>, mut peeked: &mut [u8]) {
 fn splice_when_ready(reader: BorrowedFd<'_>, writer: BorrowedFd<'_>) -> Result<usize, Error> {
     let flags = libc::SPLICE_F_NONBLOCK;
     loop {
-        complete(|| sys::io::wait_ready(reader, Way::In, None))?;
-        complete(|| sys::io::wait_ready(writer, Way::Out, None))?;
+        poll(&mut [PollFd::new(&reader, Events::IN)], None)?;
+        poll(&mut [PollFd::new(&writer, Events::OUT)], None)?;
         match complete(|| sys::io::splice(reader, None, writer, None, CHUNK, flags)) {
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
             spliced => return spliced,

@@ -3,19 +3,19 @@
 use std::os::fd::AsFd;
 
 use super::super::complete;
-use super::super::flags::flags;
 use crate::error::Error;
 use crate::sys;
+use crate::sys::flags::flags;
 
 flags! {
     /// How to splice: the flags of splice(2).
-    SpliceFlags {
+    pub struct SpliceFlags(u32) {
         /// Fails with `WouldBlock` rather than wait for the pipe. (For the other descriptor its own O_NONBLOCK counts.)
-        NONBLOCK = libc::SPLICE_F_NONBLOCK;
+        NONBLOCK = libc::SPLICE_F_NONBLOCK,
         /// More is about to come.
-        MORE = libc::SPLICE_F_MORE;
+        MORE = libc::SPLICE_F_MORE,
         /// Moves pages rather than copy them, where that is possible.
-        MOVE = libc::SPLICE_F_MOVE;
+        MOVE = libc::SPLICE_F_MOVE,
     }
 }
 
@@ -58,10 +58,9 @@ pub fn splice(
     flags: SpliceFlags,
 ) -> Result<usize, Error> {
     let (reader, writer) = (reader.as_fd(), writer.as_fd());
-    let flags = flags.bits() as u32;
     complete(|| {
         let (from, to) = (from.as_deref_mut(), to.as_deref_mut());
-        sys::io::splice(reader, from, writer, to, length, flags)
+        sys::io::splice(reader, from, writer, to, length, flags.bits())
     })
 }
 

@@ -1,6 +1,8 @@
 //! How to receive, and how to send.
 
-use super::super::flags::flags;
+use libc::c_int;
+
+use crate::sys::flags::flags;
 
 flags! {
     /// How to receive: the flags of recv(2).
@@ -10,19 +12,19 @@ flags! {
     /// let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
     /// assert!(flags.contains(RecvFlags::PEEK));
     /// ```
-    RecvFlags {
+    pub struct RecvFlags(c_int) {
         /// Leaves what is received where it is, for the next call.
-        PEEK = libc::MSG_PEEK;
+        PEEK = libc::MSG_PEEK,
         /// Waits for the whole buffer to be full. A signal, the end or an error makes it less.
-        WAITALL = libc::MSG_WAITALL;
+        WAITALL = libc::MSG_WAITALL,
         /// Fails with `WouldBlock` rather than wait.
-        DONTWAIT = libc::MSG_DONTWAIT;
+        DONTWAIT = libc::MSG_DONTWAIT,
         /// Receives out-of-band data.
-        OOB = libc::MSG_OOB;
+        OOB = libc::MSG_OOB,
         /// Returns a message's full length, even if it is longer than the buffer.
-        TRUNC = libc::MSG_TRUNC;
+        TRUNC = libc::MSG_TRUNC,
         /// Receives from the socket's queue of errors.
-        ERRQUEUE = libc::MSG_ERRQUEUE;
+        ERRQUEUE = libc::MSG_ERRQUEUE,
     }
 }
 
@@ -34,18 +36,18 @@ flags! {
     /// use eintr::net::SendFlags;
     /// assert!(!SendFlags::empty().contains(SendFlags::MORE));
     /// ```
-    SendFlags {
+    pub struct SendFlags(c_int) {
         /// Fails with `WouldBlock` rather than wait.
-        DONTWAIT = libc::MSG_DONTWAIT;
+        DONTWAIT = libc::MSG_DONTWAIT,
         /// Sends out-of-band data.
-        OOB = libc::MSG_OOB;
+        OOB = libc::MSG_OOB,
         /// More is about to be sent: puts off sending what does not fill a packet.
-        MORE = libc::MSG_MORE;
+        MORE = libc::MSG_MORE,
         /// Ends a record, where the protocol has them.
-        EOR = libc::MSG_EOR;
+        EOR = libc::MSG_EOR,
         /// Sends to hosts on directly connected networks only.
-        DONTROUTE = libc::MSG_DONTROUTE;
+        DONTROUTE = libc::MSG_DONTROUTE,
         /// Tells the link layer that the peer has answered.
-        CONFIRM = libc::MSG_CONFIRM;
+        CONFIRM = libc::MSG_CONFIRM,
     }
 }
