@@ -26,7 +26,7 @@ impl Signal {
     /// SIGUSR2.
     pub const USR2: Signal = Signal(Choice::Number(libc::SIGUSR2));
 
-    /// SIGRTMIN + `n`. Whether there is such a signal is for [`install`] to say.
+    /// SIGRTMIN + `n`. Whether there is such a signal is for [`install()`] to say.
     pub const fn real_time(n: c_int) -> Signal {
         Signal(Choice::RealTime(n))
     }
@@ -53,14 +53,14 @@ impl fmt::Display for Signal {
     }
 }
 
-/// Why [`install`] did not.
+/// Why [`install()`] did not.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstallError {
     /// There is no such real-time signal.
     #[error("{0} is not a signal of this system")]
     Unsupported(Signal),
-    /// A signal is in use already, since its first use or a call of [`install`] there.
+    /// A signal is in use already, since its first use or a call of [`install()`] there.
     #[error("too late: signal {signal} has been in use since {by}")]
     TooLate {
         /// The number of the signal that is in use.

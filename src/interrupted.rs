@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::error::{Error, Partial};
+use crate::node;
 
 /// The error of code that was interrupted, with the [`Reason`].
 ///
@@ -72,8 +73,12 @@ impl Interrupted {
     }
 
     /// The interrupt in an error, wherever it stands in the chain of
-    /// [`source`](std::error::Error::source)s: as itself, or inside an [`Error`](crate::Error), a
-    /// [`Partial`](crate::Partial) or an [`io::Error`].
+    /// [`source`](std::error::Error::source)s: as itself, or inside an [`Error`], a
+    /// [`Partial`] or an [`io::Error`].
+    ///
+    /// A plain call that was refused ([`reach`](crate::reach())) says ECANCELED and no more. On the refused thread, in the same task
+    /// and while the cause stands, that is taken for the interrupt too: a heuristic, since another ECANCELED looks the same. The
+    /// asker has [`raised`](crate::Interrupter::raised).
     ///
     /// ```
     /// # use eintr::Interrupted;
@@ -86,10 +91,18 @@ impl Interrupted {
             if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
                 return Some(interrupted.clone());
             }
+            if is_refusal(error) {
+                return node::refused_for();
+            }
             next = wrapped(error).or_else(|| error.source());
         }
         None
     }
+}
+
+fn is_refusal(error: &(dyn StdError + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.raw_os_error() == Some(libc::ECANCELED))
 }
 
 /// The error directly inside one that gives its inner error's `source` as its own.

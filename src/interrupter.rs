@@ -81,8 +81,9 @@ impl Interrupter {
     ///
     /// A [`Report`] of where the task is, if it has not ended by then.
     pub fn wait_finished(&self, limit: Duration) -> Result<(), Report> {
-        let enough =
-            |progress: &Progress| matches!(progress, Progress::Finished | Progress::Running { here: true, .. });
+        let enough = |progress: &Progress| {
+            matches!(progress, Progress::Finished | Progress::Running { here: true, .. })
+        };
         match self.0.wait_for(None, Instant::now().checked_add(limit), enough) {
             Progress::Finished => Ok(()),
             _ => Err(self.report()),
@@ -168,7 +169,10 @@ fn is_answer(progress: &Progress) -> bool {
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let figures = self.node.figures();
-        f.debug_struct("Request").field("task", &figures.id).field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Request")
+            .field("task", &figures.id)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 

@@ -52,7 +52,8 @@ impl<I: Iterator> Iterator for Interruptible<I> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         // An interrupt may come in place of the first item, or after the last.
-        let upper = self.items.as_ref().map_or(Some(0), |items| items.size_hint().1?.checked_add(1));
+        let upper =
+            self.items.as_ref().map_or(Some(0), |items| items.size_hint().1?.checked_add(1));
         (0, upper)
     }
 }

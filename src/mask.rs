@@ -40,7 +40,7 @@ impl Masked {
             let floor = record.mask();
             (record, floor)
         }));
-        thread::rest_if_unarmed();
+        thread::settle();
         masked
     }
 }

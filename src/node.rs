@@ -21,8 +21,7 @@ pub(crate) struct Node {
     nesting: Nesting,
     /// The process that the task belongs to, counted in forks: a child has the tasks of the thread that forked, no others.
     generation: AtomicU32,
-    /// Counts what a waiter might wait for; a futex.
-    changes: AtomicU32,
+    pub(crate) refusals: Refusals,
     life: Mutex<Life>,
 }
 
@@ -37,6 +36,15 @@ pub(crate) enum Nesting {
     Thread(usize),
 }
 
+/// What the SIGSYS handler may touch of a task.
+#[derive(Default)]
+pub(crate) struct Refusals {
+    /// Syscalls that were refused because of this task.
+    pub(crate) count: AtomicU64,
+    /// Counts whatever a waiter might wait for; a futex.
+    pub(crate) changes: AtomicU32,
+}
+
 struct Life {
     name: Option<Box<str>>,
     phase: Phase,
@@ -47,6 +55,8 @@ struct Life {
     raised_up_to: u64,
     raised: Option<Interrupted>,
     raises: u64,
+    /// Refusals that `raised` and `raised_up_to` know of.
+    refused: u64,
     waiters: u32,
 }
 
@@ -100,6 +110,7 @@ pub(crate) struct Figures {
     pub(crate) masked: bool,
     pub(crate) pending_since: Option<Instant>,
     pub(crate) raises: u64,
+    pub(crate) refused: u64,
     pub(crate) tid: Option<i32>,
 }
 
@@ -111,7 +122,7 @@ impl Node {
             id: LAST_ID.fetch_add(1, Ordering::Relaxed) + 1,
             nesting,
             generation: AtomicU32::new(fork::generation()),
-            changes: AtomicU32::new(0),
+            refusals: Refusals::default(),
             life: Mutex::new(Life {
                 name,
                 phase: Phase::NotStarted,
@@ -120,6 +131,7 @@ impl Node {
                 raised_up_to: 0,
                 raised: None,
                 raises: 0,
+                refused: 0,
                 waiters: 0,
             }),
         })
@@ -143,7 +155,11 @@ impl Node {
     /// The generation is right and the lock is held; the gate proves that no fork can see it held.
     fn life(&self, _gate: &Gate) -> Option<MutexGuard<'_, Life>> {
         let native = self.generation.load(Ordering::Relaxed) == fork::generation();
-        native.then(|| self.life.lock().unwrap_or_else(PoisonError::into_inner))
+        native.then(|| {
+            let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+            life.notice(self.refusals.count.load(Ordering::Acquire));
+            life
+        })
     }
 
     /// In the child of a fork: this task goes on here.
@@ -247,7 +263,12 @@ impl Node {
         let index = coalesced.unwrap_or_else(|| {
             life.last_id += 1;
             let id = life.last_id;
-            life.pending.push_back(Pending { id, interrupted, since: Instant::now(), untold: None });
+            life.pending.push_back(Pending {
+                id,
+                interrupted,
+                since: Instant::now(),
+                untold: None,
+            });
             life.pending.len() - 1
         });
         if let Phase::Running(record) = &life.phase {
@@ -286,10 +307,10 @@ impl Node {
                 return progress;
             }
             life.waiters += 1;
-            let seen = self.changes.load(Ordering::Relaxed);
+            let seen = self.refusals.changes.load(Ordering::Relaxed);
             drop(life);
             drop(gate);
-            futex::wait(&self.changes, seen, until);
+            futex::wait(&self.refusals.changes, seen, until);
             self.end_wait();
         }
     }
@@ -302,7 +323,7 @@ impl Node {
             return None;
         }
         life.waiters += 1;
-        Some((&self.changes, self.changes.load(Ordering::Relaxed)))
+        Some((&self.refusals.changes, self.refusals.changes.load(Ordering::Relaxed)))
     }
 
     /// Ends a wait.
@@ -330,22 +351,34 @@ impl Node {
             masked: record.is_some_and(|record| record.is_masked(self)),
             pending_since: life.as_ref().and_then(|life| life.pending.front().map(|p| p.since)),
             raises: life.as_ref().map_or(0, |life| life.raises),
+            refused: life.as_ref().map_or(0, |life| life.refused),
             tid: record.and_then(|record| record.thread(|thread| thread.tid())),
         }
     }
 
     /// Tells the waiters, and lets go of the lock before waking them.
     fn changed(&self, life: MutexGuard<'_, Life>) {
-        self.changes.fetch_add(1, Ordering::Relaxed);
+        self.refusals.changes.fetch_add(1, Ordering::Relaxed);
         let somebody_waits = life.waiters > 0;
         drop(life);
         if somebody_waits {
-            futex::wake_all(&self.changes);
+            futex::wake_all(&self.refusals.changes);
         }
     }
 }
 
 impl Life {
+    /// Catches up with the handler: a refusal is an error that was handed out, for the oldest request.
+    fn notice(&mut self, refused: u64) {
+        if refused != self.refused {
+            self.refused = refused;
+            if let Some(oldest) = self.pending.front() {
+                self.raised_up_to = self.raised_up_to.max(oldest.id);
+                self.raised = Some(oldest.interrupted.clone());
+            }
+        }
+    }
+
     fn progress(&self, node: &Arc<Node>, request: Option<u64>) -> Progress {
         if request.is_some_and(|id| id <= self.raised_up_to) {
             return Progress::Raised;
@@ -394,4 +427,12 @@ pub(crate) fn take() -> Option<Interrupted> {
     let gate = fork::gate();
     let record = thread::registered()?;
     record.taker()?.take(&record, &gate)
+}
+
+/// The cause for which this thread's syscalls have been refused, if they have been and it still stands.
+pub(crate) fn refused_for() -> Option<Interrupted> {
+    let gate = fork::gate();
+    let task = thread::registered()?.outermost_cause()?;
+    let life = task.life(&gate)?;
+    (life.refused > 0).then(|| life.pending.front().map(|oldest| oldest.interrupted.clone()))?
 }

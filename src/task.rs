@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::interrupted::Interrupted;
 use crate::interrupter::{Interrupter, Request};
 use crate::node::{Nesting, Node};
+use crate::reach::Reach;
 use crate::state::Floor;
 use crate::sys::thread::{self, ThreadRecord};
 use crate::sys::{futex, install};
@@ -37,6 +38,7 @@ use crate::sys::{futex, install};
 #[must_use = "a task that is dropped without being run counts as ended"]
 pub struct Task {
     node: Arc<Node>,
+    reach: bool,
 }
 
 /// Makes a task and its interrupter.
@@ -55,7 +57,7 @@ pub fn task() -> (Task, Interrupter) {
 impl Task {
     /// A task that belongs to the task that runs here, if it is run there too.
     pub fn new() -> Self {
-        Self { node: Node::new(None, Node::nesting_here()) }
+        Self { node: Node::new(None, Node::nesting_here()), reach: true }
     }
 
     /// A task that stands for itself wherever it is run.
@@ -69,12 +71,19 @@ impl Task {
     /// });
     /// ```
     pub fn root() -> Self {
-        Self { node: Node::new(None, Nesting::Root) }
+        Self { node: Node::new(None, Nesting::Root), reach: true }
     }
 
     /// Gives it a name, for reports.
     pub fn name(self, name: impl Into<String>) -> Self {
         self.node.set_name(name.into().into_boxed_str());
+        self
+    }
+
+    /// Whether plain blocking calls inside it are refused while it is interrupted ([`reach`](crate::reach())). On, unless it is turned
+    /// off.
+    pub fn reach(mut self, on: bool) -> Self {
+        self.reach = on;
         self
     }
 
@@ -93,7 +102,7 @@ impl Task {
     #[track_caller]
     pub fn run<T>(self, f: impl FnOnce() -> T) -> T {
         install::ensure();
-        let _running = Running::begin(self.node.clone());
+        let _running = Running::begin(self.node.clone(), self.reach);
         f()
     }
 }
@@ -126,15 +135,18 @@ struct Running {
     record: Arc<ThreadRecord>,
     floor: Option<Floor>,
     was_blocked: bool,
+    _reach: Reach,
 }
 
 impl Running {
-    fn begin(node: Arc<Node>) -> Self {
+    fn begin(node: Arc<Node>, reach: bool) -> Self {
         let record = thread::register();
         let was_blocked = thread::unblock_signal();
         thread::forget_lost_signal(&record);
+        // Before the task begins: a request that is pending then is answered by a handler that must know.
+        let reach = Reach::set(reach);
         let floor = node.begin(&record);
-        Self { node, record, floor, was_blocked }
+        Self { node, record, floor, was_blocked, _reach: reach }
     }
 }
 
@@ -144,7 +156,7 @@ impl Drop for Running {
             self.node.end(&self.record, floor);
         }
         checkpoint::heeded();
-        thread::rest_if_unarmed();
+        thread::settle();
         if self.was_blocked {
             thread::block_signal();
         }
@@ -189,11 +201,18 @@ where
 /// assert_eq!(worker.join().unwrap().as_deref(), Some("worker"));
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[must_use = "must be spawned"]
 pub struct Builder {
     name: Option<String>,
     stack_size: Option<usize>,
+    reach: bool,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self { name: None, stack_size: None, reach: true }
+    }
 }
 
 impl Builder {
@@ -214,6 +233,13 @@ impl Builder {
         self
     }
 
+    /// Whether plain blocking calls of the thread are refused while it is interrupted ([`reach`](crate::reach())). On, unless it is
+    /// turned off.
+    pub fn reach(mut self, on: bool) -> Self {
+        self.reach = on;
+        self
+    }
+
     /// Spawns the thread. The task stands for itself: it inherits nothing.
     ///
     /// # Errors
@@ -231,7 +257,7 @@ impl Builder {
     {
         install::ensure();
         let name = self.name.as_deref().map(Box::from);
-        let task = Task { node: Node::new(name, Nesting::Root) };
+        let task = Task { node: Node::new(name, Nesting::Root), reach: self.reach };
         let interrupter = task.interrupter();
         let mut builder = std_thread::Builder::new();
         if let Some(name) = self.name {

@@ -144,7 +144,7 @@ impl Cpu {
     }
 }
 
-impl Thread for Arc<Cpu> {
+impl Thread<Task> for Arc<Cpu> {
     fn word(&self) -> &Word {
         &self.word
     }
@@ -159,6 +159,9 @@ impl Thread for Arc<Cpu> {
         }
         self.send().inspect_err(|_| self.in_flight.store(false, Ordering::Release))
     }
+
+    /// Which task counts refusals is no part of the model: it is written under the lock, and read by the thread itself.
+    fn point_at(&self, _cause: Option<&Task>) {}
 }
 
 /// A task, by name.

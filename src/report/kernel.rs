@@ -42,7 +42,9 @@ impl fmt::Display for ThreadState {
         match self {
             Self::Running => f.write_str("running"),
             Self::Sleeping => f.write_str("sleeping"),
-            Self::Uninterruptible => f.write_str("in uninterruptible sleep (state D: nobody can reach it)"),
+            Self::Uninterruptible => {
+                f.write_str("in uninterruptible sleep (state D: nobody can reach it)")
+            }
             Self::Stopped => f.write_str("stopped"),
             Self::Dead => f.write_str("dead"),
             Self::Other(letter) => write!(f, "in state {letter}"),

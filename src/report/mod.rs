@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::node::Node;
+use crate::sys::install;
 
 mod kernel;
 mod syscall_name;
@@ -36,13 +37,17 @@ pub struct Report {
     /// Whether the task has ended.
     pub finished: bool,
     /// The thread that runs it.
-    pub thread: Option<ThreadReport>,
+    pub thread: Option<Box<ThreadReport>>,
     /// How long the oldest request has been pending.
     pub pending_for: Option<Duration>,
     /// How often an error was handed out to the task.
     pub raised: u64,
+    /// How often a syscall of its was refused.
+    pub refused: u64,
     /// Whether a [mask](crate::mask()) stands between.
     pub masked: bool,
+    /// Whether the program has replaced our handler by one of its own since: nothing can be interrupted then.
+    pub handler_replaced: bool,
 }
 
 /// The thread in a [`Report`], as the kernel sees it.
@@ -72,10 +77,12 @@ impl Report {
             name: figures.name.map(String::from),
             started: figures.started,
             finished: figures.finished,
-            thread,
+            thread: thread.map(Box::new),
             pending_for: figures.pending_since.map(|since| since.elapsed()),
             raised: figures.raises,
+            refused: figures.refused,
             masked: figures.masked,
+            handler_replaced: install::is_replaced(),
         }
     }
 
@@ -102,8 +109,14 @@ impl fmt::Display for Report {
             None if self.raised > 0 => write!(f, ", raised {} times", self.raised)?,
             None => f.write_str(", not asked")?,
         }
+        if self.refused > 0 {
+            write!(f, ", refused {} times", self.refused)?;
+        }
         if self.masked {
             f.write_str(", masked")?;
+        }
+        if self.handler_replaced {
+            f.write_str(", our signal's handler was replaced")?;
         }
         Ok(())
     }

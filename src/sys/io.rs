@@ -9,7 +9,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use super::call::{Outcome, call};
 
 pub(crate) fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Outcome<usize> {
-    let [fd, address, length] = [fd.as_raw_fd() as usize, buffer.as_mut_ptr() as usize, buffer.len()];
+    let [fd, address, length] =
+        [fd.as_raw_fd() as usize, buffer.as_mut_ptr() as usize, buffer.len()];
     // SAFETY: the kernel writes at most `length` bytes into the buffer, which is borrowed mutably.
     unsafe { call(libc::SYS_read, [fd, address, length]) }
 }

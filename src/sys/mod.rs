@@ -6,18 +6,24 @@
 
 #![allow(unsafe_code)]
 
+mod answer;
 mod arch;
+mod ask;
 pub(crate) mod block;
 pub(crate) mod call;
 mod chain;
+pub(crate) mod dispatch;
 pub(crate) mod fork;
 pub(crate) mod futex;
+mod goodbye;
 mod handler;
 pub(crate) mod install;
 pub(crate) mod io;
 mod raw;
+mod second_best;
 mod signal;
 pub(crate) mod thread;
 pub(crate) mod time;
 mod timer;
+mod trap;
 mod waiting;

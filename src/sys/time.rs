@@ -46,6 +46,12 @@ fn now() -> libc::timespec {
     now
 }
 
+/// Now, in nanoseconds of the monotonic clock.
+pub(super) fn now_nanos() -> u64 {
+    let now = now();
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
 pub(crate) fn sleep_until(moment: &Moment) -> Outcome<()> {
     let [clock, flags] = [libc::CLOCK_MONOTONIC as usize, libc::TIMER_ABSTIME as usize];
     // SAFETY: the kernel reads a timespec that is borrowed.
