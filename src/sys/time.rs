@@ -55,16 +55,16 @@ fn now(clock: libc::clockid_t) -> libc::timespec {
     now
 }
 
-/// Now, in nanoseconds of the monotonic clock.
-pub(super) fn now_nanos() -> u64 {
-    let now = now(libc::CLOCK_MONOTONIC);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
-}
-
 /// A length of time as the kernel takes it.
 pub(super) fn span(duration: Duration) -> libc::timespec {
     let tv_sec = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
     libc::timespec { tv_sec, tv_nsec: libc::c_long::from(duration.subsec_nanos() as i32) }
+}
+
+/// Now, in nanoseconds of the monotonic clock.
+pub(super) fn now_nanos() -> u64 {
+    let now = now(libc::CLOCK_MONOTONIC);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 pub(crate) fn sleep_until(moment: &Moment) -> Outcome<()> {

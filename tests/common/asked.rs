@@ -53,8 +53,11 @@ pub fn disturbed<T: Debug + Send>(
     beside(move || task.run(call), attend, |result| result.expect("only disturbed"))
 }
 
-/// Stray signals come as long as the call lasts. It must end by its own time, and not before: where
-/// each signal starts the time anew, it lasts for ever.
+/// Stray signals come as long as the call lasts. It must end by its own time, and not before.
+///
+/// A call whose time each stray starts anew lasts for ever, or, where the strays pause, for the
+/// whole time after the last one. So a try counts if strays came in the second half of the time,
+/// and the call ended before another half had passed.
 pub fn ends_in_time<T: Debug + Send>(
     syscall: i64,
     call: impl Fn(Duration) -> Result<T, Error> + Sync,
@@ -62,24 +65,23 @@ pub fn ends_in_time<T: Debug + Send>(
     let mut limit = Duration::from_millis(50);
     loop {
         let (task, _interrupter) = eintr::task();
-        let mut strays = 0;
+        let mut last_stray = Instant::now();
         let timed = || {
             let start = Instant::now();
-            (task.run(|| call(limit)), start.elapsed())
+            (task.run(|| call(limit)), start, start.elapsed())
         };
         let attend = |tid, is_done: &dyn Fn() -> bool| {
             while !is_done() {
                 if sleeps_in(tid, syscall) {
+                    last_stray = Instant::now();
                     disturb(tid);
-                    strays += 1;
                 }
             }
         };
-        let (result, elapsed) = beside(timed, attend, |ended| ended);
+        let (result, start, elapsed) = beside(timed, attend, |ended| ended);
         assert!(elapsed >= limit, "{elapsed:?} of {limit:?}: {result:?}");
         let result = result.expect("the end of the time is no error here");
-        // On a loaded machine the time may have passed between two strays.
-        if strays >= 3 {
+        if last_stray > start + limit / 2 && elapsed < limit * 3 / 2 {
             return result;
         }
         limit *= 2;

@@ -50,7 +50,7 @@ pub fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<usize, 
 ///
 /// A signal that is let in meanwhile runs its handler and does not end the call. What should end
 /// it: an [interrupt](crate::Interrupter::interrupt), or a descriptor among those that are polled.
-/// The signal by which threads are interrupted is never blocked here.
+/// The signal by which threads are interrupted is never blocked here, nor is SIGSYS.
 ///
 /// # Examples
 ///
@@ -82,7 +82,7 @@ pub fn ppoll(
 ) -> Result<usize, Error> {
     let limit = Limit::new(timeout);
     complete(|| {
-        let mask = sys::event::signals::set_without_ours(blocked)?;
+        let mask = sys::event::signals::mask_without_ours(blocked)?;
         sys::event::poll::ppoll(fds, limit.remaining(), Some(mask))
     })
 }

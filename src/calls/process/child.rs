@@ -38,17 +38,16 @@ use crate::sys::call::{Outcome, Stop};
 ///
 /// See [wait(2)](https://man7.org/linux/man-pages/man2/wait.2.html).
 pub fn wait(child: &mut Child) -> Result<ExitStatus, Error> {
-    // Only std knows whether it has reaped the child: then its id may be another's by now, and must
-    // not be waited for.
-    if let Some(status) = complete(|| look(child))? {
-        return Ok(status);
+    // Only std knows whether it has reaped the child: then its id may be another's by now, and must not
+    // be waited for. So std is asked first, and is the one to reap. (Rejected: reaping in one syscall of
+    // ours; the Child would not know, and kill or wait for whoever has the id next.)
+    loop {
+        if let Some(status) = complete(|| look(child))? {
+            return Ok(status);
+        }
+        let ended = libc::WEXITED | libc::WNOWAIT;
+        complete(|| sys::process::waitid(libc::P_PID, child.id() as i32, ended))?;
     }
-    // To be left unreaped here: what reaps it must be std, which remembers the status. (Rejected:
-    // reaping it in one syscall; the Child would not know, and kill or wait for whoever has the id
-    // next.)
-    let ended = libc::WEXITED | libc::WNOWAIT;
-    complete(|| sys::process::waitid(libc::P_PID, child.id() as i32, ended))?;
-    Ok(child.wait()?)
 }
 
 /// Asks std. Its call is a plain one, which an interrupt that lands just before it makes fail with

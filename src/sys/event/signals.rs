@@ -12,8 +12,7 @@ use crate::sys::time::span;
 /// What the kernel is told about the size of a set.
 pub(super) const SET_SIZE: usize = size_of::<Set>();
 
-/// The set of those signals without ours: a wait would swallow ours, and a mask keep it out (S7).
-/// EINVAL for what is no signal.
+/// The set of those signals without ours, which a wait would swallow (S7). EINVAL for what is no signal.
 pub(crate) fn set_without_ours(signals: &[c_int]) -> Outcome<Set> {
     let mut set = 0;
     for &signal in signals {
@@ -23,6 +22,11 @@ pub(crate) fn set_without_ours(signals: &[c_int]) -> Outcome<Set> {
         set |= signal::bit(signal);
     }
     Ok(set & !install::installed_signal().map_or(0, signal::bit))
+}
+
+/// The same as a mask, without SIGSYS either: blocked, it is death to a thread under dispatch (S2).
+pub(crate) fn mask_without_ours(signals: &[c_int]) -> Outcome<Set> {
+    Ok(set_without_ours(signals)? & !signal::bit(libc::SIGSYS))
 }
 
 /// What the kernel tells about a signal, as plain numbers.
