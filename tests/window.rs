@@ -90,7 +90,7 @@ macro_rules! tests {
 }
 
 tests! {
-    own: read write sleep poll select epoll_wait open flock ofd_lock waitid futex_wait semop mq_receive;
+    own: read write accept recv connect sleep poll select epoll_wait open flock ofd_lock waitid futex_wait semop mq_receive;
     plain: plain_read plain_sleep;
 }
 

@@ -5,6 +5,7 @@ mod fs;
 mod io;
 mod ipc;
 pub mod naive;
+mod net;
 mod process;
 mod sync;
 mod time;
@@ -66,6 +67,9 @@ const fn naive(name: &'static str, make: fn(bool) -> Case) -> Row {
 pub static ALL: &[Row] = &[
     own("read", libc::SYS_read, io::read),
     own("write", libc::SYS_write, io::write),
+    own("accept", libc::SYS_accept4, net::accept),
+    own("recv", libc::SYS_recvfrom, net::recv),
+    own("connect", libc::SYS_connect, net::connect_tcp),
     own("sleep", libc::SYS_clock_nanosleep, time::sleep),
     own("poll", libc::SYS_ppoll, event::poll),
     own("select", libc::SYS_pselect6, event::select),
