@@ -16,10 +16,14 @@
 
 mod common;
 
+#[path = "window/findings.rs"]
+mod findings;
 #[path = "window/rows/mod.rs"]
 mod rows;
 #[path = "window/symbols.rs"]
 mod symbols;
+#[path = "window/target.rs"]
+mod target;
 #[path = "window/tracee.rs"]
 mod tracee;
 #[path = "window/tracer.rs"]
@@ -28,9 +32,12 @@ mod tracer;
 mod trial;
 #[path = "window/variants.rs"]
 mod variants;
+#[path = "window/walker.rs"]
+mod walker;
 
+use findings::Findings;
 use rows::Kind;
-use trial::{Findings, Verdict};
+use target::Verdict;
 
 /// Not a test: the process that the tests trace.
 #[test]
@@ -48,20 +55,8 @@ fn exhaust(name: &str) -> Option<Vec<Findings>> {
     }
     let row = rows::find(name);
     let variants = variants::ALL.iter().filter(|variant| variant.suits(row));
-    let findings: Vec<_> = common::watched(name, || {
-        variants
-            .map(|variant| {
-                let t = std::time::Instant::now();
-                let f = trial::exhaust(row, variant);
-                eprintln!("{f} {:?}", t.elapsed());
-                f
-            })
-            .collect()
-    });
-    for findings in &findings {
-        println!("{findings}");
-    }
-    Some(findings)
+    let findings = variants.map(|variant| trial::exhaust(row, variant));
+    Some(findings.inspect(|findings| println!("{findings}")).collect())
 }
 
 /// An own call: it comes back from everywhere, and what it says is true.
@@ -78,6 +73,18 @@ fn plain(name: &str) {
         findings.assert_no_failure();
         findings.assert_interrupted_unless_ready();
     }
+}
+
+/// The same promise, seen from the asker.
+#[test]
+fn asker() {
+    if common::skipped_under_emulation("asker", "it cannot ptrace") {
+        return;
+    }
+    let findings = trial::exhaust_asker(rows::find("read"));
+    println!("{findings}");
+    findings.assert_no_failure();
+    findings.assert_interrupted_unless_ready();
 }
 
 macro_rules! tests {

@@ -37,7 +37,8 @@ pub fn run() {
     // Mapped before the target's own stack, and thereby above it, where a stack pointer alone would tell nothing.
     let alternate_stack = vec![0; 1 << 20];
     let target = thread::Builder::new().name("target".into());
-    let target = target.spawn(move || obey(&inbox, replies, alternate_stack)).unwrap();
+    let director = common::gettid();
+    let target = target.spawn(move || obey(director, &inbox, replies, alternate_stack)).unwrap();
     let mut ask: Box<dyn Fn()> = Box::new(|| ());
     for line in BufReader::new(&link).lines() {
         let line = line.unwrap();
@@ -52,6 +53,12 @@ pub fn run() {
             }
             ["ask"] => {
                 ask();
+                writeln!(&link, "asked").unwrap();
+            }
+            ["ask", "between", "marks"] => {
+                mark();
+                ask();
+                mark();
                 writeln!(&link, "asked").unwrap();
             }
             _ => panic!("the tracer said {line:?}"),
@@ -74,9 +81,9 @@ fn asker(row: &Row, interrupter: Interrupter, target: libc::pthread_t) -> Box<dy
 }
 
 /// The target's loop.
-fn obey(jobs: &Receiver<Job>, mut replies: UnixStream, alternate_stack: Vec<u8>) {
+fn obey(director: i32, jobs: &Receiver<Job>, mut replies: UnixStream, alternate_stack: Vec<u8>) {
     use_alternate_stack(alternate_stack);
-    writeln!(replies, "{}", common::gettid()).unwrap();
+    writeln!(replies, "{}\n{director}", common::gettid()).unwrap();
     for job in jobs {
         let before = descriptors();
         let mut outcome = act(job);

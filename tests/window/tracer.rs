@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 use std::thread;
 use std::time::Instant;
 
@@ -27,19 +28,30 @@ pub fn is_tracee() -> bool {
     std::env::var_os(TRACEE).is_some()
 }
 
-/// A traced process, of which one thread is traced.
+/// A traced process.
 pub struct Tracee {
     process: Child,
     link: UnixStream,
     heard: Vec<u8>,
-    target: Pid,
+    symbols: Rc<Symbols>,
+    director_id: Pid,
+    /// The thread that makes the calls.
+    pub target: Rc<Traced>,
+    /// The thread that asks it, if it is traced too.
+    pub director: Option<Rc<Traced>>,
+}
+
+/// A traced thread.
+pub struct Traced {
+    process: u32,
+    id: Pid,
     stat: File,
     syscall: File,
     status: File,
-    symbols: Symbols,
+    symbols: Rc<Symbols>,
 }
 
-/// What the target has come to.
+/// What a traced thread has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// It is stopped: SIGTRAP after an instruction, SIGSTOP at a mark, and any other signal before its delivery.
@@ -52,7 +64,7 @@ pub enum Event {
     Gone(WaitStatus),
 }
 
-/// How the target goes on.
+/// How a stopped thread goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
     /// To the next signal.
@@ -76,23 +88,21 @@ impl Tracee {
             .unwrap();
         link.set_read_timeout(Some(LIMIT)).unwrap();
         let mut heard = Vec::new();
-        let target = read_line(&link, &mut heard).expect("the target has told its id");
-        let target = Pid::from_raw(target.parse().unwrap());
-        let options = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_EXITKILL;
-        ptrace::seize(target, options).expect("a child can be traced");
-        let open =
-            |file| File::open(format!("/proc/{}/task/{target}/{file}", process.id())).unwrap();
+        let mut id = || {
+            let id = read_line(&link, &mut heard).expect("the tracee has told its threads");
+            Pid::from_raw(id.parse().unwrap())
+        };
+        let [target, director_id] = [id(), id()];
         let maps = fs::read_to_string(format!("/proc/{}/maps", process.id())).unwrap();
-        Self {
-            link,
-            heard,
-            target,
-            stat: open("stat"),
-            syscall: open("syscall"),
-            status: open("status"),
-            symbols: Symbols::of(&maps),
-            process,
-        }
+        let symbols = Rc::new(Symbols::of(&maps));
+        let target = Rc::new(Traced::seize(process.id(), target, symbols.clone()));
+        Self { process, link, heard, symbols, director_id, target, director: None }
+    }
+
+    /// Traces the director as well.
+    pub fn trace_director(&mut self) {
+        let director = Traced::seize(self.process.id(), self.director_id, self.symbols.clone());
+        self.director = Some(Rc::new(director));
     }
 
     /// Tells the director something.
@@ -103,9 +113,14 @@ impl Tracee {
     /// Has the director ask the target, and waits until it has.
     pub fn ask(&mut self) {
         self.tell("ask");
+        self.hear_asked();
+    }
+
+    /// Waits until the director has asked the target.
+    pub fn hear_asked(&mut self) {
         // Where the target is stopped, it must not hold a lock that the asker needs.
         let answer = read_line(&self.link, &mut self.heard);
-        let place = || self.place().map(|place| place.name);
+        let place = || self.target.place().map(|place| place.name);
         assert_eq!(answer.as_deref(), Some("asked"), "the target stands at {:?}", place());
     }
 
@@ -117,9 +132,9 @@ impl Tracee {
             if let Some(line) = read_line(&self.link, &mut self.heard) {
                 break Some(line);
             }
-            match self.poll() {
-                Some(Event::Stop(signal)) => self.go(Pace::Run, Some(signal)),
-                Some(Event::Door) => self.go(Pace::Run, None),
+            match self.target.poll() {
+                Some(Event::Stop(signal)) => self.target.go(Pace::Run, Some(signal)),
+                Some(Event::Door) => self.target.go(Pace::Run, None),
                 Some(Event::Gone(_)) => break None,
                 Some(Event::Asleep) | None => thread::yield_now(),
             }
@@ -128,19 +143,29 @@ impl Tracee {
         self.link.set_nonblocking(false).unwrap();
         outcome
     }
+}
 
-    /// Lets the stopped target go on, with the signal that it was stopped for or without it.
+impl Traced {
+    fn seize(process: u32, id: Pid, symbols: Rc<Symbols>) -> Self {
+        let options = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_EXITKILL;
+        ptrace::seize(id, options).expect("a child can be traced");
+        let open = |file| File::open(format!("/proc/{process}/task/{id}/{file}")).unwrap();
+        let [stat, syscall, status] = ["stat", "syscall", "status"].map(open);
+        Self { process, id, stat, syscall, status, symbols }
+    }
+
+    /// Lets the stopped thread go on, with the signal that it was stopped for or without it.
     pub fn go(&self, pace: Pace, signal: Option<Signal>) {
         match pace {
-            Pace::Run => ptrace::cont(self.target, signal),
-            Pace::Instruction => ptrace::step(self.target, signal),
-            Pace::Door => ptrace::syscall(self.target, signal),
+            Pace::Run => ptrace::cont(self.id, signal),
+            Pace::Instruction => ptrace::step(self.id, signal),
+            Pace::Door => ptrace::syscall(self.id, signal),
         }
         .or_else(|error| if error == nix::Error::ESRCH { Ok(()) } else { Err(error) })
         .expect("a stopped thread can go on");
     }
 
-    /// Waits until the running target stops, sleeps or dies.
+    /// Waits until the running thread stops, sleeps or dies.
     pub fn wait(&self) -> Event {
         for round in 0_u32.. {
             if let Some(event) = self.poll() {
@@ -155,28 +180,28 @@ impl Tracee {
         unreachable!("the watchdog comes first")
     }
 
-    /// What the running target has come to, without waiting and without a look whether it sleeps.
+    /// What the running thread has come to, without waiting and without a look whether it sleeps.
     pub fn poll(&self) -> Option<Event> {
-        match waitpid(self.target, Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL)) {
+        match waitpid(self.id, Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL)) {
             Ok(WaitStatus::StillAlive) => None,
             Ok(status) => Some(event(status)),
-            Err(error) => panic!("waiting for the target: {error}"),
+            Err(error) => panic!("waiting for it: {error}"),
         }
     }
 
-    /// Sends the target a signal that is not ours.
+    /// Sends it a signal that is not ours.
     pub fn disturb(&self, signal: Signal) {
-        let [pid, tid] = [self.process.id() as i32, self.target.as_raw()];
+        let [pid, tid] = [self.process as i32, self.id.as_raw()];
         // SAFETY: no pointers.
         assert_eq!(unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, signal as i32) }, 0);
     }
 
-    /// Whether the signal that the target is stopped for comes from a timer.
+    /// Whether the signal that it is stopped for comes from a timer.
     pub fn is_from_timer(&self) -> bool {
-        ptrace::getsiginfo(self.target).is_ok_and(|info| info.si_code == libc::SI_TIMER)
+        ptrace::getsiginfo(self.id).is_ok_and(|info| info.si_code == libc::SI_TIMER)
     }
 
-    /// Whether the target sleeps in a syscall.
+    /// Whether it sleeps in a syscall.
     pub fn sleeps(&self) -> bool {
         let stat = contents(&self.stat);
         let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
@@ -188,7 +213,7 @@ impl Tracee {
         contents(&self.syscall).split(' ').next()?.parse().ok().filter(|number| *number >= 0)
     }
 
-    /// Whether the kernel keeps a signal for the target that it has not been given yet.
+    /// Whether the kernel keeps a signal for it that it has not been given yet.
     pub fn has_pending_signal(&self) -> bool {
         let status = contents(&self.status);
         let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
@@ -202,27 +227,24 @@ impl Tracee {
         self.symbols.place(u64::from_str_radix(counter, 16).ok()?)
     }
 
-    /// Has the target stop, with SIGTRAP, before it executes that instruction; or not any more. Whether that can be had.
+    /// Has it stop, with SIGTRAP, before it executes that instruction; or not any more. Whether that can be had.
     pub fn set_breakpoint(&self, place: Option<&Place>) -> bool {
         match place {
             Some(place) => {
                 let address = self.symbols.address(place);
-                address.is_some_and(|address| breakpoint::set(self.target, address).is_ok())
+                address.is_some_and(|address| breakpoint::set(self.id, address).is_ok())
             }
-            None => breakpoint::clear(self.target).is_ok(),
+            None => breakpoint::clear(self.id).is_ok(),
         }
     }
 }
 
 impl Drop for Tracee {
     fn drop(&mut self) {
-        // Its threads are reaped one by one, the traced one by its tracer.
         let _ = self.process.kill();
-        while !matches!(waitpid(self.target, Some(WaitPidFlag::__WALL)), Ok(status) if is_end(status))
-        {
-            if waitpid(self.target, Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL)).is_err() {
-                break;
-            }
+        // The traced threads must have been waited for before their process can be.
+        for thread in self.director.iter().chain([&self.target]) {
+            while waitpid(thread.id, Some(WaitPidFlag::__WALL)).is_ok() {}
         }
         let _ = self.process.wait();
     }
@@ -234,10 +256,6 @@ fn event(status: WaitStatus) -> Event {
         WaitStatus::PtraceSyscall(_) => Event::Door,
         status => Event::Gone(status),
     }
-}
-
-fn is_end(status: WaitStatus) -> bool {
-    matches!(status, WaitStatus::Exited(..) | WaitStatus::Signaled(..))
 }
 
 /// The next line; none if there is none now, or will be none any more.
