@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crate::calls::net::ConnectError;
 use crate::error::{Error, Partial};
 use crate::node;
 
@@ -112,6 +113,9 @@ fn wrapped<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError 
     }
     if let Some(partial) = error.downcast_ref::<Partial>() {
         return Some(&partial.error);
+    }
+    if let Some(stopped) = error.downcast_ref::<ConnectError>() {
+        return Some(&stopped.error);
     }
     match error.downcast_ref::<Error>()? {
         Error::Interrupted(interrupted) => Some(interrupted),

@@ -22,7 +22,7 @@ pub mod sync;
 mod sys;
 mod task;
 
-pub use calls::{event, fs, io, ipc, process, terminal, time};
+pub use calls::{event, fs, io, ipc, net, process, terminal, time};
 pub use checkpoint::{checkpoint, is_interrupted, take};
 pub use error::{Error, Partial};
 pub use install::{InstallError, Signal, install};

@@ -11,7 +11,9 @@ pub mod fs;
 pub mod io;
 pub mod ipc;
 mod limit;
+pub mod net;
 pub mod process;
+mod socket_time;
 pub mod terminal;
 pub mod time;
 

@@ -23,6 +23,7 @@ mod handler;
 pub(crate) mod install;
 pub(crate) mod io;
 pub(crate) mod ipc;
+pub(crate) mod net;
 pub(crate) mod process;
 mod raw;
 mod second_best;
