@@ -540,7 +540,7 @@ fn stray(tid: i32, round: usize) {
     unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), tid, signal) };
 }
 
-/// Calls with a timeout that is set on the socket, while strays come. The call must end with that error by its own time, and not before. If
+/// Calls with a timeout that is set on the socket, while strays come in the second half of that time. The call must end with that error by its own time, and not before. If
 /// the machine was so slow that this would prove nothing, it is tried again with a longer time.
 fn times_out<T: Debug + Send>(
     name: &str,
@@ -562,10 +562,12 @@ fn times_out<T: Debug + Send>(
                     let start = Instant::now();
                     (task.run(call), start, start.elapsed())
                 });
-                let tid = started.recv().unwrap();
-                let (mut round, mut last) = (0, Instant::now());
+                let (tid, begin) = (started.recv().unwrap(), Instant::now());
+                let (mut round, mut last) = (0, begin);
                 while !caller.is_finished() {
-                    if waits.iter().any(|syscall| sleeps_in(tid, *syscall)) {
+                    if begin.elapsed() < timeout / 2 {
+                        thread::yield_now();
+                    } else if waits.iter().any(|syscall| sleeps_in(tid, *syscall)) {
                         last = Instant::now();
                         stray(tid, round);
                         round += 1;
