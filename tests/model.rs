@@ -347,6 +347,23 @@ fn finds_swaps_that_order_nothing() {
 }
 
 #[test]
+fn an_armed_thread_is_signalled_once() {
+    check(|| {
+        let target = Target::new(Mistake::None);
+        let task = Arc::new(Task("task"));
+        let floor = target.enter(&task);
+        let askers = [(); 2].map(|()| target.asked_by_another_thread(&task));
+        assert_eq!(target.blocking_call(), task);
+        for asker in askers {
+            assert!(matches!(asker.join().unwrap(), Delivery::Armed));
+        }
+        assert_eq!(target.sent(), 1);
+        let _ = target.record.leave(floor);
+        target.settle();
+    });
+}
+
+#[test]
 fn a_request_before_the_start_is_raised_after_it() {
     check(|| {
         let target = Target::new(Mistake::None);
