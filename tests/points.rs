@@ -26,7 +26,7 @@ use std::thread;
 use common::{LIMIT, gettid, wait_until, watched};
 use eintr::{Error, ThreadState};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use scene::{Provide, Scene};
+use scene::Scene;
 
 /// Runs a point for every scene that this machine has.
 fn for_every_call(point: &str, at: fn(Scene)) {
@@ -137,30 +137,31 @@ fn asked_under_a_mask() {
     });
 }
 
-/// A request that comes first is raised, though the result is there; and the result is still there after it was taken.
+/// A request that stands is raised, though the result is there; and the result is still there after it was taken.
 #[test]
 fn result_already_there() {
     for_every_call("with its result there", |scene| {
         let Scene { call, stuck, provide: Some(provide), .. } = scene else { return };
-        let (go, gone) = mpsc::channel::<()>();
+        let (provided, result_is_there) = mpsc::channel::<()>();
+        let (ready, is_ready) = mpsc::channel::<()>();
         let stuck = Stuck::new(stuck, move |call| {
-            let _ = gone.recv();
-            let first = call();
-            assert!(matches!(first, Err(Error::Interrupted(_))), "{first:?}");
+            eintr::Interrupter::current().expect("a task").interrupt();
+            // Some calls make their thread ready for the result.
+            assert!(call().is_err());
+            drop(ready);
+            let _ = result_is_there.recv();
+            let stopped = call();
+            assert!(matches!(stopped, Err(Error::Interrupted(_))), "{stopped:?}");
             eintr::take().expect("the request");
             call()
         });
-        settled(provide);
-        stuck.interrupter.interrupt();
-        drop(go);
+        let _ = is_ready.recv();
+        provide();
+        drop(provided);
         let result = stuck.result();
         assert_done(call, &result);
         assert!(!result.1, "{call}: the request was taken");
     });
-}
-
-fn settled(provide: Provide) {
-    provide();
 }
 
 /// Signals whose handler has no `SA_RESTART` do not end our calls, nor start their time anew.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use eintr::event::{EpollEvent, Events, FdSet, PollFd};
@@ -123,19 +123,44 @@ fn block_waited_signal() -> [libc::c_int; 1] {
     [libc::SIGWINCH]
 }
 
-/// To the whole process: other threads ignore it by default.
-fn signal_process() {
-    nix::sys::signal::kill(nix::unistd::getpid(), nix::sys::signal::Signal::SIGWINCH).unwrap();
+/// The thread that waits for a signal, once it does.
+#[derive(Default)]
+struct Waiter(AtomicI32);
+
+impl Waiter {
+    fn is_here(&self) {
+        self.0.store(nix::unistd::gettid().as_raw(), Ordering::Release);
+    }
+
+    /// To the thread itself: in any other the signal is ignored by default.
+    fn signal(&self) {
+        let (process, thread) = (nix::unistd::getpid().as_raw(), self.0.load(Ordering::Acquire));
+        // SAFETY: no pointers.
+        let sent = unsafe { libc::syscall(libc::SYS_tgkill, process, thread, libc::SIGWINCH) };
+        assert_eq!(sent, 0);
+    }
 }
 
 pub fn sigwaitinfo() -> Made {
-    let call = move || eintr::event::sigwaitinfo(&block_waited_signal()).map(drop);
-    Ok(Scene::new("event::sigwaitinfo", &["rt_sigtimedwait"], call).provide(signal_process))
+    let waiter = Arc::new(Waiter::default());
+    let inside = waiter.clone();
+    let call = move || {
+        inside.is_here();
+        eintr::event::sigwaitinfo(&block_waited_signal()).map(drop)
+    };
+    Ok(Scene::new("event::sigwaitinfo", &["rt_sigtimedwait"], call)
+        .provide(move || waiter.signal()))
 }
 
 pub fn sigtimedwait() -> Made {
-    let call = move || eintr::event::sigtimedwait(&block_waited_signal(), AN_HOUR).map(drop);
-    Ok(Scene::new("event::sigtimedwait", &["rt_sigtimedwait"], call).provide(signal_process))
+    let waiter = Arc::new(Waiter::default());
+    let inside = waiter.clone();
+    let call = move || {
+        inside.is_here();
+        eintr::event::sigtimedwait(&block_waited_signal(), AN_HOUR).map(drop)
+    };
+    Ok(Scene::new("event::sigtimedwait", &["rt_sigtimedwait"], call)
+        .provide(move || waiter.signal()))
 }
 
 pub fn io_uring_wait() -> Made {
@@ -165,10 +190,12 @@ pub fn futex_wait() -> Made {
     let word = Arc::new(AtomicU32::new(0));
     let (inside, outside) = (word.clone(), word);
     let call = move || {
-        while inside.load(Ordering::Acquire) == 0 {
+        loop {
             eintr::sync::futex_wait(&inside, 0, None)?;
+            if inside.load(Ordering::Acquire) != 0 {
+                return Ok(());
+            }
         }
-        Ok(())
     };
     Ok(Scene::new("sync::futex_wait", &["futex"], call).provide(move || {
         outside.store(1, Ordering::Release);

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 
 use eintr::fs::{LockKind, OpenOptions};
 use eintr::io::{SpliceFlags, Stream};
@@ -134,12 +135,14 @@ pub fn writev() -> Made {
 }
 
 pub fn write_all() -> Made {
+    /// More than a pipe holds.
+    const LENGTH: usize = 100_000;
     let (reader, writer) = pipe();
     let inside = writer.clone();
     let outside = reader.clone();
     let done = Arc::new(AtomicU32::new(0));
     let done_inside = done.clone();
-    let message = vec![b'.'; 100_000];
+    let message = vec![b'.'; LENGTH];
     let mut from = 0;
     let call = move || {
         let result = eintr::io::write_all(&inside, &message[from..]);
@@ -149,12 +152,12 @@ pub fn write_all() -> Made {
         done_inside.fetch_add(wrote as u32, Ordering::Relaxed);
         Ok(result?)
     };
-    Ok(Scene::new("io::write_all", &["write"], call).provide(move || drain(&outside)).check(
-        move || {
+    Ok(Scene::new("io::write_all", &["write"], call)
+        .provide(move || thread::spawn(move || (&*outside).read_exact(&mut [0; LENGTH])))
+        .check(move || {
             let (told, came) = (done.load(Ordering::Relaxed) as usize, drain(&reader));
             intact(told == came, format!("told {told} bytes, {came} arrived"))
-        },
-    ))
+        }))
 }
 
 pub fn splice() -> Made {

@@ -102,13 +102,13 @@ pub fn connect() -> Made {
     let listener = Arc::new(listener);
     let outside = listener.clone();
     let call = move || Ok(eintr::net::connect(&inside, address)?);
-    Ok(Scene::new("net::connect", &["connect"], call).provide(move || make_room(&outside)).check(
-        move || {
+    Ok(Scene::new("net::connect", &["connect"], call)
+        .provide(move || make_room(outside, expected))
+        .check(move || {
             let name = socket::getpeername::<socket::SockaddrStorage>(fd.as_raw_fd());
             drop((waiting, listener));
             intact(name.is_err(), "there is no connection")
-        },
-    ))
+        }))
 }
 
 pub fn tcp_connect() -> Made {
