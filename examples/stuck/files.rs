@@ -26,7 +26,7 @@ pub fn fill(fd: impl AsFd) -> usize {
     let fd = fd.as_fd();
     set_nonblocking(fd, true);
     let mut filled = 0;
-    for chunk in [&[b'.'; 4096][..], &[b'.']] {
+    for chunk in [&[b'.'; 4096][..], b"."] {
         while let Ok(written) = nix::unistd::write(fd, chunk) {
             filled += written;
         }
