@@ -304,6 +304,7 @@ impl<T> JoinHandle<T> {
     ///
     /// The thread that is waited for is not disturbed.
     pub fn wait(&self) -> Result<(), Interrupted> {
+        checkpoint::checkpoint()?;
         while let Some((word, seen)) = self.interrupter.0.begin_wait() {
             let woken = complete(|| futex::wait_interruptible(word, seen, None));
             self.interrupter.0.end_wait();

@@ -1,7 +1,7 @@
 //! Turning Syscall User Dispatch on and off: the gate through which an armed thread's plain calls are answered.
 //!
 //! On means that the kernel stops this thread at the entry of every syscall that is not made from our own stub, and delivers SIGSYS
-//! ([`trap`](super::trap)). It is on only while the thread is armed, so that it costs nothing before, and there is no window
+//! ([`trap`]). It is on only while the thread is armed, so that it costs nothing before, and there is no window
 //! between a check and the entry: the entry is the check.
 //!
 //! No selector byte (S11): a wrong or unmapped byte is death, and the word already says what it would say.

@@ -1,6 +1,6 @@
 //! The handler of SIGSYS: a reached thread's syscall has been stopped at the kernel's entry, and is answered.
 //!
-//! It knows the number and the arguments, goes by one table ([`reach::table`](crate::reach)), and either writes a result into the saved
+//! It knows the number and the arguments, goes by one table (`reach::table`), and either writes a result into the saved
 //! context or makes the syscall from our stub, which the kernel lets through. Some syscalls act on the very context that we stand on, or
 //! return twice; they have paths of their own (S13). The same rules hold as for our signal's handler (P10).
 //!

@@ -107,11 +107,11 @@ pub fn readv(fd: impl AsFd, buffers: &mut [IoSliceMut<'_>]) -> Result<usize, Err
 ///
 /// # Errors
 ///
-/// As [`write`].
+/// As [`write()`].
 ///
 /// # Interruption
 ///
-/// As [`write`]: on `Interrupted` no byte was written.
+/// As [`write()`]: on `Interrupted` no byte was written.
 ///
 /// See [writev(2)](https://man7.org/linux/man-pages/man2/writev.2.html).
 pub fn writev(fd: impl AsFd, buffers: &[IoSlice<'_>]) -> Result<usize, Error> {

@@ -24,7 +24,7 @@ flags! {
 /// An offset stands for the position of a descriptor that has one, and is moved on; a pipe takes none.
 ///
 /// While it waits for a full socket, the kernel keeps the pipe locked: whoever reads or writes the pipe meanwhile cannot be
-/// interrupted. [`copy`](super::copy) waits outside of the lock.
+/// interrupted. [`copy`](super::copy()) waits outside of the lock.
 ///
 /// # Examples
 ///

@@ -39,7 +39,7 @@ use super::read_write::{read_since, readv_since, write_since, writev_since};
 ///
 /// Each single `read` and `write` keeps what [`read`](super::read) and [`write`](super::write) promise. std's loops over them do not
 /// tell how far they got: what `read_exact` or `copy` had read when the error came is in nobody's hands. Where that matters,
-/// [`read_exact`](super::read_exact), [`write_all`](super::write_all) and [`copy`](super::copy) tell.
+/// [`read_exact`](super::read_exact), [`write_all`](super::write_all) and [`copy`](super::copy()) tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Stream<T>(T);
 

@@ -1,4 +1,4 @@
-//! Sockets: [`accept`], [`connect`], receiving and sending, over std's sockets and any descriptor.
+//! Sockets: [`accept()`], [`connect()`], receiving and sending, over std's sockets and any descriptor.
 //!
 //! What std does by itself is done here too: new sockets are closed on exec, sending to a peer that is gone is an error and not a
 //! signal, and a timeout that was set on the socket (std's `set_read_timeout` and `set_write_timeout`) ends as
