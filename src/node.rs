@@ -54,6 +54,8 @@ struct Life {
     /// Every request up to this one has been raised.
     raised_up_to: u64,
     raised: Option<Interrupted>,
+    /// What was raised before that, perhaps the last of a reason of the user's: to be dropped where no lock is held.
+    outlived: Vec<Interrupted>,
     raises: u64,
     /// Refusals that `raised` and `raised_up_to` know of.
     refused: u64,
@@ -79,7 +81,23 @@ struct Pending {
 struct Leftovers {
     _phase: Phase,
     _pending: VecDeque<Pending>,
+    _outlived: Vec<Interrupted>,
     _frame: Option<Arc<Node>>,
+}
+
+/// What is handed out, and what was before, perhaps the last of a reason of the user's.
+#[must_use = "to be handed out where no lock is held"]
+struct Raised {
+    interrupted: Interrupted,
+    before: Vec<Interrupted>,
+}
+
+impl Raised {
+    /// The user's destructors may run here.
+    fn hand_out(self) -> Interrupted {
+        drop(self.before);
+        self.interrupted
+    }
 }
 
 /// A task's state, as its waiters ask for it.
@@ -130,6 +148,7 @@ impl Node {
                 last_id: 0,
                 raised_up_to: 0,
                 raised: None,
+                outlived: Vec::new(),
                 raises: 0,
                 refused: 0,
                 waiters: 0,
@@ -212,13 +231,14 @@ impl Node {
     ) -> Leftovers {
         let phase = std::mem::replace(&mut life.phase, Phase::Finished);
         let pending = std::mem::take(&mut life.pending);
+        let outlived = std::mem::take(&mut life.outlived);
         let frame = leave();
         self.changed(life);
-        Leftovers { _phase: phase, _pending: pending, _frame: frame }
+        Leftovers { _phase: phase, _pending: pending, _outlived: outlived, _frame: frame }
     }
 
     /// Hands out the oldest request.
-    fn raise(&self, gate: &Gate) -> Option<Interrupted> {
+    fn raise(&self, gate: &Gate) -> Option<Raised> {
         let mut life = self.life(gate)?;
         let (id, interrupted) = {
             let oldest = life.pending.front()?;
@@ -226,24 +246,23 @@ impl Node {
         };
         life.raised_up_to = life.raised_up_to.max(id);
         life.raises += 1;
-        let before = life.raised.replace(interrupted.clone());
+        life.set_raised(interrupted.clone());
+        let before = std::mem::take(&mut life.outlived);
         self.changed(life);
-        // The task still has its pending entry, so this is never the last owner of a reason of the user's.
-        drop(before);
-        Some(interrupted)
+        Some(Raised { interrupted, before })
     }
 
     /// Hands out the oldest request and forgets it. It counts as raised.
-    fn take(self: &Arc<Self>, record: &ThreadRecord, gate: &Gate) -> Option<Interrupted> {
-        let interrupted = self.raise(gate)?;
+    fn take(self: &Arc<Self>, record: &ThreadRecord, gate: &Gate) -> Option<Raised> {
+        let raised = self.raise(gate)?;
         let mut life = self.life(gate)?;
-        let taken = life.pending.pop_front();
+        // What was handed out shares its reason: this is not the last of it.
+        life.pending.pop_front();
         if life.pending.is_empty() {
             record.clear(self);
         }
         drop(life);
-        drop(taken);
-        Some(interrupted)
+        Some(raised)
     }
 
     // The askers.
@@ -374,7 +393,17 @@ impl Life {
             self.refused = refused;
             if let Some(oldest) = self.pending.front() {
                 self.raised_up_to = self.raised_up_to.max(oldest.id);
-                self.raised = Some(oldest.interrupted.clone());
+                let interrupted = oldest.interrupted.clone();
+                self.set_raised(interrupted);
+            }
+        }
+    }
+
+    fn set_raised(&mut self, interrupted: Interrupted) {
+        if let Some(before) = self.raised.replace(interrupted) {
+            // The oldest request is raised again and again: then it is not the last of its reason.
+            if !self.pending.iter().any(|pending| pending.interrupted.is(&before)) {
+                self.outlived.push(before);
             }
         }
     }
@@ -419,14 +448,18 @@ pub(crate) fn current() -> Option<Arc<Node>> {
 /// Hands out what this thread is armed by: the outermost cause first, then the oldest.
 pub(crate) fn raise() -> Option<Interrupted> {
     let gate = fork::gate();
-    thread::registered()?.outermost_cause()?.raise(&gate)
+    let raised = thread::registered()?.outermost_cause()?.raise(&gate)?;
+    drop(gate);
+    Some(raised.hand_out())
 }
 
 /// Hands out and forgets the oldest request of the innermost task, if nothing outside it stands.
 pub(crate) fn take() -> Option<Interrupted> {
     let gate = fork::gate();
     let record = thread::registered()?;
-    record.taker()?.take(&record, &gate)
+    let raised = record.taker()?.take(&record, &gate)?;
+    drop(gate);
+    Some(raised.hand_out())
 }
 
 /// The cause for which this thread's syscalls have been refused, if they have been and it still stands.
