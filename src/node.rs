@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::interrupted::{Interrupted, Reason};
 use crate::state::{Delivery, Floor};
@@ -50,6 +50,8 @@ struct Life {
     phase: Phase,
     /// The oldest first. Ids ascend.
     pending: VecDeque<Pending>,
+    /// Why the thread could not be told of the last of them.
+    untold: Option<io::Error>,
     last_id: u64,
     /// Every request up to this one has been raised.
     raised_up_to: u64,
@@ -73,8 +75,6 @@ struct Pending {
     id: u64,
     interrupted: Interrupted,
     since: Instant,
-    /// Why the thread could not be told.
-    untold: Option<io::Error>,
 }
 
 /// What an ended task no longer needs. It holds reasons of the user's, and perhaps the last count of things of ours.
@@ -132,6 +132,9 @@ pub(crate) struct Figures {
     pub(crate) tid: Option<i32>,
 }
 
+/// How long a waiting asker leaves a thread alone that could not be told.
+const TELL_AGAIN: Duration = Duration::from_millis(10);
+
 static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Node {
@@ -145,6 +148,7 @@ impl Node {
                 name,
                 phase: Phase::NotStarted,
                 pending: VecDeque::new(),
+                untold: None,
                 last_id: 0,
                 raised_up_to: 0,
                 raised: None,
@@ -282,22 +286,21 @@ impl Node {
         let index = coalesced.unwrap_or_else(|| {
             life.last_id += 1;
             let id = life.last_id;
-            life.pending.push_back(Pending {
-                id,
-                interrupted,
-                since: Instant::now(),
-                untold: None,
-            });
+            life.pending.push_back(Pending { id, interrupted, since: Instant::now() });
             life.pending.len() - 1
         });
-        if let Phase::Running(record) = &life.phase {
-            let untold = match record.request(self) {
-                Delivery::Untold(error) => Some(error),
-                Delivery::Armed | Delivery::Masked | Delivery::Absent => None,
-            };
-            life.pending[index].untold = untold;
-        }
+        life.tell(self);
         Some(life.pending[index].id)
+    }
+
+    /// Tries again to tell a thread that could not be told.
+    fn tell_again(self: &Arc<Self>) {
+        let gate = fork::gate();
+        let life =
+            self.life(&gate).filter(|life| life.untold.is_some() && !life.pending.is_empty());
+        if let Some(mut life) = life {
+            life.tell(self);
+        }
     }
 
     /// The last interrupt that was handed out.
@@ -327,10 +330,15 @@ impl Node {
             }
             life.waiters += 1;
             let seen = self.refusals.changes.load(Ordering::Relaxed);
+            // What the kernel had no room for, it may have room for later (S5).
+            let again = life.untold.is_some().then(|| Instant::now() + TELL_AGAIN);
             drop(life);
             drop(gate);
-            futex::wait(&self.refusals.changes, seen, until);
+            futex::wait(&self.refusals.changes, seen, again.into_iter().chain(until).min());
             self.end_wait();
+            if again.is_some() {
+                self.tell_again();
+            }
         }
     }
 
@@ -387,6 +395,16 @@ impl Node {
 }
 
 impl Life {
+    /// Brings a request to the thread that runs the task, if one does.
+    fn tell(&mut self, node: &Arc<Node>) {
+        if let Phase::Running(record) = &self.phase {
+            self.untold = match record.request(node) {
+                Delivery::Untold(error) => Some(error),
+                Delivery::Armed | Delivery::Masked | Delivery::Absent => None,
+            };
+        }
+    }
+
     /// Catches up with the handler: a refusal is an error that was handed out, for the oldest request.
     fn notice(&mut self, refused: u64) {
         if refused != self.refused {
@@ -418,14 +436,13 @@ impl Life {
             Phase::Running(record) => Progress::Running {
                 here: thread::is_registered_as(record),
                 masked: record.is_masked(node),
-                untold: self.untold(request),
+                untold: self.untold(),
             },
         }
     }
 
-    fn untold(&self, request: Option<u64>) -> Option<io::Error> {
-        let pending = self.pending.iter().find(|pending| Some(pending.id) == request)?;
-        let error = pending.untold.as_ref()?;
+    fn untold(&self) -> Option<io::Error> {
+        let error = self.untold.as_ref().filter(|_| !self.pending.is_empty())?;
         Some(match error.raw_os_error() {
             Some(errno) => io::Error::from_raw_os_error(errno),
             None => io::Error::new(error.kind(), error.to_string()),

@@ -10,6 +10,8 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
+use libc::c_int;
+
 use super::block::{self, Block};
 use super::{dispatch, install, raw, second_best, signal, timer};
 use crate::node::Node;
@@ -66,10 +68,18 @@ pub(super) fn signal_block(block: &Block, tid: i32) -> io::Result<()> {
     if block.in_flight.swap(true, Ordering::AcqRel) {
         return Ok(());
     }
-    signal::send(tid, number).map_err(|errno| {
+    send(block, tid, number).map_err(|errno| {
         block.in_flight.store(false, Ordering::Release);
         io::Error::from_raw_os_error(errno)
     })
+}
+
+/// Sends our signal, or has the thread's timer send it (S5). Async-signal-safe.
+pub(super) fn send(block: &Block, tid: i32, number: c_int) -> Result<(), i32> {
+    match signal::send(tid, number) {
+        Err(libc::EAGAIN) if timer::shoot(block) => Ok(()),
+        sent => sent,
+    }
 }
 
 /// Tells this thread's block from any other thread's.
@@ -107,6 +117,7 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
         block.record.store(Arc::into_raw(record.clone()).cast_mut(), Ordering::Relaxed);
         // Last: from here on a handler on this thread believes the block.
         block.tid.store(tid, Ordering::Release);
+        timer::prepare(block);
         record
     });
     at_thread_end();
@@ -131,6 +142,7 @@ fn settle_in(record: &ThreadRecord) {
         dispatch::forget(block);
         block.in_flight.store(false, Ordering::Relaxed);
         block.tid.store(tid, Ordering::Release);
+        timer::prepare(block);
         record.thread(|target| target.tid = tid);
         if block.word.is_armed() {
             let _ = signal_block(block, tid);
