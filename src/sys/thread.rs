@@ -179,11 +179,12 @@ extern "C" fn end(_value: *mut libc::c_void) {
     });
 }
 
-/// Unblocks our signal on this thread; whether it was blocked.
+/// Unblocks our signal on this thread; whether it was blocked, and not by ourselves (S3).
 pub(crate) fn unblock_signal() -> bool {
     let Some(number) = install::signal() else { return false };
+    let by_us = block::with(|block| block.deferred.swap(false, Ordering::Relaxed));
     let was = signal::change_mask(libc::SIG_UNBLOCK, signal::bit(number));
-    was & signal::bit(number) != 0
+    was & signal::bit(number) != 0 && !by_us
 }
 
 /// Blocks our signal on this thread again. One that is on its way is let in first, so that it does not stay pending.
@@ -203,6 +204,14 @@ pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
 }
 
 /// To be called after the thread changed its own stack or its reach: the timer and dispatch follow.
+///
+/// With nothing standing any more, a signal that the handler has put off is let in. (What looked like a handler of the
+/// application's, whose end would unblock it, may have been code below a call that was left by siglongjmp.)
 pub(crate) fn settle() {
-    block::with(dispatch::settle);
+    block::with(|block| {
+        dispatch::settle(block);
+        if !block.word.is_armed() && block.deferred.load(Ordering::Relaxed) {
+            unblock_signal();
+        }
+    });
 }
