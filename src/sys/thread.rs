@@ -10,6 +10,8 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
+use libc::c_int;
+
 use super::block::{self, Block};
 use super::{dispatch, install, raw, second_best, signal, timer};
 use crate::node::Node;
@@ -66,10 +68,18 @@ pub(super) fn signal_block(block: &Block, tid: i32) -> io::Result<()> {
     if block.in_flight.swap(true, Ordering::AcqRel) {
         return Ok(());
     }
-    signal::send(tid, number).map_err(|errno| {
+    send(block, tid, number).map_err(|errno| {
         block.in_flight.store(false, Ordering::Release);
         io::Error::from_raw_os_error(errno)
     })
+}
+
+/// Sends our signal, or has the thread's timer send it (S5). Async-signal-safe.
+pub(super) fn send(block: &Block, tid: i32, number: c_int) -> Result<(), i32> {
+    match signal::send(tid, number) {
+        Err(libc::EAGAIN) if timer::shoot(block) => Ok(()),
+        sent => sent,
+    }
 }
 
 /// Tells this thread's block from any other thread's.
@@ -107,6 +117,7 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
         block.record.store(Arc::into_raw(record.clone()).cast_mut(), Ordering::Relaxed);
         // Last: from here on a handler on this thread believes the block.
         block.tid.store(tid, Ordering::Release);
+        timer::prepare(block);
         record
     });
     at_thread_end();
@@ -131,6 +142,7 @@ fn settle_in(record: &ThreadRecord) {
         dispatch::forget(block);
         block.in_flight.store(false, Ordering::Relaxed);
         block.tid.store(tid, Ordering::Release);
+        timer::prepare(block);
         record.thread(|target| target.tid = tid);
         if block.word.is_armed() {
             let _ = signal_block(block, tid);
@@ -167,11 +179,12 @@ extern "C" fn end(_value: *mut libc::c_void) {
     });
 }
 
-/// Unblocks our signal on this thread; whether it was blocked.
+/// Unblocks our signal on this thread; whether it was blocked, and not by ourselves (S3).
 pub(crate) fn unblock_signal() -> bool {
     let Some(number) = install::signal() else { return false };
+    let by_us = block::with(|block| block.deferred.swap(false, Ordering::Relaxed));
     let was = signal::change_mask(libc::SIG_UNBLOCK, signal::bit(number));
-    was & signal::bit(number) != 0
+    was & signal::bit(number) != 0 && !by_us
 }
 
 /// Blocks our signal on this thread again. One that is on its way is let in first, so that it does not stay pending.
@@ -191,6 +204,14 @@ pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
 }
 
 /// To be called after the thread changed its own stack or its reach: the timer and dispatch follow.
+///
+/// With nothing standing any more, a signal that the handler has put off is let in. (What looked like a handler of the
+/// application's, whose end would unblock it, may have been code below a call that was left by siglongjmp.)
 pub(crate) fn settle() {
-    block::with(dispatch::settle);
+    block::with(|block| {
+        dispatch::settle(block);
+        if !block.word.is_armed() && block.deferred.load(Ordering::Relaxed) {
+            unblock_signal();
+        }
+    });
 }
