@@ -337,6 +337,12 @@ impl<T> JoinHandle<T> {
     }
 }
 
+impl<T> From<&JoinHandle<T>> for Interrupter {
+    fn from(handle: &JoinHandle<T>) -> Self {
+        handle.interrupter()
+    }
+}
+
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JoinHandle")
