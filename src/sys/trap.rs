@@ -85,7 +85,8 @@ fn answer(block: &Block, context: &mut ucontext_t) {
         libc::SYS_rt_sigaction if dispatch::is_sigsys(arguments[0]) => {
             arch::set_result(context, dispatch::record_action(arguments));
         }
-        libc::SYS_clone if arguments[0] & libc::CLONE_VM as usize != 0 => {
+        // On a stack of its own the child cannot return into our handler, either.
+        libc::SYS_clone if arguments[0] & libc::CLONE_VM as usize != 0 || arguments[1] != 0 => {
             let_through(block, context);
         }
         libc::SYS_clone3 => let_through(block, context),
