@@ -179,19 +179,31 @@ extern "C" fn end(_value: *mut libc::c_void) {
     });
 }
 
-/// Unblocks our signal on this thread; whether it was blocked, and not by ourselves (S3).
-pub(crate) fn unblock_signal() -> bool {
-    let Some(number) = install::signal() else { return false };
+/// Signals that were blocked on this thread, and are to be again.
+#[derive(Debug, Clone, Copy)]
+#[must_use]
+pub(crate) struct Unblocked(signal::Set);
+
+/// Unblocks our signal on this thread, and SIGSYS: where that is blocked, dispatch cannot begin (S2).
+pub(crate) fn unblock_signals() -> Unblocked {
+    let Some(number) = install::signal() else { return Unblocked(0) };
+    let sigsys = if dispatch::is_available() { signal::bit(libc::SIGSYS) } else { 0 };
+    let needed = signal::bit(number) | sigsys;
+    // What we have blocked ourselves (S3) is not to be again.
     let by_us = block::with(|block| block.deferred.swap(false, Ordering::Relaxed));
-    let was = signal::change_mask(libc::SIG_UNBLOCK, signal::bit(number));
-    was & signal::bit(number) != 0 && !by_us
+    let by_us = if by_us { signal::bit(number) } else { 0 };
+    Unblocked(signal::change_mask(libc::SIG_UNBLOCK, needed) & needed & !by_us)
 }
 
-/// Blocks our signal on this thread again. One that is on its way is let in first, so that it does not stay pending.
-pub(crate) fn block_signal() {
-    if let Some(number) = install::signal() {
+/// Blocks them again. One that is on its way is let in first, so that it does not stay pending.
+pub(crate) fn block_again(Unblocked(signals): Unblocked) {
+    if signals & signal::bit(libc::SIGSYS) != 0 {
+        block::with(dispatch::block_sigsys);
+    }
+    let ours = signals & !signal::bit(libc::SIGSYS);
+    if ours != 0 {
         raw::gettid();
-        signal::change_mask(libc::SIG_BLOCK, signal::bit(number));
+        signal::change_mask(libc::SIG_BLOCK, ours);
     }
 }
 
@@ -210,8 +222,9 @@ pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
 pub(crate) fn settle() {
     block::with(|block| {
         dispatch::settle(block);
-        if !block.word.is_armed() && block.deferred.load(Ordering::Relaxed) {
-            unblock_signal();
+        if !block.word.is_armed() && block.deferred.swap(false, Ordering::Relaxed) {
+            let ours = install::signal().map_or(0, signal::bit);
+            signal::change_mask(libc::SIG_UNBLOCK, ours);
         }
     });
 }
