@@ -286,6 +286,10 @@ impl Node {
         let index = coalesced.unwrap_or_else(|| {
             life.last_id += 1;
             let id = life.last_id;
+            if life.pending.capacity() == 0 {
+                // There is rarely a second one: room for one, where `push_back` would make it for four.
+                life.pending.reserve_exact(1);
+            }
             life.pending.push_back(Pending { id, interrupted, since: Instant::now() });
             life.pending.len() - 1
         });

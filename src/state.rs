@@ -183,6 +183,10 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
             if root {
                 stack.floor = stack.frames.len();
             }
+            if stack.frames.capacity() == 0 {
+                // Few threads nest tasks: room for one, where `push` would make it for four.
+                stack.frames.reserve_exact(1);
+            }
             stack.frames.push(Frame { task, pending });
             stack.refresh();
             before
