@@ -33,6 +33,7 @@ const MOST_BUFFERS: usize = libc::UIO_MAXIOV as usize;
 /// next call.
 ///
 /// See [read(2)](https://man7.org/linux/man-pages/man2/read.2.html).
+#[inline]
 pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<usize, Error> {
     read_since(Began::UNKNOWN, fd.as_fd(), buffer)
 }
@@ -57,6 +58,7 @@ pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<usize, Error> {
 /// and the cause is raised by the next call.
 ///
 /// See [write(2)](https://man7.org/linux/man-pages/man2/write.2.html).
+#[inline]
 pub fn write(fd: impl AsFd, buffer: &[u8]) -> Result<usize, Error> {
     write_since(Began::UNKNOWN, fd.as_fd(), buffer)
 }
@@ -87,6 +89,7 @@ pub fn write(fd: impl AsFd, buffer: &[u8]) -> Result<usize, Error> {
 /// As [`read`]: on `Interrupted` no byte was consumed.
 ///
 /// See [readv(2)](https://man7.org/linux/man-pages/man2/readv.2.html).
+#[inline]
 pub fn readv(fd: impl AsFd, buffers: &mut [IoSliceMut<'_>]) -> Result<usize, Error> {
     readv_since(Began::UNKNOWN, fd.as_fd(), buffers)
 }
@@ -114,6 +117,7 @@ pub fn readv(fd: impl AsFd, buffers: &mut [IoSliceMut<'_>]) -> Result<usize, Err
 /// As [`write()`]: on `Interrupted` no byte was written.
 ///
 /// See [writev(2)](https://man7.org/linux/man-pages/man2/writev.2.html).
+#[inline]
 pub fn writev(fd: impl AsFd, buffers: &[IoSlice<'_>]) -> Result<usize, Error> {
     writev_since(Began::UNKNOWN, fd.as_fd(), buffers)
 }
