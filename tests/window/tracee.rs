@@ -71,7 +71,7 @@ pub fn run() {
 /// How the target of that row is asked.
 fn asker(row: &Row, interrupter: Interrupter, target: libc::pthread_t) -> Box<dyn Fn()> {
     match row.kind {
-        Kind::Own | Kind::Plain => Box::new(move || drop(interrupter.interrupt())),
+        Kind::Own | Kind::Plain | Kind::Reached => Box::new(move || drop(interrupter.interrupt())),
         Kind::Naive => Box::new(move || {
             FLAG.store(true, Ordering::SeqCst);
             // SAFETY: the target runs as long as the process.
@@ -116,7 +116,7 @@ fn act(job: Job) -> Result<String, String> {
     };
     let (result, raised) = match row.kind {
         Kind::Naive => (call(), true),
-        Kind::Own | Kind::Plain => task.run(|| {
+        Kind::Own | Kind::Plain | Kind::Reached => task.run(|| {
             if eintr::is_interrupted() {
                 return Err("armed before it was asked".to_owned());
             }
@@ -125,8 +125,7 @@ fn act(job: Job) -> Result<String, String> {
     };
     let result = match result {
         Ok(result) => Some(result),
-        Err(Error::Interrupted(_)) if row.kind == Kind::Own => None,
-        Err(Error::Io(error)) if row.kind != Kind::Own && is_eintr(&error) => None,
+        Err(error) if is_interrupt(row.kind, &error) => None,
         Err(error) => return Err(format!("the call failed: {error:?}")),
     };
     drop(make_call);
@@ -144,8 +143,13 @@ fn act(job: Job) -> Result<String, String> {
     Ok(if result.is_some() { "returned" } else { "interrupted" }.to_owned())
 }
 
-fn is_eintr(error: &std::io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EINTR)
+/// Whether that is how an interrupt looks there.
+fn is_interrupt(kind: Kind, error: &Error) -> bool {
+    match (kind, error) {
+        (Kind::Own | Kind::Reached, error) => error.interrupted().is_some(),
+        (Kind::Plain | Kind::Naive, Error::Io(error)) => error.raw_os_error() == Some(libc::EINTR),
+        _ => false,
+    }
 }
 
 /// Stops this thread for the tracer to see; the stop comes as the syscall returns.

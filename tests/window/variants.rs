@@ -152,7 +152,7 @@ impl Variant {
         match row.kind {
             Kind::Own => self.everywhere || row.name == "read",
             Kind::Plain => simple && !self.reach,
-            Kind::Naive => simple && self.reach,
+            Kind::Reached | Kind::Naive => simple && self.reach,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Waiting for events.
 
-use std::os::fd::OwnedFd;
+use std::fs::File;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent as Interest, EpollFlag
 use super::{Case, drain, equal, pipe};
 
 /// A pipe with a byte in it or not; `wait` waits for that, and does not take it.
-fn waiting(ready: bool, mut wait: impl FnMut(&OwnedFd) -> Result<usize, Error> + 'static) -> Case {
+fn waiting(ready: bool, mut wait: impl FnMut(&File) -> Result<usize, Error> + 'static) -> Case {
     let (reader, writer) = pipe();
     if ready {
         nix::unistd::write(&writer, b"x").unwrap();
