@@ -66,7 +66,7 @@ impl<'a> Target<'a> {
             }
             When::Before(instructions) => {
                 let index = undisturbed.len() - 1 - instructions;
-                if !self.walker.leap(undisturbed, index) {
+                if !self.walker.leap(Pace::Instruction, undisturbed, index) {
                     self.walker.walk(Pace::Instruction, undisturbed, index);
                 }
                 self.walker.thread.disturb(signal);
