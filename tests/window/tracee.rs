@@ -103,7 +103,7 @@ fn descriptors() -> isize {
 fn act(job: Job) -> Result<String, String> {
     let Job { row, variant, task } = job;
     let Case { call: mut make_call, intact } = (row.make)(variant.ready);
-    let inner = Inner::new(variant.handler);
+    let inner = Inner::new(variant);
     FLAG.store(false, Ordering::SeqCst);
     for runs in &RUNS {
         runs.store(0, Ordering::SeqCst);
@@ -176,12 +176,13 @@ struct Inner {
 }
 
 impl Inner {
-    fn new(handler: Handler) -> Self {
-        let mut flags = SaFlags::SA_RESTART;
-        flags.set(SaFlags::SA_ONSTACK, handler == Handler::WorksElsewhere);
+    fn new(variant: &Variant) -> Self {
+        let mut flags = SaFlags::empty();
+        flags.set(SaFlags::SA_RESTART, variant.restart);
+        flags.set(SaFlags::SA_ONSTACK, variant.elsewhere);
         set_handler(Signal::SIGUSR2, on_application_signal, flags);
-        TAKES.store(handler == Handler::TakesARequest, Ordering::SeqCst);
-        let Handler::Reads { ready } = handler else { return Self { pipe: None } };
+        TAKES.store(variant.handler == Handler::TakesARequest, Ordering::SeqCst);
+        let Handler::Reads { ready } = variant.handler else { return Self { pipe: None } };
         let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
         if ready {
             nix::unistd::write(&writer, b"y").unwrap();

@@ -20,6 +20,10 @@ pub struct Variant {
     pub signal: Option<(Signal, When)>,
     /// What the application's handler does.
     pub handler: Handler,
+    /// Whether it is installed with SA_RESTART.
+    pub restart: bool,
+    /// Whether it runs on the thread's alternate stack.
+    pub elsewhere: bool,
 }
 
 /// When the application's signal comes.
@@ -36,8 +40,6 @@ pub enum When {
 pub enum Handler {
     /// It computes, and makes a syscall that does not wait.
     Works,
-    /// The same, on the thread's alternate stack.
-    WorksElsewhere,
     /// It makes an own call, whose result is there or not.
     Reads { ready: bool },
     /// It asks its own task and takes that, while our signal is blocked. Then there is a mark, from which on the tracer stops: the
@@ -53,6 +55,8 @@ const PLAIN: Variant = Variant {
     pace: Pace::Instruction,
     signal: None,
     handler: Handler::Works,
+    restart: true,
+    elsewhere: false,
 };
 
 const USR1: Signal = Signal::SIGUSR1;
@@ -105,7 +109,22 @@ pub static ALL: &[Variant] = &[
         name: "in a handler on the alternate stack",
         everywhere: false,
         signal: Some((USR2, When::Asleep)),
-        handler: Handler::WorksElsewhere,
+        elsewhere: true,
+        ..PLAIN
+    },
+    Variant {
+        name: "in a handler without restart",
+        everywhere: false,
+        signal: Some((USR2, When::Asleep)),
+        restart: false,
+        ..PLAIN
+    },
+    Variant {
+        name: "in a handler on the alternate stack that makes a call of its own",
+        everywhere: false,
+        signal: Some((USR2, When::Asleep)),
+        handler: Handler::Reads { ready: false },
+        elsewhere: true,
         ..PLAIN
     },
     Variant {
