@@ -5,9 +5,12 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use libc::c_int;
+
 use crate::calls::net::ConnectError;
 use crate::error::{Error, Partial};
 use crate::node;
+use crate::termination;
 
 /// The error of code that was interrupted, with the [`Reason`].
 ///
@@ -44,6 +47,8 @@ pub struct Interrupted(Arc<Reason>);
 pub enum Reason {
     /// [`interrupt`](crate::Interrupter::interrupt): asked, and no more said.
     Requested,
+    /// [`termination`](crate::termination): the program was told to end, by the signal of that number.
+    Signal(c_int),
     /// [`interrupt_with`](crate::Interrupter::interrupt_with): the asker's own reason.
     Custom(Arc<dyn StdError + Send + Sync>),
 }
@@ -51,6 +56,11 @@ pub enum Reason {
 impl Interrupted {
     pub(crate) fn new(reason: Reason) -> Self {
         Self(Arc::new(reason))
+    }
+
+    /// Whether both are the same one.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Why.
@@ -133,6 +143,7 @@ impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason() {
             Reason::Requested => f.write_str("interrupted"),
+            Reason::Signal(signal) => write!(f, "interrupted by {}", termination::name(*signal)),
             Reason::Custom(error) => write!(f, "interrupted: {error}"),
         }
     }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::interrupted::{Interrupted, Reason};
 use crate::state::{Delivery, Floor};
@@ -50,10 +50,14 @@ struct Life {
     phase: Phase,
     /// The oldest first. Ids ascend.
     pending: VecDeque<Pending>,
+    /// Why the thread could not be told of the last of them.
+    untold: Option<io::Error>,
     last_id: u64,
     /// Every request up to this one has been raised.
     raised_up_to: u64,
     raised: Option<Interrupted>,
+    /// What was raised before that, perhaps the last of a reason of the user's: to be dropped where no lock is held.
+    outlived: Vec<Interrupted>,
     raises: u64,
     /// Refusals that `raised` and `raised_up_to` know of.
     refused: u64,
@@ -71,15 +75,29 @@ struct Pending {
     id: u64,
     interrupted: Interrupted,
     since: Instant,
-    /// Why the thread could not be told.
-    untold: Option<io::Error>,
 }
 
 /// What an ended task no longer needs. It holds reasons of the user's, and perhaps the last count of things of ours.
 struct Leftovers {
     _phase: Phase,
     _pending: VecDeque<Pending>,
+    _outlived: Vec<Interrupted>,
     _frame: Option<Arc<Node>>,
+}
+
+/// What is handed out, and what was before, perhaps the last of a reason of the user's.
+#[must_use = "to be handed out where no lock is held"]
+struct Raised {
+    interrupted: Interrupted,
+    before: Vec<Interrupted>,
+}
+
+impl Raised {
+    /// The user's destructors may run here.
+    fn hand_out(self) -> Interrupted {
+        drop(self.before);
+        self.interrupted
+    }
 }
 
 /// A task's state, as its waiters ask for it.
@@ -114,6 +132,9 @@ pub(crate) struct Figures {
     pub(crate) tid: Option<i32>,
 }
 
+/// How long a waiting asker leaves a thread alone that could not be told.
+const TELL_AGAIN: Duration = Duration::from_millis(10);
+
 static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Node {
@@ -127,9 +148,11 @@ impl Node {
                 name,
                 phase: Phase::NotStarted,
                 pending: VecDeque::new(),
+                untold: None,
                 last_id: 0,
                 raised_up_to: 0,
                 raised: None,
+                outlived: Vec::new(),
                 raises: 0,
                 refused: 0,
                 waiters: 0,
@@ -212,13 +235,14 @@ impl Node {
     ) -> Leftovers {
         let phase = std::mem::replace(&mut life.phase, Phase::Finished);
         let pending = std::mem::take(&mut life.pending);
+        let outlived = std::mem::take(&mut life.outlived);
         let frame = leave();
         self.changed(life);
-        Leftovers { _phase: phase, _pending: pending, _frame: frame }
+        Leftovers { _phase: phase, _pending: pending, _outlived: outlived, _frame: frame }
     }
 
     /// Hands out the oldest request.
-    fn raise(&self, gate: &Gate) -> Option<Interrupted> {
+    fn raise(&self, gate: &Gate) -> Option<Raised> {
         let mut life = self.life(gate)?;
         let (id, interrupted) = {
             let oldest = life.pending.front()?;
@@ -226,24 +250,23 @@ impl Node {
         };
         life.raised_up_to = life.raised_up_to.max(id);
         life.raises += 1;
-        let before = life.raised.replace(interrupted.clone());
+        life.set_raised(interrupted.clone());
+        let before = std::mem::take(&mut life.outlived);
         self.changed(life);
-        // The task still has its pending entry, so this is never the last owner of a reason of the user's.
-        drop(before);
-        Some(interrupted)
+        Some(Raised { interrupted, before })
     }
 
     /// Hands out the oldest request and forgets it. It counts as raised.
-    fn take(self: &Arc<Self>, record: &ThreadRecord, gate: &Gate) -> Option<Interrupted> {
-        let interrupted = self.raise(gate)?;
+    fn take(self: &Arc<Self>, record: &ThreadRecord, gate: &Gate) -> Option<Raised> {
+        let raised = self.raise(gate)?;
         let mut life = self.life(gate)?;
-        let taken = life.pending.pop_front();
+        // What was handed out shares its reason: this is not the last of it.
+        life.pending.pop_front();
         if life.pending.is_empty() {
             record.clear(self);
         }
         drop(life);
-        drop(taken);
-        Some(interrupted)
+        Some(raised)
     }
 
     // The askers.
@@ -263,22 +286,21 @@ impl Node {
         let index = coalesced.unwrap_or_else(|| {
             life.last_id += 1;
             let id = life.last_id;
-            life.pending.push_back(Pending {
-                id,
-                interrupted,
-                since: Instant::now(),
-                untold: None,
-            });
+            life.pending.push_back(Pending { id, interrupted, since: Instant::now() });
             life.pending.len() - 1
         });
-        if let Phase::Running(record) = &life.phase {
-            let untold = match record.request(self) {
-                Delivery::Untold(error) => Some(error),
-                Delivery::Armed | Delivery::Masked | Delivery::Absent => None,
-            };
-            life.pending[index].untold = untold;
-        }
+        life.tell(self);
         Some(life.pending[index].id)
+    }
+
+    /// Tries again to tell a thread that could not be told.
+    fn tell_again(self: &Arc<Self>) {
+        let gate = fork::gate();
+        let life =
+            self.life(&gate).filter(|life| life.untold.is_some() && !life.pending.is_empty());
+        if let Some(mut life) = life {
+            life.tell(self);
+        }
     }
 
     /// The last interrupt that was handed out.
@@ -308,10 +330,15 @@ impl Node {
             }
             life.waiters += 1;
             let seen = self.refusals.changes.load(Ordering::Relaxed);
+            // What the kernel had no room for, it may have room for later (S5).
+            let again = life.untold.is_some().then(|| Instant::now() + TELL_AGAIN);
             drop(life);
             drop(gate);
-            futex::wait(&self.refusals.changes, seen, until);
+            futex::wait(&self.refusals.changes, seen, again.into_iter().chain(until).min());
             self.end_wait();
+            if again.is_some() {
+                self.tell_again();
+            }
         }
     }
 
@@ -368,13 +395,33 @@ impl Node {
 }
 
 impl Life {
+    /// Brings a request to the thread that runs the task, if one does.
+    fn tell(&mut self, node: &Arc<Node>) {
+        if let Phase::Running(record) = &self.phase {
+            self.untold = match record.request(node) {
+                Delivery::Untold(error) => Some(error),
+                Delivery::Armed | Delivery::Masked | Delivery::Absent => None,
+            };
+        }
+    }
+
     /// Catches up with the handler: a refusal is an error that was handed out, for the oldest request.
     fn notice(&mut self, refused: u64) {
         if refused != self.refused {
             self.refused = refused;
             if let Some(oldest) = self.pending.front() {
                 self.raised_up_to = self.raised_up_to.max(oldest.id);
-                self.raised = Some(oldest.interrupted.clone());
+                let interrupted = oldest.interrupted.clone();
+                self.set_raised(interrupted);
+            }
+        }
+    }
+
+    fn set_raised(&mut self, interrupted: Interrupted) {
+        if let Some(before) = self.raised.replace(interrupted) {
+            // The oldest request is raised again and again: then it is not the last of its reason.
+            if !self.pending.iter().any(|pending| pending.interrupted.is(&before)) {
+                self.outlived.push(before);
             }
         }
     }
@@ -389,14 +436,13 @@ impl Life {
             Phase::Running(record) => Progress::Running {
                 here: thread::is_registered_as(record),
                 masked: record.is_masked(node),
-                untold: self.untold(request),
+                untold: self.untold(),
             },
         }
     }
 
-    fn untold(&self, request: Option<u64>) -> Option<io::Error> {
-        let pending = self.pending.iter().find(|pending| Some(pending.id) == request)?;
-        let error = pending.untold.as_ref()?;
+    fn untold(&self) -> Option<io::Error> {
+        let error = self.untold.as_ref().filter(|_| !self.pending.is_empty())?;
         Some(match error.raw_os_error() {
             Some(errno) => io::Error::from_raw_os_error(errno),
             None => io::Error::new(error.kind(), error.to_string()),
@@ -419,14 +465,18 @@ pub(crate) fn current() -> Option<Arc<Node>> {
 /// Hands out what this thread is armed by: the outermost cause first, then the oldest.
 pub(crate) fn raise() -> Option<Interrupted> {
     let gate = fork::gate();
-    thread::registered()?.outermost_cause()?.raise(&gate)
+    let raised = thread::registered()?.outermost_cause()?.raise(&gate)?;
+    drop(gate);
+    Some(raised.hand_out())
 }
 
 /// Hands out and forgets the oldest request of the innermost task, if nothing outside it stands.
 pub(crate) fn take() -> Option<Interrupted> {
     let gate = fork::gate();
     let record = thread::registered()?;
-    record.taker()?.take(&record, &gate)
+    let raised = record.taker()?.take(&record, &gate)?;
+    drop(gate);
+    Some(raised.hand_out())
 }
 
 /// The cause for which this thread's syscalls have been refused, if they have been and it still stands.

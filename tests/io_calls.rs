@@ -503,8 +503,7 @@ fn copy_keeps_what_a_writer_that_is_gone_has_not_taken() {
 #[test]
 fn a_writer_of_the_pipe_can_be_interrupted_while_copy_waits_for_a_socket() {
     watched("copy to a full socket", || {
-        let ((reader, writer), (here, _there)) = (pipe().unwrap(), UnixStream::pair().unwrap());
-        fill(&here);
+        let ((reader, writer), (here, there)) = (pipe().unwrap(), tcp_pair());
         fill(&writer);
         let (task, interrupter) = task();
         let (starts, started) = mpsc::channel();
@@ -513,10 +512,13 @@ fn a_writer_of_the_pipe_can_be_interrupted_while_copy_waits_for_a_socket() {
                 starts.send(gettid()).unwrap();
                 task.run(|| copy(&reader, &here))
             });
-            wait_until_blocked(started.recv().unwrap(), libc::SYS_ppoll);
+            let tid = started.recv().unwrap();
+            let is_full = || fill(&writer) == 0 && sleeps_in(tid, libc::SYS_ppoll);
+            wait_until("socket and pipe are full", is_full);
             asked_while_blocked(libc::SYS_write, || write(&writer, b"x"));
             interrupter.interrupt();
-            assert_eq!(copier.join().unwrap().unwrap_err().done, 0);
+            let done = copier.join().unwrap().unwrap_err().done;
+            assert_eq!(done, drain(&there).len() as u64);
         });
     });
 }

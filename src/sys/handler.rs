@@ -17,7 +17,7 @@ use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use super::arch::{self, Place};
 use super::block::{self, Block};
 use super::signal::{self, Sender};
-use super::{dispatch, install, raw, second_best, timer, waiting};
+use super::{dispatch, install, raw, second_best, thread, timer, waiting};
 
 /// Keeps the interrupted code's errno.
 pub(super) struct ErrnoGuard(c_int);
@@ -136,5 +136,5 @@ fn put_off(block: &Block, number: c_int, context: &mut ucontext_t) {
     }
     *signal::saved_mask(context) |= signal::bit(number);
     block.in_flight.store(true, Ordering::Release);
-    let _ = signal::send(block.tid.load(Ordering::Relaxed), number);
+    let _ = thread::send(block, block.tid.load(Ordering::Relaxed), number);
 }

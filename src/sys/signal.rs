@@ -24,7 +24,7 @@ pub(super) fn bit(signal: c_int) -> Set {
 
 /// The kernel's `struct sigaction`, the same on both architectures.
 #[repr(C)]
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Action {
     /// `SIG_DFL`, `SIG_IGN` or a function.
     pub(super) handler: usize,
@@ -39,6 +39,21 @@ impl Action {
     pub(super) fn new(handler: usize, flags: c_int, mask: Set) -> Self {
         let flags = flags as u64 | arch::RESTORER_FLAG;
         Self { handler, flags, restorer: arch::restorer(), mask }
+    }
+
+    /// The same, with these signals not in its mask.
+    pub(super) fn without(self, signals: Set) -> Self {
+        Self { mask: self.mask & !signals, ..self }
+    }
+
+    /// Whether a flag is set.
+    pub(super) fn has(&self, flag: c_int) -> bool {
+        self.flags & flag as u32 as u64 != 0
+    }
+
+    /// Whether there is a handler.
+    pub(super) fn is_caught(&self) -> bool {
+        self.handler != libc::SIG_DFL && self.handler != libc::SIG_IGN
     }
 
     /// An action in the kernel's layout, in words.
@@ -121,22 +136,22 @@ pub(super) fn magic() -> usize {
 /// Sends our signal to a thread of this process.
 ///
 /// The process's id is asked of the kernel: in a child of a raw `clone` a remembered one would reach the parent's thread (S6).
-/// A real-time signal that the limit on queued signals refuses (EAGAIN) is sent again as `kill` sends: the kernel then
-/// delivers it without its siginfo rather than not at all, and by S4 that is enough.
+/// At the limit on queued signals a real-time signal is refused with EAGAIN. A standard one is delivered without its siginfo,
+/// and by S4 that is enough. (Rejected: sending a real-time signal as `kill` sends, which is never refused; only the thread
+/// itself may do that.)
 pub(super) fn send(tid: i32, signal: c_int) -> Result<(), i32> {
-    match send_coded(tid, signal, libc::SI_QUEUE) {
-        Err(libc::EAGAIN) => send_coded(tid, signal, libc::SI_USER),
-        sent => sent,
-    }
-}
-
-fn send_coded(tid: i32, signal: c_int, code: c_int) -> Result<(), i32> {
     let pid = raw::getpid();
+    let code = libc::SI_QUEUE;
     let info =
         Queued { signal, errno: 0, code, _pad: 0, pid, uid: 0, value: magic(), _rest: [0; 12] };
     let arguments = [pid as usize, tid as usize, signal as usize, &raw const info as usize];
     // SAFETY: the kernel reads a siginfo.
     unsafe { raw::syscall(libc::SYS_rt_tgsigqueueinfo, arguments) }.map(drop)
+}
+
+/// Whether a signal is one of the real-time ones.
+pub(super) fn is_real_time(signal: c_int) -> bool {
+    signal >= libc::SIGRTMIN()
 }
 
 /// Whose a signal is, as far as its siginfo tells. It decides about chaining only (S4).
@@ -155,7 +170,7 @@ pub(super) fn sender(info: &siginfo_t) -> Sender {
     // SAFETY: a siginfo is as large as `Queued`, whose fields are plain numbers: any bytes are valid for them.
     let info = unsafe { &*(&raw const *info).cast::<Queued>() };
     match info.code {
-        libc::SI_QUEUE | libc::SI_USER | libc::SI_TIMER if info.value == magic() => Sender::Ours,
+        libc::SI_QUEUE | libc::SI_TIMER if info.value == magic() => Sender::Ours,
         libc::SI_USER if info.pid == 0 => Sender::Unknown,
         _ => Sender::Other,
     }

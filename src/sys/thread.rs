@@ -10,6 +10,8 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
+use libc::c_int;
+
 use super::block::{self, Block};
 use super::{dispatch, install, raw, second_best, signal, timer};
 use crate::node::Node;
@@ -66,10 +68,18 @@ pub(super) fn signal_block(block: &Block, tid: i32) -> io::Result<()> {
     if block.in_flight.swap(true, Ordering::AcqRel) {
         return Ok(());
     }
-    signal::send(tid, number).map_err(|errno| {
+    send(block, tid, number).map_err(|errno| {
         block.in_flight.store(false, Ordering::Release);
         io::Error::from_raw_os_error(errno)
     })
+}
+
+/// Sends our signal, or has the thread's timer send it (S5). Async-signal-safe.
+pub(super) fn send(block: &Block, tid: i32, number: c_int) -> Result<(), i32> {
+    match signal::send(tid, number) {
+        Err(libc::EAGAIN) if timer::shoot(block) => Ok(()),
+        sent => sent,
+    }
 }
 
 /// Tells this thread's block from any other thread's.
@@ -107,6 +117,7 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
         block.record.store(Arc::into_raw(record.clone()).cast_mut(), Ordering::Relaxed);
         // Last: from here on a handler on this thread believes the block.
         block.tid.store(tid, Ordering::Release);
+        timer::prepare(block);
         record
     });
     at_thread_end();
@@ -131,6 +142,7 @@ fn settle_in(record: &ThreadRecord) {
         dispatch::forget(block);
         block.in_flight.store(false, Ordering::Relaxed);
         block.tid.store(tid, Ordering::Release);
+        timer::prepare(block);
         record.thread(|target| target.tid = tid);
         if block.word.is_armed() {
             let _ = signal_block(block, tid);
@@ -167,18 +179,31 @@ extern "C" fn end(_value: *mut libc::c_void) {
     });
 }
 
-/// Unblocks our signal on this thread; whether it was blocked.
-pub(crate) fn unblock_signal() -> bool {
-    let Some(number) = install::signal() else { return false };
-    let was = signal::change_mask(libc::SIG_UNBLOCK, signal::bit(number));
-    was & signal::bit(number) != 0
+/// Signals that were blocked on this thread, and are to be again.
+#[derive(Debug, Clone, Copy)]
+#[must_use]
+pub(crate) struct Unblocked(signal::Set);
+
+/// Unblocks our signal on this thread, and SIGSYS: where that is blocked, dispatch cannot begin (S2).
+pub(crate) fn unblock_signals() -> Unblocked {
+    let Some(number) = install::signal() else { return Unblocked(0) };
+    let sigsys = if dispatch::is_available() { signal::bit(libc::SIGSYS) } else { 0 };
+    let needed = signal::bit(number) | sigsys;
+    // What we have blocked ourselves (S3) is not to be again.
+    let by_us = block::with(|block| block.deferred.swap(false, Ordering::Relaxed));
+    let by_us = if by_us { signal::bit(number) } else { 0 };
+    Unblocked(signal::change_mask(libc::SIG_UNBLOCK, needed) & needed & !by_us)
 }
 
-/// Blocks our signal on this thread again. One that is on its way is let in first, so that it does not stay pending.
-pub(crate) fn block_signal() {
-    if let Some(number) = install::signal() {
+/// Blocks them again. One that is on its way is let in first, so that it does not stay pending.
+pub(crate) fn block_again(Unblocked(signals): Unblocked) {
+    if signals & signal::bit(libc::SIGSYS) != 0 {
+        block::with(dispatch::block_sigsys);
+    }
+    let ours = signals & !signal::bit(libc::SIGSYS);
+    if ours != 0 {
         raw::gettid();
-        signal::change_mask(libc::SIG_BLOCK, signal::bit(number));
+        signal::change_mask(libc::SIG_BLOCK, ours);
     }
 }
 
@@ -191,6 +216,15 @@ pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
 }
 
 /// To be called after the thread changed its own stack or its reach: the timer and dispatch follow.
+///
+/// With nothing standing any more, a signal that the handler has put off is let in. (What looked like a handler of the
+/// application's, whose end would unblock it, may have been code below a call that was left by siglongjmp.)
 pub(crate) fn settle() {
-    block::with(dispatch::settle);
+    block::with(|block| {
+        dispatch::settle(block);
+        if !block.word.is_armed() && block.deferred.swap(false, Ordering::Relaxed) {
+            let ours = install::signal().map_or(0, signal::bit);
+            signal::change_mask(libc::SIG_UNBLOCK, ours);
+        }
+    });
 }

@@ -15,9 +15,14 @@ use libc::{c_int, c_long, c_void, siginfo_t, ucontext_t};
 use super::answer::by_table;
 use super::block::{self, Block};
 use super::handler::ErrnoGuard;
-use super::signal;
-use super::{arch, ask, dispatch, raw, thread, timer};
+use super::signal::{self, Action};
+use super::{arch, ask, believed_mask, dispatch, raw, thread, timer};
 use crate::reach::table::Unless;
+
+#[cfg(target_arch = "x86_64")]
+const SYS_IO_PGETEVENTS: c_long = 333;
+#[cfg(not(target_arch = "x86_64"))]
+const SYS_IO_PGETEVENTS: c_long = 292;
 
 /// `SYS_USER_DISPATCH`, a code of SIGSYS's.
 const USER_DISPATCH: c_int = 2;
@@ -61,11 +66,15 @@ pub(super) unsafe extern "C" fn on_sigsys(
 }
 
 fn answer(block: &Block, context: &mut ucontext_t) {
-    let wanted = block.word.is_armed() && block.reach.load(Ordering::Relaxed);
-    if !wanted {
+    if !dispatch::is_wanted(block) {
         step_aside(block, context);
+        // A request that came meanwhile found it on.
+        if dispatch::is_wanted(block) {
+            let _ = thread::signal_block(block, block.tid.load(Ordering::Relaxed));
+        }
         return;
     }
+    dispatch::sweep();
     if arch::trapped_in_trampoline(context) {
         arch::cancel(context);
         return;
@@ -73,13 +82,20 @@ fn answer(block: &Block, context: &mut ucontext_t) {
     let number = arch::number(context);
     let arguments = arch::arguments(context);
     match number {
-        libc::SYS_rt_sigreturn => arch::go_to_restorer(context),
+        libc::SYS_rt_sigreturn => {
+            believed_mask::prepare_return(block, context);
+            arch::go_to_restorer(context);
+        }
         libc::SYS_sigaltstack => change_alternate_stack(context, arguments),
-        libc::SYS_rt_sigprocmask => change_mask(block, context, arguments),
+        libc::SYS_rt_sigprocmask => {
+            let result = believed_mask::change(block, context, arguments);
+            arch::set_result(context, result);
+        }
         libc::SYS_rt_sigaction if dispatch::is_sigsys(arguments[0]) => {
             arch::set_result(context, dispatch::record_action(arguments));
         }
-        libc::SYS_clone if arguments[0] & libc::CLONE_VM as usize != 0 => {
+        // On our memory, or on a stack of its own: it must return there, and not from here.
+        libc::SYS_clone if arguments[0] & libc::CLONE_VM as usize != 0 || arguments[1] != 0 => {
             let_through(block, context);
         }
         libc::SYS_clone3 => let_through(block, context),
@@ -144,11 +160,13 @@ fn in_child(block: &Block, context: &mut ucontext_t) {
     }
 }
 
-/// Makes the syscall. A mask for the time of the call must not hold SIGSYS, or the handlers that it lets in would die of it (S2).
+/// Makes the syscall. A mask for the time of the call must not hold SIGSYS, or the handlers that it lets in would die of it; nor
+/// must that of a handler (S2).
 fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
     let less_sigsys = |set: usize| set & !signal::bit(libc::SIGSYS) as usize;
     let mask: usize;
     let mask_and_size: [usize; 2];
+    let action: [usize; Action::WORDS];
     match number {
         libc::SYS_ppoll | libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => {
             let index = if number == libc::SYS_ppoll { 3 } else { 4 };
@@ -157,7 +175,13 @@ fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
                 arguments[index] = &raw const mask as usize;
             }
         }
-        libc::SYS_pselect6 => {
+        libc::SYS_rt_sigaction => {
+            if let Some([handler, flags, restorer, set]) = ask::peek(arguments[1]) {
+                action = [handler, flags, restorer, less_sigsys(set)];
+                arguments[1] = action.as_ptr() as usize;
+            }
+        }
+        libc::SYS_pselect6 | SYS_IO_PGETEVENTS => {
             if let Some([address, size]) = ask::peek(arguments[5]) {
                 if let Some([set]) = ask::peek(address) {
                     mask = less_sigsys(set);
@@ -207,18 +231,5 @@ fn change_alternate_stack(context: &mut ucontext_t, arguments: [usize; 6]) {
     if result == 0 {
         make(libc::SYS_sigaltstack, [0, now, 0, 0, 0, 0]);
     }
-    arch::set_result(context, result);
-}
-
-/// `rt_sigprocmask` changes what our return restores: it is run, read back, and written into the saved mask, less SIGSYS (S2).
-fn change_mask(block: &Block, context: &mut ucontext_t, arguments: [usize; 6]) {
-    let sigsys = signal::bit(libc::SIGSYS);
-    if block.sigsys_blocked.load(Ordering::Relaxed) {
-        signal::change_mask(libc::SIG_BLOCK, sigsys);
-    }
-    let result = make(libc::SYS_rt_sigprocmask, arguments);
-    let now = signal::change_mask(libc::SIG_UNBLOCK, sigsys);
-    block.sigsys_blocked.store(now & sigsys != 0, Ordering::Relaxed);
-    *signal::saved_mask(context) = now & !sigsys;
     arch::set_result(context, result);
 }

@@ -7,6 +7,7 @@
 mod accept;
 mod address;
 mod connect;
+mod connect_error;
 mod flags;
 mod recv;
 mod send;
@@ -14,7 +15,8 @@ mod stream;
 
 pub use accept::{Listener, accept};
 pub use address::Address;
-pub use connect::{ConnectError, ConnectState, connect};
+pub use connect::connect;
+pub use connect_error::{ConnectError, ConnectState};
 pub use flags::{RecvFlags, SendFlags};
 pub use recv::{Datagram, Received, recv, recv_from, recvmsg};
 pub use send::{Message, send, send_to, sendmsg};
