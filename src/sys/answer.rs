@@ -27,7 +27,7 @@ pub(super) fn by_table(
     match row.answer {
         Answer::Goodbye => {
             let since = block.answering_since.load(Ordering::Relaxed);
-            Ok(goodbye::write(number, *arguments, since).unwrap_or_else(|| refuse(block)))
+            Ok(goodbye::write(block, number, *arguments, since).unwrap_or_else(|| refuse(block)))
         }
         answer => unrun(block, answer).ok_or(None),
     }
