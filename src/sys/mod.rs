@@ -9,6 +9,7 @@
 mod answer;
 mod arch;
 mod ask;
+mod believed_mask;
 pub(crate) mod block;
 pub(crate) mod call;
 mod chain;

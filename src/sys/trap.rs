@@ -16,7 +16,7 @@ use super::answer::by_table;
 use super::block::{self, Block};
 use super::handler::ErrnoGuard;
 use super::signal;
-use super::{arch, ask, dispatch, raw, thread, timer};
+use super::{arch, ask, believed_mask, dispatch, raw, thread, timer};
 use crate::reach::table::Unless;
 
 /// `SYS_USER_DISPATCH`, a code of SIGSYS's.
@@ -73,9 +73,15 @@ fn answer(block: &Block, context: &mut ucontext_t) {
     let number = arch::number(context);
     let arguments = arch::arguments(context);
     match number {
-        libc::SYS_rt_sigreturn => arch::go_to_restorer(context),
+        libc::SYS_rt_sigreturn => {
+            believed_mask::prepare_return(block, context);
+            arch::go_to_restorer(context);
+        }
         libc::SYS_sigaltstack => change_alternate_stack(context, arguments),
-        libc::SYS_rt_sigprocmask => change_mask(block, context, arguments),
+        libc::SYS_rt_sigprocmask => {
+            let result = believed_mask::change(block, context, arguments);
+            arch::set_result(context, result);
+        }
         libc::SYS_rt_sigaction if dispatch::is_sigsys(arguments[0]) => {
             arch::set_result(context, dispatch::record_action(arguments));
         }
@@ -207,18 +213,5 @@ fn change_alternate_stack(context: &mut ucontext_t, arguments: [usize; 6]) {
     if result == 0 {
         make(libc::SYS_sigaltstack, [0, now, 0, 0, 0, 0]);
     }
-    arch::set_result(context, result);
-}
-
-/// `rt_sigprocmask` changes what our return restores: it is run, read back, and written into the saved mask, less SIGSYS (S2).
-fn change_mask(block: &Block, context: &mut ucontext_t, arguments: [usize; 6]) {
-    let sigsys = signal::bit(libc::SIGSYS);
-    if block.sigsys_blocked.load(Ordering::Relaxed) {
-        signal::change_mask(libc::SIG_BLOCK, sigsys);
-    }
-    let result = make(libc::SYS_rt_sigprocmask, arguments);
-    let now = signal::change_mask(libc::SIG_UNBLOCK, sigsys);
-    block.sigsys_blocked.store(now & sigsys != 0, Ordering::Relaxed);
-    *signal::saved_mask(context) = now & !sigsys;
     arch::set_result(context, result);
 }

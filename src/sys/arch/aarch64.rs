@@ -106,6 +106,11 @@ pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
     context.uc_mcontext.sp as usize
 }
 
+/// Where an `rt_sigreturn` at which the context stands finds the mask that it restores: the frame is a siginfo and a context.
+pub(in crate::sys) fn mask_to_restore(context: &ucontext_t) -> usize {
+    sp(context) + size_of::<libc::siginfo_t>() + core::mem::offset_of!(ucontext_t, uc_sigmask)
+}
+
 /// The instruction by which a syscall enters the kernel: `svc #0`.
 pub(super) const SYSCALL_INSTRUCTION: &[u8] = &[0x01, 0x00, 0x00, 0xd4];
 

@@ -111,6 +111,11 @@ pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
     context.uc_mcontext.gregs[libc::REG_RSP as usize] as usize
 }
 
+/// Where an `rt_sigreturn` at which the context stands finds the mask that it restores: the frame's context begins at the stack pointer.
+pub(in crate::sys) fn mask_to_restore(context: &ucontext_t) -> usize {
+    sp(context) + core::mem::offset_of!(ucontext_t, uc_sigmask)
+}
+
 /// The instruction by which a syscall enters the kernel.
 pub(super) const SYSCALL_INSTRUCTION: &[u8] = &[0x0f, 0x05];
 
