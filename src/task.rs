@@ -13,7 +13,7 @@ use crate::interrupter::{Interrupter, Request};
 use crate::node::{Nesting, Node};
 use crate::reach::Reach;
 use crate::state::Floor;
-use crate::sys::thread::{self, ThreadRecord};
+use crate::sys::thread::{self, ThreadRecord, Unblocked};
 use crate::sys::{futex, install};
 
 /// A stretch of one thread's execution that can be interrupted.
@@ -94,7 +94,7 @@ impl Task {
 
     /// Runs `f` as this task, on this thread.
     ///
-    /// If the thread blocks our signal, it is unblocked for the task's time.
+    /// If the thread blocks our signal, or SIGSYS, it is unblocked for the task's time.
     ///
     /// # Panics
     ///
@@ -134,19 +134,19 @@ struct Running {
     node: Arc<Node>,
     record: Arc<ThreadRecord>,
     floor: Option<Floor>,
-    was_blocked: bool,
+    unblocked: Unblocked,
     _reach: Reach,
 }
 
 impl Running {
     fn begin(node: Arc<Node>, reach: bool) -> Self {
         let record = thread::register();
-        let was_blocked = thread::unblock_signal();
+        let unblocked = thread::unblock_signals();
         thread::forget_lost_signal(&record);
         // Before the task begins: a request that is pending then is answered by a handler that must know.
         let reach = Reach::set(reach);
         let floor = node.begin(&record);
-        Self { node, record, floor, was_blocked, _reach: reach }
+        Self { node, record, floor, unblocked, _reach: reach }
     }
 }
 
@@ -157,9 +157,7 @@ impl Drop for Running {
         }
         checkpoint::heeded();
         thread::settle();
-        if self.was_blocked {
-            thread::block_signal();
-        }
+        thread::block_again(self.unblocked);
     }
 }
 

@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 use std::{env, ptr, thread};
 
 use common::{gettid, wait_until, watched};
@@ -123,7 +124,23 @@ fn a_handler_that_is_installed_between_two_arms() {
     alone("a_handler_that_is_installed_between_two_arms", || {
         reached(|| {});
         install_with_full_mask(libc::SIGUSR2, handler);
+        // Handlers are looked at once in a millisecond.
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(2) {}
         reached(|| send(gettid(), libc::SIGUSR2));
+        assert_eq!(HANDLED.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn a_handler_that_another_thread_installs() {
+    alone("a_handler_that_another_thread_installs", || {
+        reached(|| {
+            thread::spawn(|| install_with_full_mask(libc::SIGUSR2, handler)).join().unwrap();
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(2) {}
+            send(gettid(), libc::SIGUSR2);
+        });
         assert_eq!(HANDLED.load(Ordering::SeqCst), 1);
     });
 }
@@ -204,7 +221,7 @@ fn a_thread_that_blocks_all_signals_is_reached() {
             change_mask(libc::SIG_BLOCK, &full_set());
             task.run(|| {
                 tell.send(gettid()).unwrap();
-                thread::sleep(std::time::Duration::MAX);
+                thread::sleep(Duration::MAX);
             });
             change_mask(libc::SIG_BLOCK, &set_of(libc::SIGUSR2))
         });

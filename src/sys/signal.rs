@@ -24,7 +24,7 @@ pub(super) fn bit(signal: c_int) -> Set {
 
 /// The kernel's `struct sigaction`, the same on both architectures.
 #[repr(C)]
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Action {
     /// `SIG_DFL`, `SIG_IGN` or a function.
     pub(super) handler: usize,
@@ -39,6 +39,21 @@ impl Action {
     pub(super) fn new(handler: usize, flags: c_int, mask: Set) -> Self {
         let flags = flags as u64 | arch::RESTORER_FLAG;
         Self { handler, flags, restorer: arch::restorer(), mask }
+    }
+
+    /// The same, with these signals not in its mask.
+    pub(super) fn without(self, signals: Set) -> Self {
+        Self { mask: self.mask & !signals, ..self }
+    }
+
+    /// Whether a flag is set.
+    pub(super) fn has(&self, flag: c_int) -> bool {
+        self.flags & flag as u32 as u64 != 0
+    }
+
+    /// Whether there is a handler.
+    pub(super) fn is_caught(&self) -> bool {
+        self.handler != libc::SIG_DFL && self.handler != libc::SIG_IGN
     }
 
     /// An action in the kernel's layout, in words.

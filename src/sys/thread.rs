@@ -167,18 +167,28 @@ extern "C" fn end(_value: *mut libc::c_void) {
     });
 }
 
-/// Unblocks our signal on this thread; whether it was blocked.
-pub(crate) fn unblock_signal() -> bool {
-    let Some(number) = install::signal() else { return false };
-    let was = signal::change_mask(libc::SIG_UNBLOCK, signal::bit(number));
-    was & signal::bit(number) != 0
+/// Signals that were blocked on this thread, and are to be again.
+#[derive(Debug, Clone, Copy)]
+#[must_use]
+pub(crate) struct Unblocked(signal::Set);
+
+/// Unblocks our signal on this thread, and SIGSYS: where that is blocked, dispatch cannot begin (S2).
+pub(crate) fn unblock_signals() -> Unblocked {
+    let Some(number) = install::signal() else { return Unblocked(0) };
+    let sigsys = if dispatch::is_available() { signal::bit(libc::SIGSYS) } else { 0 };
+    let needed = signal::bit(number) | sigsys;
+    Unblocked(signal::change_mask(libc::SIG_UNBLOCK, needed) & needed)
 }
 
-/// Blocks our signal on this thread again. One that is on its way is let in first, so that it does not stay pending.
-pub(crate) fn block_signal() {
-    if let Some(number) = install::signal() {
+/// Blocks them again. One that is on its way is let in first, so that it does not stay pending.
+pub(crate) fn block_again(Unblocked(signals): Unblocked) {
+    if signals & signal::bit(libc::SIGSYS) != 0 {
+        block::with(dispatch::block_sigsys);
+    }
+    let ours = signals & !signal::bit(libc::SIGSYS);
+    if ours != 0 {
         raw::gettid();
-        signal::change_mask(libc::SIG_BLOCK, signal::bit(number));
+        signal::change_mask(libc::SIG_BLOCK, ours);
     }
 }
 

@@ -15,9 +15,14 @@ use libc::{c_int, c_long, c_void, siginfo_t, ucontext_t};
 use super::answer::by_table;
 use super::block::{self, Block};
 use super::handler::ErrnoGuard;
-use super::signal;
+use super::signal::{self, Action};
 use super::{arch, ask, believed_mask, dispatch, raw, thread, timer};
 use crate::reach::table::Unless;
+
+#[cfg(target_arch = "x86_64")]
+const SYS_IO_PGETEVENTS: c_long = 333;
+#[cfg(not(target_arch = "x86_64"))]
+const SYS_IO_PGETEVENTS: c_long = 292;
 
 /// `SYS_USER_DISPATCH`, a code of SIGSYS's.
 const USER_DISPATCH: c_int = 2;
@@ -61,11 +66,15 @@ pub(super) unsafe extern "C" fn on_sigsys(
 }
 
 fn answer(block: &Block, context: &mut ucontext_t) {
-    let wanted = block.word.is_armed() && block.reach.load(Ordering::Relaxed);
-    if !wanted {
+    if !dispatch::is_wanted(block) {
         step_aside(block, context);
+        // A request that came meanwhile found it on.
+        if dispatch::is_wanted(block) {
+            let _ = thread::signal_block(block, block.tid.load(Ordering::Relaxed));
+        }
         return;
     }
+    dispatch::sweep();
     if arch::trapped_in_trampoline(context) {
         arch::cancel(context);
         return;
@@ -85,7 +94,8 @@ fn answer(block: &Block, context: &mut ucontext_t) {
         libc::SYS_rt_sigaction if dispatch::is_sigsys(arguments[0]) => {
             arch::set_result(context, dispatch::record_action(arguments));
         }
-        libc::SYS_clone if arguments[0] & libc::CLONE_VM as usize != 0 => {
+        // On a stack of its own the child cannot return into our handler, either.
+        libc::SYS_clone if arguments[0] & libc::CLONE_VM as usize != 0 || arguments[1] != 0 => {
             let_through(block, context);
         }
         libc::SYS_clone3 => let_through(block, context),
@@ -150,11 +160,13 @@ fn in_child(block: &Block, context: &mut ucontext_t) {
     }
 }
 
-/// Makes the syscall. A mask for the time of the call must not hold SIGSYS, or the handlers that it lets in would die of it (S2).
+/// Makes the syscall. A mask for the time of the call must not hold SIGSYS, or the handlers that it lets in would die of it; nor
+/// must that of a handler (S2).
 fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
     let less_sigsys = |set: usize| set & !signal::bit(libc::SIGSYS) as usize;
     let mask: usize;
     let mask_and_size: [usize; 2];
+    let action: [usize; Action::WORDS];
     match number {
         libc::SYS_ppoll | libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => {
             let index = if number == libc::SYS_ppoll { 3 } else { 4 };
@@ -163,7 +175,13 @@ fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
                 arguments[index] = &raw const mask as usize;
             }
         }
-        libc::SYS_pselect6 => {
+        libc::SYS_rt_sigaction => {
+            if let Some([handler, flags, restorer, set]) = ask::peek(arguments[1]) {
+                action = [handler, flags, restorer, less_sigsys(set)];
+                arguments[1] = action.as_ptr() as usize;
+            }
+        }
+        libc::SYS_pselect6 | SYS_IO_PGETEVENTS => {
             if let Some([address, size]) = ask::peek(arguments[5]) {
                 if let Some([set]) = ask::peek(address) {
                     mask = less_sigsys(set);
