@@ -448,8 +448,7 @@ fn a_loop_that_does_not_listen_is_braked() {
             (0..TIMES).for_each(|_| again());
             let (took, used) = (start.elapsed(), cpu_time_of_this_thread() - used);
             assert!(took >= Duration::from_millis(10) * TIMES, "{took:?}");
-            // Unbraked it would be all of it. (Most of what is left is a debug build's own work.)
-            assert!(used < took / 10, "{used:?} of {took:?}");
+            assert!(used < took / 100, "{used:?} of {took:?}");
             // Whoever listens goes on unbraked.
             assert!(eintr::checkpoint().is_err());
             let start = Instant::now();
