@@ -35,11 +35,12 @@ struct Masked(Option<(Arc<ThreadRecord>, Floor)>);
 
 impl Masked {
     fn begin() -> Self {
-        let _gate = fork::gate();
+        let gate = fork::gate();
         let masked = Self(thread::registered().map(|record| {
             let floor = record.mask();
             (record, floor)
         }));
+        drop(gate);
         thread::settle();
         masked
     }

@@ -1,6 +1,6 @@
 //! What a [`Task`](crate::Task), its [`Interrupter`](crate::Interrupter)s and its [`Request`](crate::Request)s share.
 //!
-//! Locks are taken in one order: the fork gate, a node, a record. Nothing of the user's runs under any of them; what holds
+//! Locks are taken in one order: the fork gate, a node, a record's two. Nothing of the user's runs under any of them; what holds
 //! a reason is handed out and dropped after.
 
 use std::collections::VecDeque;
@@ -286,11 +286,16 @@ impl Node {
         let index = coalesced.unwrap_or_else(|| {
             life.last_id += 1;
             let id = life.last_id;
+            if life.pending.capacity() == 0 {
+                // There is rarely a second one: room for one, where `push_back` would make it for four.
+                life.pending.reserve_exact(1);
+            }
             life.pending.push_back(Pending { id, interrupted, since: Instant::now() });
             life.pending.len() - 1
         });
-        life.tell(self);
-        Some(life.pending[index].id)
+        let id = life.pending[index].id;
+        self.tell(life, &gate);
+        Some(id)
     }
 
     /// Tries again to tell a thread that could not be told.
@@ -298,8 +303,27 @@ impl Node {
         let gate = fork::gate();
         let life =
             self.life(&gate).filter(|life| life.untold.is_some() && !life.pending.is_empty());
-        if let Some(mut life) = life {
-            life.tell(self);
+        if let Some(life) = life {
+            self.tell(life, &gate);
+        }
+    }
+
+    /// Brings a request to the thread that runs the task, if one does.
+    fn tell(self: &Arc<Self>, life: MutexGuard<'_, Life>, gate: &Gate) {
+        let Phase::Running(record) = &life.phase else { return };
+        let record = record.clone();
+        let asked = record.request(self);
+        let was_untold = life.untold.is_some();
+        // The thread needs our lock to raise, and may run in our place as soon as it is told.
+        drop(life);
+        let untold = match asked.tell() {
+            Delivery::Untold(error) => Some(error),
+            Delivery::Armed | Delivery::Masked | Delivery::Absent => None,
+        };
+        if was_untold || untold.is_some() {
+            if let Some(mut life) = self.life(gate) {
+                life.untold = untold;
+            }
         }
     }
 
@@ -395,16 +419,6 @@ impl Node {
 }
 
 impl Life {
-    /// Brings a request to the thread that runs the task, if one does.
-    fn tell(&mut self, node: &Arc<Node>) {
-        if let Phase::Running(record) = &self.phase {
-            self.untold = match record.request(node) {
-                Delivery::Untold(error) => Some(error),
-                Delivery::Armed | Delivery::Masked | Delivery::Absent => None,
-            };
-        }
-    }
-
     /// Catches up with the handler: a refusal is an error that was handed out, for the oldest request.
     fn notice(&mut self, refused: u64) {
         if refused != self.refused {

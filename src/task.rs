@@ -146,6 +146,8 @@ impl Running {
         // Before the task begins: a request that is pending then is answered by a handler that must know.
         let reach = Reach::set(reach);
         let floor = node.begin(&record);
+        // A root masks what it runs inside.
+        thread::settle();
         Self { node, record, floor, unblocked, _reach: reach }
     }
 }

@@ -56,13 +56,13 @@ pub(super) fn change(
 }
 
 /// Before an `rt_sigreturn` of a reached thread: the mask that it restores must not hold SIGSYS. It does where the handler ran inside
-/// a ppoll or a sigsuspend that had opened it.
+/// a ppoll or a sigsuspend that had opened it. One that does not hold it tells nothing: SIGSYS was struck from the mask that the handler
+/// interrupted. (So a handler that blocks SIGSYS and returns leaves it blocked, where the kernel would not.)
 pub(super) fn prepare_return(block: &Block, context: &ucontext_t) {
     let address = arch::mask_to_restore(context);
     let Some([mask]) = ask::peek(address) else { return };
-    let holds_sigsys = mask as Set & SIGSYS != 0;
-    if holds_sigsys {
+    if mask as Set & SIGSYS != 0 {
         ask::poke(address, &[mask & !SIGSYS as usize]);
+        block.sigsys_blocked.store(true, Ordering::Relaxed);
     }
-    block.sigsys_blocked.store(holds_sigsys, Ordering::Relaxed);
 }

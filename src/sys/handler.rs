@@ -80,6 +80,12 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     let reached = dispatch::begin(block, context);
     let open = block.open.load(Ordering::Relaxed);
     let interrupted = match arch::place(context) {
+        Place::Outside if block.limited.load(Ordering::Relaxed) => {
+            waiting::undo_restart(context);
+            // It may not have begun.
+            timer::repeat(block);
+            return true;
+        }
         Place::Outside => {
             if !reached && block.reach.load(Ordering::Relaxed) {
                 second_best::interrupt(block, context);

@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //!
-//! A [`Target`] points to the block of a thread. It is used under the record's lock only, and the record is closed under that lock
+//! A [`Target`] points to the block of a thread. It is used under one of the record's locks only, and the record is closed under both
 //! before the thread's memory goes: by a pthread key, whose destructors run after those of Rust's thread-locals.
 
 use std::io;
@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use libc::c_int;
 
 use super::block::{self, Block};
-use super::{dispatch, install, raw, second_best, signal, timer};
+use super::{dispatch, fork, install, raw, second_best, signal, timer};
 use crate::node::Node;
 use crate::state::{Record, Thread, Word};
 
@@ -21,9 +21,9 @@ use crate::state::{Record, Thread, Word};
 pub(crate) type ThreadRecord = Record<Target, Node>;
 
 /// A thread that can be armed and signalled.
+#[derive(Clone)]
 pub(crate) struct Target {
     block: NonNull<Block>,
-    tid: i32,
 }
 
 // SAFETY: a block is made of atomics; the pointer is valid wherever a record hands a target out, see the module.
@@ -32,11 +32,11 @@ unsafe impl Send for Target {}
 impl Target {
     /// The kernel's id of the thread.
     pub(crate) fn tid(&self) -> i32 {
-        self.tid
+        self.block().tid.load(Ordering::Relaxed)
     }
 
     fn block(&self) -> &Block {
-        // SAFETY: the record is locked and not closed, so the thread and its block are there.
+        // SAFETY: one of the record's locks is held and it is not closed, so the thread and its block are there.
         unsafe { self.block.as_ref() }
     }
 }
@@ -46,9 +46,13 @@ impl Thread<Node> for Target {
         &self.block().word
     }
 
-    fn signal(&self) -> io::Result<()> {
-        second_best::look(self.block(), self.tid);
-        signal_block(self.block(), self.tid)
+    fn announce(&self) -> bool {
+        announce(self.block())
+    }
+
+    fn send(&self) -> io::Result<()> {
+        second_best::look(self.block(), self.tid());
+        send_announced(self.block(), self.tid())
     }
 
     fn point_at(&self, cause: Option<&Node>) {
@@ -58,20 +62,22 @@ impl Thread<Node> for Target {
 }
 
 /// Sends our signal to the thread of that block, unless one is on its way already (S5).
-///
+pub(super) fn signal_block(block: &Block, tid: i32) -> io::Result<()> {
+    if announce(block) { send_announced(block, tid) } else { Ok(()) }
+}
+
 /// The swap pairs with the handler's: if we find the flag set, a handler is still to run, and its swap, which comes after ours,
 /// makes it see all that we did before.
-pub(super) fn signal_block(block: &Block, tid: i32) -> io::Result<()> {
-    let Some(number) = install::signal() else {
-        return Err(io::Error::new(io::ErrorKind::Unsupported, "no signal is free for eintr"));
+fn announce(block: &Block) -> bool {
+    !block.in_flight.swap(true, Ordering::AcqRel)
+}
+
+fn send_announced(block: &Block, tid: i32) -> io::Result<()> {
+    let sent = match install::signal() {
+        Some(number) => send(block, tid, number).map_err(io::Error::from_raw_os_error),
+        None => Err(io::Error::new(io::ErrorKind::Unsupported, "no signal is free for eintr")),
     };
-    if block.in_flight.swap(true, Ordering::AcqRel) {
-        return Ok(());
-    }
-    send(block, tid, number).map_err(|errno| {
-        block.in_flight.store(false, Ordering::Release);
-        io::Error::from_raw_os_error(errno)
-    })
+    sent.inspect_err(|_| block.in_flight.store(false, Ordering::Release))
 }
 
 /// Sends our signal, or has the thread's timer send it (S5). Async-signal-safe.
@@ -107,13 +113,13 @@ pub(crate) fn is_registered_as(record: &Arc<ThreadRecord>) -> bool {
 pub(crate) fn register() -> Arc<ThreadRecord> {
     if let Some(record) = registered() {
         if block::with(|block| block.tid.load(Ordering::Relaxed)) != raw::gettid() {
-            settle_in(&record);
+            settle_in();
         }
         return record;
     }
     let tid = raw::gettid();
     let record = block::with(|block| {
-        let record = Arc::new(Record::new(Target { block: NonNull::from(block), tid }));
+        let record = Arc::new(Record::new(Target { block: NonNull::from(block) }));
         block.record.store(Arc::into_raw(record.clone()).cast_mut(), Ordering::Relaxed);
         // Last: from here on a handler on this thread believes the block.
         block.tid.store(tid, Ordering::Release);
@@ -127,15 +133,15 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
 /// In the child of a fork: the thread that forked is this process's only one, under another id.
 pub(super) fn adopt() {
     if let Some(record) = registered() {
-        settle_in(&record);
+        settle_in();
         for task in record.tasks() {
             task.adopt();
         }
     }
 }
 
-/// Gives the record and the block the id that the thread has now. The old thread's timer and signals are not ours.
-fn settle_in(record: &ThreadRecord) {
+/// Gives the block the id that the thread has now. The old thread's timer and signals are not ours.
+fn settle_in() {
     let tid = raw::gettid();
     block::with(|block| {
         timer::forget(block);
@@ -143,7 +149,6 @@ fn settle_in(record: &ThreadRecord) {
         block.in_flight.store(false, Ordering::Relaxed);
         block.tid.store(tid, Ordering::Release);
         timer::prepare(block);
-        record.thread(|target| target.tid = tid);
         if block.word.is_armed() {
             let _ = signal_block(block, tid);
         }
@@ -215,16 +220,36 @@ pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
     }
 }
 
-/// To be called after the thread changed its own stack or its reach: the timer and dispatch follow.
-///
-/// With nothing standing any more, a signal that the handler has put off is let in. (What looked like a handler of the
-/// application's, whose end would unblock it, may have been code below a call that was left by siglongjmp.)
+/// To be called after the thread changed its own stack or its reach, with no lock of ours held: the timer and dispatch follow. If nothing
+/// stands any more, a signal that is still on its way is let in: what runs next is not who was asked (P6).
 pub(crate) fn settle() {
     block::with(|block| {
         dispatch::settle(block);
-        if !block.word.is_armed() && block.deferred.swap(false, Ordering::Relaxed) {
+        if block.word.is_armed() {
+            return;
+        }
+        if block.deferred.swap(false, Ordering::Relaxed) {
+            // The handler has put it off. (What looked like a handler of the application's, whose end would unblock it, may have been
+            // code below a call that was left by siglongjmp.)
             let ours = install::signal().map_or(0, signal::bit);
             signal::change_mask(libc::SIG_UNBLOCK, ours);
         }
+        if block.in_flight.load(Ordering::Relaxed) {
+            let_signal_in(block);
+        }
     });
+}
+
+/// On the way out of any syscall, the kernel delivers what was sent before. What was announced and not sent is waited for.
+#[cold]
+fn let_signal_in(block: &Block) {
+    raw::gettid();
+    if block.in_flight.load(Ordering::Relaxed) {
+        let gate = fork::gate();
+        if let Some(record) = registered() {
+            record.await_asker();
+        }
+        drop(gate);
+        raw::gettid();
+    }
 }

@@ -8,8 +8,8 @@ use std::rc::Rc;
 /// A place in a program, which is the same in each process that runs it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Place {
-    path: String,
     address: u64,
+    path: String,
     /// The function and the offset.
     pub name: String,
 }
@@ -45,7 +45,7 @@ impl Symbols {
         let mapping =
             self.0.iter().find(|mapping| (mapping.start..mapping.end).contains(&address))?;
         let address = address - mapping.bias;
-        Some(Place { path: mapping.path.clone(), address, name: mapping.name(address) })
+        Some(Place { address, path: mapping.path.clone(), name: mapping.name(address) })
     }
 
     /// The address of a place, which may have been found in another process with the same program.

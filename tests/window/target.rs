@@ -66,7 +66,7 @@ impl<'a> Target<'a> {
             }
             When::Before(instructions) => {
                 let index = undisturbed.len() - 1 - instructions;
-                if !self.walker.leap(undisturbed, index) {
+                if !self.walker.leap(Pace::Instruction, undisturbed, index) {
                     self.walker.walk(Pace::Instruction, undisturbed, index);
                 }
                 self.walker.thread.disturb(signal);
@@ -145,16 +145,19 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Whether it is about to be given a shot of its repeat timer, which own calls do without.
+    /// Whether it is about to be given a shot of its repeat timer, which own calls and reached ones
+    /// do without.
     fn is_woken_by_timer(&self) -> bool {
         let stopped = matches!(self.walker.point(), Point::Signal(_));
-        stopped && self.row.kind == Kind::Own && self.walker.thread.is_from_timer()
+        stopped
+            && matches!(self.row.kind, Kind::Own | Kind::Reached)
+            && self.walker.thread.is_from_timer()
     }
 
     /// How long it may sleep, with nothing pending to wake it, before it counts as lost.
     fn patience(&self) -> Duration {
         match self.row.kind {
-            Kind::Own => Duration::from_millis(100),
+            Kind::Own | Kind::Reached => Duration::from_millis(100),
             Kind::Naive => Duration::from_millis(10),
             // Its timer wakes it, the first time after 1 ms.
             Kind::Plain => LIMIT / 4,

@@ -71,7 +71,7 @@ pub fn run() {
 /// How the target of that row is asked.
 fn asker(row: &Row, interrupter: Interrupter, target: libc::pthread_t) -> Box<dyn Fn()> {
     match row.kind {
-        Kind::Own | Kind::Plain => Box::new(move || drop(interrupter.interrupt())),
+        Kind::Own | Kind::Plain | Kind::Reached => Box::new(move || drop(interrupter.interrupt())),
         Kind::Naive => Box::new(move || {
             FLAG.store(true, Ordering::SeqCst);
             // SAFETY: the target runs as long as the process.
@@ -103,7 +103,7 @@ fn descriptors() -> isize {
 fn act(job: Job) -> Result<String, String> {
     let Job { row, variant, task } = job;
     let Case { call: mut make_call, intact } = (row.make)(variant.ready);
-    let inner = Inner::new(variant.handler);
+    let inner = Inner::new(variant);
     FLAG.store(false, Ordering::SeqCst);
     for runs in &RUNS {
         runs.store(0, Ordering::SeqCst);
@@ -116,7 +116,7 @@ fn act(job: Job) -> Result<String, String> {
     };
     let (result, raised) = match row.kind {
         Kind::Naive => (call(), true),
-        Kind::Own | Kind::Plain => task.run(|| {
+        Kind::Own | Kind::Plain | Kind::Reached => task.run(|| {
             if eintr::is_interrupted() {
                 return Err("armed before it was asked".to_owned());
             }
@@ -125,8 +125,7 @@ fn act(job: Job) -> Result<String, String> {
     };
     let result = match result {
         Ok(result) => Some(result),
-        Err(Error::Interrupted(_)) if row.kind == Kind::Own => None,
-        Err(Error::Io(error)) if row.kind != Kind::Own && is_eintr(&error) => None,
+        Err(error) if is_interrupt(row.kind, &error) => None,
         Err(error) => return Err(format!("the call failed: {error:?}")),
     };
     drop(make_call);
@@ -144,8 +143,13 @@ fn act(job: Job) -> Result<String, String> {
     Ok(if result.is_some() { "returned" } else { "interrupted" }.to_owned())
 }
 
-fn is_eintr(error: &std::io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EINTR)
+/// Whether that is how an interrupt looks there.
+fn is_interrupt(kind: Kind, error: &Error) -> bool {
+    match (kind, error) {
+        (Kind::Own | Kind::Reached, error) => error.interrupted().is_some(),
+        (Kind::Plain | Kind::Naive, Error::Io(error)) => error.raw_os_error() == Some(libc::EINTR),
+        _ => false,
+    }
 }
 
 /// Stops this thread for the tracer to see; the stop comes as the syscall returns.
@@ -172,12 +176,13 @@ struct Inner {
 }
 
 impl Inner {
-    fn new(handler: Handler) -> Self {
-        let mut flags = SaFlags::SA_RESTART;
-        flags.set(SaFlags::SA_ONSTACK, handler == Handler::WorksElsewhere);
+    fn new(variant: &Variant) -> Self {
+        let mut flags = SaFlags::empty();
+        flags.set(SaFlags::SA_RESTART, variant.restart);
+        flags.set(SaFlags::SA_ONSTACK, variant.elsewhere);
         set_handler(Signal::SIGUSR2, on_application_signal, flags);
-        TAKES.store(handler == Handler::TakesARequest, Ordering::SeqCst);
-        let Handler::Reads { ready } = handler else { return Self { pipe: None } };
+        TAKES.store(variant.handler == Handler::TakesARequest, Ordering::SeqCst);
+        let Handler::Reads { ready } = variant.handler else { return Self { pipe: None } };
         let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
         if ready {
             nix::unistd::write(&writer, b"y").unwrap();

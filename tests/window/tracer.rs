@@ -172,7 +172,7 @@ impl Traced {
                 return event;
             }
             // A look into /proc takes longer than an instruction.
-            if round >= 32 && self.sleeps() {
+            if round >= 12 && self.sleeps() {
                 return Event::Asleep;
             }
             thread::yield_now();
@@ -203,9 +203,12 @@ impl Traced {
 
     /// Whether it sleeps in a syscall.
     pub fn sleeps(&self) -> bool {
+        self.syscall().is_some() && self.state() == Some('S')
+    }
+
+    fn state(&self) -> Option<char> {
         let stat = contents(&self.stat);
-        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
-        state == Some('S') && self.syscall().is_some()
+        stat.get(stat.rfind(')')? + 2..)?.chars().next()
     }
 
     /// The number of the syscall that the stopped or sleeping target is in.

@@ -86,7 +86,6 @@ fn each_point(
     while trials.len() < route.len() {
         let some = trials.len()..route.len().min(trials.len() + WATCHED);
         let name = format!("{title}, points {some:?}");
-        let t0 = std::time::Instant::now();
         trials.extend(common::watched(&name, || some.map(&mut trial).collect::<Vec<_>>()));
     }
     trials

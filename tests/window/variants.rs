@@ -20,6 +20,10 @@ pub struct Variant {
     pub signal: Option<(Signal, When)>,
     /// What the application's handler does.
     pub handler: Handler,
+    /// Whether it is installed with SA_RESTART.
+    pub restart: bool,
+    /// Whether it runs on the thread's alternate stack.
+    pub elsewhere: bool,
 }
 
 /// When the application's signal comes.
@@ -36,8 +40,6 @@ pub enum When {
 pub enum Handler {
     /// It computes, and makes a syscall that does not wait.
     Works,
-    /// The same, on the thread's alternate stack.
-    WorksElsewhere,
     /// It makes an own call, whose result is there or not.
     Reads { ready: bool },
     /// It asks its own task and takes that, while our signal is blocked. Then there is a mark, from which on the tracer stops: the
@@ -53,7 +55,13 @@ const PLAIN: Variant = Variant {
     pace: Pace::Instruction,
     signal: None,
     handler: Handler::Works,
+    restart: true,
+    elsewhere: false,
 };
+
+/// The base of those that concern the trampoline and the handler, whatever the call: in a task without reach, where dispatch does not
+/// make good what they miss.
+const LOCAL: Variant = Variant { everywhere: false, reach: false, ..PLAIN };
 
 const USR1: Signal = Signal::SIGUSR1;
 const USR2: Signal = Signal::SIGUSR2;
@@ -61,8 +69,8 @@ const USR2: Signal = Signal::SIGUSR2;
 pub static ALL: &[Variant] = &[
     Variant { name: "nothing ready", ..PLAIN },
     Variant { name: "ready", ready: true, ..PLAIN },
-    Variant { name: "nothing ready, without reach", everywhere: false, reach: false, ..PLAIN },
-    Variant { name: "ready, without reach", everywhere: false, ready: true, reach: false, ..PLAIN },
+    Variant { name: "nothing ready, without reach", ..LOCAL },
+    Variant { name: "ready, without reach", ready: true, ..LOCAL },
     Variant { name: "nothing ready, at the kernel's door", pace: Pace::Door, ..PLAIN },
     Variant { name: "ready, at the kernel's door", ready: true, pace: Pace::Door, ..PLAIN },
     Variant {
@@ -72,10 +80,8 @@ pub static ALL: &[Variant] = &[
     },
     Variant {
         name: "in a handler that came while it slept, without reach",
-        everywhere: false,
-        reach: false,
         signal: Some((USR2, When::Asleep)),
-        ..PLAIN
+        ..LOCAL
     },
     Variant {
         name: "in a handler that came at the syscall instruction",
@@ -84,75 +90,78 @@ pub static ALL: &[Variant] = &[
     },
     Variant {
         name: "in a handler that came after the test of the word",
-        everywhere: false,
         signal: Some((USR2, When::Before(2))),
-        ..PLAIN
+        ..LOCAL
     },
     Variant {
         name: "in a handler that came before the test of the word",
-        everywhere: false,
         signal: Some((USR2, When::Before(3))),
-        ..PLAIN
+        ..LOCAL
     },
     Variant {
         name: "ready, in a handler that came at the syscall instruction",
-        everywhere: false,
         ready: true,
         signal: Some((USR2, When::Before(1))),
-        ..PLAIN
+        ..LOCAL
     },
     Variant {
         name: "in a handler on the alternate stack",
-        everywhere: false,
         signal: Some((USR2, When::Asleep)),
-        handler: Handler::WorksElsewhere,
-        ..PLAIN
+        elsewhere: true,
+        ..LOCAL
+    },
+    Variant {
+        name: "in a handler without restart",
+        signal: Some((USR2, When::Asleep)),
+        restart: false,
+        ..LOCAL
+    },
+    Variant {
+        name: "in a handler on the alternate stack that makes a call of its own",
+        signal: Some((USR2, When::Asleep)),
+        handler: Handler::Reads { ready: false },
+        elsewhere: true,
+        ..LOCAL
     },
     Variant {
         name: "in a handler that makes a call of its own, nothing ready",
-        everywhere: false,
         signal: Some((USR2, When::Asleep)),
         handler: Handler::Reads { ready: false },
-        ..PLAIN
+        ..LOCAL
     },
     Variant {
         name: "in a handler that makes a call of its own, ready",
-        everywhere: false,
         signal: Some((USR2, When::Asleep)),
         handler: Handler::Reads { ready: true },
-        ..PLAIN
+        ..LOCAL
     },
     Variant {
         name: "in our handler, which a signal for a request called that was taken",
-        everywhere: false,
         signal: Some((USR2, When::Asleep)),
         handler: Handler::TakesARequest,
-        ..PLAIN
+        ..LOCAL
     },
     Variant {
         name: "in our handler, which a stray signal called while it slept",
-        everywhere: false,
         signal: Some((USR1, When::Asleep)),
-        ..PLAIN
+        ..LOCAL
     },
     Variant {
         name: "in our handler, which a stray signal called at the syscall instruction",
-        everywhere: false,
         signal: Some((USR1, When::Before(1))),
-        ..PLAIN
+        ..LOCAL
     },
 ];
 
 impl Variant {
     /// Whether the variant says something about that call.
     pub fn suits(&self, row: &Row) -> bool {
-        let simple = self.signal.is_none_or(|(signal, when)| {
-            signal == USR2 && when == When::Asleep && self.handler == Handler::Works
-        });
+        let usual = self.handler == Handler::Works && self.restart && !self.elsewhere;
+        let simple = self.signal.is_none_or(|signal| signal == (USR2, When::Asleep) && usual);
         match row.kind {
             Kind::Own => self.everywhere || row.name == "read",
             Kind::Plain => simple && !self.reach,
-            Kind::Naive => simple && self.reach,
+            Kind::Reached | Kind::Naive => simple && self.reach,
         }
     }
 

@@ -34,7 +34,12 @@ impl Point {
 pub struct Stop {
     pub point: Point,
     pub place: Option<Place>,
+    /// How often it was in that place before.
+    earlier: usize,
 }
+
+/// So many instructions are quicker made by steps than a breakpoint is hit again and again.
+const NEAR: usize = 16;
 
 /// A thread on its way.
 pub struct Walker {
@@ -70,61 +75,76 @@ impl Walker {
 
     /// All points from here on.
     pub fn route(&mut self, pace: Pace) -> Vec<Stop> {
-        let mut route = vec![self.stop()];
-        while !self.point().is_last() {
+        let mut route: Vec<Stop> = Vec::new();
+        loop {
+            let mut stop = self.stop();
+            let same = |other: &&Stop| other.place == stop.place;
+            // Where it stands at first, a breakpoint is hit or not: better none.
+            let start = route.first().is_some_and(|first| first.place == stop.place);
+            stop.earlier = if start { usize::MAX / 2 } else { route.iter().filter(same).count() };
+            route.push(stop);
+            if self.point().is_last() {
+                return route;
+            }
             self.advance(pace);
-            route.push(self.stop());
         }
-        route
     }
 
     /// Brings it to a point of its route, by a leap or by steps; whether it has come there.
     pub fn go_to(&mut self, pace: Pace, route: &[Stop], index: usize, leap: bool) -> bool {
-        if leap { self.leap(route, index) } else { self.walk(pace, route, index) }
+        if leap {
+            return self.leap(pace, route, index);
+        }
+        self.walk(pace, route, index);
+        true
     }
 
-    /// Brings it to a point of its route: by a breakpoint, for that is much faster than by steps. Whether it has come there;
-    /// if not, it is somewhere else.
-    pub fn leap(&mut self, route: &[Stop], index: usize) -> bool {
-        let Stop { point, place: Some(place) } = &route[index] else { return false };
-        match point {
-            _ if index == 0 => return true,
-            Point::Asleep | Point::End => {
-                self.run();
-            }
-            Point::Instruction if route[0].place.as_ref() != Some(place) => {
-                let earlier =
-                    route[..index].iter().filter(|stop| stop.place.as_ref() == Some(place));
-                if !self.thread.set_breakpoint(Some(place)) {
+    /// Brings it to a point of its route: by a breakpoint there or shortly before, which is much faster than by steps. Whether it
+    /// has come there; if not, it is somewhere else.
+    pub fn leap(&mut self, pace: Pace, route: &[Stop], index: usize) -> bool {
+        let goal = &route[index];
+        let nearest = |from: usize| (from..=index).min_by_key(|i| route[*i].earlier + index - i);
+        match (goal.point, nearest(index.saturating_sub(NEAR))) {
+            (Point::Asleep | Point::End, _) => self.run(),
+            (_, Some(0)) => self.walk(pace, route, index),
+            (Point::Instruction, Some(leap)) => {
+                if !self.run_to(&route[leap]) {
                     return false;
                 }
-                for _ in 0..=earlier.count() {
-                    while !self.point().is_last() {
-                        self.advance(Pace::Run);
-                        if self.point() == Point::Instruction {
-                            break;
-                        }
-                    }
-                }
-                self.thread.set_breakpoint(None);
+                self.walk(pace, &route[leap..], index - leap);
             }
             _ => return false,
         }
-        self.point() == *point && self.thread.place().as_ref() == Some(place)
+        self.point() == goal.point && self.thread.place() == goal.place
+    }
+
+    /// Lets it run on to an instruction, by a breakpoint.
+    fn run_to(&mut self, stop: &Stop) -> bool {
+        if stop.place.is_none() || !self.thread.set_breakpoint(stop.place.as_ref()) {
+            return false;
+        }
+        for _ in 0..=stop.earlier {
+            while !self.point().is_last() {
+                self.advance(Pace::Run);
+                if self.point() == Point::Instruction {
+                    break;
+                }
+            }
+        }
+        self.thread.set_breakpoint(None)
     }
 
     /// Brings it there by steps; or to the end, where it has come to that before.
-    pub fn walk(&mut self, pace: Pace, route: &[Stop], index: usize) -> bool {
+    pub fn walk(&mut self, pace: Pace, route: &[Stop], index: usize) {
         for _ in &route[..index] {
             if !self.point().is_last() {
                 self.advance(pace);
             }
         }
-        true
     }
 
     pub fn stop(&self) -> Stop {
-        Stop { point: self.point(), place: self.thread.place() }
+        Stop { point: self.point(), place: self.thread.place(), earlier: 0 }
     }
 
     pub fn point(&self) -> Point {

@@ -1,17 +1,16 @@
 //! Waiting for events.
 
-use std::os::fd::OwnedFd;
+use std::fs::File;
 use std::rc::Rc;
-use std::time::Duration;
 
 use eintr::Error;
-use eintr::event::{EpollEvent, Events, FdSet, PollFd};
+use eintr::event::{EpollEvent, Events, PollFd};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent as Interest, EpollFlags};
 
 use super::{Case, drain, equal, pipe};
 
 /// A pipe with a byte in it or not; `wait` waits for that, and does not take it.
-fn waiting(ready: bool, mut wait: impl FnMut(&OwnedFd) -> Result<usize, Error> + 'static) -> Case {
+fn waiting(ready: bool, mut wait: impl FnMut(&File) -> Result<usize, Error> + 'static) -> Case {
     let (reader, writer) = pipe();
     if ready {
         nix::unistd::write(&writer, b"x").unwrap();
@@ -29,16 +28,6 @@ fn waiting(ready: bool, mut wait: impl FnMut(&OwnedFd) -> Result<usize, Error> +
 
 pub fn poll(ready: bool) -> Case {
     waiting(ready, |fd| eintr::event::poll(&mut [PollFd::new(fd, Events::IN)], None))
-}
-
-/// With a time, which is far away.
-pub fn select(ready: bool) -> Case {
-    waiting(ready, |fd| {
-        let mut to_read = FdSet::new();
-        to_read.insert(fd)?;
-        let day = Duration::from_secs(24 * 60 * 60);
-        eintr::event::select(Some(&mut to_read), None, None, Some(day))
-    })
 }
 
 /// An event that is told once: an edge, and one-shot at that.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs::{File, OpenOptions, remove_file};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use eintr::Error;
@@ -59,8 +59,14 @@ pub fn ofd_lock(ready: bool) -> Case {
     })
 }
 
-/// A FIFO that somebody has open for writing, or nobody.
 pub fn open(ready: bool) -> Case {
+    let mut options = eintr::fs::OpenOptions::new();
+    options.read(true);
+    opening(ready, move |path| eintr::fs::open(path, &options))
+}
+
+/// A FIFO that somebody has open for writing, or nobody; `open` opens it for reading.
+pub fn opening(ready: bool, mut open: impl FnMut(&Path) -> Result<File, Error> + 'static) -> Case {
     let path = std::env::temp_dir().join(format!("eintr-window-{}", std::process::id()));
     nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
     let fifo = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(&path).unwrap();
@@ -73,10 +79,8 @@ pub fn open(ready: bool) -> Case {
     Case {
         call: Box::new({
             let path = path.clone();
-            let mut options = eintr::fs::OpenOptions::new();
-            options.read(true);
             move || {
-                kept.set(Some(eintr::fs::open(&path, &options)?));
+                kept.set(Some(open(&path)?));
                 Ok(0)
             }
         }),

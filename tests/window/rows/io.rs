@@ -1,7 +1,8 @@
 //! Reading and writing.
 
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 
 use eintr::Error;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -12,10 +13,7 @@ use super::{Case, drain, equal, pipe};
 const BYTE: u8 = b'x';
 
 /// A pipe with a byte in it or not; `read` takes a byte from it.
-pub fn reading(
-    ready: bool,
-    mut read: impl FnMut(&OwnedFd) -> Result<u64, Error> + 'static,
-) -> Case {
+pub fn reading(ready: bool, mut read: impl FnMut(&File) -> Result<u64, Error> + 'static) -> Case {
     let (reader, writer) = pipe();
     if ready {
         nix::unistd::write(&writer, &[BYTE]).unwrap();
@@ -67,7 +65,7 @@ pub fn plain_read(ready: bool) -> Case {
 }
 
 /// One byte, by libc's own `read`.
-pub fn libc_read(fd: &OwnedFd) -> io::Result<u64> {
+pub fn libc_read(fd: &File) -> io::Result<u64> {
     let mut byte = [0_u8];
     // SAFETY: the kernel writes at most one byte into the array.
     match unsafe { libc::read(fd.as_raw_fd(), byte.as_mut_ptr().cast(), 1) } {

@@ -7,11 +7,13 @@ mod ipc;
 pub mod naive;
 mod net;
 mod process;
+mod reached;
 mod sync;
 mod time;
 
 use std::fmt::Debug;
-use std::os::fd::{AsFd, OwnedFd};
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use eintr::Error;
@@ -34,6 +36,8 @@ pub enum Kind {
     Own,
     /// libc's, in a task without reach.
     Plain,
+    /// std's, in a task with reach on.
+    Reached,
     /// A wrong implementation, asked by a flag and a signal.
     Naive,
 }
@@ -59,6 +63,10 @@ const fn plain(name: &'static str, sleeps_in: i64, make: fn(bool) -> Case) -> Ro
     Row { name, kind: Kind::Plain, sleeps_in, make }
 }
 
+const fn reached(name: &'static str, sleeps_in: i64, make: fn(bool) -> Case) -> Row {
+    Row { name, kind: Kind::Reached, sleeps_in, make }
+}
+
 const fn naive(name: &'static str, make: fn(bool) -> Case) -> Row {
     Row { name, kind: Kind::Naive, sleeps_in: libc::SYS_read, make }
 }
@@ -72,7 +80,6 @@ pub static ALL: &[Row] = &[
     own("connect", libc::SYS_connect, net::connect_tcp),
     own("sleep", libc::SYS_clock_nanosleep, time::sleep),
     own("poll", libc::SYS_ppoll, event::poll),
-    own("select", libc::SYS_pselect6, event::select),
     own("epoll_wait", libc::SYS_epoll_pwait2, event::epoll_wait),
     own("open", libc::SYS_openat, fs::open),
     own("flock", libc::SYS_flock, fs::flock),
@@ -83,14 +90,19 @@ pub static ALL: &[Row] = &[
     own("mq_receive", libc::SYS_mq_timedreceive, ipc::mq_receive),
     plain("plain_read", libc::SYS_read, io::plain_read),
     plain("plain_sleep", libc::SYS_clock_nanosleep, time::plain_sleep),
+    reached("reached_read_exact", libc::SYS_read, reached::read_exact),
+    reached("reached_accept", libc::SYS_accept4, reached::accept),
+    reached("reached_open", libc::SYS_openat, reached::open),
+    reached("reached_sleep", libc::SYS_clock_nanosleep, reached::sleep),
+    reached("reached_wait", libc::SYS_waitid, reached::wait),
     naive("naive_flag", naive::flag),
     naive("naive_after", naive::after),
 ];
 
 /// A pipe, whose ends both sides of a case may hold.
-fn pipe() -> (Rc<OwnedFd>, Rc<OwnedFd>) {
+fn pipe() -> (Rc<File>, Rc<File>) {
     let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
-    (Rc::new(reader), Rc::new(writer))
+    (Rc::new(reader.into()), Rc::new(writer.into()))
 }
 
 /// Takes all bytes that are there.

@@ -8,6 +8,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram, UnixListener, UnixStream};
 use std::rc::Rc;
 
+use eintr::Error;
 use eintr::net::{ConnectState, RecvFlags};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -17,8 +18,15 @@ use nix::sys::socket::{
 
 use super::{Case, equal};
 
-/// A listener with a client or without.
 pub fn accept(ready: bool) -> Case {
+    accepting(ready, |listener| Ok(eintr::net::accept(listener)?.0))
+}
+
+/// A listener with a client or without; `accept` accepts one.
+pub fn accepting(
+    ready: bool,
+    accept: impl Fn(&UnixListener) -> Result<UnixStream, Error> + 'static,
+) -> Case {
     let address = format!("eintr-window-{}", std::process::id());
     let address = UnixAddr::from_abstract_name(address).unwrap();
     let listener = Rc::new(UnixListener::bind_addr(&address).unwrap());
@@ -27,7 +35,7 @@ pub fn accept(ready: bool) -> Case {
     let (from, kept) = (listener.clone(), accepted.clone());
     Case {
         call: Box::new(move || {
-            kept.set(Some(eintr::net::accept(&*from)?.0));
+            kept.set(Some(accept(&from)?));
             Ok(0)
         }),
         intact: Box::new(move |result| {

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use eintr::Error;
 use eintr::process::{WaitId, WaitOptions};
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus};
@@ -37,8 +38,15 @@ fn look(child: Pid, flags: WaitPidFlag) -> nix::Result<WaitStatus> {
     nix::sys::wait::waitid(Id::Pid(child), flags | WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
 }
 
-/// A child that has ended, or that does not.
 pub fn waitid(ready: bool) -> Case {
+    reaping(ready, |child| {
+        let waited = eintr::process::waitid(WaitId::Pid(child.as_raw()), WaitOptions::EXITED)?;
+        Ok(waited.pid)
+    })
+}
+
+/// A child that has ended, or that does not; `reap` waits for it, and tells which one it was.
+pub fn reaping(ready: bool, reap: impl Fn(Pid) -> Result<i32, Error> + 'static) -> Case {
     let child = if ready {
         DEAD.take().unwrap_or_else(|| fork(|| ()))
     } else {
@@ -48,10 +56,7 @@ pub fn waitid(ready: bool) -> Case {
         look(child, WaitPidFlag::empty()).unwrap();
     }
     Case {
-        call: Box::new(move || {
-            let waited = eintr::process::waitid(WaitId::Pid(child.as_raw()), WaitOptions::EXITED)?;
-            Ok(waited.pid as u64)
-        }),
+        call: Box::new(move || Ok(reap(child)? as u64)),
         intact: Box::new(move |result| {
             let left = look(child, WaitPidFlag::WNOHANG);
             match result {
