@@ -346,8 +346,8 @@ fn getrandom_fills_the_buffer() {
 
 // copy.
 
-/// Copies while interrupts come, sometimes before it waits and sometimes once it does, and goes on each time. What has arrived is
-/// what it says, and in the end that is everything.
+/// Copies while interrupts come, sometimes before it waits and sometimes once it does, and goes on
+/// each time. What has arrived is what it says, and in the end that is everything.
 fn copied_whatever_comes(
     name: &str,
     reader: impl AsFd + Sync,
@@ -457,6 +457,18 @@ fn copy_between_files_is_asked_before_each_step() {
     assert_eq!(copy(&source, &target).unwrap(), 1 << 20);
     assert!(content(&target) == content(&source));
     assert_eq!(copy(&source, &target).unwrap(), 0);
+}
+
+#[test]
+fn copy_keeps_what_a_full_disk_has_not_taken() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let (mut source, (here, there)) = (scratch("copy-full", b"ping"), UnixStream::pair().unwrap());
+    let partial = copy(&source, &full).unwrap_err();
+    assert_eq!((partial.done, kind(partial)), (0, io::ErrorKind::StorageFull));
+    assert_eq!(source.stream_position().unwrap(), 0);
+    write(&here, b"ping").unwrap();
+    assert_eq!(copy(&there, &full).unwrap_err().done, 0);
+    assert_eq!(drain(&there), b"ping");
 }
 
 #[test]
@@ -583,7 +595,7 @@ fn stds_loops_over_a_stream_stop() {
 
 #[test]
 fn a_stream_is_its_descriptor() {
-    let (reader, writer) = io::pipe().unwrap();
+    let (reader, writer) = UnixStream::pair().unwrap();
     let mut stream = Stream::from(&writer);
     stream.write_all(b"ping").unwrap();
     (&stream).write_all(b"pong").unwrap();

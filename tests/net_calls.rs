@@ -1,8 +1,10 @@
-//! Sockets. The tests work like this: all are this process's own, on loopback or Unix; what is to block is empty, or filled until it
-//! takes no more; then connections, messages and descriptors are counted.
+//! Sockets. The tests work like this: all are this process's own, on loopback or Unix; what is to
+//! block is empty, or filled until it takes no more; then connections, messages and descriptors are
+//! counted.
 //!
-//! Signals that are nobody's come as two kinds here: SIGUSR2, whose handler is the test's and does not have calls restarted, and
-//! SIGUSR1, which is the library's signal and had a handler before, to which a stray one is passed on.
+//! Signals that are nobody's come as two kinds here: SIGUSR2, whose handler is the test's and does
+//! not have calls restarted, and SIGUSR1, which is the library's signal and had a handler before,
+//! to which a stray one is passed on.
 
 mod common;
 
@@ -540,8 +542,9 @@ fn stray(tid: i32, round: usize) {
     unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), tid, signal) };
 }
 
-/// Calls with a timeout that is set on the socket, while strays come in the second half of that time. The call must end with that error by its own time, and not before. If
-/// the machine was so slow that this would prove nothing, it is tried again with a longer time.
+/// Calls with a timeout that is set on the socket, while strays come in the second half of that
+/// time. The call must end with that error by its own time, and not before. If the machine was so
+/// slow that this would prove nothing, it is tried again with a longer time.
 fn times_out<T: Debug + Send>(
     name: &str,
     error: i32,

@@ -19,8 +19,9 @@ use crate::sys::net::RawAddress;
 
 /// Connects a socket to an address.
 ///
-/// The socket is the caller's, and so is what becomes of it after an error: [`ConnectError::state`] tells whether an attempt is under
-/// way. Either may be connected again. [`tcp_connect`](super::tcp_connect) and [`unix_connect`](super::unix_connect) make the socket
+/// The socket is the caller's, and so is what becomes of it after an error: [`ConnectError::state`]
+/// tells whether an attempt is under way. Either may be connected again.
+/// [`tcp_connect`](super::tcp_connect) and [`unix_connect`](super::unix_connect) make the socket
 /// themselves.
 ///
 /// # Examples
@@ -38,28 +39,30 @@ use crate::sys::net::RawAddress;
 ///
 /// # Errors
 ///
-/// [`ConnectError`], with [`Error::Interrupted`] or the kernel's error inside; when the socket's `SO_SNDTIMEO` is up, that is `EINPROGRESS`
-/// of TCP, and `WouldBlock` of a Unix socket.
+/// [`ConnectError`], with [`Error::Interrupted`] or the kernel's error inside; when the socket's
+/// `SO_SNDTIMEO` is up, that is `EINPROGRESS` of TCP, and `WouldBlock` of a Unix socket.
 ///
 /// # Interruption
 ///
-/// On `Interrupted` there is no connection. The state is asked of the socket: [`NotStarted`](ConnectState::NotStarted), or for
-/// TCP perhaps [`InProgress`](ConnectState::InProgress). In both, the same call may be made again, and waits on for the same connection
-/// if one is in progress. A connection that is there, or has failed, when the interrupt is noticed is the call's result, and the cause is raised by
-/// the next call.
+/// On `Interrupted` there is no connection. The state is asked of the socket:
+/// [`NotStarted`](ConnectState::NotStarted), or for TCP perhaps
+/// [`InProgress`](ConnectState::InProgress). In both, the same call may be made again, and waits on
+/// for the same connection if one is in progress. A connection that is there, or has failed, when
+/// the interrupt is noticed is the call's result, and the cause is raised by the next call.
 ///
 /// See [connect(2)](https://man7.org/linux/man-pages/man2/connect.2.html).
 pub fn connect(fd: impl AsFd, address: impl Into<Address>) -> Result<(), ConnectError> {
     let (fd, address) = (fd.as_fd(), address.into().raw());
     let began = Began::now();
     let mut shortened = None;
-    let mut attempts = 0;
+    let mut again = false;
     let result = complete(|| {
-        attempts += 1;
-        if attempts > 1 {
+        if again {
             Shortened::renew(&mut shortened, fd, began)?;
         }
-        sys::net::connect(fd, &address)
+        let outcome = sys::net::connect(fd, &address);
+        again |= outcome == Err(Stop::Errno(libc::EINTR));
+        outcome
     });
     match result {
         Ok(()) => Ok(()),
@@ -69,17 +72,18 @@ pub fn connect(fd: impl AsFd, address: impl Into<Address>) -> Result<(), Connect
         Err(Error::Io(error)) => match error.raw_os_error() {
             Some(TIME_IS_UP) => unless_over(fd, &address, timed_out),
             // To a further attempt the kernel answers otherwise than to the first.
-            Some(libc::EISCONN) if attempts > 1 => Ok(()),
-            Some(libc::EALREADY) if attempts > 1 => failed(errno(libc::EINPROGRESS)),
+            Some(libc::EISCONN) if again => Ok(()),
+            Some(libc::EALREADY) if again => failed(errno(libc::EINPROGRESS)),
             _ => failed(error),
         },
     }
 }
 
-/// The result of an attempt, if it is over; that error, if it has not begun or is under way. That is asked of the socket (S7).
+/// The result of an attempt, if it is over; that error, if it has not begun or is under way. That
+/// is asked of the socket (S7).
 ///
-/// Of the protocols whose attempts go on without their caller, TCP is the one that std knows. Unix sockets connect at once or not at
-/// all, and vsock takes an interrupted attempt back.
+/// Of the protocols whose attempts go on without their caller, TCP is the one that std knows. Unix
+/// sockets connect at once or not at all, and vsock takes an interrupted attempt back.
 fn unless_over(
     fd: BorrowedFd<'_>,
     address: &RawAddress,
@@ -135,9 +139,9 @@ fn errno(number: i32) -> io::Error {
     io::Error::from_raw_os_error(number)
 }
 
-/// A socket whose `SO_SNDTIMEO` is what remains of it, for a further attempt after a signal. Nobody sends on a socket that
-/// is not connected, so for that time the option is ours. (To poll, as the other calls do, is no way here: a Unix
-/// socket that is not connected is always ready.)
+/// A socket whose `SO_SNDTIMEO` is what remains of it, for a further attempt after a signal. Nobody
+/// sends on a socket that is not connected, so for that time the option is ours. (To poll, as the
+/// other calls do, is no way here: a Unix socket that is not connected is always ready.)
 struct Shortened<'a> {
     fd: BorrowedFd<'a>,
     timeout: Duration,
@@ -156,7 +160,8 @@ impl<'a> Shortened<'a> {
         }
         let Some(shortened) = shortened else { return Ok(()) };
         match shortened.began.remaining(shortened.timeout) {
-            // To set that would be for ever. And the kernel counts in ticks: signals that come faster would begin the last one anew.
+            // To set that would be for ever. And the kernel counts in ticks: signals that come
+            // faster would begin the last one anew.
             Duration::ZERO => Err(Stop::Errno(TIME_IS_UP)),
             remaining => {
                 shortened.set(remaining);

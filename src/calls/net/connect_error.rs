@@ -11,7 +11,8 @@ use crate::error::Error;
 pub enum ConnectState {
     /// No attempt is under way: it has not begun, or it has failed.
     NotStarted,
-    /// An attempt is under way, and goes on in the kernel until it succeeds, fails, or the socket is closed.
+    /// An attempt is under way, and goes on in the kernel until it succeeds, fails, or the socket
+    /// is closed.
     InProgress,
 }
 
@@ -26,7 +27,8 @@ impl fmt::Display for ConnectState {
 
 /// The error of [`connect`](super::connect), with where the attempt stands.
 ///
-/// It converts into [`Error`] and [`io::Error`]; [`Interrupted::of`](crate::Interrupted::of) sees the interrupt inside.
+/// It converts into [`Error`] and [`io::Error`]; [`Interrupted::of`](crate::Interrupted::of) sees
+/// the interrupt inside.
 ///
 /// # Examples
 ///
