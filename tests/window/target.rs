@@ -44,7 +44,8 @@ impl<'a> Target<'a> {
         let index = rows::ALL.iter().position(|other| std::ptr::eq(other, row)).unwrap();
         let index_of_variant = variants::ALL.iter().position(|other| std::ptr::eq(other, variant));
         tracee.tell(&format!("run {index} {}", index_of_variant.unwrap()));
-        let walker = Walker::at_mark(tracee.target.clone());
+        let mut walker = Walker::at_mark(tracee.target.clone());
+        walker.may_sleep = !variant.ready;
         Self { tracee, row, variant, walker }
     }
 
@@ -92,6 +93,7 @@ impl<'a> Target<'a> {
     /// Lets its asker come to its second mark, and hears what becomes of it.
     pub fn judged_after(mut self, mut asker: Walker) -> Verdict {
         // The one may hold a lock that the other waits for.
+        asker.may_sleep = true;
         while asker.point() != Point::End {
             asker.advance(Pace::Run);
             if self.walker.point() != Point::End {
@@ -105,6 +107,7 @@ impl<'a> Target<'a> {
 
     /// It has been asked. Lets it run to the second mark, and hears what became of the call.
     fn finish(mut self) -> Verdict {
+        self.walker.may_sleep = true;
         let asked = Instant::now();
         let mut asleep_since = None;
         while self.walker.point() != Point::End {

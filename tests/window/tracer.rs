@@ -180,6 +180,11 @@ impl Traced {
         unreachable!("the watchdog comes first")
     }
 
+    /// Waits until the running thread stops or dies.
+    pub fn wait_for_stop(&self) -> Event {
+        event(waitpid(self.id, Some(WaitPidFlag::__WALL)).expect("the thread is traced"))
+    }
+
     /// What the running thread has come to, without waiting and without a look whether it sleeps.
     pub fn poll(&self) -> Option<Event> {
         match waitpid(self.id, Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL)) {

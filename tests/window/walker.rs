@@ -47,12 +47,14 @@ pub struct Walker {
     event: Event,
     /// It has left the mark that it began at.
     begun: bool,
+    /// Whether a sleep is a point of its way. (Some calls sleep for a moment though their result is there.)
+    pub may_sleep: bool,
 }
 
 impl Walker {
-    /// At the next mark. It may still sleep for want of something to do, and be given a late shot of its timer.
+    /// At the next mark. It runs, and may be given a late shot of its timer on its way there.
     pub fn at_mark(thread: Rc<Traced>) -> Self {
-        let mut walker = Self { thread, event: Event::Asleep, begun: false };
+        let mut walker = Self { thread, event: Event::Asleep, begun: false, may_sleep: false };
         while walker.point() != Point::End {
             assert_ne!(walker.point(), Point::Nowhere, "died in preparation of a trial");
             walker.advance(Pace::Run);
@@ -81,7 +83,7 @@ impl Walker {
             let same = |other: &&Stop| other.place == stop.place;
             // Where it stands at first, a breakpoint is hit or not: better none.
             let start = route.first().is_some_and(|first| first.place == stop.place);
-            stop.earlier = if start { usize::MAX / 2 } else { route.iter().filter(same).count() };
+            stop.earlier = if start { usize::MAX / 4 } else { route.iter().filter(same).count() };
             route.push(stop);
             if self.point().is_last() {
                 return route;
@@ -103,16 +105,17 @@ impl Walker {
     /// has come there; if not, it is somewhere else.
     pub fn leap(&mut self, pace: Pace, route: &[Stop], index: usize) -> bool {
         let goal = &route[index];
-        let nearest = |from: usize| (from..=index).min_by_key(|i| route[*i].earlier + index - i);
+        let nearest =
+            |from: usize| (from..=index).min_by_key(|i| 2 * route[*i].earlier + index - i);
         match (goal.point, nearest(index.saturating_sub(NEAR))) {
             (Point::Asleep | Point::End, _) => self.run(),
-            (_, Some(0)) => self.walk(pace, route, index),
-            (Point::Instruction, Some(leap)) => {
+            (Point::Instruction, Some(leap)) if leap > 0 => {
                 if !self.run_to(&route[leap]) {
                     return false;
                 }
                 self.walk(pace, &route[leap..], index - leap);
             }
+            _ if index <= NEAR => self.walk(pace, route, index),
             _ => return false,
         }
         self.point() == goal.point && self.thread.place() == goal.place
@@ -123,15 +126,21 @@ impl Walker {
         if stop.place.is_none() || !self.thread.set_breakpoint(stop.place.as_ref()) {
             return false;
         }
-        for _ in 0..=stop.earlier {
+        for earlier in (0..=stop.earlier).rev() {
             while !self.point().is_last() {
                 self.advance(Pace::Run);
                 if self.point() == Point::Instruction {
                     break;
                 }
             }
+            self.thread.set_breakpoint(None);
+            // Off its place, lest the breakpoint be hit there once more.
+            if earlier > 0 && !self.point().is_last() {
+                self.advance(Pace::Instruction);
+                self.thread.set_breakpoint(stop.place.as_ref());
+            }
         }
-        self.thread.set_breakpoint(None)
+        true
     }
 
     /// Brings it there by steps; or to the end, where it has come to that before.
@@ -162,7 +171,7 @@ impl Walker {
     /// Lets it go on to its next point.
     pub fn advance(&mut self, pace: Pace) {
         self.resume(pace);
-        self.event = self.thread.wait();
+        self.wait();
     }
 
     /// Lets it go on, with the signal that it was stopped for.
@@ -180,6 +189,10 @@ impl Walker {
     /// As [`advance`](Self::advance), without the signal that it was stopped for.
     pub fn advance_without_signal(&mut self) {
         self.thread.go(Pace::Run, None);
-        self.event = self.thread.wait();
+        self.wait();
+    }
+
+    fn wait(&mut self) {
+        self.event = if self.may_sleep { self.thread.wait() } else { self.thread.wait_for_stop() };
     }
 }
