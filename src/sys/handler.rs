@@ -49,9 +49,10 @@ pub(super) unsafe extern "C" fn on_signal(
     let _errno = ErrnoGuard::new();
     // SAFETY: the kernel's context, ours alone until we return.
     let saved = unsafe { &mut *context.cast::<ucontext_t>() };
-    let answered = block::with(|block| is_believed(block) && answer(block, number, saved));
     // SAFETY: the kernel's siginfo.
-    match signal::sender(unsafe { &*info }) {
+    let sender = signal::sender(unsafe { &*info });
+    let answered = block::with(|block| is_believed(block, sender) && answer(block, number, saved));
+    match sender {
         Sender::Ours => {}
         Sender::Unknown if answered => {}
         // One that merged with ours still goes to the handler that was there before, but a default action does not follow
@@ -63,10 +64,10 @@ pub(super) unsafe extern "C" fn on_signal(
 }
 
 /// Whether the block is this thread's. It is not in the child of a vfork, which runs on its parent's memory, nor in that of a raw
-/// clone (S6).
-fn is_believed(block: &Block) -> bool {
+/// clone (S6). The kernel need not be asked about a signal of ours: that was sent to the thread whose id stands there, and came to no other.
+fn is_believed(block: &Block, sender: Sender) -> bool {
     let tid = block.tid.load(Ordering::Acquire);
-    tid != 0 && tid == raw::gettid()
+    tid != 0 && (sender == Sender::Ours || tid == raw::gettid())
 }
 
 /// Does what the word says; whether there was anything of ours to do.
