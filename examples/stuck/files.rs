@@ -13,7 +13,7 @@ use eintr::fs::{LockKind, OpenOptions};
 use eintr::io::{SpliceFlags, Stream};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::scene::{Made, Scene, intact};
+use super::scene::{Made, Scene, intact, unless_emulated};
 
 /// A pipe whose ends are shared between the call and the checks.
 fn pipe() -> (Arc<PipeReader>, Arc<PipeWriter>) {
@@ -161,6 +161,7 @@ pub fn write_all() -> Made {
 }
 
 pub fn splice() -> Made {
+    unless_emulated("io::splice")?;
     let (reader, writer) = pipe();
     let (far, near) = pipe();
     let (inside, outside) = (reader.clone(), writer.clone());
@@ -176,6 +177,7 @@ pub fn splice() -> Made {
 }
 
 pub fn sendfile() -> Made {
+    unless_emulated("io::sendfile")?;
     let (reader, writer) = pipe();
     let filled = fill(&writer);
     let outside = reader.clone();

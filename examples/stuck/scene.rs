@@ -55,5 +55,14 @@ pub fn intact(is_intact: bool, what: impl Into<String>) -> Result<String, String
 /// A scene, or why this machine has none.
 pub type Made = Result<Scene, String>;
 
+/// For calls in which a user-mode emulator runs no handler.
+pub fn unless_emulated(call: &str) -> Result<(), String> {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/arch").unwrap_or_default();
+    match kernel.trim() {
+        "" | std::env::consts::ARCH => Ok(()),
+        _ => Err(format!("{call}: under user-mode emulation no handler runs before it returns")),
+    }
+}
+
 /// For timeouts that are not to come.
 pub const AN_HOUR: Duration = Duration::from_secs(3600);
