@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex};
 
 use child::alone;
 use eintr::{Interrupter, checkpoint, mask, take, task};
-use nix::errno::Errno;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};
 
@@ -50,7 +49,7 @@ fn fork_once() {
     // SAFETY: the child does nothing but end.
     match unsafe { fork() }.unwrap() {
         // The thread may be armed.
-        ForkResult::Parent { child } => while waitpid(child, None) == Err(Errno::EINTR) {},
+        ForkResult::Parent { child } => drop(mask(|| waitpid(child, None)).unwrap()),
         // SAFETY: no destructor or buffer of the parent's is to be run here.
         ForkResult::Child => unsafe { libc::_exit(0) },
     }
@@ -89,5 +88,30 @@ fn reasons_are_dropped_where_no_lock_is_held() {
         let dropped = dropped.lock().unwrap().clone();
         assert_eq!(dropped, ["before the start", "second", "never raised", "too late", "unrun"]);
         assert_eq!(interrupter.raised().unwrap().to_string(), "interrupted: at the end");
+    });
+}
+
+#[test]
+fn a_reason_is_dropped_after_a_refusal_was_noticed() {
+    if eintr::support().reach != eintr::Road::Exact {
+        eprintln!("skipped: a refusal: no Syscall User Dispatch here");
+        return;
+    }
+    alone("a_reason_is_dropped_after_a_refusal_was_noticed", || {
+        let dropped = Arc::new(Mutex::new(Vec::new()));
+        let (task, interrupter) = task();
+        task.run(|| {
+            let reason =
+                Busy { interrupter: interrupter.clone(), dropped: dropped.clone(), name: "first" };
+            interrupter.interrupt_with(reason);
+            drop(take());
+            interrupter.interrupt_with("second");
+            // Refused on account of the second; whoever looks next notices, and then the first is nobody's.
+            let refused = nix::poll::poll(&mut [], 1000u16).is_err();
+            assert!(refused && interrupter.report().refused > 0);
+            assert_eq!(interrupter.raised().unwrap().to_string(), "interrupted: second");
+            assert!(checkpoint().is_err());
+            assert_eq!(*dropped.lock().unwrap(), ["first"]);
+        });
     });
 }
