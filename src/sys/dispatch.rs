@@ -32,9 +32,8 @@ static AVAILABLE: AtomicBool = AtomicBool::new(false);
 static SWEPT_AT: AtomicU64 = AtomicU64::new(0);
 
 /// How long a look at all handlers' masks is good for, in nanoseconds: not long, since a handler that is installed meanwhile can end the
-/// process, and long enough for a thousand threads to be asked at once, and for a loop that ignores its refusals to cost next to
-/// nothing.
-const SWEEP_EVERY: u64 = 25_000_000;
+/// process, and long enough for a thousand threads to be asked at once.
+const SWEEP_EVERY: u64 = 1_000_000;
 
 /// Whether this process can be reached by dispatch.
 pub(crate) fn is_available() -> bool {
