@@ -58,11 +58,6 @@ impl Interrupted {
         Self(Arc::new(reason))
     }
 
-    /// Whether both are the same one.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
     /// Why.
     pub fn reason(&self) -> &Reason {
         &self.0

@@ -55,9 +55,8 @@ struct Life {
     last_id: u64,
     /// Every request up to this one has been raised.
     raised_up_to: u64,
+    /// The last one that was raised and is not pending any more.
     raised: Option<Interrupted>,
-    /// What was raised before that, perhaps the last of a reason of the user's: to be dropped where no lock is held.
-    outlived: Vec<Interrupted>,
     raises: u64,
     /// Refusals that `raised` and `raised_up_to` know of.
     refused: u64,
@@ -81,23 +80,8 @@ struct Pending {
 struct Leftovers {
     _phase: Phase,
     _pending: VecDeque<Pending>,
-    _outlived: Vec<Interrupted>,
+    _raised: Option<Interrupted>,
     _frame: Option<Arc<Node>>,
-}
-
-/// What is handed out, and what was before, perhaps the last of a reason of the user's.
-#[must_use = "to be handed out where no lock is held"]
-struct Raised {
-    interrupted: Interrupted,
-    before: Vec<Interrupted>,
-}
-
-impl Raised {
-    /// The user's destructors may run here.
-    fn hand_out(self) -> Interrupted {
-        drop(self.before);
-        self.interrupted
-    }
 }
 
 /// A task's state, as its waiters ask for it.
@@ -152,7 +136,6 @@ impl Node {
                 last_id: 0,
                 raised_up_to: 0,
                 raised: None,
-                outlived: Vec::new(),
                 raises: 0,
                 refused: 0,
                 waiters: 0,
@@ -234,15 +217,16 @@ impl Node {
         leave: impl FnOnce() -> Option<Arc<Node>>,
     ) -> Leftovers {
         let phase = std::mem::replace(&mut life.phase, Phase::Finished);
+        let last = life.last_raised().cloned();
+        let raised = std::mem::replace(&mut life.raised, last);
         let pending = std::mem::take(&mut life.pending);
-        let outlived = std::mem::take(&mut life.outlived);
         let frame = leave();
         self.changed(life);
-        Leftovers { _phase: phase, _pending: pending, _outlived: outlived, _frame: frame }
+        Leftovers { _phase: phase, _pending: pending, _raised: raised, _frame: frame }
     }
 
     /// Hands out the oldest request.
-    fn raise(&self, gate: &Gate) -> Option<Raised> {
+    fn raise(&self, gate: &Gate) -> Option<Interrupted> {
         let mut life = self.life(gate)?;
         let (id, interrupted) = {
             let oldest = life.pending.front()?;
@@ -250,23 +234,26 @@ impl Node {
         };
         life.raised_up_to = life.raised_up_to.max(id);
         life.raises += 1;
-        life.set_raised(interrupted.clone());
-        let before = std::mem::take(&mut life.outlived);
         self.changed(life);
-        Some(Raised { interrupted, before })
+        Some(interrupted)
     }
 
-    /// Hands out the oldest request and forgets it. It counts as raised.
-    fn take(self: &Arc<Self>, record: &ThreadRecord, gate: &Gate) -> Option<Raised> {
-        let raised = self.raise(gate)?;
+    /// Hands out the oldest request and forgets it. It counts as raised. Also the one that was raised and forgotten before it, perhaps the
+    /// last of a reason of the user's: to be dropped where no lock is held.
+    fn take(
+        self: &Arc<Self>,
+        record: &ThreadRecord,
+        gate: &Gate,
+    ) -> Option<(Interrupted, Option<Interrupted>)> {
+        let interrupted = self.raise(gate)?;
         let mut life = self.life(gate)?;
-        // What was handed out shares its reason: this is not the last of it.
+        // It shares its reason with what is handed out, so this is not the last of it.
         life.pending.pop_front();
         if life.pending.is_empty() {
             record.clear(self);
         }
-        drop(life);
-        Some(raised)
+        let before = life.raised.replace(interrupted.clone());
+        Some((interrupted, before))
     }
 
     // The askers.
@@ -330,7 +317,7 @@ impl Node {
     /// The last interrupt that was handed out.
     pub(crate) fn raised(&self) -> Option<Interrupted> {
         let gate = fork::gate();
-        self.life(&gate)?.raised.clone()
+        self.life(&gate)?.last_raised().cloned()
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -346,6 +333,8 @@ impl Node {
         enough: impl Fn(&Progress) -> bool,
     ) -> Progress {
         loop {
+            // Before the count of refusals is read, which the handler changes first: else its wake-up could fall between.
+            let seen = self.refusals.changes.load(Ordering::Acquire);
             let gate = fork::gate();
             let Some(mut life) = self.life(&gate) else { return Progress::Finished };
             let progress = life.progress(self, request);
@@ -353,7 +342,6 @@ impl Node {
                 return progress;
             }
             life.waiters += 1;
-            let seen = self.refusals.changes.load(Ordering::Relaxed);
             // What the kernel had no room for, it may have room for later (S5).
             let again = life.untold.is_some().then(|| Instant::now() + TELL_AGAIN);
             drop(life);
@@ -425,19 +413,14 @@ impl Life {
             self.refused = refused;
             if let Some(oldest) = self.pending.front() {
                 self.raised_up_to = self.raised_up_to.max(oldest.id);
-                let interrupted = oldest.interrupted.clone();
-                self.set_raised(interrupted);
             }
         }
     }
 
-    fn set_raised(&mut self, interrupted: Interrupted) {
-        if let Some(before) = self.raised.replace(interrupted) {
-            // The oldest request is raised again and again: then it is not the last of its reason.
-            if !self.pending.iter().any(|pending| pending.interrupted.is(&before)) {
-                self.outlived.push(before);
-            }
-        }
+    /// What was raised last: the oldest pending request if it was, or the one before it. (It is always the oldest that is raised.)
+    fn last_raised(&self) -> Option<&Interrupted> {
+        let oldest = self.pending.front().filter(|oldest| oldest.id <= self.raised_up_to);
+        oldest.map(|oldest| &oldest.interrupted).or(self.raised.as_ref())
     }
 
     fn progress(&self, node: &Arc<Node>, request: Option<u64>) -> Progress {
@@ -479,18 +462,17 @@ pub(crate) fn current() -> Option<Arc<Node>> {
 /// Hands out what this thread is armed by: the outermost cause first, then the oldest.
 pub(crate) fn raise() -> Option<Interrupted> {
     let gate = fork::gate();
-    let raised = thread::registered()?.outermost_cause()?.raise(&gate)?;
-    drop(gate);
-    Some(raised.hand_out())
+    thread::registered()?.outermost_cause()?.raise(&gate)
 }
 
 /// Hands out and forgets the oldest request of the innermost task, if nothing outside it stands.
 pub(crate) fn take() -> Option<Interrupted> {
     let gate = fork::gate();
     let record = thread::registered()?;
-    let raised = record.taker()?.take(&record, &gate)?;
+    let (taken, before) = record.taker()?.take(&record, &gate)?;
     drop(gate);
-    Some(raised.hand_out())
+    drop(before);
+    Some(taken)
 }
 
 /// The cause for which this thread's syscalls have been refused, if they have been and it still stands.
