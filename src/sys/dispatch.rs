@@ -19,7 +19,7 @@ use super::block::Block;
 use super::chain::Previous;
 use super::raw::syscall;
 use super::signal::{self, Action};
-use super::{arch, ask, install, thread, time, timer, trap};
+use super::{answer, arch, ask, install, thread, time, timer, trap};
 
 const PR_SET_SYSCALL_USER_DISPATCH: usize = 59;
 const OFF: usize = 0;
@@ -83,9 +83,7 @@ pub(super) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
     if set(ON).is_err() {
         return false;
     }
-    block.answering_since.store(time::now_nanos(), Ordering::Relaxed);
-    block.forked.store(0, Ordering::Relaxed);
-    block.dying.store(0, Ordering::Relaxed);
+    answer::begin(block);
     block.dispatching.store(true, Ordering::Relaxed);
     true
 }
@@ -153,6 +151,7 @@ pub(super) fn settle(block: &Block) {
     timer::rest_if_unarmed(block);
     if !is_wanted(block) {
         end(block);
+        answer::end(block);
         if block.sigsys_blocked.load(Ordering::Relaxed) {
             block_sigsys(block);
         }

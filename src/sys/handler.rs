@@ -81,6 +81,12 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     match arch::place(context) {
         Place::Window => arch::cancel(context),
         Place::Trampoline => {}
+        Place::Outside if block.limited.load(Ordering::Relaxed) => {
+            waiting::undo_restart(context);
+            // It may not have begun.
+            timer::repeat(block);
+            return true;
+        }
         Place::Outside => {
             if !reached && block.reach.load(Ordering::Relaxed) {
                 second_best::interrupt(block, context);

@@ -34,15 +34,27 @@ pub(super) fn repeat(block: &Block) {
     set(timer, pause);
 }
 
+/// Sets the timer for the first shot; whether there is a timer.
+pub(super) fn start(block: &Block) -> bool {
+    block.repeat.store(0, Ordering::Relaxed);
+    repeat(block);
+    existing(block).is_some()
+}
+
+/// Stops the timer.
+pub(super) fn stop(block: &Block) {
+    block.repeat.store(0, Ordering::Relaxed);
+    if let Some(timer) = existing(block) {
+        set(timer, 0);
+    }
+}
+
 /// Stops the timer if its thread is not armed any more.
 pub(super) fn rest_if_unarmed(block: &Block) {
     if block.repeat.load(Ordering::Relaxed) == 0 || block.word.is_armed() {
         return;
     }
-    block.repeat.store(0, Ordering::Relaxed);
-    if let Some(timer) = existing(block) {
-        set(timer, 0);
-    }
+    stop(block);
     // A request that came between the look and the stop has had its timer stopped: let its signal come once more.
     if block.word.is_armed() {
         let _ = thread::signal_block(block, block.tid.load(Ordering::Relaxed));

@@ -12,11 +12,10 @@ use std::sync::atomic::Ordering;
 
 use libc::{c_int, c_long, c_void, siginfo_t, ucontext_t};
 
-use super::answer::by_table;
 use super::block::{self, Block};
 use super::handler::ErrnoGuard;
 use super::signal::{self, Action};
-use super::{arch, ask, believed_mask, dispatch, raw, thread, timer};
+use super::{answer, arch, ask, believed_mask, dispatch, raw, thread, timer};
 use crate::reach::table::Unless;
 
 #[cfg(target_arch = "x86_64")]
@@ -59,13 +58,13 @@ pub(super) unsafe extern "C" fn on_sigsys(
     // SAFETY: the kernel's context, ours alone until we return.
     let saved = unsafe { &mut *context.cast::<ucontext_t>() };
     block::with(|block| match trapped.arch {
-        arch::AUDIT_ARCH => answer(block, saved),
+        arch::AUDIT_ARCH => answer_call(block, saved),
         // A 32-bit `int 0x80` has other numbers.
         _ => let_through(block, saved),
     });
 }
 
-fn answer(block: &Block, context: &mut ucontext_t) {
+fn answer_call(block: &Block, context: &mut ucontext_t) {
     if !dispatch::is_wanted(block) {
         step_aside(block, context);
         // A request that came meanwhile found it on.
@@ -125,7 +124,7 @@ fn is_vfork(_number: c_long) -> bool {
 }
 
 fn answer_by_table(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usize; 6]) {
-    let result = match by_table(block, number, &arguments) {
+    let result = match answer::by_table(block, number, &arguments) {
         Ok(result) => result,
         Err(exception) => {
             let result = run(block, context, number, arguments);
@@ -146,7 +145,9 @@ fn run(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usiz
     match number {
         _ if is_fork(number) && result == 0 => in_child(block, context),
         _ if is_fork(number) => block.forked.store(result as i32, Ordering::Relaxed),
-        libc::SYS_kill => block.dying.store(arguments[0] as i32, Ordering::Relaxed),
+        libc::SYS_kill if result == 0 && arguments[1] as c_int == libc::SIGKILL => {
+            block.dying.store(arguments[0] as i32, Ordering::Relaxed);
+        }
         _ => {}
     }
     result
@@ -155,6 +156,9 @@ fn run(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usiz
 /// In the child of a fork there is no dispatch any more.
 fn in_child(block: &Block, context: &mut ucontext_t) {
     dispatch::forget(block);
+    answer::end(block);
+    // It has not made a child, and is one.
+    block.forked.store(-1, Ordering::Relaxed);
     if block.sigsys_blocked.swap(false, Ordering::Relaxed) {
         *signal::saved_mask(context) |= signal::bit(libc::SIGSYS);
     }
