@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use common::{LIMIT, gettid, wait_until, watched};
 use eintr::{JoinHandle, Outcome, Road};
-use scene::{Case, Ends, Scene};
+use scene::{Case, Ends, Scene, let_go};
 
 /// Runs a point for every scene that this machine has.
 fn for_every_call(point: &str, at: fn(Scene)) {
@@ -92,7 +92,7 @@ fn asked_while_it_sleeps() {
         wait_until("the call sleeps", || when.has_come(tid));
         worker.interrupt();
         worker.join().unwrap().assert_documented();
-        release.map(|release| release());
+        let_go(release);
     });
 }
 
@@ -103,7 +103,7 @@ fn asked_before() {
         let (task, interrupter) = eintr::task();
         interrupter.interrupt();
         task.run(|| Came::of(ends, &mut call)).assert_documented();
-        release.map(|release| release());
+        let_go(release);
     });
 }
 
@@ -125,7 +125,7 @@ fn asked_under_a_mask() {
         let request = worker.interrupt();
         assert!(matches!(request.wait(Duration::ZERO), Outcome::Masked(_)));
         wait_until("the call sleeps on", || when.has_come(tid));
-        release.map(|release| release());
+        let_go(release);
         worker.join().unwrap().assert_documented();
     });
 }

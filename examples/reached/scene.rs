@@ -16,6 +16,13 @@ pub type Call = Box<dyn FnMut() -> io::Result<()> + Send>;
 /// Makes the call return by way of its object, so that a thread that is stuck in it can go.
 pub type Release = Box<dyn FnOnce() + Send>;
 
+/// Lets the thread go, if there is a way.
+pub fn let_go(release: Option<Release>) {
+    if let Some(release) = release {
+        release();
+    }
+}
+
 /// When the call is interrupted.
 pub enum When {
     /// Once its thread sleeps in one of these syscalls.
