@@ -53,6 +53,7 @@ struct Life {
     last_id: u64,
     /// Every request up to this one has been raised.
     raised_up_to: u64,
+    /// The last one that was raised and is not pending any more.
     raised: Option<Interrupted>,
     raises: u64,
     /// Refusals that `raised` and `raised_up_to` know of.
@@ -79,6 +80,7 @@ struct Pending {
 struct Leftovers {
     _phase: Phase,
     _pending: VecDeque<Pending>,
+    _raised: Option<Interrupted>,
     _frame: Option<Arc<Node>>,
 }
 
@@ -211,10 +213,12 @@ impl Node {
         leave: impl FnOnce() -> Option<Arc<Node>>,
     ) -> Leftovers {
         let phase = std::mem::replace(&mut life.phase, Phase::Finished);
+        let last = life.last_raised().cloned();
+        let raised = std::mem::replace(&mut life.raised, last);
         let pending = std::mem::take(&mut life.pending);
         let frame = leave();
         self.changed(life);
-        Leftovers { _phase: phase, _pending: pending, _frame: frame }
+        Leftovers { _phase: phase, _pending: pending, _raised: raised, _frame: frame }
     }
 
     /// Hands out the oldest request.
@@ -226,24 +230,26 @@ impl Node {
         };
         life.raised_up_to = life.raised_up_to.max(id);
         life.raises += 1;
-        let before = life.raised.replace(interrupted.clone());
         self.changed(life);
-        // The task still has its pending entry, so this is never the last owner of a reason of the user's.
-        drop(before);
         Some(interrupted)
     }
 
-    /// Hands out the oldest request and forgets it. It counts as raised.
-    fn take(self: &Arc<Self>, record: &ThreadRecord, gate: &Gate) -> Option<Interrupted> {
+    /// Hands out the oldest request and forgets it. It counts as raised. Also the one that was raised and forgotten before it, perhaps the
+    /// last of a reason of the user's: to be dropped where no lock is held.
+    fn take(
+        self: &Arc<Self>,
+        record: &ThreadRecord,
+        gate: &Gate,
+    ) -> Option<(Interrupted, Option<Interrupted>)> {
         let interrupted = self.raise(gate)?;
         let mut life = self.life(gate)?;
-        let taken = life.pending.pop_front();
+        // It shares its reason with what is handed out, so this is not the last of it.
+        life.pending.pop_front();
         if life.pending.is_empty() {
             record.clear(self);
         }
-        drop(life);
-        drop(taken);
-        Some(interrupted)
+        let before = life.raised.replace(interrupted.clone());
+        Some((interrupted, before))
     }
 
     // The askers.
@@ -284,7 +290,7 @@ impl Node {
     /// The last interrupt that was handed out.
     pub(crate) fn raised(&self) -> Option<Interrupted> {
         let gate = fork::gate();
-        self.life(&gate)?.raised.clone()
+        self.life(&gate)?.last_raised().cloned()
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -300,6 +306,8 @@ impl Node {
         enough: impl Fn(&Progress) -> bool,
     ) -> Progress {
         loop {
+            // Before the count of refusals is read, which the handler changes first: else its wake-up could fall between.
+            let seen = self.refusals.changes.load(Ordering::Acquire);
             let gate = fork::gate();
             let Some(mut life) = self.life(&gate) else { return Progress::Finished };
             let progress = life.progress(self, request);
@@ -307,7 +315,6 @@ impl Node {
                 return progress;
             }
             life.waiters += 1;
-            let seen = self.refusals.changes.load(Ordering::Relaxed);
             drop(life);
             drop(gate);
             futex::wait(&self.refusals.changes, seen, until);
@@ -374,9 +381,14 @@ impl Life {
             self.refused = refused;
             if let Some(oldest) = self.pending.front() {
                 self.raised_up_to = self.raised_up_to.max(oldest.id);
-                self.raised = Some(oldest.interrupted.clone());
             }
         }
+    }
+
+    /// What was raised last: the oldest pending request if it was, or the one before it. (It is always the oldest that is raised.)
+    fn last_raised(&self) -> Option<&Interrupted> {
+        let oldest = self.pending.front().filter(|oldest| oldest.id <= self.raised_up_to);
+        oldest.map(|oldest| &oldest.interrupted).or(self.raised.as_ref())
     }
 
     fn progress(&self, node: &Arc<Node>, request: Option<u64>) -> Progress {
@@ -426,7 +438,10 @@ pub(crate) fn raise() -> Option<Interrupted> {
 pub(crate) fn take() -> Option<Interrupted> {
     let gate = fork::gate();
     let record = thread::registered()?;
-    record.taker()?.take(&record, &gate)
+    let (taken, before) = record.taker()?.take(&record, &gate)?;
+    drop(gate);
+    drop(before);
+    Some(taken)
 }
 
 /// The cause for which this thread's syscalls have been refused, if they have been and it still stands.

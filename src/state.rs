@@ -174,9 +174,9 @@ impl<T: Thread<N>, N> Record<T, N> {
         self.locked(|stack| stack.frames.last().map(|frame| frame.task.clone()))
     }
 
-    /// All tasks, outermost first.
-    pub(crate) fn tasks(&self) -> Vec<Arc<N>> {
-        self.locked(|stack| stack.frames.iter().map(|frame| frame.task.clone()).collect())
+    /// Looks at all tasks, outermost first.
+    pub(crate) fn each_task(&self, f: impl Fn(&N)) {
+        self.locked(|stack| stack.frames.iter().for_each(|frame| f(&frame.task)));
     }
 
     /// The task whose request is to be raised: the outermost unmasked one that has any.

@@ -7,9 +7,12 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::process::{Child, Command};
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use common::watched;
-use eintr::Road;
+use eintr::{Outcome, Road};
 
 /// Runs `body` on a managed thread that has been asked and has found out by a refused read: all that it does is answered by the table.
 fn reached<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'static) -> Option<T> {
@@ -97,7 +100,7 @@ fn a_child_that_was_killed_is_reaped_whatever_came_between() {
         child.kill().unwrap();
         let mut other = Command::new("true").spawn().unwrap();
         while other.try_wait().unwrap().is_none() {}
-        std::thread::spawn(|| {}).join().unwrap();
+        thread::spawn(|| {}).join().unwrap();
         child.wait().expect("it is dying");
     });
 }
@@ -161,5 +164,37 @@ fn plain_calls_return_eintr_where_reach_is_turned_off() {
         assert_eq!(eintr::without_reach(read), (-1, Some(libc::EINTR)));
         assert_eq!(read(), (-1, Some(libc::ECANCELED)));
         assert_eq!(eintr::without_reach(read), (-1, Some(libc::EINTR)));
+    });
+}
+
+/// A thread is refused once, and then does nothing of which the asker could hear.
+#[test]
+fn the_asker_hears_of_every_refusal() {
+    if eintr::support().reach != Road::Exact {
+        eprintln!("skipped: the_asker_hears: no Syscall User Dispatch here");
+        return;
+    }
+    watched("the asker hears", || {
+        for _ in 0..2000 {
+            let heard = Arc::new(AtomicBool::new(false));
+            let done = heard.clone();
+            let (task, interrupter) = eintr::task();
+            let (mut reader, _writer) = io::pipe().unwrap();
+            let (tell, told) = mpsc::channel();
+            let worker = thread::spawn(move || {
+                task.run(|| {
+                    tell.send(()).unwrap();
+                    assert!(reader.read(&mut [0]).is_err());
+                    while !done.load(Ordering::SeqCst) {
+                        thread::yield_now();
+                    }
+                });
+            });
+            told.recv().unwrap();
+            let outcome = interrupter.interrupt().wait(common::LIMIT);
+            assert!(matches!(outcome, Outcome::Raised), "{outcome:?}");
+            heard.store(true, Ordering::SeqCst);
+            worker.join().unwrap();
+        }
     });
 }

@@ -158,3 +158,53 @@ fn every_foreign_call_comes_back() {
         scene::let_go(release);
     }
 }
+
+/// Code at the start of a page, with nothing before it, that looks like the return from an interrupted syscall: -EINTR is in the register.
+/// It runs until the flag is set.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn nothing_is_read_where_nothing_is() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    const CODE: &[u8] = &[
+        0x83, 0x3f, 0x00, // start: cmp dword ptr [rdi], 0
+        0x74, 0xfb, // je start
+        0xc3, // ret
+        0x48, 0xc7, 0xc0, 0xfc, 0xff, 0xff, 0xff, // entry: mov rax, -4
+        0xeb, 0xf1, // jmp start
+    ];
+    const ENTRY: usize = 6;
+    const PAGE: usize = 4096;
+
+    forbid_dispatch();
+    // SAFETY: two new pages: one that nobody may touch, and one of code.
+    let entry = unsafe {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let pages = libc::mmap(std::ptr::null_mut(), 2 * PAGE, libc::PROT_NONE, flags, -1, 0);
+        let code = pages.byte_add(PAGE);
+        assert_eq!(libc::mprotect(code, PAGE, libc::PROT_READ | libc::PROT_WRITE), 0);
+        std::ptr::copy_nonoverlapping(CODE.as_ptr(), code.cast(), CODE.len());
+        // Execution only: where the processor has protection keys, it cannot be read either.
+        assert_eq!(libc::mprotect(code, PAGE, libc::PROT_EXEC), 0);
+        std::mem::transmute::<*mut libc::c_void, extern "C" fn(*const AtomicU32)>(
+            code.byte_add(ENTRY),
+        )
+    };
+    watched("code at a page's start", || {
+        let flag = Arc::new(AtomicU32::new(0));
+        let inside = flag.clone();
+        let (tell, told) = mpsc::channel();
+        let worker = eintr::spawn(move || {
+            tell.send(()).unwrap();
+            entry(inside.as_ptr().cast());
+        });
+        told.recv().unwrap();
+        worker.interrupt();
+        // The signal is repeated until then.
+        let shots = worker.interrupter().interrupt().wait(Duration::from_millis(300));
+        assert!(matches!(shots, eintr::Outcome::Stuck(_)), "{shots:?}");
+        flag.store(1, Ordering::SeqCst);
+        worker.join().unwrap();
+    });
+}

@@ -25,6 +25,8 @@ pub(super) fn end(block: &Block) {
     block.answering_since.store(0, Ordering::Relaxed);
     block.forked.store(0, Ordering::Relaxed);
     block.dying.store(0, Ordering::Relaxed);
+    // Left behind by a siglongjmp out of the write.
+    block.limited.store(false, Ordering::Relaxed);
 }
 
 /// The syscall's result without running it; or that it is to run as asked, and by which exception if by one.

@@ -40,9 +40,15 @@ pub(crate) fn is_available() -> bool {
     AVAILABLE.load(Ordering::Relaxed)
 }
 
-/// Installs the SIGSYS handler, if the kernel has dispatch. Under valgrind it says so and the program dies: asked first (S12).
+/// Installs the SIGSYS handler, if the kernel has dispatch. Under valgrind it says so and the program dies: asked first (S12). Where a sandbox
+/// forbids to look through the kernel at what a pointer points to, the masks of S2 could not be kept.
 pub(super) fn prepare() {
     if !arch::CAN_DISPATCH || arch::on_valgrind() || set(OFF).is_err() {
+        return;
+    }
+    let mut word = [0_usize];
+    let address = word.as_mut_ptr() as usize;
+    if ask::peek::<1>(address).is_none() || !ask::poke(address, &[0]) {
         return;
     }
     // SA_SIGINFO: the handler needs the context and the siginfo.

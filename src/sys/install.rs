@@ -45,7 +45,8 @@ pub(crate) fn installed_signal() -> Option<c_int> {
 #[track_caller]
 #[inline]
 pub(crate) fn ensure() {
-    if SIGNAL.load(Ordering::Relaxed) == 0 {
+    // Not by the signal's number, which stands before the rest does.
+    if INSTALLED.get().is_none() {
         install_first_free(Location::caller());
     }
 }

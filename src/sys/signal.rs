@@ -101,6 +101,15 @@ pub(super) fn change_mask(how: c_int, set: Set) -> Set {
     old
 }
 
+/// Whether the word at or around an address can be read: by the kernel, which reads a set there before it finds fault with what to do.
+pub(super) fn is_readable(address: usize) -> bool {
+    let address = address & !(SET_SIZE - 1);
+    // SAFETY: the kernel reads a set, if one is there, and changes nothing.
+    let asked =
+        unsafe { raw::syscall(libc::SYS_rt_sigprocmask, [usize::MAX, address, 0, SET_SIZE]) };
+    asked == Err(libc::EINVAL)
+}
+
 /// Asks for the calling thread's mask.
 pub(super) fn mask() -> Set {
     change_mask(libc::SIG_BLOCK, 0)

@@ -117,9 +117,8 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
 pub(super) fn adopt() {
     if let Some(record) = registered() {
         settle_in(&record);
-        for task in record.tasks() {
-            task.adopt();
-        }
+        // Without an allocation: the child's turn of a foreign allocator may be still to come.
+        record.each_task(Node::adopt);
     }
 }
 
@@ -130,6 +129,7 @@ fn settle_in(record: &ThreadRecord) {
         timer::forget(block);
         dispatch::forget(block);
         block.in_flight.store(false, Ordering::Relaxed);
+        block.deferred.store(false, Ordering::Relaxed);
         block.tid.store(tid, Ordering::Release);
         record.thread(|target| target.tid = tid);
         if block.word.is_armed() {

@@ -17,6 +17,8 @@
 
 use libc::{c_long, c_void, ucontext_t};
 
+use super::signal::is_readable;
+
 #[cfg(target_arch = "x86_64")]
 #[path = "x86_64.rs"]
 mod machine;
@@ -118,8 +120,12 @@ fn is_syscall_instruction(address: usize) -> bool {
     if address == 0 || address > isize::MAX as usize {
         return false;
     }
-    // SAFETY: the thread executes here, or has just executed the instruction that ends here, so the code is mapped, and code is
-    // mapped readable. The comparison stops at the first byte that differs, so that none is read beyond the instruction there.
+    // Where the thread executes there is code, but it may be mapped for execution only; and before it there may be nothing.
+    let last = address + machine::SYSCALL_INSTRUCTION.len() - 1;
+    if !is_readable(address) || !is_readable(last) {
+        return false;
+    }
+    // SAFETY: it can be read, as the kernel has just said.
     let byte_is = |i: usize, byte: u8| unsafe { *((address + i) as *const u8) } == byte;
     machine::SYSCALL_INSTRUCTION.iter().enumerate().all(|(i, byte)| byte_is(i, *byte))
 }
