@@ -124,6 +124,41 @@ fn sleep_ends() {
     interrupted_in("sleep", libc::SYS_clock_nanosleep, || thread::sleep(Duration::MAX));
 }
 
+/// The scenes of the example `reached`, each asked while it sleeps.
+#[test]
+fn every_foreign_call_comes_back() {
+    if common::skipped_under_emulation(
+        "foreign calls",
+        "the scenes know the machine's own syscalls",
+    ) {
+        return;
+    }
+    forbid_dispatch();
+    let cases: [&[scene::Case]; 4] = [own::CASES, std_calls::CASES, crates::CASES, c::CASES];
+    for case in cases.into_iter().flatten() {
+        let scene::Scene { when, ends, mut call, release } = match (case.managed)() {
+            Ok(scene) => scene,
+            Err(why) => {
+                eprintln!("skipped: {why}");
+                continue;
+            }
+        };
+        watched(&format!("{} ({})", case.call, case.by.name()), || {
+            let (tell, told) = mpsc::channel();
+            let worker = eintr::spawn(move || {
+                tell.send(gettid()).unwrap();
+                ends.of(&mut call)
+            });
+            let tid = told.recv().unwrap();
+            wait_until("the call sleeps", || when.has_come(tid));
+            worker.interrupt();
+            let (result, _, documented) = worker.join().unwrap();
+            assert!(documented, "{}: {result:?}", case.call);
+        });
+        scene::let_go(release);
+    }
+}
+
 /// Code at the start of a page, with nothing before it, that looks like the return from an interrupted syscall: -EINTR is in the register.
 /// It runs until the flag is set.
 #[cfg(target_arch = "x86_64")]
@@ -172,39 +207,4 @@ fn nothing_is_read_where_nothing_is() {
         flag.store(1, Ordering::SeqCst);
         worker.join().unwrap();
     });
-}
-
-/// The scenes of the example `reached`, each asked while it sleeps.
-#[test]
-fn every_foreign_call_comes_back() {
-    if common::skipped_under_emulation(
-        "foreign calls",
-        "the scenes know the machine's own syscalls",
-    ) {
-        return;
-    }
-    forbid_dispatch();
-    let cases: [&[scene::Case]; 4] = [own::CASES, std_calls::CASES, crates::CASES, c::CASES];
-    for case in cases.into_iter().flatten() {
-        let scene::Scene { when, ends, mut call, release } = match (case.managed)() {
-            Ok(scene) => scene,
-            Err(why) => {
-                eprintln!("skipped: {why}");
-                continue;
-            }
-        };
-        watched(&format!("{} ({})", case.call, case.by.name()), || {
-            let (tell, told) = mpsc::channel();
-            let worker = eintr::spawn(move || {
-                tell.send(gettid()).unwrap();
-                ends.of(&mut call)
-            });
-            let tid = told.recv().unwrap();
-            wait_until("the call sleeps", || when.has_come(tid));
-            worker.interrupt();
-            let (result, _, documented) = worker.join().unwrap();
-            assert!(documented, "{}: {result:?}", case.call);
-        });
-        scene::let_go(release);
-    }
 }
