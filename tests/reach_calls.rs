@@ -3,8 +3,6 @@
 //! The test works like this: the scenes of the example `reached` make real objects and a call that blocks on them; each point
 //! takes a fresh scene, brings it about, and says what must come out. Whether a thread is blocked is asked of `/proc`.
 
-#![allow(clippy::incompatible_msrv, reason = "the library's oldest compiler is not its tests'")]
-
 mod common;
 
 #[path = "../examples/reached/c.rs"]

@@ -1,7 +1,5 @@
 //! Reach by its rules: where it is on, what masks and nesting make of it, what a refusal leaves, and what the asker hears.
 
-#![allow(clippy::incompatible_msrv, reason = "the library's oldest compiler is not its tests'")]
-
 mod common;
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};

@@ -2,8 +2,6 @@
 //!
 //! Each test has a process of its own, since it owns a disposition or a filter.
 
-#![allow(clippy::incompatible_msrv, reason = "the library's oldest compiler is not its tests'")]
-
 mod common;
 
 use std::io::{self, Read, Write};

@@ -3,8 +3,6 @@
 //! This process forbids itself the prctl by a seccomp filter before it first uses the library, as a sandbox would. (On
 //! aarch64 the kernel has none to forbid.) Then plain calls are made as in `reach.rs`.
 
-#![allow(clippy::incompatible_msrv, reason = "the library's oldest compiler is not its tests'")]
-
 mod common;
 
 #[path = "../examples/reached/c.rs"]
