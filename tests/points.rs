@@ -5,8 +5,6 @@
 //! point takes a fresh scene, brings it about, and says what must come out. Whether a thread is blocked is asked of
 //! `/proc`.
 
-#![allow(clippy::incompatible_msrv, reason = "the library's oldest compiler is not its tests'")]
-
 mod common;
 
 #[path = "../examples/stuck/events.rs"]

@@ -3,8 +3,6 @@
 //! Each body runs in a task that was asked and has dispatch on: a plain read has been refused. `assert_reached` refuses another,
 //! which says that reach works right there; if it does not, the watchdog finds a thread asleep in `read`.
 
-#![allow(clippy::incompatible_msrv, reason = "the library's oldest compiler is not its tests'")]
-
 mod common;
 
 use std::io::{self, Read};
@@ -150,7 +148,7 @@ fn park_join_barrier_and_rwlock() {
         let other = thread::spawn(move || ends.recv().is_err());
         assert!(left_alone(|| other.join(), || drop(end)).unwrap());
         let barrier = Barrier::new(2);
-        left_alone(|| barrier.wait(), || drop(barrier.wait()));
+        left_alone(|| barrier.wait(), || _ = barrier.wait());
         let lock = Arc::new(RwLock::new(1));
         let held = lock.clone();
         let (locks, locked) = mpsc::channel();

@@ -13,8 +13,6 @@
 //! The cell says how long the call took to return, or that it was stuck after the limit. Exit status 0 only if the last column
 //! has no stuck cell.
 
-#![allow(clippy::incompatible_msrv, reason = "the library's oldest compiler is not its examples'")]
-
 mod c;
 mod crates;
 mod measure;

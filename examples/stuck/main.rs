@@ -7,8 +7,6 @@
 //!
 //! Exit status 0 only if every call came back as interrupted and everything that it touched is intact.
 
-#![allow(clippy::incompatible_msrv, reason = "the library's oldest compiler is not its examples'")]
-
 mod events;
 mod files;
 mod processes;

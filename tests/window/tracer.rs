@@ -225,7 +225,7 @@ impl Traced {
     pub fn has_pending_signal(&self) -> bool {
         let status = contents(&self.status);
         let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
-        pending.is_some_and(|set| set.trim().trim_start_matches('0') != "")
+        pending.is_some_and(|set| !set.trim().trim_start_matches('0').is_empty())
     }
 
     /// Where the stopped or sleeping target stands.
