@@ -494,7 +494,9 @@ fn commands_are_run_unharmed_by_armed_threads() {
                 for armed in [false, true] {
                     if fork && armed && eintr::support().reach != eintr::Road::Exact {
                         // The handler does not see the fork, and std panics if its pipe says ECANCELED.
-                        eprintln!("skipped: an armed thread's pre_exec: no Syscall User Dispatch here");
+                        eprintln!(
+                            "skipped: an armed thread's pre_exec: no Syscall User Dispatch here"
+                        );
                         continue;
                     }
                     for _ in 0..10 {
