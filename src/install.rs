@@ -80,7 +80,7 @@ pub enum InstallError {
 ///
 /// # Examples
 ///
-/// ```
+/// ```standalone_crate
 /// use eintr::Signal;
 ///
 /// eintr::install(Signal::real_time(5))?;

@@ -7,6 +7,8 @@ mod common;
 
 #[path = "../examples/reached/c.rs"]
 mod c;
+#[path = "common/child.rs"]
+mod child;
 #[path = "../examples/reached/crates.rs"]
 mod crates;
 #[path = "../examples/reached/naive.rs"]
@@ -23,7 +25,7 @@ mod scene;
 mod std_calls;
 
 use std::io;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
@@ -143,7 +145,8 @@ fn stdin_on_a_pipe_and_on_a_terminal() {
     let pty = nix::pty::openpty(None, None).expect("a terminal");
     for (name, stdin) in [("pipe", Stdio::piped()), ("terminal", Stdio::from(pty.slave))] {
         watched(&format!("stdin on a {name}"), || {
-            let mut child = Command::new(std::env::current_exe().unwrap())
+            let Some(mut itself) = child::itself() else { return };
+            let mut child = itself
                 .args(["stdin_on_a_pipe_and_on_a_terminal", "--exact", "--nocapture"])
                 .env(IN_CHILD, name)
                 .stdin(stdin)

@@ -48,7 +48,7 @@ pub fn limit_life() {
 }
 
 /// This program, to be run again. The kernel does not know how to run another machine's: the runner of the target does.
-fn itself() -> Option<Command> {
+pub fn itself() -> Option<Command> {
     let program = fs::canonicalize(env::current_exe().unwrap()).unwrap();
     let target = env::consts::ARCH.to_uppercase();
     let runner = env::var(format!("CARGO_TARGET_{target}_UNKNOWN_LINUX_GNU_RUNNER"));
