@@ -6,7 +6,8 @@
 
 mod common;
 
-use std::io::{self, Read};
+use std::io::Read;
+use std::os::unix::net::UnixStream;
 
 use common::watched;
 use eintr::Road;
@@ -24,7 +25,7 @@ fn a_thread_is_reached() {
         return;
     }
     watched("slow clock", || {
-        let (reader, _writer) = io::pipe().unwrap();
+        let (reader, _writer) = UnixStream::pair().unwrap();
         let worker = eintr::spawn(move || {
             eintr::Interrupter::current().unwrap().interrupt();
             for _ in 0..20 {

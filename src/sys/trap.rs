@@ -125,7 +125,10 @@ fn is_vfork(_number: c_long) -> bool {
 
 fn answer_by_table(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usize; 6]) {
     let result = match answer::by_table(block, number, &arguments) {
-        Ok(result) => result,
+        Ok(result) => {
+            let_signals_in(number, arguments);
+            result
+        }
         Err(exception) => {
             let result = run(block, context, number, arguments);
             if matches!(exception, Some(Unless::ExecStatus { .. })) && result > 0 {
@@ -197,6 +200,23 @@ fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
         _ => {}
     }
     make(number, arguments)
+}
+
+/// A wait with a mask of its own is where a program lets in what it blocks elsewhere. Refused for ever, it would never see
+/// those signals: they are let in all the same.
+fn let_signals_in(number: c_long, arguments: [usize; 6]) {
+    let mask = match number {
+        libc::SYS_rt_sigsuspend => arguments[0],
+        libc::SYS_ppoll => arguments[3],
+        libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => arguments[4],
+        libc::SYS_pselect6 => ask::peek(arguments[5]).map_or(0, |[mask]| mask),
+        _ => 0,
+    };
+    if mask != 0 {
+        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let time = &raw const at_once as usize;
+        make_masked(libc::SYS_ppoll, [0, 0, time, mask, signal::SET_SIZE, 0]);
+    }
 }
 
 fn make(number: c_long, arguments: [usize; 6]) -> isize {
