@@ -452,7 +452,15 @@ fn a_loop_that_does_not_listen_is_braked() {
             (0..TIMES).for_each(|_| again());
             let (took, used) = (start.elapsed(), cpu_time_of_this_thread() - used);
             assert!(took >= Duration::from_millis(10) * TIMES, "{took:?}");
-            assert!(used < took / 100, "{used:?} of {took:?}");
+            // Where even to fall asleep and to wake up costs that much, it is not ours to answer for.
+            let before = cpu_time_of_this_thread();
+            let sleep = |_| eintr::mask(|| thread::sleep(Duration::from_millis(10)));
+            (0..TIMES).for_each(sleep);
+            let asleep = cpu_time_of_this_thread() - before;
+            assert!(
+                used < took / 100 + asleep,
+                "{used:?} of {took:?}, {asleep:?} for sleeps alone"
+            );
             // Whoever listens goes on unbraked.
             assert!(eintr::checkpoint().is_err());
             let start = Instant::now();

@@ -6,7 +6,7 @@
 
 mod common;
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -67,17 +67,22 @@ fn handler() -> usize {
 
 /// Has the kernel send SIGSYS to whoever calls `getpriority`.
 fn trap_getpriority() {
+    filter(libc::SYS_getpriority, libc::SECCOMP_RET_TRAP);
+}
+
+/// Has a seccomp filter answer a syscall.
+fn filter(syscall: libc::c_long, answer: u32) {
     let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let jump = |k: u32, jf: u8| {
         let code = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
         libc::sock_filter { code, jt: 0, jf, k }
     };
-    let answer = libc::BPF_RET | libc::BPF_K;
+    let give = libc::BPF_RET | libc::BPF_K;
     let mut program = [
         statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0), // the number
-        jump(libc::SYS_getpriority as u32, 1),
-        statement(answer, libc::SECCOMP_RET_TRAP),
-        statement(answer, libc::SECCOMP_RET_ALLOW),
+        jump(syscall as u32, 1),
+        statement(give, answer),
+        statement(give, libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     // SAFETY: numbers, and a program that lives through the call. All threads are to be under the filter.
@@ -140,6 +145,29 @@ fn a_sandbox_without_a_handler_kills() {
     ends_alone(NAME, body, |status, output| {
         assert_eq!(status.signal(), Some(libc::SIGSYS), "{status}\n{output}");
     });
+}
+
+/// Where pipes cannot be asked to take what they can without waiting: the pipe's end is refused all the same, and what fits gets out.
+#[test]
+fn a_sandbox_without_pwritev2() {
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        alone("a_sandbox_without_pwritev2", || {
+            filter(libc::SYS_pwritev2, libc::SECCOMP_RET_ERRNO | errno as u32);
+            reached(|| {
+                let (_reader, mut writer) = io::pipe().unwrap();
+                let mut written = 0;
+                let error = loop {
+                    match writer.write(&[0; 1 << 16]) {
+                        Ok(length) => written += length,
+                        Err(error) => break error,
+                    }
+                };
+                // Late is not wrong: after 100 ms nothing gets out.
+                assert!(written % libc::PIPE_BUF == 0, "{written}");
+                assert_eq!(error.raw_os_error(), Some(libc::ECANCELED), "{error}");
+            });
+        });
+    }
 }
 
 /// The application takes SIGSYS for itself, after us. Dispatch is not begun, and the second-best way is taken.

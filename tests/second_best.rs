@@ -3,7 +3,26 @@
 //! This process forbids itself the prctl by a seccomp filter before it first uses the library, as a sandbox would. (On
 //! aarch64 the kernel has none to forbid.) Then plain calls are made as in `reach.rs`.
 
+#![allow(clippy::incompatible_msrv, reason = "the library's oldest compiler is not its tests'")]
+
 mod common;
+
+#[path = "../examples/reached/c.rs"]
+mod c;
+#[path = "../examples/reached/crates.rs"]
+mod crates;
+#[path = "../examples/reached/naive.rs"]
+#[allow(dead_code, reason = "the example uses the rest")]
+mod naive;
+#[path = "../examples/reached/own.rs"]
+mod own;
+#[path = "../examples/reached/resolver.rs"]
+mod resolver;
+#[path = "../examples/reached/scene.rs"]
+#[allow(dead_code, reason = "the example uses the rest")]
+mod scene;
+#[path = "../examples/reached/std_calls.rs"]
+mod std_calls;
 
 use std::io::{self, Read};
 use std::net::{TcpListener, UdpSocket};
@@ -11,7 +30,7 @@ use std::sync::{Once, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use common::{gettid, wait_until_blocked, watched};
+use common::{gettid, wait_until, wait_until_blocked, watched};
 use eintr::{Interrupted, Road};
 
 fn forbid_dispatch() {
@@ -103,6 +122,41 @@ fn read_exact_on_a_pipe() {
 #[test]
 fn sleep_ends() {
     interrupted_in("sleep", libc::SYS_clock_nanosleep, || thread::sleep(Duration::MAX));
+}
+
+/// The scenes of the example `reached`, each asked while it sleeps.
+#[test]
+fn every_foreign_call_comes_back() {
+    if common::skipped_under_emulation(
+        "foreign calls",
+        "the scenes know the machine's own syscalls",
+    ) {
+        return;
+    }
+    forbid_dispatch();
+    let cases: [&[scene::Case]; 4] = [own::CASES, std_calls::CASES, crates::CASES, c::CASES];
+    for case in cases.into_iter().flatten() {
+        let scene::Scene { when, ends, mut call, release } = match (case.managed)() {
+            Ok(scene) => scene,
+            Err(why) => {
+                eprintln!("skipped: {why}");
+                continue;
+            }
+        };
+        watched(&format!("{} ({})", case.call, case.by.name()), || {
+            let (tell, told) = mpsc::channel();
+            let worker = eintr::spawn(move || {
+                tell.send(gettid()).unwrap();
+                ends.of(&mut call)
+            });
+            let tid = told.recv().unwrap();
+            wait_until("the call sleeps", || when.has_come(tid));
+            worker.interrupt();
+            let (result, _, documented) = worker.join().unwrap();
+            assert!(documented, "{}: {result:?}", case.call);
+        });
+        scene::let_go(release);
+    }
 }
 
 /// Code at the start of a page, with nothing before it, that looks like the return from an interrupted syscall: -EINTR is in the register.

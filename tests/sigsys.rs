@@ -2,6 +2,8 @@
 //!
 //! Each test runs in a process of its own: the test binary starts itself again, for that one test.
 
+#![allow(clippy::incompatible_msrv, reason = "the library's oldest compiler is not its tests'")]
+
 mod common;
 
 use std::io::{self, Read};

@@ -132,9 +132,10 @@ fn lockf() -> Made {
     let file = File::options().create(true).truncate(true).write(true).open(&path).expect("a file");
     fs::remove_file(&path).expect("it was there");
     let fd = file.as_raw_fd();
-    // SAFETY: the child makes async-signal-safe calls only, and ends by one.
+    // SAFETY: the child makes async-signal-safe calls only, and does not return.
     let holder = match unsafe { libc::fork() } {
         -1 => return Err(format!("lockf: no child: {}", io::Error::last_os_error())),
+        // SAFETY: a descriptor that the child has a copy of.
         0 => unsafe {
             libc::lockf(fd, libc::F_LOCK, 0);
             loop {

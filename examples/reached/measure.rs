@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::naive;
-use super::scene::{Scene, When};
+use super::scene::{Scene, When, let_go};
 
 /// A call that is not back by then is stuck.
 const LIMIT: Duration = Duration::from_millis(300);
@@ -59,9 +59,7 @@ pub fn naive(scene: Scene) -> Cell {
         stop.store(true, Ordering::Release);
         naive::signal(tid);
     });
-    if let Some(release) = release {
-        release();
-    }
+    let_go(release);
     cell
 }
 
@@ -79,9 +77,7 @@ pub fn eintr(scene: Scene) -> Cell {
     });
     let interrupter = worker.expect("a thread").interrupter();
     let cell = measure(tid, &when, &returned, LONG_LIMIT, || _ = interrupter.interrupt());
-    if let Some(release) = release {
-        release();
-    }
+    let_go(release);
     cell
 }
 

@@ -11,10 +11,22 @@ use std::time::{Duration, Instant};
 use eintr::Interrupted;
 use libc::c_long;
 
+#[allow(clippy::duplicate_mod, reason = "the tests that use the scenes have it too")]
+#[path = "../../tests/common/emulation.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod emulation;
+
 /// The call: made as often as asked, on the same objects.
 pub type Call = Box<dyn FnMut() -> io::Result<()> + Send>;
 /// Makes the call return by way of its object, so that a thread that is stuck in it can go.
 pub type Release = Box<dyn FnOnce() + Send>;
+
+/// Lets the thread go, if there is a way.
+pub fn let_go(release: Option<Release>) {
+    if let Some(release) = release {
+        release();
+    }
+}
 
 /// When the call is interrupted.
 pub enum When {
@@ -30,13 +42,17 @@ impl When {
         match self {
             Self::Said(said) => said.load(Ordering::Acquire),
             Self::Asleep(syscalls) => {
-                sleeping_in(tid).is_some_and(|number| syscalls.contains(&number))
+                sleeping_in(tid).is_some_and(|number| is_one_of(syscalls, number))
             }
         }
     }
 }
 
-/// The syscall in which a thread of this process sleeps.
+fn is_one_of(syscalls: &[c_long], kernels: c_long) -> bool {
+    syscalls.iter().any(|number| emulation::kernels_number(*number) == kernels)
+}
+
+/// The kernel's number of the syscall in which a thread of this process sleeps.
 fn sleeping_in(tid: i32) -> Option<c_long> {
     let read = |file| fs::read_to_string(format!("/proc/self/task/{tid}/{file}")).ok();
     let sleeps = read("stat")?.rsplit(") ").next()?.starts_with('S');

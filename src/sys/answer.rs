@@ -15,9 +15,9 @@ use crate::checkpoint::brake_after;
 use crate::reach::table::{self, Answer, Unless};
 
 /// The thread's calls begin to be answered, unless they have begun already.
-pub(super) fn begin(block: &Block) {
-    let [now, then] = [Ordering::Relaxed; 2];
-    let _ = block.answering_since.compare_exchange(0, time::now_nanos(), now, then);
+pub(super) fn begin(block: &Block, now: u64) {
+    let [set, kept] = [Ordering::Relaxed; 2];
+    let _ = block.answering_since.compare_exchange(0, now, set, kept);
 }
 
 /// They are answered no more: what is remembered of this time is forgotten.

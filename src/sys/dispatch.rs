@@ -85,11 +85,12 @@ pub(super) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
     if sigsys_is_blocked || !handler_is_ours() {
         return false;
     }
-    sweep();
+    let now = time::now_nanos_by_libc();
+    sweep(now);
     if set(ON).is_err() {
         return false;
     }
-    answer::begin(block);
+    answer::begin(block, now);
     block.dispatching.store(true, Ordering::Relaxed);
     true
 }
@@ -101,8 +102,7 @@ fn handler_is_ours() -> bool {
 
 /// Takes SIGSYS out of the masks of all handlers. Another thread may install one with a full mask at any time, so this is done again at the
 /// syscalls of a reached thread.
-pub(super) fn sweep() {
-    let now = time::now_nanos();
+pub(super) fn sweep(now: u64) {
     let last = SWEPT_AT.load(Ordering::Relaxed);
     if last != 0 && now.wrapping_sub(last) < SWEEP_EVERY {
         return;

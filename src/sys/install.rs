@@ -12,7 +12,7 @@ use libc::c_int;
 
 use super::chain::Previous;
 use super::signal::{self, Action};
-use super::{dispatch, fork, handler};
+use super::{dispatch, fork, handler, pid};
 
 /// What was installed, or why nothing was.
 #[derive(Debug, Clone, Copy)]
@@ -102,6 +102,7 @@ fn set(number: c_int) -> Result<c_int, i32> {
         Ok(before) => {
             PREVIOUS.remember(&before);
             fork::watch();
+            pid::prepare();
             dispatch::prepare();
             Ok(number)
         }

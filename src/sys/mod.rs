@@ -25,6 +25,7 @@ pub(crate) mod install;
 pub(crate) mod io;
 pub(crate) mod ipc;
 pub(crate) mod net;
+mod pid;
 pub(crate) mod process;
 mod raw;
 mod second_best;

@@ -17,7 +17,7 @@ use libc::{c_long, ucontext_t};
 
 use super::block::Block;
 use super::raw::syscall;
-use super::{answer, arch, dispatch};
+use super::{answer, arch, dispatch, time};
 use crate::reach::table;
 
 /// Where an asker saw a thread sleep: in which syscall, and with which counter and stack.
@@ -82,7 +82,7 @@ fn read_syscall_file(tid: i32, buffer: &mut [u8; 256]) -> Option<&str> {
 
 /// Answers the plain call that the context stands at or behind, from the handler.
 pub(super) fn interrupt(block: &Block, context: &mut ucontext_t) {
-    answer::begin(block);
+    answer::begin(block, time::now_nanos());
     if arch::is_at_syscall(context) {
         answer_before(block, context);
     } else if arch::is_behind_interrupted_syscall(context) {

@@ -9,7 +9,7 @@
 
 use libc::{c_int, siginfo_t, ucontext_t};
 
-use super::{arch, raw};
+use super::{arch, pid, raw};
 
 /// A set of signals as the kernel has it.
 pub(super) type Set = u64;
@@ -144,12 +144,11 @@ pub(super) fn magic() -> usize {
 
 /// Sends our signal to a thread of this process.
 ///
-/// The process's id is asked of the kernel: in a child of a raw `clone` a remembered one would reach the parent's thread (S6).
 /// At the limit on queued signals a real-time signal is refused with EAGAIN. A standard one is delivered without its siginfo,
 /// and by S4 that is enough. (Rejected: sending a real-time signal as `kill` sends, which is never refused; only the thread
 /// itself may do that.)
 pub(super) fn send(tid: i32, signal: c_int) -> Result<(), i32> {
-    let pid = raw::getpid();
+    let pid = pid::get();
     let code = libc::SI_QUEUE;
     let info =
         Queued { signal, errno: 0, code, _pad: 0, pid, uid: 0, value: magic(), _rest: [0; 12] };

@@ -69,7 +69,16 @@ pub(super) fn now_nanos() -> u64 {
     let _ = unsafe {
         syscall(libc::SYS_clock_gettime, [libc::CLOCK_MONOTONIC as usize, &raw mut now as usize])
     };
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+    nanos(now)
+}
+
+/// The same in a tenth of the time, for where dispatch is off.
+pub(super) fn now_nanos_by_libc() -> u64 {
+    nanos(now(libc::CLOCK_MONOTONIC))
+}
+
+fn nanos(time: libc::timespec) -> u64 {
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 pub(crate) fn sleep_until(moment: &Moment) -> Outcome<()> {

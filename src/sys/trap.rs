@@ -15,7 +15,7 @@ use libc::{c_int, c_long, c_void, siginfo_t, ucontext_t};
 use super::block::{self, Block};
 use super::handler::ErrnoGuard;
 use super::signal::{self, Action};
-use super::{answer, arch, ask, believed_mask, dispatch, raw, thread, timer};
+use super::{answer, arch, ask, believed_mask, dispatch, raw, thread, time, timer};
 use crate::reach::table::Unless;
 
 #[cfg(target_arch = "x86_64")]
@@ -73,7 +73,7 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
         }
         return;
     }
-    dispatch::sweep();
+    dispatch::sweep(time::now_nanos());
     if arch::trapped_in_trampoline(context) {
         arch::cancel(context);
         return;
