@@ -42,6 +42,8 @@ pub struct Interrupted(Arc<Reason>);
 pub enum Reason {
     /// [`interrupt`](crate::Interrupter::interrupt): asked, and no more said.
     Requested,
+    /// A [`timeout`](crate::timeout()) or another deadline of the thread's own has passed.
+    Deadline,
     /// [`interrupt_with`](crate::Interrupter::interrupt_with): the asker's own reason.
     Custom(Arc<dyn StdError + Send + Sync>),
 }
@@ -116,6 +118,7 @@ impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason() {
             Reason::Requested => f.write_str("interrupted"),
+            Reason::Deadline => f.write_str("deadline passed"),
             Reason::Custom(error) => write!(f, "interrupted: {error}"),
         }
     }

@@ -7,6 +7,7 @@ compile_error!("eintr is for Linux: it is made of Linux's signals and syscalls")
 
 mod calls;
 mod checkpoint;
+mod deadline;
 mod error;
 mod install;
 mod interrupted;
@@ -22,6 +23,7 @@ mod task;
 
 pub use calls::{io, time};
 pub use checkpoint::{checkpoint, is_interrupted, take};
+pub use deadline::{TimedOut, Within, cleanup, remaining, timeout, timeout_at, within};
 pub use error::{Error, Partial};
 pub use install::{InstallError, Signal, install};
 pub use interrupted::{Interrupted, Reason};

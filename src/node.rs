@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use crate::interrupted::{Interrupted, Reason};
 use crate::state::{Delivery, Floor};
+use crate::sys::deadlines;
 use crate::sys::fork::{self, Gate};
 use crate::sys::futex;
 use crate::sys::thread::{self, ThreadRecord};
@@ -91,6 +92,14 @@ pub(crate) enum Progress {
     },
 }
 
+/// How a task has begun.
+pub(crate) struct Begun {
+    /// To be given back at its end.
+    pub(crate) floor: Floor,
+    /// Whether it stands for itself, with what lies below it masked.
+    pub(crate) root: bool,
+}
+
 /// The numbers of a task's that a report shows.
 pub(crate) struct Figures {
     pub(crate) id: u64,
@@ -154,7 +163,7 @@ impl Node {
     // The task's own thread.
 
     /// The task begins on this thread, whose record that is. None if it belongs to the process before a fork.
-    pub(crate) fn begin(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Option<Floor> {
+    pub(crate) fn begin(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Option<Begun> {
         let gate = fork::gate();
         let root = match self.nesting {
             Nesting::Root => true,
@@ -166,7 +175,7 @@ impl Node {
         // Under our lock: an asker finds either no thread yet, or the frame in place.
         let floor = record.enter(self.clone(), !life.pending.is_empty(), root);
         drop(life);
-        Some(floor)
+        Some(Begun { floor, root })
     }
 
     /// The task ends on the thread where it began.
@@ -390,12 +399,22 @@ pub(crate) fn current() -> Option<Arc<Node>> {
 
 /// Hands out what this thread is armed by: the outermost cause first, then the oldest.
 pub(crate) fn raise() -> Option<Interrupted> {
-    let gate = fork::gate();
-    thread::registered()?.outermost_cause()?.raise(&gate)
+    // The tasks outside of a deadline come before it, those inside after.
+    let outside = deadlines::tasks_outside_armed().unwrap_or(usize::MAX);
+    raise_task(outside)
+        .or_else(|| deadlines::mark_raised().then(|| Interrupted::new(Reason::Deadline)))
 }
 
-/// Hands out and forgets the oldest request of the innermost task, if nothing outside it stands.
+fn raise_task(among: usize) -> Option<Interrupted> {
+    let gate = fork::gate();
+    thread::registered()?.outermost_cause(among)?.raise(&gate)
+}
+
+/// Hands out and forgets the oldest request of the innermost task, if nothing outside it stands, and no deadline.
 pub(crate) fn take() -> Option<Interrupted> {
+    if deadlines::is_armed() {
+        return None;
+    }
     let gate = fork::gate();
     let record = thread::registered()?;
     record.taker()?.take(&record, &gate)

@@ -10,8 +10,9 @@ use crate::checkpoint;
 use crate::error::Error;
 use crate::interrupted::Interrupted;
 use crate::interrupter::{Interrupter, Request};
-use crate::node::{Nesting, Node};
+use crate::node::{Begun, Nesting, Node};
 use crate::state::Floor;
+use crate::sys::deadlines::{self, Hidden};
 use crate::sys::thread::{self, ThreadRecord};
 use crate::sys::{futex, install};
 
@@ -124,7 +125,7 @@ impl fmt::Debug for Task {
 struct Running {
     node: Arc<Node>,
     record: Arc<ThreadRecord>,
-    floor: Option<Floor>,
+    begun: Option<(Floor, Option<Hidden>)>,
     was_blocked: bool,
 }
 
@@ -133,15 +134,17 @@ impl Running {
         let record = thread::register();
         let was_blocked = thread::unblock_signal();
         thread::forget_lost_signal(&record);
-        let floor = node.begin(&record);
-        Self { node, record, floor, was_blocked }
+        let begun = node.begin(&record);
+        let begun = begun.map(|Begun { floor, root }| (floor, deadlines::begin_task(root)));
+        Self { node, record, begun, was_blocked }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(floor) = self.floor {
+        if let Some((floor, hidden)) = self.begun.take() {
             self.node.end(&self.record, floor);
+            deadlines::end_task(hidden);
         }
         checkpoint::heeded();
         thread::rest_if_unarmed();

@@ -11,6 +11,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize};
 
+use super::deadlines::Deadlines;
 use super::thread::ThreadRecord;
 use crate::state::Word;
 
@@ -33,6 +34,8 @@ pub(crate) struct Block {
     pub(super) repeat: AtomicU32,
     /// Errors handed out since the last checkpoint, take or task end: what the brakes go by.
     pub(crate) unheeded: AtomicU32,
+    /// What this thread is to have done by when.
+    pub(super) deadlines: Deadlines,
     /// The thread's record, an `Arc` turned into a pointer, or null.
     pub(super) record: AtomicPtr<ThreadRecord>,
 }
@@ -48,6 +51,7 @@ thread_local! {
             timer: AtomicI32::new(0),
             repeat: AtomicU32::new(0),
             unheeded: AtomicU32::new(0),
+            deadlines: Deadlines::new(),
             record: AtomicPtr::new(std::ptr::null_mut()),
         }
     };

@@ -18,7 +18,7 @@ use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::thread;
+use super::{deadlines, thread};
 
 static GATE: RwLock<()> = RwLock::new(());
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -67,4 +67,6 @@ extern "C" fn child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
     thread::adopt();
     parent();
+    // With the gate open: the keeper may have to be asked.
+    deadlines::resume();
 }

@@ -17,7 +17,7 @@ use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use super::arch::{self, Place};
 use super::block::{self, Block};
 use super::signal::{self, Sender};
-use super::{chain, raw, timer, waiting};
+use super::{chain, deadline_timer, raw, timer, waiting};
 
 /// Keeps the interrupted code's errno.
 struct ErrnoGuard(c_int);
@@ -71,8 +71,9 @@ fn is_believed(block: &Block) -> bool {
 fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     // Before the look at the word: an asker that finds the flag set relies on this handler (see `thread::signal_block`).
     let was_in_flight = block.in_flight.swap(false, Ordering::AcqRel);
+    let was_shot = deadline_timer::look(block);
     if !block.word.is_armed() {
-        return was_in_flight;
+        return was_in_flight || was_shot;
     }
     match arch::place(context) {
         Place::Window => arch::cancel(context),

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use super::block::{self, Block};
-use super::{install, raw, signal, timer};
+use super::{deadline_timer, install, raw, signal, timer};
 use crate::node::Node;
 use crate::state::{Record, Thread, Word};
 
@@ -122,6 +122,7 @@ fn settle_in(record: &ThreadRecord) {
     let tid = raw::gettid();
     block::with(|block| {
         timer::forget(block);
+        deadline_timer::forget(block);
         block.in_flight.store(false, Ordering::Relaxed);
         block.tid.store(tid, Ordering::Release);
         record.thread(|target| target.tid = tid);
@@ -152,6 +153,7 @@ extern "C" fn end(_value: *mut libc::c_void) {
         let Some(record) = registered() else { return };
         record.close();
         timer::delete(block);
+        deadline_timer::delete(block);
         block.tid.store(0, Ordering::Relaxed);
         let owned = block.record.swap(ptr::null_mut(), Ordering::Relaxed);
         // SAFETY: the count that `register` gave to the block.
@@ -169,6 +171,7 @@ pub(crate) fn unblock_signal() -> bool {
 /// Blocks our signal on this thread again. One that is on its way is let in first, so that it does not stay pending.
 pub(crate) fn block_signal() {
     if let Some(number) = install::signal() {
+        block::with(deadline_timer::rest_if_idle);
         raw::gettid();
         signal::change_mask(libc::SIG_BLOCK, signal::bit(number));
     }

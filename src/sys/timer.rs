@@ -89,7 +89,8 @@ struct Event {
 
 const _: () = assert!(size_of::<Event>() == 64);
 
-fn create(tid: i32) -> Option<i32> {
+/// Makes a timer that sends our signal to the thread of that id.
+pub(super) fn create(tid: i32) -> Option<i32> {
     let signal = install::signal()?;
     let notify = libc::SIGEV_THREAD_ID;
     let event = Event { value: signal::magic(), signal, notify, tid, _rest: [0; 11] };
