@@ -1,11 +1,15 @@
 //! What the tests share: a watchdog that names what is stuck, and questions to the kernel in place of sleeps.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
 
 use std::fs;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+mod emulation;
+
+pub use emulation::{emulated, kernels_number, skipped_under_emulation};
 
 /// Long enough for a loaded machine under emulation; nothing waits for it unless it has failed.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -41,7 +45,12 @@ pub fn gettid() -> i32 {
     nix::unistd::gettid().as_raw()
 }
 
-/// The number of the syscall in which a thread of this process sleeps; none if it runs, or sleeps outside of one.
+/// Whether a thread of this process sleeps in that syscall.
+pub fn sleeps_in(tid: i32, syscall: i64) -> bool {
+    sleeping_in(tid) == Some(kernels_number(syscall))
+}
+
+/// The kernel's number of the syscall in which a thread of this process sleeps; none if it runs, or sleeps outside of one.
 pub fn sleeping_in(tid: i32) -> Option<i64> {
     let stat = fs::read_to_string(format!("/proc/self/task/{tid}/stat")).ok()?;
     let state = stat.rsplit(") ").next()?.chars().next()?;
@@ -52,9 +61,7 @@ pub fn sleeping_in(tid: i32) -> Option<i64> {
 
 /// Waits until a thread of this process sleeps in a syscall.
 pub fn wait_until_blocked(tid: i32, syscall: i64) {
-    wait_until(&format!("thread {tid} sleeps in syscall {syscall}"), || {
-        sleeping_in(tid) == Some(syscall)
-    });
+    wait_until(&format!("thread {tid} sleeps in syscall {syscall}"), || sleeps_in(tid, syscall));
 }
 
 /// Waits for something that another thread or process is about to bring about.

@@ -1,0 +1,464 @@
+//! A model of `src/state.rs`, checked in every interleaving (within a bound on preemptions) by loom.
+//!
+//! The file itself is compiled in, over loom's lock and atomics. What is around it is written again here, as small as it
+//! can be: the kernel's queue of signals, a thread that can be interrupted between any two of its steps, the trampoline and the
+//! handler ([`Cpu`]), and the lock that a task's requests are kept under ([`Job`]).
+//!
+//! A lost wake-up is a thread that sleeps for ever, which loom reports as a deadlock. The checker is checked: with each
+//! of the [`Mistake`]s that one could make here, the model must find one.
+
+use std::io;
+use std::sync::Arc;
+
+use loom::sync::atomic::AtomicBool;
+use loom::sync::{Condvar, Mutex};
+use loom::thread;
+
+mod primitives {
+    pub(crate) use loom::sync::Mutex;
+    pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
+}
+
+#[allow(dead_code, reason = "the crate uses all of it")]
+#[path = "../src/state.rs"]
+mod state;
+
+use primitives::{AtomicU32, Ordering};
+use state::{Delivery, Floor, Record, Thread, Word};
+
+/// What one could get wrong, outside of the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mistake {
+    None,
+    /// The handler does nothing, and the thread relies on EINTR: the flag that everybody writes first.
+    FlagAndEintr,
+    /// The asker signals, then stores.
+    SignalFirst,
+    /// The handler looks at the word, then says that no signal is in flight any more.
+    LooksFirst,
+    /// The swaps of `in_flight` order nothing.
+    RelaxedSwaps,
+}
+
+/// A thread, with its share of the kernel.
+struct Cpu {
+    word: Word,
+    in_flight: AtomicBool,
+    /// The thread has been made to look at its queue. A thread that goes to sleep looks anyway.
+    kicked: AtomicBool,
+    queue: Mutex<Queue>,
+    woken: Condvar,
+    mistake: Mistake,
+}
+
+/// The kernel's queue of signals for one thread. Its lock is the edge from the asker to the handler.
+#[derive(Default)]
+struct Queue {
+    pending: bool,
+    sent: u32,
+    /// How many signals it will refuse.
+    refusals: u32,
+    /// The thread has ended, and its memory with it.
+    gone: bool,
+}
+
+impl Cpu {
+    fn new(mistake: Mistake) -> Arc<Self> {
+        Arc::new(Self {
+            word: Word(AtomicU32::new(0)),
+            in_flight: AtomicBool::new(false),
+            kicked: AtomicBool::new(false),
+            queue: Mutex::default(),
+            woken: Condvar::new(),
+            mistake,
+        })
+    }
+
+    fn swap_in_flight(&self, to: bool) -> bool {
+        let relaxed = self.mistake == Mistake::RelaxedSwaps;
+        self.in_flight.swap(to, if relaxed { Ordering::Relaxed } else { Ordering::AcqRel })
+    }
+
+    /// As `sys::signal::send`.
+    fn send(&self) -> io::Result<()> {
+        let mut queue = self.queue.lock().unwrap();
+        assert!(!queue.gone, "a signal for a thread that is gone");
+        if queue.refusals > 0 {
+            queue.refusals -= 1;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        queue.sent += 1;
+        queue.pending = true;
+        self.woken.notify_one();
+        Ok(())
+    }
+
+    /// As `sys::handler::answer`: whether a call that stands in the window is cancelled.
+    fn handler(&self) -> bool {
+        if self.mistake == Mistake::LooksFirst {
+            let armed = self.word.is_armed();
+            self.swap_in_flight(false);
+            return armed;
+        }
+        self.swap_in_flight(false);
+        self.word.is_armed()
+    }
+
+    fn take_signal(&self) -> bool {
+        std::mem::take(&mut self.queue.lock().unwrap().pending)
+    }
+
+    /// Between two instructions: whether the handler found the word armed.
+    fn tick(&self) -> bool {
+        self.kicked.load(Ordering::Relaxed) && self.take_signal() && self.handler()
+    }
+
+    /// The trampoline around a syscall that never has a result: returns when it is cancelled.
+    fn sleep(&self) {
+        if self.word.is_armed() {
+            return;
+        }
+        if self.mistake == Mistake::FlagAndEintr {
+            self.tick();
+        }
+        loop {
+            let mut queue = self.queue.lock().unwrap();
+            while !queue.pending {
+                queue = self.woken.wait(queue).unwrap();
+            }
+            queue.pending = false;
+            drop(queue);
+            if self.handler() {
+                return;
+            }
+            // The kernel restarts the call at the syscall instruction, which is after the test.
+        }
+    }
+
+    /// The trampoline around a syscall that has its result at once: whether it is cancelled instead.
+    fn cancels(&self) -> bool {
+        if self.word.is_armed() {
+            return true;
+        }
+        self.tick()
+    }
+}
+
+impl Thread for Arc<Cpu> {
+    fn word(&self) -> &Word {
+        &self.word
+    }
+
+    /// As `sys::thread::signal_block`.
+    fn signal(&self) -> io::Result<()> {
+        if self.mistake == Mistake::SignalFirst {
+            return Ok(()); // `Target::ask` has sent it
+        }
+        if self.swap_in_flight(true) {
+            return Ok(());
+        }
+        self.send().inspect_err(|_| self.in_flight.store(false, Ordering::Release))
+    }
+}
+
+/// A task, by name.
+#[derive(Debug, PartialEq, Eq)]
+struct Task(&'static str);
+
+type TaskRecord = Record<Arc<Cpu>, Task>;
+
+/// A thread and its record, as both sides see them.
+#[derive(Clone)]
+struct Target {
+    cpu: Arc<Cpu>,
+    record: Arc<TaskRecord>,
+}
+
+impl Target {
+    fn new(mistake: Mistake) -> Self {
+        let cpu = Cpu::new(mistake);
+        Self { record: Arc::new(Record::new(cpu.clone())), cpu }
+    }
+
+    /// The asker's side of one request.
+    fn ask(&self, task: &Arc<Task>) -> Delivery {
+        if self.cpu.mistake == Mistake::SignalFirst {
+            self.cpu.send().unwrap();
+        }
+        let delivery = self.record.request(task);
+        // On real machines, too, this comes some time after the signal was queued.
+        self.cpu.kicked.store(true, Ordering::Relaxed);
+        delivery
+    }
+
+    fn asked_by_another_thread(&self, task: &Arc<Task>) -> thread::JoinHandle<Delivery> {
+        let (target, task) = (self.clone(), task.clone());
+        thread::spawn(move || target.ask(&task))
+    }
+
+    fn enter(&self, task: &Arc<Task>) -> Floor {
+        self.record.enter(task.clone(), false, false)
+    }
+
+    /// A call of ours that blocks until it is interrupted: as `calls::complete`, with the task that raises.
+    fn blocking_call(&self) -> Arc<Task> {
+        loop {
+            self.cpu.tick();
+            self.cpu.sleep();
+            if let Some(task) = self.record.outermost_cause() {
+                return task;
+            }
+        }
+    }
+
+    /// The end of a test: every signal is let in. Nothing is in flight, and the word says what the stack says.
+    fn settle(&self) {
+        if self.cpu.take_signal() {
+            self.cpu.handler();
+        }
+        assert!(!self.cpu.in_flight.load(Ordering::Relaxed), "a signal in flight that nobody sent");
+        assert_eq!(self.cpu.word.is_armed(), self.record.outermost_cause().is_some());
+    }
+
+    fn sent(&self) -> u32 {
+        self.cpu.queue.lock().unwrap().sent
+    }
+}
+
+/// A task with its requests, as `node::Node` keeps them.
+struct Job {
+    task: Arc<Task>,
+    life: Mutex<Life>,
+}
+
+#[derive(Default)]
+struct Life {
+    running: bool,
+    pending: u32,
+}
+
+impl Job {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { task: Arc::new(Task("job")), life: Mutex::default() })
+    }
+
+    fn begin(&self, target: &Target) -> Floor {
+        let mut life = self.life.lock().unwrap();
+        life.running = true;
+        target.record.enter(self.task.clone(), life.pending > 0, false)
+    }
+
+    fn ask(&self, target: &Target) {
+        let mut life = self.life.lock().unwrap();
+        life.pending += 1;
+        if life.running {
+            assert!(matches!(target.ask(&self.task), Delivery::Armed));
+        }
+    }
+
+    fn take(&self, target: &Target) {
+        let mut life = self.life.lock().unwrap();
+        life.pending -= 1;
+        if life.pending == 0 {
+            target.record.clear(&self.task);
+        }
+    }
+
+    fn asked_by_another_thread(self: &Arc<Self>, target: &Target) -> thread::JoinHandle<()> {
+        let (job, target) = (self.clone(), target.clone());
+        thread::spawn(move || job.ask(&target))
+    }
+}
+
+/// Runs `body` in every interleaving with at most so many preemptions. Bugs that need more than two are rare.
+fn check(body: impl Fn() + Send + Sync + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(body);
+}
+
+fn asked_at_any_time(mistake: Mistake) {
+    check(move || {
+        let target = Target::new(mistake);
+        let task = Arc::new(Task("task"));
+        let floor = target.enter(&task);
+        let asker = target.asked_by_another_thread(&task);
+        assert_eq!(target.blocking_call(), task);
+        assert!(matches!(asker.join().unwrap(), Delivery::Armed));
+        let _ = target.record.leave(floor);
+        target.settle();
+    });
+}
+
+#[test]
+fn a_request_wakes_a_call() {
+    asked_at_any_time(Mistake::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn finds_the_flag_that_relies_on_eintr() {
+    asked_at_any_time(Mistake::FlagAndEintr);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn finds_the_signal_before_the_store() {
+    asked_at_any_time(Mistake::SignalFirst);
+}
+
+/// The inner task ends with a signal in flight, on which the request to the outer one then relies.
+fn two_askers_share_a_signal(mistake: Mistake) {
+    check(move || {
+        let target = Target::new(mistake);
+        let [outer, inner] = ["outer", "inner"].map(|name| Arc::new(Task(name)));
+        let floor = target.enter(&outer);
+        let inner_floor = target.enter(&inner);
+        let askers = [&inner, &outer].map(|task| target.asked_by_another_thread(task));
+        target.cpu.tick();
+        let _ = target.record.leave(inner_floor);
+        assert_eq!(target.blocking_call(), outer);
+        let [to_inner, to_outer] = askers.map(|asker| asker.join().unwrap());
+        assert!(matches!(to_inner, Delivery::Armed | Delivery::Absent));
+        assert!(matches!(to_outer, Delivery::Armed));
+        let _ = target.record.leave(floor);
+        target.settle();
+    });
+}
+
+#[test]
+fn one_signal_in_flight_is_enough() {
+    two_askers_share_a_signal(Mistake::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn finds_the_handler_that_looks_first() {
+    two_askers_share_a_signal(Mistake::LooksFirst);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn finds_swaps_that_order_nothing() {
+    two_askers_share_a_signal(Mistake::RelaxedSwaps);
+}
+
+#[test]
+fn a_request_before_the_start_is_raised_after_it() {
+    check(|| {
+        let target = Target::new(Mistake::None);
+        let job = Job::new();
+        let asker = job.asked_by_another_thread(&target);
+        let floor = job.begin(&target);
+        assert_eq!(target.blocking_call(), job.task);
+        let _ = target.record.leave(floor);
+        asker.join().unwrap();
+        target.settle();
+    });
+}
+
+#[test]
+fn each_request_is_raised_until_it_is_taken() {
+    check(|| {
+        let target = Target::new(Mistake::None);
+        let job = Job::new();
+        let floor = job.begin(&target);
+        let askers = [(); 2].map(|()| job.asked_by_another_thread(&target));
+        for _ in &askers {
+            assert_eq!(target.blocking_call(), job.task);
+            job.take(&target);
+        }
+        assert!(!target.cpu.cancels());
+        for asker in askers {
+            asker.join().unwrap();
+        }
+        target.settle();
+        let _ = target.record.leave(floor);
+    });
+}
+
+#[test]
+fn a_mask_puts_a_request_off() {
+    check(|| {
+        let target = Target::new(Mistake::None);
+        let task = Arc::new(Task("task"));
+        let floor = target.enter(&task);
+        let asker = target.asked_by_another_thread(&task);
+        let masked = target.record.mask();
+        assert!(!target.cpu.cancels());
+        target.record.unmask(masked);
+        assert_eq!(target.blocking_call(), task);
+        assert!(matches!(asker.join().unwrap(), Delivery::Armed | Delivery::Masked));
+        let _ = target.record.leave(floor);
+        target.settle();
+    });
+}
+
+#[test]
+fn a_strangers_job_inside_is_left_alone() {
+    check(|| {
+        let target = Target::new(Mistake::None);
+        let [ours, strangers] = ["ours", "a stranger's"].map(|name| Arc::new(Task(name)));
+        let floor = target.enter(&ours);
+        let asker = target.asked_by_another_thread(&ours);
+        let root = target.record.enter(strangers, false, true);
+        assert!(!target.cpu.cancels());
+        let _ = target.record.leave(root);
+        assert_eq!(target.blocking_call(), ours);
+        assert!(matches!(asker.join().unwrap(), Delivery::Armed | Delivery::Masked));
+        let _ = target.record.leave(floor);
+        target.settle();
+    });
+}
+
+#[test]
+fn the_next_task_is_left_alone() {
+    check(|| {
+        let target = Target::new(Mistake::None);
+        let [first, next] = ["first", "next"].map(|name| Arc::new(Task(name)));
+        let floor = target.enter(&first);
+        let asker = target.asked_by_another_thread(&first);
+        let _ = target.record.leave(floor);
+        let floor = target.enter(&next);
+        assert!(!target.cpu.cancels());
+        let _ = target.record.leave(floor);
+        match asker.join().unwrap() {
+            Delivery::Armed => assert_eq!(target.sent(), 1),
+            Delivery::Absent => assert_eq!(target.sent(), 0),
+            other => panic!("{other:?}"),
+        }
+        target.settle();
+    });
+}
+
+#[test]
+fn a_thread_that_is_gone_is_not_signalled() {
+    check(|| {
+        let target = Target::new(Mistake::None);
+        let task = Arc::new(Task("task"));
+        let floor = target.enter(&task);
+        let asker = target.asked_by_another_thread(&task);
+        let _ = target.record.leave(floor);
+        target.record.close();
+        target.cpu.queue.lock().unwrap().gone = true;
+        assert!(matches!(asker.join().unwrap(), Delivery::Armed | Delivery::Absent));
+        assert!(target.record.thread(|_| ()).is_none());
+    });
+}
+
+#[test]
+fn a_signal_that_could_not_be_sent_is_sent_by_the_next_request() {
+    check(|| {
+        let target = Target::new(Mistake::None);
+        target.cpu.queue.lock().unwrap().refusals = 1;
+        let task = Arc::new(Task("task"));
+        let floor = target.enter(&task);
+        let askers = [(); 2].map(|()| target.asked_by_another_thread(&task));
+        assert_eq!(target.blocking_call(), task);
+        let untold = askers.map(|asker| matches!(asker.join().unwrap(), Delivery::Untold(_)));
+        assert_ne!(untold[0], untold[1]);
+        assert_eq!(target.sent(), 1);
+        let _ = target.record.leave(floor);
+        target.settle();
+    });
+}
