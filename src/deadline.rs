@@ -37,9 +37,10 @@ use crate::sys::install;
 ///
 /// ```
 /// use std::io;
+/// use std::os::unix::net::UnixStream;
 /// use std::time::Duration;
 ///
-/// let (silent, _writer) = io::pipe()?;
+/// let (silent, _peer) = UnixStream::pair()?;
 /// let answer = eintr::timeout(Duration::from_millis(20), || -> io::Result<usize> {
 ///     let mut buffer = [0; 64];
 ///     eintr::io::read(&silent, &mut buffer)?;
@@ -144,18 +145,18 @@ pub fn within<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
 /// # Examples
 ///
 /// ```
+/// use std::os::unix::net::UnixStream;
 /// use std::time::Duration;
 ///
-/// let (reader, writer) = std::io::pipe()?;
+/// let (stream, _peer) = UnixStream::pair()?;
 /// let (task, interrupter) = eintr::task();
 /// interrupter.interrupt();
 /// task.run(|| {
-///     assert!(eintr::io::write(&writer, b"bye").is_err());
-///     let goodbye = eintr::cleanup(Duration::from_secs(1), || eintr::io::write(&writer, b"bye"));
+///     assert!(eintr::io::write(&stream, b"bye").is_err());
+///     let goodbye = eintr::cleanup(Duration::from_secs(1), || eintr::io::write(&stream, b"bye"));
 ///     assert_eq!(goodbye.value.unwrap(), 3);
 ///     assert!(!goodbye.expired);
 /// });
-/// # drop(reader);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///

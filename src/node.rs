@@ -406,6 +406,9 @@ pub(crate) fn raise() -> Option<Interrupted> {
 }
 
 fn raise_task(among: usize) -> Option<Interrupted> {
+    if among == 0 {
+        return None;
+    }
     let gate = fork::gate();
     thread::registered()?.outermost_cause(among)?.raise(&gate)
 }

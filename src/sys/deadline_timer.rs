@@ -91,8 +91,7 @@ impl DeadlineTimer {
         let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         let value = if at == NEVER { never } else { clock::timespec(at) };
         let setting = libc::itimerspec { it_interval: never, it_value: value };
-        let arguments =
-            [id as usize, libc::TIMER_ABSTIME as usize, &raw const setting as usize, 0];
+        let arguments = [id as usize, libc::TIMER_ABSTIME as usize, &raw const setting as usize, 0];
         // SAFETY: the kernel reads the setting.
         let _ = unsafe { raw::syscall(libc::SYS_timer_settime, arguments) };
     }

@@ -198,12 +198,15 @@ fn follow(block: &Block) {
     let deadlines = &block.deadlines;
     let was_armed = block.word.disarm(DEADLINE);
     let earliest = deadlines.earliest.load(Relaxed);
-    let now = clock::now();
-    let has_passed = earliest <= now;
-    if has_passed {
-        block.word.arm(DEADLINE);
-    } else if earliest != NEVER && !deadlines.timer.serves(earliest, now) {
-        deadlines.timer.set_for(block, earliest);
+    let mut has_passed = false;
+    if earliest != NEVER {
+        let now = clock::now();
+        has_passed = earliest <= now;
+        if has_passed {
+            block.word.arm(DEADLINE);
+        } else if !deadlines.timer.serves(earliest, now) {
+            deadlines.timer.set_for(block, earliest);
+        }
     }
     // The signal for what stands now may have been spared because of what stood before. It is what reaches plain calls (P11).
     if (was_armed || has_passed) && block.word.is_armed() {
