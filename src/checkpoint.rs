@@ -80,7 +80,7 @@ pub fn is_interrupted() -> bool {
 pub fn take() -> Option<Interrupted> {
     let taken = node::take();
     heeded();
-    thread::rest_if_unarmed();
+    thread::settle();
     taken
 }
 
@@ -97,7 +97,10 @@ pub(crate) fn raise_in_call() -> Option<Interrupted> {
         return None;
     }
     let interrupted = node::raise()?;
-    brake();
+    let unheeded = block::with(|block| block.unheeded.fetch_add(1, Ordering::Relaxed));
+    if let Some(pause) = brake_after(unheeded) {
+        time::pause(pause);
+    }
     Some(interrupted)
 }
 
@@ -105,13 +108,11 @@ pub(crate) fn raise_in_call() -> Option<Interrupted> {
 const UNBRAKED: u32 = 16;
 const LONGEST_BRAKE: Duration = Duration::from_millis(10);
 
-/// A loop that ignores its errors must not burn a core: after some, each further one waits, 1 us doubling to 10 ms.
-fn brake() {
-    let unheeded = block::with(|block| block.unheeded.fetch_add(1, Ordering::Relaxed));
-    if let Some(doublings) = unheeded.checked_sub(UNBRAKED) {
-        let pause = Duration::from_micros(1 << doublings.min(14));
-        time::pause(pause.min(LONGEST_BRAKE));
-    }
+/// How long one more error is made to wait after so many that were ignored: not at first, then 1 us doubling to 10 ms. A loop that
+/// ignores its errors must not burn a core.
+pub(crate) fn brake_after(unheeded: u32) -> Option<Duration> {
+    let doublings = unheeded.checked_sub(UNBRAKED)?;
+    Some(Duration::from_micros(1 << doublings.min(14)).min(LONGEST_BRAKE))
 }
 
 /// The program looks after its interrupts: the brakes are off.

@@ -5,7 +5,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crate::calls::net::ConnectError;
 use crate::error::{Error, Partial};
+use crate::node;
 
 /// The error of code that was interrupted, with the [`Reason`].
 ///
@@ -77,6 +79,10 @@ impl Interrupted {
     /// [`source`](std::error::Error::source)s: as itself, or inside an [`Error`], a
     /// [`Partial`] or an [`io::Error`].
     ///
+    /// A plain call that was refused ([`reach`](crate::reach())) says ECANCELED and no more. On the refused thread, in the same task
+    /// and while the cause stands, that is taken for the interrupt too: a heuristic, since another ECANCELED looks the same. The
+    /// asker has [`raised`](crate::Interrupter::raised).
+    ///
     /// ```
     /// # use eintr::Interrupted;
     /// let nobody = std::io::Error::other("disk full");
@@ -88,10 +94,18 @@ impl Interrupted {
             if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
                 return Some(interrupted.clone());
             }
+            if is_refusal(error) {
+                return node::refused_for();
+            }
             next = wrapped(error).or_else(|| error.source());
         }
         None
     }
+}
+
+fn is_refusal(error: &(dyn StdError + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.raw_os_error() == Some(libc::ECANCELED))
 }
 
 /// The error directly inside one that gives its inner error's `source` as its own.
@@ -101,6 +115,9 @@ fn wrapped<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError 
     }
     if let Some(partial) = error.downcast_ref::<Partial>() {
         return Some(&partial.error);
+    }
+    if let Some(stopped) = error.downcast_ref::<ConnectError>() {
+        return Some(&stopped.error);
     }
     match error.downcast_ref::<Error>()? {
         Error::Interrupted(interrupted) => Some(interrupted),

@@ -42,7 +42,7 @@ impl Masked {
             let floor = record.mask();
             (record, floor, deadlines::hide())
         }));
-        thread::rest_if_unarmed();
+        thread::settle();
         masked
     }
 }

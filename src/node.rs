@@ -22,8 +22,7 @@ pub(crate) struct Node {
     nesting: Nesting,
     /// The process that the task belongs to, counted in forks: a child has the tasks of the thread that forked, no others.
     generation: AtomicU32,
-    /// Counts what a waiter might wait for; a futex.
-    changes: AtomicU32,
+    pub(crate) refusals: Refusals,
     life: Mutex<Life>,
 }
 
@@ -38,6 +37,15 @@ pub(crate) enum Nesting {
     Thread(usize),
 }
 
+/// What the SIGSYS handler may touch of a task.
+#[derive(Default)]
+pub(crate) struct Refusals {
+    /// Syscalls that were refused because of this task.
+    pub(crate) count: AtomicU64,
+    /// Counts whatever a waiter might wait for; a futex.
+    pub(crate) changes: AtomicU32,
+}
+
 struct Life {
     name: Option<Box<str>>,
     phase: Phase,
@@ -48,6 +56,8 @@ struct Life {
     raised_up_to: u64,
     raised: Option<Interrupted>,
     raises: u64,
+    /// Refusals that `raised` and `raised_up_to` know of.
+    refused: u64,
     waiters: u32,
 }
 
@@ -109,6 +119,7 @@ pub(crate) struct Figures {
     pub(crate) masked: bool,
     pub(crate) pending_since: Option<Instant>,
     pub(crate) raises: u64,
+    pub(crate) refused: u64,
     pub(crate) tid: Option<i32>,
 }
 
@@ -120,7 +131,7 @@ impl Node {
             id: LAST_ID.fetch_add(1, Ordering::Relaxed) + 1,
             nesting,
             generation: AtomicU32::new(fork::generation()),
-            changes: AtomicU32::new(0),
+            refusals: Refusals::default(),
             life: Mutex::new(Life {
                 name,
                 phase: Phase::NotStarted,
@@ -129,6 +140,7 @@ impl Node {
                 raised_up_to: 0,
                 raised: None,
                 raises: 0,
+                refused: 0,
                 waiters: 0,
             }),
         })
@@ -152,7 +164,11 @@ impl Node {
     /// The generation is right and the lock is held; the gate proves that no fork can see it held.
     fn life(&self, _gate: &Gate) -> Option<MutexGuard<'_, Life>> {
         let native = self.generation.load(Ordering::Relaxed) == fork::generation();
-        native.then(|| self.life.lock().unwrap_or_else(PoisonError::into_inner))
+        native.then(|| {
+            let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+            life.notice(self.refusals.count.load(Ordering::Acquire));
+            life
+        })
     }
 
     /// In the child of a fork: this task goes on here.
@@ -300,10 +316,10 @@ impl Node {
                 return progress;
             }
             life.waiters += 1;
-            let seen = self.changes.load(Ordering::Relaxed);
+            let seen = self.refusals.changes.load(Ordering::Relaxed);
             drop(life);
             drop(gate);
-            futex::wait(&self.changes, seen, until);
+            futex::wait(&self.refusals.changes, seen, until);
             self.end_wait();
         }
     }
@@ -316,7 +332,7 @@ impl Node {
             return None;
         }
         life.waiters += 1;
-        Some((&self.changes, self.changes.load(Ordering::Relaxed)))
+        Some((&self.refusals.changes, self.refusals.changes.load(Ordering::Relaxed)))
     }
 
     /// Ends a wait.
@@ -344,22 +360,34 @@ impl Node {
             masked: record.is_some_and(|record| record.is_masked(self)),
             pending_since: life.as_ref().and_then(|life| life.pending.front().map(|p| p.since)),
             raises: life.as_ref().map_or(0, |life| life.raises),
+            refused: life.as_ref().map_or(0, |life| life.refused),
             tid: record.and_then(|record| record.thread(|thread| thread.tid())),
         }
     }
 
     /// Tells the waiters, and lets go of the lock before waking them.
     fn changed(&self, life: MutexGuard<'_, Life>) {
-        self.changes.fetch_add(1, Ordering::Relaxed);
+        self.refusals.changes.fetch_add(1, Ordering::Relaxed);
         let somebody_waits = life.waiters > 0;
         drop(life);
         if somebody_waits {
-            futex::wake_all(&self.changes);
+            futex::wake_all(&self.refusals.changes);
         }
     }
 }
 
 impl Life {
+    /// Catches up with the handler: a refusal is an error that was handed out, for the oldest request.
+    fn notice(&mut self, refused: u64) {
+        if refused != self.refused {
+            self.refused = refused;
+            if let Some(oldest) = self.pending.front() {
+                self.raised_up_to = self.raised_up_to.max(oldest.id);
+                self.raised = Some(oldest.interrupted.clone());
+            }
+        }
+    }
+
     fn progress(&self, node: &Arc<Node>, request: Option<u64>) -> Progress {
         if request.is_some_and(|id| id <= self.raised_up_to) {
             return Progress::Raised;
@@ -400,7 +428,7 @@ pub(crate) fn current() -> Option<Arc<Node>> {
 /// Hands out what this thread is armed by: the outermost cause first, then the oldest.
 pub(crate) fn raise() -> Option<Interrupted> {
     // The tasks outside of a deadline come before it, those inside after.
-    let outside = deadlines::tasks_outside_armed().unwrap_or(usize::MAX);
+    let outside = deadlines::armed().map_or(usize::MAX, |armed| armed.tasks_outside);
     raise_task(outside)
         .or_else(|| deadlines::mark_raised().then(|| Interrupted::new(Reason::Deadline)))
 }
@@ -421,4 +449,20 @@ pub(crate) fn take() -> Option<Interrupted> {
     let gate = fork::gate();
     let record = thread::registered()?;
     record.taker()?.take(&record, &gate)
+}
+
+/// The cause for which this thread's syscalls have been refused, if they have been and it still stands.
+pub(crate) fn refused_for() -> Option<Interrupted> {
+    let armed = deadlines::armed();
+    let outside = armed.map_or(usize::MAX, |armed| armed.tasks_outside);
+    let was_raised = armed.is_some_and(|armed| armed.was_raised);
+    let deadline = || was_raised.then(|| Interrupted::new(Reason::Deadline));
+    refused_task(outside).or_else(deadline)
+}
+
+fn refused_task(among: usize) -> Option<Interrupted> {
+    let gate = fork::gate();
+    let task = thread::registered()?.outermost_cause(among)?;
+    let life = task.life(&gate)?;
+    (life.refused > 0).then(|| life.pending.front().map(|oldest| oldest.interrupted.clone()))?
 }

@@ -80,13 +80,17 @@ impl Word {
 }
 
 /// A thread as the record sees it.
-pub(crate) trait Thread {
+pub(crate) trait Thread<N> {
     /// The thread's word.
     fn word(&self) -> &Word;
 
     /// Makes the thread's handler run, at once or as soon as it can, after everything that the caller did before. A signal
     /// that was sent and has not been handled yet will do.
     fn signal(&self) -> io::Result<()>;
+
+    /// Tells the thread's handler which task stands outermost among those with requests. The task stays on the stack until the handler
+    /// has been told of another.
+    fn point_at(&self, cause: Option<&N>);
 }
 
 /// What became of a request that was brought to a thread.
@@ -127,7 +131,7 @@ struct Frame<N> {
 #[must_use]
 pub(crate) struct Floor(usize);
 
-impl<T: Thread, N> Record<T, N> {
+impl<T: Thread<N>, N> Record<T, N> {
     /// A record with nothing on its stack.
     pub(crate) fn new(thread: T) -> Self {
         let stack = Stack { thread: Some(thread), frames: Vec::new(), floor: 0, untold: false };
@@ -236,6 +240,7 @@ impl<T: Thread, N> Record<T, N> {
             if index < floor {
                 return Delivery::Masked;
             }
+            stack.point();
             match stack.arm() {
                 Ok(()) => Delivery::Armed,
                 Err(error) => Delivery::Untold(error),
@@ -257,7 +262,7 @@ impl<T: Thread, N> Record<T, N> {
     }
 }
 
-impl<T: Thread, N> Stack<T, N> {
+impl<T: Thread<N>, N> Stack<T, N> {
     fn unmasked(&self) -> &[Frame<N>] {
         &self.frames[self.floor.min(self.frames.len())..]
     }
@@ -269,11 +274,20 @@ impl<T: Thread, N> Stack<T, N> {
     /// Makes the word say what the stack says. A thread that arms itself signals itself as well: that is what reaches
     /// its plain calls (P11).
     fn refresh(&mut self) {
+        self.point();
         if self.unmasked().iter().any(|frame| frame.pending) {
             // What cannot be sent is made good by the next request; our own calls and checkpoints do not need it.
             let _ = self.arm();
         } else if let Some(thread) = &self.thread {
             thread.word().disarm(REQUEST);
+        }
+    }
+
+    /// Has the handler count its refusals where they belong.
+    fn point(&self) {
+        let cause = self.unmasked().iter().find(|frame| frame.pending);
+        if let Some(thread) = &self.thread {
+            thread.point_at(cause.map(|frame| &*frame.task));
         }
     }
 

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::interrupted::Interrupted;
 use crate::interrupter::{Interrupter, Request};
 use crate::node::{Begun, Nesting, Node};
+use crate::reach::Reach;
 use crate::state::Floor;
 use crate::sys::deadlines::{self, Hidden};
 use crate::sys::thread::{self, ThreadRecord};
@@ -38,6 +39,7 @@ use crate::sys::{futex, install};
 #[must_use = "a task that is dropped without being run counts as ended"]
 pub struct Task {
     node: Arc<Node>,
+    reach: bool,
 }
 
 /// Makes a task and its interrupter.
@@ -56,7 +58,7 @@ pub fn task() -> (Task, Interrupter) {
 impl Task {
     /// A task that belongs to the task that runs here, if it is run there too.
     pub fn new() -> Self {
-        Self { node: Node::new(None, Node::nesting_here()) }
+        Self { node: Node::new(None, Node::nesting_here()), reach: true }
     }
 
     /// A task that stands for itself wherever it is run.
@@ -70,12 +72,19 @@ impl Task {
     /// });
     /// ```
     pub fn root() -> Self {
-        Self { node: Node::new(None, Nesting::Root) }
+        Self { node: Node::new(None, Nesting::Root), reach: true }
     }
 
     /// Gives it a name, for reports.
     pub fn name(self, name: impl Into<String>) -> Self {
         self.node.set_name(name.into().into_boxed_str());
+        self
+    }
+
+    /// Whether plain blocking calls inside it are refused while it is interrupted ([`reach`](crate::reach())). On, unless it is turned
+    /// off.
+    pub fn reach(mut self, on: bool) -> Self {
+        self.reach = on;
         self
     }
 
@@ -94,7 +103,7 @@ impl Task {
     #[track_caller]
     pub fn run<T>(self, f: impl FnOnce() -> T) -> T {
         install::ensure();
-        let _running = Running::begin(self.node.clone());
+        let _running = Running::begin(self.node.clone(), self.reach);
         f()
     }
 }
@@ -127,16 +136,19 @@ struct Running {
     record: Arc<ThreadRecord>,
     begun: Option<(Floor, Option<Hidden>)>,
     was_blocked: bool,
+    _reach: Reach,
 }
 
 impl Running {
-    fn begin(node: Arc<Node>) -> Self {
+    fn begin(node: Arc<Node>, reach: bool) -> Self {
         let record = thread::register();
         let was_blocked = thread::unblock_signal();
         thread::forget_lost_signal(&record);
+        // Before the task begins: a request that is pending then is answered by a handler that must know.
+        let reach = Reach::set(reach);
         let begun = node.begin(&record);
         let begun = begun.map(|Begun { floor, root }| (floor, deadlines::begin_task(root)));
-        Self { node, record, begun, was_blocked }
+        Self { node, record, begun, was_blocked, _reach: reach }
     }
 }
 
@@ -147,7 +159,7 @@ impl Drop for Running {
             deadlines::end_task(hidden);
         }
         checkpoint::heeded();
-        thread::rest_if_unarmed();
+        thread::settle();
         if self.was_blocked {
             thread::block_signal();
         }
@@ -192,11 +204,18 @@ where
 /// assert_eq!(worker.join().unwrap().as_deref(), Some("worker"));
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[must_use = "must be spawned"]
 pub struct Builder {
     name: Option<String>,
     stack_size: Option<usize>,
+    reach: bool,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self { name: None, stack_size: None, reach: true }
+    }
 }
 
 impl Builder {
@@ -217,6 +236,13 @@ impl Builder {
         self
     }
 
+    /// Whether plain blocking calls of the thread are refused while it is interrupted ([`reach`](crate::reach())). On, unless it is
+    /// turned off.
+    pub fn reach(mut self, on: bool) -> Self {
+        self.reach = on;
+        self
+    }
+
     /// Spawns the thread. The task stands for itself: it inherits nothing.
     ///
     /// # Errors
@@ -234,7 +260,7 @@ impl Builder {
     {
         install::ensure();
         let name = self.name.as_deref().map(Box::from);
-        let task = Task { node: Node::new(name, Nesting::Root) };
+        let task = Task { node: Node::new(name, Nesting::Root), reach: self.reach };
         let interrupter = task.interrupter();
         let mut builder = std_thread::Builder::new();
         if let Some(name) = self.name {

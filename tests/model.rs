@@ -144,7 +144,7 @@ impl Cpu {
     }
 }
 
-impl Thread for Arc<Cpu> {
+impl Thread<Task> for Arc<Cpu> {
     fn word(&self) -> &Word {
         &self.word
     }
@@ -159,6 +159,9 @@ impl Thread for Arc<Cpu> {
         }
         self.send().inspect_err(|_| self.in_flight.store(false, Ordering::Release))
     }
+
+    /// Which task counts refusals is no part of the model: it is written under the lock, and read by the thread itself.
+    fn point_at(&self, _cause: Option<&Task>) {}
 }
 
 /// A task, by name.
@@ -205,7 +208,7 @@ impl Target {
         loop {
             self.cpu.tick();
             self.cpu.sleep();
-            if let Some(task) = self.record.outermost_cause() {
+            if let Some(task) = self.record.outermost_cause(usize::MAX) {
                 return task;
             }
         }
@@ -217,7 +220,7 @@ impl Target {
             self.cpu.handler();
         }
         assert!(!self.cpu.in_flight.load(Ordering::Relaxed), "a signal in flight that nobody sent");
-        assert_eq!(self.cpu.word.is_armed(), self.record.outermost_cause().is_some());
+        assert_eq!(self.cpu.word.is_armed(), self.record.outermost_cause(usize::MAX).is_some());
     }
 
     fn sent(&self) -> u32 {
@@ -341,6 +344,23 @@ fn finds_the_handler_that_looks_first() {
 #[should_panic(expected = "deadlock")]
 fn finds_swaps_that_order_nothing() {
     two_askers_share_a_signal(Mistake::RelaxedSwaps);
+}
+
+#[test]
+fn an_armed_thread_is_signalled_once() {
+    check(|| {
+        let target = Target::new(Mistake::None);
+        let task = Arc::new(Task("task"));
+        let floor = target.enter(&task);
+        let askers = [(); 2].map(|()| target.asked_by_another_thread(&task));
+        assert_eq!(target.blocking_call(), task);
+        for asker in askers {
+            assert!(matches!(asker.join().unwrap(), Delivery::Armed));
+        }
+        assert_eq!(target.sent(), 1);
+        let _ = target.record.leave(floor);
+        target.settle();
+    });
 }
 
 #[test]

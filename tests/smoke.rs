@@ -23,21 +23,3 @@ fn read_is_interrupted() {
         assert!(e.interrupted().is_some());
     });
 }
-#[test]
-fn plain_read_gets_eintr() {
-    watched("plain", || {
-        let (r, _w) = std::io::pipe().unwrap();
-        let (tx, rx) = mpsc::channel();
-        let h = eintr::spawn(move || {
-            tx.send(gettid()).unwrap();
-            use std::os::fd::AsFd;
-            let mut b = [0; 1];
-            let e = nix::unistd::read(r.as_fd(), &mut b).unwrap_err();
-            (e, eintr::checkpoint().is_err())
-        });
-        let tid = rx.recv().unwrap();
-        wait_until_blocked(tid, libc::SYS_read);
-        h.interrupt();
-        assert_eq!(h.join().unwrap(), (nix::errno::Errno::EINTR, true));
-    });
-}

@@ -6,8 +6,18 @@ use crate::checkpoint;
 use crate::error::Error;
 use crate::sys::call::{Outcome, Stop};
 
+pub mod event;
+pub mod fs;
 pub mod io;
+pub mod ipc;
+mod limit;
+pub mod net;
+pub mod process;
+mod socket_time;
+pub mod terminal;
 pub mod time;
+
+pub(crate) use limit::Limit;
 
 /// Runs an interruptible syscall until it has a result.
 ///

@@ -1,6 +1,6 @@
 //! Sleeping.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::complete;
 use crate::error::Error;
@@ -22,10 +22,38 @@ use crate::sys;
 ///
 /// # Interruption
 ///
-/// On `Interrupted` the time had not passed. Any other signal leaves the moment of waking as it was.
+/// On `Interrupted` the time had not passed. Any other signal leaves the moment of waking as it
+/// was.
 ///
 /// See [clock_nanosleep(2)](https://man7.org/linux/man-pages/man2/clock_nanosleep.2.html).
 pub fn sleep(duration: Duration) -> Result<(), Error> {
     let wake = sys::time::after(duration);
+    complete(|| sys::time::sleep_until(&wake))
+}
+
+/// Sleeps until a moment; not at all if it has passed.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// let soon = Instant::now() + Duration::from_millis(1);
+/// eintr::time::sleep_until(soon)?;
+/// assert!(Instant::now() >= soon);
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Interrupted`].
+///
+/// # Interruption
+///
+/// On `Interrupted` the moment had not come, or the thread was interrupted before it looked.
+///
+/// See [clock_nanosleep(2)](https://man7.org/linux/man-pages/man2/clock_nanosleep.2.html).
+pub fn sleep_until(deadline: Instant) -> Result<(), Error> {
+    let wake = sys::time::at(deadline);
     complete(|| sys::time::sleep_until(&wake))
 }

@@ -42,6 +42,8 @@ pub struct Report {
     pub pending_for: Option<Duration>,
     /// How often an error was handed out to the task.
     pub raised: u64,
+    /// How often a syscall of its was refused.
+    pub refused: u64,
     /// Whether a [mask](crate::mask()) stands between.
     pub masked: bool,
     /// Whether the program has replaced our handler by one of its own since: nothing can be interrupted then.
@@ -78,6 +80,7 @@ impl Report {
             thread: thread.map(Box::new),
             pending_for: figures.pending_since.map(|since| since.elapsed()),
             raised: figures.raises,
+            refused: figures.refused,
             masked: figures.masked,
             handler_replaced: install::is_replaced(),
         }
@@ -105,6 +108,9 @@ impl fmt::Display for Report {
             Some(time) => write!(f, ", asked {time:.1?} ago, raised {} times", self.raised)?,
             None if self.raised > 0 => write!(f, ", raised {} times", self.raised)?,
             None => f.write_str(", not asked")?,
+        }
+        if self.refused > 0 {
+            write!(f, ", refused {} times", self.refused)?;
         }
         if self.masked {
             f.write_str(", masked")?;

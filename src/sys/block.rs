@@ -9,10 +9,12 @@
 //!
 //! The layout is known to the trampolines: the word stands at 0, the mark of the open call at 8.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 
 use super::deadlines::Deadlines;
+use super::second_best::Sighting;
 use super::thread::ThreadRecord;
+use crate::node::Refusals;
 use crate::state::Word;
 
 /// One thread's block.
@@ -32,6 +34,22 @@ pub(crate) struct Block {
     pub(super) timer: AtomicI32,
     /// How long the repeat timer was last set for, in microseconds; 0 if it stands still.
     pub(super) repeat: AtomicU32,
+    /// Whether this stretch of the thread lets itself be reached.
+    pub(crate) reach: AtomicBool,
+    /// Whether the kernel stops this thread at its syscalls.
+    pub(super) dispatching: AtomicBool,
+    /// Whether the thread has asked to have SIGSYS blocked, which waits until dispatch is off (S2).
+    pub(super) sigsys_blocked: AtomicBool,
+    /// When the thread's calls began to be answered, in nanoseconds of the monotonic clock.
+    pub(super) answering_since: AtomicU64,
+    /// Where an asker saw this thread sleep.
+    pub(super) seen: Sighting,
+    /// The last child that this thread has made since.
+    pub(super) forked: AtomicI32,
+    /// The last child that this thread has killed since, or that could not exec.
+    pub(super) dying: AtomicI32,
+    /// What counts the refusals of the outermost cause. It lives as long as its task is on this thread's stack.
+    pub(super) refusals: AtomicPtr<Refusals>,
     /// Errors handed out since the last checkpoint, take or task end: what the brakes go by.
     pub(crate) unheeded: AtomicU32,
     /// What this thread is to have done by when.
@@ -50,6 +68,14 @@ thread_local! {
             deferred: AtomicBool::new(false),
             timer: AtomicI32::new(0),
             repeat: AtomicU32::new(0),
+            reach: AtomicBool::new(false),
+            dispatching: AtomicBool::new(false),
+            sigsys_blocked: AtomicBool::new(false),
+            answering_since: AtomicU64::new(0),
+            seen: Sighting::none(),
+            forked: AtomicI32::new(0),
+            dying: AtomicI32::new(0),
+            refusals: AtomicPtr::new(std::ptr::null_mut()),
             unheeded: AtomicU32::new(0),
             deadlines: Deadlines::new(),
             record: AtomicPtr::new(std::ptr::null_mut()),

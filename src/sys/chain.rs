@@ -2,8 +2,8 @@
 //!
 //! # Safety
 //!
-//! The function that is called is the one that the application had installed for this signal, with the arguments that the kernel
-//! made for it.
+//! The function that is called is the one that the application had installed for this signal, with the arguments that the
+//! kernel made for it.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -12,81 +12,99 @@ use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use super::signal::{self, Action};
 use super::{raw, waiting};
 
-static HANDLER: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
-static FLAGS: AtomicU64 = AtomicU64::new(0);
-static MASK: AtomicU64 = AtomicU64::new(0);
-
-/// Remembers the disposition that was there before ours.
-pub(super) fn remember(action: &Action) {
-    FLAGS.store(action.flags, Ordering::Relaxed);
-    MASK.store(action.mask, Ordering::Relaxed);
-    HANDLER.store(action.handler, Ordering::Release);
+/// What was installed for a signal before us.
+pub(super) struct Previous {
+    handler: AtomicUsize,
+    flags: AtomicU64,
+    mask: AtomicU64,
 }
 
-/// Does with a signal what would have been done with it without us.
-pub(super) fn pass_on(
-    number: c_int,
-    info: *mut siginfo_t,
-    context: *mut c_void,
-    may_act_by_default: bool,
-) {
-    match HANDLER.load(Ordering::Acquire) {
-        libc::SIG_IGN => {}
-        libc::SIG_DFL if may_act_by_default => act_by_default(number),
-        libc::SIG_DFL => {}
-        handler => {
-            let flags = FLAGS.load(Ordering::Relaxed);
-            let has = |flag: c_int| flags & flag as u32 as u64 != 0;
-            if has(libc::SA_RESETHAND) && !reset(handler) {
-                // Another thread was quicker: by now the default is in force.
-                return if may_act_by_default {
-                    act_by_default(number)
-                };
-            }
-            call(handler, number, info, context, has);
+impl Previous {
+    /// Nothing yet: the default.
+    pub(super) const fn default_action() -> Self {
+        Self {
+            handler: AtomicUsize::new(libc::SIG_DFL),
+            flags: AtomicU64::new(0),
+            mask: AtomicU64::new(0),
         }
     }
-}
 
-/// One-shot handlers run once; whether it is us who run it.
-fn reset(handler: usize) -> bool {
-    let [now, then] = [Ordering::AcqRel, Ordering::Relaxed];
-    HANDLER.compare_exchange(handler, libc::SIG_DFL, now, then).is_ok()
-}
-
-/// Calls the handler that was there before, with the mask that it asked for.
-fn call(
-    handler: usize,
-    number: c_int,
-    info: *mut siginfo_t,
-    context: *mut c_void,
-    has: impl Fn(c_int) -> bool,
-) {
-    // SAFETY: the kernel's context, which is our handler's until it returns.
-    let saved = unsafe { &mut *context.cast::<ucontext_t>() };
-    if !has(libc::SA_RESTART) {
-        waiting::undo_restart(saved);
+    /// Remembers the disposition that was there before ours.
+    pub(super) fn remember(&self, action: &Action) {
+        self.flags.store(action.flags, Ordering::Relaxed);
+        self.mask.store(action.mask, Ordering::Relaxed);
+        self.handler.store(action.handler, Ordering::Release);
     }
-    // SAFETY: the first word of libc's set is the kernel's whole set.
-    let interrupted = unsafe { *(&raw const saved.uc_sigmask).cast::<signal::Set>() };
-    let itself = if has(libc::SA_NODEFER) { 0 } else { signal::bit(number) };
-    let mask = interrupted | MASK.load(Ordering::Relaxed) | itself;
-    let ours = signal::change_mask(libc::SIG_SETMASK, mask);
-    if has(libc::SA_SIGINFO) {
-        // SAFETY: installed with SA_SIGINFO, so it is a function of these arguments.
-        let handler = unsafe {
-            std::mem::transmute::<usize, extern "C" fn(c_int, *mut siginfo_t, *mut c_void)>(handler)
-        };
-        handler(number, info, context);
-    } else {
-        // SAFETY: installed without SA_SIGINFO, so it is a function of the number.
-        let handler = unsafe { std::mem::transmute::<usize, extern "C" fn(c_int)>(handler) };
-        handler(number);
+
+    /// What was remembered, as far as it was.
+    pub(super) fn recall(&self) -> Action {
+        let flags = self.flags.load(Ordering::Relaxed);
+        let mask = self.mask.load(Ordering::Relaxed);
+        Action::from_words([self.handler.load(Ordering::Acquire), flags as usize, 0, mask as usize])
     }
-    signal::change_mask(libc::SIG_SETMASK, ours);
+
+    fn has(&self, flag: c_int) -> bool {
+        self.flags.load(Ordering::Relaxed) & flag as u32 as u64 != 0
+    }
+
+    /// Does with a signal what would have been done with it without us.
+    pub(super) fn pass_on(
+        &self,
+        number: c_int,
+        info: *mut siginfo_t,
+        context: *mut c_void,
+        may_act_by_default: bool,
+    ) {
+        match self.handler.load(Ordering::Acquire) {
+            libc::SIG_IGN => {}
+            libc::SIG_DFL if may_act_by_default => act_by_default(number),
+            libc::SIG_DFL => {}
+            handler => {
+                if self.has(libc::SA_RESETHAND) && !self.reset(handler) {
+                    // Another thread was quicker: by now the default is in force.
+                    return if may_act_by_default {
+                        act_by_default(number)
+                    };
+                }
+                self.call(handler, number, info, context);
+            }
+        }
+    }
+
+    /// One-shot handlers run once; whether it is us who run it.
+    fn reset(&self, handler: usize) -> bool {
+        let [now, then] = [Ordering::AcqRel, Ordering::Relaxed];
+        self.handler.compare_exchange(handler, libc::SIG_DFL, now, then).is_ok()
+    }
+
+    /// Calls the handler that was there before, with the mask that it asked for.
+    fn call(&self, handler: usize, number: c_int, info: *mut siginfo_t, context: *mut c_void) {
+        // SAFETY: the kernel's context, which is our handler's until it returns.
+        let saved = unsafe { &mut *context.cast::<ucontext_t>() };
+        if !self.has(libc::SA_RESTART) {
+            waiting::undo_restart(saved);
+        }
+        let itself = if self.has(libc::SA_NODEFER) { 0 } else { signal::bit(number) };
+        let mask = *signal::saved_mask(saved) | self.mask.load(Ordering::Relaxed) | itself;
+        let ours = signal::change_mask(libc::SIG_SETMASK, mask);
+        if self.has(libc::SA_SIGINFO) {
+            // SAFETY: installed with SA_SIGINFO, so it is a function of these arguments.
+            let handler = unsafe {
+                std::mem::transmute::<usize, extern "C" fn(c_int, *mut siginfo_t, *mut c_void)>(
+                    handler,
+                )
+            };
+            handler(number, info, context);
+        } else {
+            // SAFETY: installed without SA_SIGINFO, so it is a function of the number.
+            let handler = unsafe { std::mem::transmute::<usize, extern "C" fn(c_int)>(handler) };
+            handler(number);
+        }
+        signal::change_mask(libc::SIG_SETMASK, ours);
+    }
 }
 
-/// The default action. signal-hook knows it for the standard signals; a real-time signal ends the process.
+/// The default action. signal-hook knows it for the standard signals; what it does not know ends the process.
 fn act_by_default(number: c_int) {
     if signal_hook::low_level::emulate_default_handler(number).is_ok() {
         return;

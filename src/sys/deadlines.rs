@@ -182,11 +182,11 @@ fn end_armed(block: &Block, frame: &Frame) {
         deadlines.timer.tell_keeper(deadlines.earliest.load(Relaxed));
     }
     follow(block);
-    if frame.raised.get() {
-        // Its cause has ended, as a task's ends: whoever waits by deadlines again and again is not braked.
+    if !block.word.is_armed() {
+        // What was ignored has ended, as if a task had: whoever waits by deadlines again and again is not braked.
         block.unheeded.store(0, Relaxed);
     }
-    thread::rest_if_unarmed();
+    thread::settle();
     if frame.debts.get().block_signal {
         thread::block_signal();
     }
@@ -271,7 +271,6 @@ impl Deadlines {
 }
 
 /// To be called by the handler that refuses a syscall: an error was handed out, and if it was because of a deadline, that will know.
-#[allow(dead_code, reason = "the handler that refuses comes with reach")]
 pub(super) fn note_refusal(block: &Block) {
     if block.word.is_armed_by(DEADLINE) {
         block.deadlines.refused.store(true, Relaxed);
@@ -283,12 +282,24 @@ pub(crate) fn is_armed() -> bool {
     block::with(|block| block.word.is_armed_by(DEADLINE))
 }
 
-/// How many tasks are outside of the deadline that is armed here, the outermost of them; none if none is.
-pub(crate) fn tasks_outside_armed() -> Option<usize> {
-    look_at_armed(|frame| frame.tasks as usize)
+/// The deadline that is armed here, the outermost of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Armed {
+    /// How many tasks are outside of it.
+    pub(crate) tasks_outside: usize,
+    /// Whether it was raised, or a syscall was refused because of it.
+    pub(crate) was_raised: bool,
 }
 
-/// Marks the deadline that is armed here, the outermost of them, as raised; whether there is one.
+/// The deadline that is armed here, if one is.
+pub(crate) fn armed() -> Option<Armed> {
+    look_at_armed(|frame| Armed {
+        tasks_outside: frame.tasks as usize,
+        was_raised: frame.raised.get(),
+    })
+}
+
+/// Marks it as raised; whether there is one.
 pub(crate) fn mark_raised() -> bool {
     look_at_armed(|frame| frame.raised.set(true)).is_some()
 }
@@ -297,8 +308,11 @@ fn look_at_armed<T>(look: impl FnOnce(&Frame) -> T) -> Option<T> {
     block::with(|block| {
         let deadlines = &block.deadlines;
         let innermost = deadlines.innermost.load(Relaxed);
-        let armed = block.word.is_armed_by(DEADLINE);
-        armed.then(|| deadlines.outermost_passed(innermost, look))?
+        let is_armed = block.word.is_armed_by(DEADLINE);
+        is_armed.then(|| {
+            deadlines.credit_refusals(innermost);
+            deadlines.outermost_passed(innermost, look)
+        })?
     })
 }
 

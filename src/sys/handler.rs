@@ -17,13 +17,13 @@ use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use super::arch::{self, Place};
 use super::block::{self, Block};
 use super::signal::{self, Sender};
-use super::{chain, deadline_timer, raw, timer, waiting};
+use super::{deadline_timer, dispatch, install, raw, second_best, timer, waiting};
 
 /// Keeps the interrupted code's errno.
-struct ErrnoGuard(c_int);
+pub(super) struct ErrnoGuard(c_int);
 
 impl ErrnoGuard {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         // SAFETY: errno is a plain integer of this thread's.
         Self(unsafe { *libc::__errno_location() })
     }
@@ -56,7 +56,9 @@ pub(super) unsafe extern "C" fn on_signal(
         Sender::Unknown if answered => {}
         // One that merged with ours still goes to the handler that was there before, but a default action does not follow
         // upon a signal that had an answer (S4).
-        Sender::Unknown | Sender::Other => chain::pass_on(number, info, context, !answered),
+        Sender::Unknown | Sender::Other => {
+            install::PREVIOUS.pass_on(number, info, context, !answered)
+        }
     }
 }
 
@@ -75,34 +77,39 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     if !block.word.is_armed() {
         return was_in_flight || was_shot;
     }
+    // Whatever this instruction belongs to, the next call may be a plain one.
+    let reached = dispatch::begin(block, context);
     match arch::place(context) {
         Place::Window => arch::cancel(context),
         Place::Trampoline => {}
-        Place::Outside => return interrupt_foreign(block, number, context),
+        Place::Outside => {
+            if !reached && block.reach.load(Ordering::Relaxed) {
+                second_best::interrupt(block, context);
+            } else if !reached {
+                waiting::undo_restart(context);
+            }
+            if is_within_open_call(block, context) {
+                put_off(block, number, context);
+                return true;
+            }
+        }
     }
     block.deferred.store(false, Ordering::Relaxed);
+    if !reached {
+        timer::repeat(block);
+    }
     true
 }
 
-/// The signal landed in code that is not ours.
-fn interrupt_foreign(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
-    waiting::undo_restart(context);
+/// Whether a handler of the application's has interrupted a call of ours. When it returns, the kernel goes on with that call: our
+/// signal must fire there and not here (S3).
+fn is_within_open_call(block: &Block, context: &ucontext_t) -> bool {
     let open = block.open.load(Ordering::Relaxed);
-    if open != 0 && !is_left_behind(open, context) {
-        // A handler of the application's has interrupted a call of ours. When it returns, the kernel goes on with that call: our signal must
-        // fire there and not here (S3).
-        if !block.deferred.swap(true, Ordering::Relaxed) {
-            defer(block, number, context);
-            return true;
-        }
-        // It fires again, and still not there: the application's handler unblocked it by itself, as siglongjmp does on its way out.
-        // From here on the timer asks again.
-    } else {
+    if open != 0 && is_left_behind(open, context) {
         block.open.store(0, Ordering::Relaxed);
-        block.deferred.store(false, Ordering::Relaxed);
+        return false;
     }
-    timer::repeat(block);
-    true
+    open != 0
 }
 
 /// Whether the open mark is that of a call that was left by siglongjmp: the stack has grown back past it. (Code on an alternate
@@ -114,10 +121,13 @@ fn is_left_behind(open: usize, context: &ucontext_t) -> bool {
     sp > open && !on_alternate
 }
 
-/// Has our signal wait until the handler that it landed in returns.
-fn defer(block: &Block, number: c_int, context: &mut ucontext_t) {
-    // SAFETY: the first word of the saved mask is the kernel's whole mask; libc's type is larger.
-    unsafe { *(&raw mut context.uc_sigmask).cast::<signal::Set>() |= signal::bit(number) };
+/// Has our signal wait until the handler that it landed in returns. If it fires again, and still not there, then that handler unblocked
+/// it by itself, as siglongjmp does on its way out: from then on the timer asks again.
+fn put_off(block: &Block, number: c_int, context: &mut ucontext_t) {
+    if block.deferred.swap(true, Ordering::Relaxed) {
+        return timer::repeat(block);
+    }
+    *signal::saved_mask(context) |= signal::bit(number);
     block.in_flight.store(true, Ordering::Release);
     let _ = signal::send(block.tid.load(Ordering::Relaxed), number);
 }

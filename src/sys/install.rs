@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use libc::c_int;
 
+use super::chain::Previous;
 use super::signal::{self, Action};
-use super::{chain, fork, handler};
+use super::{dispatch, fork, handler};
 
 /// What was installed, or why nothing was.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,9 @@ pub(crate) struct Installed {
     /// Who was first: a call of `install`, or of what used it.
     pub(crate) by: &'static Location<'static>,
 }
+
+/// What was there before our handler.
+pub(super) static PREVIOUS: Previous = Previous::default_action();
 
 static INSTALLED: OnceLock<Installed> = OnceLock::new();
 /// The same for handlers and askers; 0 while nothing is installed.
@@ -84,14 +88,15 @@ fn set(number: c_int) -> Result<c_int, i32> {
     let flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
     let ours = Action::new(handler::on_signal as *const () as usize, flags, signal::ALL);
     // Remembered before the handler can run, then once more as what was really replaced.
-    chain::remember(&signal::action(number)?);
+    PREVIOUS.remember(&signal::action(number)?);
     SIGNAL.store(number, Ordering::Relaxed);
     // SAFETY: `on_signal` is made to run at any instruction of any thread.
     let before = unsafe { signal::set_action(number, &ours) };
     match before {
         Ok(before) => {
-            chain::remember(&before);
+            PREVIOUS.remember(&before);
             fork::watch();
+            dispatch::prepare();
             Ok(number)
         }
         Err(errno) => {

@@ -6,22 +6,35 @@
 
 #![allow(unsafe_code)]
 
+mod answer;
 mod arch;
+mod ask;
 pub(crate) mod block;
 pub(crate) mod call;
 mod chain;
 pub(crate) mod clock;
 mod deadline_timer;
 pub(crate) mod deadlines;
+pub(crate) mod dispatch;
+pub(crate) mod event;
+pub(crate) mod flags;
 pub(crate) mod fork;
+pub(crate) mod fs;
 pub(crate) mod futex;
+mod goodbye;
 mod handler;
 pub(crate) mod install;
 pub(crate) mod io;
+pub(crate) mod ipc;
 mod keeper;
+pub(crate) mod net;
+pub(crate) mod process;
 mod raw;
+mod second_best;
 mod signal;
+pub(crate) mod terminal;
 pub(crate) mod thread;
 pub(crate) mod time;
 mod timer;
+mod trap;
 mod waiting;

@@ -7,7 +7,7 @@
 //!
 //! Each block hands the kernel structures of this module's own, laid out as the kernel has them.
 
-use libc::{c_int, siginfo_t};
+use libc::{c_int, siginfo_t, ucontext_t};
 
 use super::{arch, raw};
 
@@ -40,9 +40,20 @@ impl Action {
         let flags = flags as u64 | arch::RESTORER_FLAG;
         Self { handler, flags, restorer: arch::restorer(), mask }
     }
+
+    /// An action in the kernel's layout, in words.
+    pub(super) const WORDS: usize = 4;
+
+    pub(super) fn from_words([handler, flags, restorer, mask]: [usize; Self::WORDS]) -> Self {
+        Self { handler, flags: flags as u64, restorer, mask: mask as Set }
+    }
+
+    pub(super) fn words(&self) -> [usize; Self::WORDS] {
+        [self.handler, self.flags as usize, self.restorer, self.mask as usize]
+    }
 }
 
-const SET_SIZE: usize = size_of::<Set>();
+pub(super) const SET_SIZE: usize = size_of::<Set>();
 
 /// Asks for a signal's disposition.
 pub(super) fn action(signal: c_int) -> Result<Action, i32> {
@@ -78,6 +89,12 @@ pub(super) fn change_mask(how: c_int, set: Set) -> Set {
 /// Asks for the calling thread's mask.
 pub(super) fn mask() -> Set {
     change_mask(libc::SIG_BLOCK, 0)
+}
+
+/// The mask that the interrupted code goes on with. libc's type is larger than the kernel's; the first word is the whole of it.
+pub(super) fn saved_mask(context: &mut ucontext_t) -> &mut Set {
+    // SAFETY: the kernel's set lies at the start of libc's, and is borrowed with the context.
+    unsafe { &mut *(&raw mut context.uc_sigmask).cast::<Set>() }
 }
 
 /// The kernel's `siginfo_t` of a queued signal.

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use super::block::{self, Block};
-use super::{deadline_timer, install, raw, signal, timer};
+use super::{deadline_timer, dispatch, install, raw, second_best, signal, timer};
 use crate::node::Node;
 use crate::state::{Record, Thread, Word};
 
@@ -39,13 +39,19 @@ impl Target {
     }
 }
 
-impl Thread for Target {
+impl Thread<Node> for Target {
     fn word(&self) -> &Word {
         &self.block().word
     }
 
     fn signal(&self) -> io::Result<()> {
+        second_best::look(self.block(), self.tid);
         signal_block(self.block(), self.tid)
+    }
+
+    fn point_at(&self, cause: Option<&Node>) {
+        let refusals = cause.map_or(ptr::null_mut(), |node| (&raw const node.refusals).cast_mut());
+        self.block().refusals.store(refusals, Ordering::Release);
     }
 }
 
@@ -123,6 +129,7 @@ fn settle_in(record: &ThreadRecord) {
     block::with(|block| {
         timer::forget(block);
         deadline_timer::forget(block);
+        dispatch::forget(block);
         block.in_flight.store(false, Ordering::Relaxed);
         block.tid.store(tid, Ordering::Release);
         record.thread(|target| target.tid = tid);
@@ -152,6 +159,7 @@ extern "C" fn end(_value: *mut libc::c_void) {
     block::with(|block| {
         let Some(record) = registered() else { return };
         record.close();
+        dispatch::end(block);
         timer::delete(block);
         deadline_timer::delete(block);
         block.tid.store(0, Ordering::Relaxed);
@@ -185,7 +193,7 @@ pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
     }
 }
 
-/// To be called after the thread changed its own stack: stops the repeat timer if nothing stands any more.
-pub(crate) fn rest_if_unarmed() {
-    block::with(timer::rest_if_unarmed);
+/// To be called after the thread changed its own stack or its reach: the timer and dispatch follow.
+pub(crate) fn settle() {
+    block::with(dispatch::settle);
 }

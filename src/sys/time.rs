@@ -26,7 +26,16 @@ pub(crate) fn at(instant: Instant) -> Moment {
 
 /// The moment that is `duration` from now, or the last one that the clock can tell.
 pub(crate) fn after(duration: Duration) -> Moment {
-    let now = now();
+    from_now(libc::CLOCK_MONOTONIC, duration)
+}
+
+/// The same on the wall clock, for the calls that know no other.
+pub(super) fn wall_clock_after(duration: Duration) -> Moment {
+    from_now(libc::CLOCK_REALTIME, duration)
+}
+
+fn from_now(clock: libc::clockid_t, duration: Duration) -> Moment {
+    let now = now(clock);
     let nanoseconds = now.tv_nsec + libc::c_long::from(duration.subsec_nanos() as i32);
     let carry = nanoseconds / 1_000_000_000;
     let seconds = i64::try_from(duration.as_secs())
@@ -39,11 +48,23 @@ pub(crate) fn after(duration: Duration) -> Moment {
     })
 }
 
-fn now() -> libc::timespec {
+fn now(clock: libc::clockid_t) -> libc::timespec {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` is ours to write; this clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    // SAFETY: `now` is ours to write; both clocks always exist.
+    unsafe { libc::clock_gettime(clock, &mut now) };
     now
+}
+
+/// A length of time as the kernel takes it.
+pub(super) fn span(duration: Duration) -> libc::timespec {
+    let tv_sec = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    libc::timespec { tv_sec, tv_nsec: libc::c_long::from(duration.subsec_nanos() as i32) }
+}
+
+/// Now, in nanoseconds of the monotonic clock.
+pub(super) fn now_nanos() -> u64 {
+    let now = now(libc::CLOCK_MONOTONIC);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 pub(crate) fn sleep_until(moment: &Moment) -> Outcome<()> {

@@ -1,8 +1,7 @@
 //! The thread's own kernel timer.
 //!
 //! While a cause stands, plain calls are interrupted again and again, with back-off (P11): the first signal may have landed just before
-//! the call. The handler starts the timer when it interrupted something that is not our own call, and each shot starts the
-//! next. Our own calls never need it.
+//! the call. The handler starts the timer, and each shot starts the next. Neither our own calls need it nor those that are reached.
 //!
 //! A kernel timer rather than a thread that resends: it costs nothing until it is needed, it cannot hit another thread, and it may be
 //! created and set from a handler, by raw syscalls.

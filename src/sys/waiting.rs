@@ -11,8 +11,9 @@ use super::arch;
 
 /// Lets the waiting syscall at which the context stands return EINTR.
 pub(super) fn undo_restart(context: &mut ucontext_t) {
-    if arch::pending_syscall(context).is_some_and(|(number, second)| waits(number, second)) {
-        arch::interrupt_syscall(context);
+    let waits = || waits(arch::number(context), arch::arguments(context)[1]);
+    if arch::is_at_syscall(context) && waits() {
+        arch::skip_syscall(context, -libc::EINTR as isize);
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub mod asked;
 mod emulation;
 
 pub use emulation::{emulated, kernels_number, skipped_under_emulation};

@@ -4,8 +4,6 @@
 use core::arch::global_asm;
 use libc::{c_long, ucontext_t};
 
-use super::EINTR_RESULT;
-
 // isize eintr_call(block x0, nr x1, a1 x2, a2 x3, a3 x4, a4 x5, a5 x6, a6 x7)
 //
 // Between `begin` and `end` the syscall has not run, or the kernel has put the counter back onto the
@@ -68,10 +66,11 @@ global_asm!(
 // isize eintr_raw(nr x0, a1 x1, a2 x2, a3 x3, a4 x4, a5 x5, a6 x6): no test, no errno.
 global_asm!(
     ".pushsection .text.eintr_stub,\"ax\",@progbits",
-    ".hidden eintr_raw",
-    ".globl eintr_raw",
+    ".hidden eintr_raw, eintr_stub_start, eintr_stub_limit",
+    ".globl eintr_raw, eintr_stub_start, eintr_stub_limit",
     ".type eintr_raw,@function",
     ".p2align 4",
+    "eintr_stub_start:",
     "eintr_raw:",
     ".cfi_startproc",
     "hint #34", // bti c
@@ -86,6 +85,7 @@ global_asm!(
     "ret",
     ".cfi_endproc",
     ".size eintr_raw, . - eintr_raw",
+    "eintr_stub_limit:",
     ".popsection",
 );
 
@@ -94,7 +94,7 @@ pub(in crate::sys) const RESTORER_FLAG: u64 = 0;
 
 pub(super) unsafe extern "C" fn eintr_restorer() {}
 
-pub(super) fn pc(context: &ucontext_t) -> usize {
+pub(in crate::sys) fn pc(context: &ucontext_t) -> usize {
     context.uc_mcontext.pc as usize
 }
 
@@ -109,13 +109,47 @@ pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
 /// The instruction by which a syscall enters the kernel: `svc #0`.
 pub(super) const SYSCALL_INSTRUCTION: &[u8] = &[0x01, 0x00, 0x00, 0xd4];
 
-/// The number and the second argument of the syscall that the counter stands at.
-pub(super) fn syscall_at(context: &ucontext_t) -> (c_long, usize) {
-    (context.uc_mcontext.regs[8] as c_long, context.uc_mcontext.regs[1] as usize)
+/// The number of the syscall that the counter stands at.
+pub(in crate::sys) fn number(context: &ucontext_t) -> c_long {
+    context.uc_mcontext.regs[8] as c_long
 }
 
-/// Steps over the syscall instruction, with -EINTR as its result.
-pub(super) fn skip_syscall(context: &mut ucontext_t) {
+/// The result of the syscall that the counter stands behind.
+pub(super) fn result(context: &ucontext_t) -> isize {
+    context.uc_mcontext.regs[0] as isize
+}
+
+/// The number of the syscall that the counter stands behind: it stays in its register.
+pub(in crate::sys) fn number_behind(context: &ucontext_t) -> Option<c_long> {
+    Some(number(context))
+}
+
+/// Steps over the syscall instruction.
+pub(super) fn step_over(context: &mut ucontext_t) {
     context.uc_mcontext.pc += SYSCALL_INSTRUCTION.len() as u64;
-    context.uc_mcontext.regs[0] = EINTR_RESULT as u64;
+}
+
+/// The kernel has no Syscall User Dispatch here. What follows is what it would need.
+pub(in crate::sys) const CAN_DISPATCH: bool = false;
+
+/// `AUDIT_ARCH_AARCH64`.
+pub(in crate::sys) const AUDIT_ARCH: u32 = 0xc000_00b7;
+
+/// The arguments of a syscall.
+pub(in crate::sys) fn arguments(context: &ucontext_t) -> [usize; 6] {
+    std::array::from_fn(|i| context.uc_mcontext.regs[i] as usize)
+}
+
+/// Gives a syscall a result.
+pub(in crate::sys) fn set_result(context: &mut ucontext_t, result: isize) {
+    context.uc_mcontext.regs[0] = result as u64;
+}
+
+/// Has the trapped syscall made again. The counter stands behind its instruction.
+pub(in crate::sys) fn retry(context: &mut ucontext_t) {
+    context.uc_mcontext.pc -= SYSCALL_INSTRUCTION.len() as u64;
+}
+
+pub(super) unsafe extern "C" fn eintr_on_valgrind() -> u32 {
+    0
 }

@@ -6,7 +6,9 @@
 //!   call open in the block, tests the block's first word, makes the syscall and closes the mark;
 //! * `eintr_raw`, a syscall without test and without errno, for use in handlers;
 //! * `eintr_restorer` and `RESTORER_FLAG`, for `rt_sigaction`;
-//! * `pc`, `set_pc`, `sp`, `syscall_at`, `skip_syscall` and `SYSCALL_INSTRUCTION`, the saved context.
+//! * `pc`, `set_pc`, `sp`, `number`, `number_behind`, `arguments`, `result`, `set_result`, `step_over`, `retry` and
+//!   `SYSCALL_INSTRUCTION`, the saved context;
+//! * `CAN_DISPATCH`, `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscall and the restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
 //!
 //! # Safety
 //!
@@ -51,14 +53,17 @@ unsafe extern "C" {
     static eintr_call_end: u8;
     static eintr_call_cancelled: u8;
     static eintr_call_limit: u8;
+    static eintr_stub_start: u8;
+    static eintr_stub_limit: u8;
 }
 
 /// What the trampoline returns instead of a result. The kernel's errors end at -4095.
 pub(super) const CANCELLED: isize = isize::MIN;
 
-const EINTR_RESULT: isize = -(libc::EINTR as isize);
-
-pub(super) use machine::{RESTORER_FLAG, sp};
+pub(super) use machine::{
+    AUDIT_ARCH, CAN_DISPATCH, RESTORER_FLAG, arguments, number, number_behind, pc, retry,
+    set_result, sp,
+};
 
 /// Where the restorer is.
 pub(super) fn restorer() -> usize {
@@ -96,25 +101,52 @@ pub(super) fn cancel(context: &mut ucontext_t) {
     machine::set_pc(context, &raw const eintr_call_cancelled as usize);
 }
 
-/// The number and the second argument of the syscall that the context is about to make or to make
-/// again, if it stands at the instruction for one.
-pub(super) fn pending_syscall(context: &ucontext_t) -> Option<(c_long, usize)> {
-    let pc = machine::pc(context);
-    // The upper half is the kernel's; the vsyscall page there is executable and cannot be read (S9).
-    if pc == 0 || pc > isize::MAX as usize {
-        return None;
-    }
-    // SAFETY: the thread was about to execute the instruction at `pc`, so it is mapped, and code is
-    // mapped readable. Two bytes at the end of a page belong to one instruction if the first is its own;
-    // the comparison stops at the first byte that differs.
-    let at_syscall = machine::SYSCALL_INSTRUCTION
-        .iter()
-        .enumerate()
-        .all(|(i, byte)| unsafe { *((pc + i) as *const u8) } == *byte);
-    at_syscall.then(|| machine::syscall_at(context))
+/// Whether the context stands at a syscall instruction: about to make the syscall, or to make it again.
+pub(super) fn is_at_syscall(context: &ucontext_t) -> bool {
+    is_syscall_instruction(machine::pc(context))
 }
 
-/// Steps over the syscall that the context stands at, as if it had returned -EINTR.
-pub(super) fn interrupt_syscall(context: &mut ucontext_t) {
-    machine::skip_syscall(context);
+/// Whether the context stands behind a syscall that returned -EINTR.
+pub(super) fn is_behind_interrupted_syscall(context: &ucontext_t) -> bool {
+    let before = machine::pc(context).wrapping_sub(machine::SYSCALL_INSTRUCTION.len());
+    machine::result(context) == -(libc::EINTR as isize) && is_syscall_instruction(before)
+}
+
+fn is_syscall_instruction(address: usize) -> bool {
+    // The upper half is the kernel's; the vsyscall page there is executable and cannot be read (S9).
+    if address == 0 || address > isize::MAX as usize {
+        return false;
+    }
+    // SAFETY: the thread executes here, or has just executed the instruction that ends here, so the code is mapped, and code is
+    // mapped readable. The comparison stops at the first byte that differs, so that none is read beyond the instruction there.
+    let byte_is = |i: usize, byte: u8| unsafe { *((address + i) as *const u8) } == byte;
+    machine::SYSCALL_INSTRUCTION.iter().enumerate().all(|(i, byte)| byte_is(i, *byte))
+}
+
+/// Steps over the syscall that the context stands at, as if it had returned that.
+pub(super) fn skip_syscall(context: &mut ucontext_t, result: isize) {
+    machine::step_over(context);
+    machine::set_result(context, result);
+}
+
+/// Whether the syscall that was trapped is the trampoline's own.
+pub(super) fn trapped_in_trampoline(context: &ucontext_t) -> bool {
+    machine::pc(context) == &raw const eintr_call_end as usize
+}
+
+/// Has the trapped `rt_sigreturn` made by our own restorer, on the same stack.
+pub(super) fn go_to_restorer(context: &mut ucontext_t) {
+    machine::set_pc(context, restorer());
+}
+
+/// Where the syscalls are made that dispatch lets through: start and length.
+pub(super) fn stub() -> (usize, usize) {
+    let start = &raw const eintr_stub_start as usize;
+    (start, &raw const eintr_stub_limit as usize - start)
+}
+
+/// Whether the program runs under valgrind.
+pub(super) fn on_valgrind() -> bool {
+    // SAFETY: it changes nothing, on a processor or under valgrind.
+    unsafe { machine::eintr_on_valgrind() != 0 }
 }

@@ -4,8 +4,6 @@
 use core::arch::global_asm;
 use libc::{c_long, ucontext_t};
 
-use super::EINTR_RESULT;
-
 // isize eintr_call(block rdi, nr rsi, a1 rdx, a2 rcx, a3 r8, a4 r9, a5 [rsp+8], a6 [rsp+16])
 //
 // Between `begin` and `end` the syscall has not run, or the kernel has put the counter back onto the
@@ -61,10 +59,11 @@ global_asm!(
 // void eintr_restorer(void): the bytes are those by which unwinders know a signal frame.
 global_asm!(
     ".pushsection .text.eintr_stub,\"ax\",@progbits",
-    ".hidden eintr_raw, eintr_restorer",
-    ".globl eintr_raw, eintr_restorer",
+    ".hidden eintr_raw, eintr_restorer, eintr_stub_start, eintr_stub_limit",
+    ".globl eintr_raw, eintr_restorer, eintr_stub_start, eintr_stub_limit",
     ".type eintr_raw,@function",
     ".p2align 4",
+    "eintr_stub_start:",
     "eintr_raw:",
     ".cfi_startproc",
     "endbr64",
@@ -87,6 +86,9 @@ global_asm!(
     ".byte 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00", // mov rax, 15 (rt_sigreturn)
     "syscall",
     ".size eintr_restorer, . - eintr_restorer",
+    // The kernel allows the addresses below start + length, and the counter stands behind the instruction by then.
+    "nop",
+    "eintr_stub_limit:",
     ".popsection",
 );
 
@@ -97,7 +99,7 @@ unsafe extern "C" {
 /// `SA_RESTORER`, which the kernel demands here and libc hides.
 pub(in crate::sys) const RESTORER_FLAG: u64 = 0x0400_0000;
 
-pub(super) fn pc(context: &ucontext_t) -> usize {
+pub(in crate::sys) fn pc(context: &ucontext_t) -> usize {
     context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize
 }
 
@@ -112,14 +114,83 @@ pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
 /// The instruction by which a syscall enters the kernel.
 pub(super) const SYSCALL_INSTRUCTION: &[u8] = &[0x0f, 0x05];
 
-/// The number and the second argument of the syscall that the counter stands at.
-pub(super) fn syscall_at(context: &ucontext_t) -> (c_long, usize) {
-    let registers = &context.uc_mcontext.gregs;
-    (registers[libc::REG_RAX as usize], registers[libc::REG_RSI as usize] as usize)
+/// The number of the syscall that the counter stands at.
+pub(in crate::sys) fn number(context: &ucontext_t) -> c_long {
+    context.uc_mcontext.gregs[libc::REG_RAX as usize]
 }
 
-/// Steps over the syscall instruction, with -EINTR as its result.
-pub(super) fn skip_syscall(context: &mut ucontext_t) {
+/// The result of the syscall that the counter stands behind.
+pub(super) fn result(context: &ucontext_t) -> isize {
+    context.uc_mcontext.gregs[libc::REG_RAX as usize] as isize
+}
+
+/// The number of the syscall that the counter stands behind: its register holds the result now.
+pub(in crate::sys) fn number_behind(_context: &ucontext_t) -> Option<c_long> {
+    None
+}
+
+/// Steps over the syscall instruction.
+pub(super) fn step_over(context: &mut ucontext_t) {
     context.uc_mcontext.gregs[libc::REG_RIP as usize] += SYSCALL_INSTRUCTION.len() as i64;
-    context.uc_mcontext.gregs[libc::REG_RAX as usize] = EINTR_RESULT as i64;
+}
+
+/// This architecture's kernel stops a thread at its syscalls when asked (since 5.11).
+pub(in crate::sys) const CAN_DISPATCH: bool = true;
+
+/// `AUDIT_ARCH_X86_64`: the syscall numbers are this architecture's, not those of a 32-bit `int 0x80`.
+pub(in crate::sys) const AUDIT_ARCH: u32 = 0xc000_003e;
+
+/// The arguments of a syscall.
+pub(in crate::sys) fn arguments(context: &ucontext_t) -> [usize; 6] {
+    let registers = &context.uc_mcontext.gregs;
+    [libc::REG_RDI, libc::REG_RSI, libc::REG_RDX, libc::REG_R10, libc::REG_R8, libc::REG_R9]
+        .map(|register| registers[register as usize] as usize)
+}
+
+/// Gives a syscall a result.
+pub(in crate::sys) fn set_result(context: &mut ucontext_t, result: isize) {
+    context.uc_mcontext.gregs[libc::REG_RAX as usize] = result as i64;
+}
+
+/// Has the trapped syscall made again. The counter stands behind its instruction.
+pub(in crate::sys) fn retry(context: &mut ucontext_t) {
+    context.uc_mcontext.gregs[libc::REG_RIP as usize] -= SYSCALL_INSTRUCTION.len() as i64;
+}
+
+// _Bool eintr_on_valgrind(void): valgrind's client request RUNNING_ON_VALGRIND (0x1001). The rotations add up to nothing on a
+// processor; valgrind knows them by sight.
+global_asm!(
+    ".pushsection .text.eintr_on_valgrind,\"ax\",@progbits",
+    ".hidden eintr_on_valgrind",
+    ".globl eintr_on_valgrind",
+    ".type eintr_on_valgrind,@function",
+    "eintr_on_valgrind:",
+    ".cfi_startproc",
+    "endbr64",
+    "push rbx",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset rbx, 0",
+    "sub rsp, 48", // the request and its five arguments
+    ".cfi_adjust_cfa_offset 48",
+    "mov qword ptr [rsp], 0x1001",
+    "mov rax, rsp",
+    "xor edx, edx", // the answer where there is no valgrind
+    "rol rdi, 3",
+    "rol rdi, 13",
+    "rol rdi, 61",
+    "rol rdi, 51",
+    "xchg rbx, rbx",
+    "mov eax, edx",
+    "add rsp, 48",
+    ".cfi_adjust_cfa_offset -48",
+    "pop rbx",
+    ".cfi_adjust_cfa_offset -8",
+    "ret",
+    ".cfi_endproc",
+    ".size eintr_on_valgrind, . - eintr_on_valgrind",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    pub(super) fn eintr_on_valgrind() -> u32;
 }

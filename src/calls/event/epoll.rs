@@ -1,0 +1,52 @@
+//! `epoll_wait`.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use crate::calls::{Limit, complete};
+use crate::error::Error;
+use crate::sys;
+
+pub use crate::sys::event::epoll::EpollEvent;
+
+/// Waits until something happens on a descriptor that is registered with an epoll; how many events
+/// there are in the slice. 0 is the end of the time, which is counted in whole milliseconds,
+/// rounded up.
+///
+/// The epoll may be made and filled by anybody.
+///
+/// # Examples
+///
+/// ```
+/// use eintr::event::{EpollEvent, epoll_wait};
+/// use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent as Interest, EpollFlags};
+/// use std::os::unix::net::UnixStream;
+///
+/// let (reader, writer) = UnixStream::pair()?;
+/// let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+/// epoll.add(&reader, Interest::new(EpollFlags::EPOLLIN, 7))?;
+/// eintr::io::write(&writer, b"ping")?;
+///
+/// let mut events = [EpollEvent::new(); 8];
+/// let happened = epoll_wait(&epoll.0, &mut events, None)?;
+/// assert_eq!(events[..happened][0].data(), 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Interrupted`], or the kernel's error: EINVAL if there is no room for any event.
+///
+/// # Interruption
+///
+/// On `Interrupted` no event was taken: one of an edge or a one-shot is still to come.
+///
+/// See [epoll_wait(2)](https://man7.org/linux/man-pages/man2/epoll_wait.2.html).
+pub fn epoll_wait(
+    epoll: impl AsFd,
+    events: &mut [EpollEvent],
+    timeout: Option<Duration>,
+) -> Result<usize, Error> {
+    let limit = Limit::new(timeout);
+    complete(|| sys::event::epoll::epoll_wait(epoll.as_fd(), events, limit.remaining()))
+}

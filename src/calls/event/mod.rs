@@ -1,0 +1,20 @@
+//! Waiting for events: [`poll`] and its kin, counters, inotify, signals.
+//!
+//! Timeouts are kept: no other signal starts them anew. No timeout, and one too long for the clock,
+//! is for ever; [`Duration::ZERO`](std::time::Duration::ZERO) only looks.
+
+mod counter;
+mod epoll;
+mod inotify;
+mod poll;
+mod select;
+mod signals;
+mod uring;
+
+pub use counter::{eventfd_read, timerfd_read};
+pub use epoll::{EpollEvent, epoll_wait};
+pub use inotify::{InotifyEvent, InotifyEvents, inotify_read};
+pub use poll::{Events, PollFd, poll, ppoll};
+pub use select::{FdSet, FdTooLarge, select};
+pub use signals::{SignalInfo, sigtimedwait, sigwaitinfo};
+pub use uring::io_uring_wait;

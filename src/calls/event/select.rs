@@ -1,0 +1,143 @@
+//! `select`.
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+use crate::calls::{Limit, complete};
+use crate::error::Error;
+use crate::sys;
+use crate::sys::event::select::{Words, end};
+
+/// A set of descriptors for [`select`]. Only those below [`CAPACITY`](Self::CAPACITY) fit.
+#[derive(Clone, Default)]
+pub struct FdSet<'fd> {
+    words: Words,
+    _fds: PhantomData<BorrowedFd<'fd>>,
+}
+
+impl<'fd> FdSet<'fd> {
+    /// `FD_SETSIZE`: the first descriptor that does not fit.
+    pub const CAPACITY: usize = libc::FD_SETSIZE;
+
+    /// An empty set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts a descriptor into the set.
+    ///
+    /// # Errors
+    ///
+    /// [`FdTooLarge`]. [`poll`](super::poll()) has no such limit.
+    pub fn insert(&mut self, fd: &'fd impl AsFd) -> Result<(), FdTooLarge> {
+        let fd = fd.as_fd().as_raw_fd();
+        let (word, bit) = place(fd).ok_or(FdTooLarge { fd })?;
+        self.words[word] |= bit;
+        Ok(())
+    }
+
+    /// Takes a descriptor out of the set.
+    pub fn remove(&mut self, fd: impl AsFd) {
+        if let Some((word, bit)) = place(fd.as_fd().as_raw_fd()) {
+            self.words[word] &= !bit;
+        }
+    }
+
+    /// Whether a descriptor is in the set.
+    pub fn contains(&self, fd: impl AsFd) -> bool {
+        place(fd.as_fd().as_raw_fd()).is_some_and(|(word, bit)| self.words[word] & bit != 0)
+    }
+
+    /// Whether no descriptor is in the set.
+    pub fn is_empty(&self) -> bool {
+        end(&self.words) == 0
+    }
+}
+
+impl fmt::Debug for FdSet<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bits = |(i, word): (usize, &u64)| {
+            let word = *word;
+            (0..64).filter(move |bit| word & (1 << bit) != 0).map(move |bit| i * 64 + bit)
+        };
+        f.debug_set().entries(self.words.iter().enumerate().flat_map(bits)).finish()
+    }
+}
+
+/// The word and the bit of a descriptor, if it fits.
+fn place(fd: RawFd) -> Option<(usize, u64)> {
+    let fd = usize::try_from(fd).ok().filter(|fd| *fd < FdSet::CAPACITY)?;
+    Some((fd / 64, 1 << (fd % 64)))
+}
+
+/// A descriptor does not fit into an [`FdSet`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("descriptor {fd} does not fit into a set for select, which ends at {}", FdSet::CAPACITY)]
+#[non_exhaustive]
+pub struct FdTooLarge {
+    /// The descriptor.
+    pub fd: RawFd,
+}
+
+impl From<FdTooLarge> for io::Error {
+    /// Of the kind `InvalidInput`.
+    fn from(error: FdTooLarge) -> Self {
+        io::Error::new(io::ErrorKind::InvalidInput, error)
+    }
+}
+
+impl From<FdTooLarge> for Error {
+    fn from(error: FdTooLarge) -> Self {
+        Error::Io(error.into())
+    }
+}
+
+/// Waits until a descriptor of one of the sets is ready to be read, to be written, or has something
+/// exceptional; how many are. 0 is the end of the time. Those that are not ready are taken out of
+/// the sets.
+///
+/// For code that has sets already; [`poll`](super::poll()) takes any descriptor.
+///
+/// # Examples
+///
+/// ```
+/// use eintr::event::{FdSet, select};
+/// use std::os::unix::net::UnixStream;
+///
+/// let (reader, writer) = UnixStream::pair()?;
+/// let (mut to_read, mut to_write) = (FdSet::new(), FdSet::new());
+/// to_read.insert(&reader)?;
+/// to_write.insert(&writer)?;
+/// assert_eq!(select(Some(&mut to_read), Some(&mut to_write), None, None)?, 1);
+/// assert!(!to_read.contains(&reader) && to_write.contains(&writer));
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Interrupted`], or the kernel's error.
+///
+/// # Interruption
+///
+/// On `Interrupted` no descriptor was ready, and the sets are as they were.
+///
+/// See [select(2)](https://man7.org/linux/man-pages/man2/select.2.html).
+pub fn select(
+    mut read: Option<&mut FdSet<'_>>,
+    mut write: Option<&mut FdSet<'_>>,
+    mut except: Option<&mut FdSet<'_>>,
+    timeout: Option<Duration>,
+) -> Result<usize, Error> {
+    let limit = Limit::new(timeout);
+    complete(|| {
+        let sets = [words(&mut read), words(&mut write), words(&mut except)];
+        sys::event::select::pselect(sets, limit.remaining())
+    })
+}
+
+fn words<'a>(set: &'a mut Option<&mut FdSet<'_>>) -> Option<&'a mut Words> {
+    set.as_mut().map(|set| &mut set.words)
+}

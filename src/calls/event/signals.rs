@@ -1,0 +1,100 @@
+//! Waiting for signals.
+
+use std::time::Duration;
+
+use libc::c_int;
+
+use crate::calls::{Limit, complete};
+use crate::error::Error;
+use crate::sys;
+use crate::sys::event::signals::{Info, set_without_ours};
+
+/// A signal that was taken by [`sigwaitinfo`].
+#[derive(Debug, Clone, Copy)]
+pub struct SignalInfo(Info);
+
+impl SignalInfo {
+    /// Its number.
+    pub fn signal(&self) -> c_int {
+        self.0.signal
+    }
+
+    /// Where it came from: `SI_USER`, `SI_QUEUE`, or what the kernel says about its cause.
+    pub fn code(&self) -> c_int {
+        self.0.code
+    }
+
+    /// The process that sent it, if a process did; for SIGCHLD, the child.
+    pub fn pid(&self) -> Option<i32> {
+        let sent = matches!(self.0.code, libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL);
+        (sent || self.0.signal == libc::SIGCHLD).then_some(self.0.pid)
+    }
+
+    /// The value that it was queued with, an integer or a pointer, if it was (`sigqueue`).
+    pub fn value(&self) -> Option<usize> {
+        (self.0.code == libc::SI_QUEUE).then_some(self.0.value)
+    }
+}
+
+/// Waits for one of those signals and takes it, so that no handler runs for it. The thread must
+/// block them, as for `sigwaitinfo`, and so must all others: a signal to the process goes to
+/// whoever lets it in.
+///
+/// The signal by which threads are interrupted is not waited for, even if it is named.
+///
+/// # Examples
+///
+/// ```
+/// use nix::sys::signal::{SigSet, Signal, raise};
+///
+/// let mut blocked = SigSet::empty();
+/// blocked.add(Signal::SIGHUP);
+/// blocked.thread_block()?;
+/// raise(Signal::SIGHUP)?;
+/// assert_eq!(eintr::event::sigwaitinfo(&[libc::SIGHUP])?.signal(), libc::SIGHUP);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Interrupted`], or of the kind `InvalidInput` if one of the numbers is no signal.
+///
+/// # Interruption
+///
+/// On `Interrupted` no signal was taken: one that comes stays pending.
+///
+/// See [sigwaitinfo(2)](https://man7.org/linux/man-pages/man2/sigwaitinfo.2.html).
+pub fn sigwaitinfo(signals: &[c_int]) -> Result<SignalInfo, Error> {
+    complete(|| sys::event::signals::sigtimedwait(set_without_ours(signals)?, None)).map(SignalInfo)
+}
+
+/// As [`sigwaitinfo`], for a limited time; none if it has passed.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// assert!(eintr::event::sigtimedwait(&[libc::SIGHUP], Duration::from_millis(1))?.is_none());
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`sigwaitinfo`].
+///
+/// # Interruption
+///
+/// As [`sigwaitinfo`].
+///
+/// See [sigtimedwait(2)](https://man7.org/linux/man-pages/man2/sigtimedwait.2.html).
+pub fn sigtimedwait(signals: &[c_int], timeout: Duration) -> Result<Option<SignalInfo>, Error> {
+    let limit = Limit::new(Some(timeout));
+    let taken = complete(|| {
+        sys::event::signals::sigtimedwait(set_without_ours(signals)?, limit.remaining())
+    });
+    match taken {
+        Ok(info) => Ok(Some(SignalInfo(info))),
+        Err(Error::Io(error)) if error.raw_os_error() == Some(libc::EAGAIN) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,168 @@
+//! read, write, readv, writev.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::super::socket_time::{Began, Way, complete_in_time};
+use crate::error::Error;
+use crate::sys;
+
+/// The most buffers that the kernel takes at once. The others wait for the next call, as in std.
+const MOST_BUFFERS: usize = libc::UIO_MAXIOV as usize;
+
+/// Reads from a file descriptor into a buffer; 0 at the end.
+///
+/// # Examples
+///
+/// ```
+/// let (reader, writer) = std::io::pipe()?;
+/// eintr::io::write(&writer, b"ping")?;
+/// let mut buffer = [0; 16];
+/// assert_eq!(eintr::io::read(&reader, &mut buffer)?, 4);
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when a socket's `SO_RCVTIMEO` is up. (That time counts from the first signal that
+/// is none of ours, if one comes; [`net::recv`](crate::net::recv) and [`Stream`](super::Stream) keep it exactly.)
+///
+/// # Interruption
+///
+/// On `Interrupted` no byte was consumed. Bytes that were read are returned, and the cause is raised by the
+/// next call.
+///
+/// See [read(2)](https://man7.org/linux/man-pages/man2/read.2.html).
+pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<usize, Error> {
+    read_since(Began::UNKNOWN, fd.as_fd(), buffer)
+}
+
+/// Writes a buffer to a file descriptor; the number of bytes written may be less than its length.
+///
+/// # Examples
+///
+/// ```
+/// let (_reader, writer) = std::io::pipe()?;
+/// assert_eq!(eintr::io::write(&writer, b"ping")?, 4);
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when a socket's `SO_SNDTIMEO` is up, as with [`read`].
+///
+/// # Interruption
+///
+/// On `Interrupted` no byte was written. A write that was interrupted after some bytes returns their number,
+/// and the cause is raised by the next call.
+///
+/// See [write(2)](https://man7.org/linux/man-pages/man2/write.2.html).
+pub fn write(fd: impl AsFd, buffer: &[u8]) -> Result<usize, Error> {
+    write_since(Began::UNKNOWN, fd.as_fd(), buffer)
+}
+
+/// Reads into several buffers, one after the other; 0 at the end. Buffers beyond the kernel's limit of 1024 are left for the next
+/// call.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::IoSliceMut;
+///
+/// let (reader, writer) = std::io::pipe()?;
+/// eintr::io::write(&writer, b"headbody")?;
+/// let (mut head, mut body) = ([0; 4], [0; 16]);
+/// let mut buffers = [IoSliceMut::new(&mut head), IoSliceMut::new(&mut body)];
+/// assert_eq!(eintr::io::readv(&reader, &mut buffers)?, 8);
+/// assert_eq!((&head, &body[..4]), (b"head", &b"body"[..]));
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`read`].
+///
+/// # Interruption
+///
+/// As [`read`]: on `Interrupted` no byte was consumed.
+///
+/// See [readv(2)](https://man7.org/linux/man-pages/man2/readv.2.html).
+pub fn readv(fd: impl AsFd, buffers: &mut [IoSliceMut<'_>]) -> Result<usize, Error> {
+    readv_since(Began::UNKNOWN, fd.as_fd(), buffers)
+}
+
+/// Writes several buffers, one after the other; the number of bytes written may be less than they have. Buffers beyond the kernel's
+/// limit of 1024 are left for the next call.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::IoSlice;
+///
+/// let (_reader, writer) = std::io::pipe()?;
+/// let buffers = [IoSlice::new(b"head"), IoSlice::new(b"body")];
+/// assert_eq!(eintr::io::writev(&writer, &buffers)?, 8);
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`write`].
+///
+/// # Interruption
+///
+/// As [`write`]: on `Interrupted` no byte was written.
+///
+/// See [writev(2)](https://man7.org/linux/man-pages/man2/writev.2.html).
+pub fn writev(fd: impl AsFd, buffers: &[IoSlice<'_>]) -> Result<usize, Error> {
+    writev_since(Began::UNKNOWN, fd.as_fd(), buffers)
+}
+
+// On a socket whose time runs, the same is done by receiving and sending, which can be told not to wait.
+
+#[inline]
+pub(super) fn read_since(
+    began: Began,
+    fd: BorrowedFd<'_>,
+    buffer: &mut [u8],
+) -> Result<usize, Error> {
+    complete_in_time(fd, Way::In, began, |extra| match extra {
+        0 => sys::io::read(fd, buffer),
+        flags => sys::net::recv(fd, buffer, flags),
+    })
+}
+
+#[inline]
+pub(super) fn write_since(began: Began, fd: BorrowedFd<'_>, buffer: &[u8]) -> Result<usize, Error> {
+    complete_in_time(fd, Way::Out, began, |extra| match extra {
+        0 => sys::io::write(fd, buffer),
+        flags => sys::net::send(fd, buffer, flags, None),
+    })
+}
+
+#[inline]
+pub(super) fn readv_since(
+    began: Began,
+    fd: BorrowedFd<'_>,
+    buffers: &mut [IoSliceMut<'_>],
+) -> Result<usize, Error> {
+    let count = buffers.len().min(MOST_BUFFERS);
+    let buffers = &mut buffers[..count];
+    complete_in_time(fd, Way::In, began, |extra| match extra {
+        0 => sys::io::readv(fd, buffers),
+        flags => sys::net::recvv(fd, buffers, flags),
+    })
+}
+
+#[inline]
+pub(super) fn writev_since(
+    began: Began,
+    fd: BorrowedFd<'_>,
+    buffers: &[IoSlice<'_>],
+) -> Result<usize, Error> {
+    let buffers = &buffers[..buffers.len().min(MOST_BUFFERS)];
+    complete_in_time(fd, Way::Out, began, |extra| match extra {
+        0 => sys::io::writev(fd, buffers),
+        flags => sys::net::sendmsg(fd, buffers, &[], None, flags),
+    })
+}

@@ -1,0 +1,147 @@
+//! splice, sendfile, copy_file_range: moving bytes inside the kernel.
+
+use std::os::fd::AsFd;
+
+use super::super::complete;
+use crate::error::Error;
+use crate::sys;
+use crate::sys::flags::flags;
+
+flags! {
+    /// How to splice: the flags of splice(2).
+    pub struct SpliceFlags(u32) {
+        /// Fails with `WouldBlock` rather than wait for the pipe. (For the other descriptor its own O_NONBLOCK counts.)
+        NONBLOCK = libc::SPLICE_F_NONBLOCK,
+        /// More is about to come.
+        MORE = libc::SPLICE_F_MORE,
+        /// Moves pages rather than copy them, where that is possible.
+        MOVE = libc::SPLICE_F_MOVE,
+    }
+}
+
+/// Moves up to `length` bytes from one descriptor to another, one of which is a pipe; 0 at the end.
+///
+/// An offset stands for the position of a descriptor that has one, and is moved on; a pipe takes none.
+///
+/// While it waits for a full socket, the kernel keeps the pipe locked: whoever reads or writes the pipe meanwhile cannot be
+/// interrupted. [`copy`](super::copy) waits outside of the lock.
+///
+/// # Examples
+///
+/// ```
+/// use eintr::io::SpliceFlags;
+///
+/// let (reader, writer) = std::io::pipe()?;
+/// let (here, there) = std::os::unix::net::UnixStream::pair()?;
+/// eintr::io::write(&writer, b"ping")?;
+/// assert_eq!(eintr::io::splice(&reader, None, &here, None, 1024, SpliceFlags::empty())?, 4);
+/// assert_eq!(eintr::io::read(&there, &mut [0; 16])?, 4);
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Interrupted`], or the kernel's error.
+///
+/// # Interruption
+///
+/// On `Interrupted` nothing was moved, and the offsets are as they were. Bytes that were moved are returned, and the cause is raised by
+/// the next call.
+///
+/// See [splice(2)](https://man7.org/linux/man-pages/man2/splice.2.html).
+pub fn splice(
+    reader: impl AsFd,
+    mut from: Option<&mut u64>,
+    writer: impl AsFd,
+    mut to: Option<&mut u64>,
+    length: usize,
+    flags: SpliceFlags,
+) -> Result<usize, Error> {
+    let (reader, writer) = (reader.as_fd(), writer.as_fd());
+    complete(|| {
+        let (from, to) = (from.as_deref_mut(), to.as_deref_mut());
+        sys::io::splice(reader, from, writer, to, length, flags.bits())
+    })
+}
+
+/// Sends up to `length` bytes of a file to any descriptor; 0 at the end.
+///
+/// An offset stands for the file's position, and is moved on.
+///
+/// # Examples
+///
+/// ```
+/// # let path = std::env::temp_dir().join(format!("eintr-sendfile-{}", std::process::id()));
+/// std::fs::write(&path, "0123456789")?;
+/// let file = std::fs::File::open(&path)?;
+/// # std::fs::remove_file(&path)?;
+/// let (here, there) = std::os::unix::net::UnixStream::pair()?;
+/// let mut offset = 4;
+/// assert_eq!(eintr::io::sendfile(&here, &file, Some(&mut offset), 1024)?, 6);
+/// assert_eq!(offset, 10);
+/// # drop(there);
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Interrupted`], or the kernel's error.
+///
+/// # Interruption
+///
+/// On `Interrupted` nothing was sent, and the offset is as it was. Bytes that were sent are returned, and the cause is raised by the next
+/// call.
+///
+/// See [sendfile(2)](https://man7.org/linux/man-pages/man2/sendfile.2.html).
+pub fn sendfile(
+    writer: impl AsFd,
+    file: impl AsFd,
+    mut from: Option<&mut u64>,
+    length: usize,
+) -> Result<usize, Error> {
+    let (writer, file) = (writer.as_fd(), file.as_fd());
+    complete(|| sys::io::sendfile(writer, file, from.as_deref_mut(), length))
+}
+
+/// Copies up to `length` bytes from one file to another; 0 at the end.
+///
+/// An offset stands for a file's position, and is moved on.
+///
+/// # Examples
+///
+/// ```
+/// # let path = |name| std::env::temp_dir().join(format!("eintr-{name}-{}", std::process::id()));
+/// # let (from, to) = (path("range-from"), path("range-to"));
+/// std::fs::write(&from, "0123456789")?;
+/// let (reader, writer) = (std::fs::File::open(&from)?, std::fs::File::create(&to)?);
+/// let mut offset = 4;
+/// assert_eq!(eintr::io::copy_file_range(&reader, Some(&mut offset), &writer, None, 1024)?, 6);
+/// assert_eq!(std::fs::read_to_string(&to)?, "456789");
+/// # std::fs::remove_file(&from)?;
+/// # std::fs::remove_file(&to)?;
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Interrupted`], or the kernel's error.
+///
+/// # Interruption
+///
+/// On `Interrupted` nothing was copied, and the offsets are as they were. Bytes that were copied are returned, and the cause is raised by
+/// the next call.
+///
+/// See [copy_file_range(2)](https://man7.org/linux/man-pages/man2/copy_file_range.2.html).
+pub fn copy_file_range(
+    reader: impl AsFd,
+    mut from: Option<&mut u64>,
+    writer: impl AsFd,
+    mut to: Option<&mut u64>,
+    length: usize,
+) -> Result<usize, Error> {
+    let (reader, writer) = (reader.as_fd(), writer.as_fd());
+    complete(|| {
+        let (from, to) = (from.as_deref_mut(), to.as_deref_mut());
+        sys::io::copy_file_range(reader, from, writer, to, length)
+    })
+}

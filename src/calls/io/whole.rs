@@ -1,0 +1,80 @@
+//! read_exact, write_all: the whole buffer, or how far it got.
+
+use std::io::{Error as StdError, ErrorKind};
+use std::os::fd::AsFd;
+
+use super::{read, write};
+use crate::error::{Error, Partial};
+
+/// Reads until the buffer is full.
+///
+/// # Examples
+///
+/// ```
+/// let (reader, writer) = std::io::pipe()?;
+/// eintr::io::write_all(&writer, b"a record")?;
+/// let mut record = [0; 8];
+/// eintr::io::read_exact(&reader, &mut record)?;
+/// assert_eq!(&record, b"a record");
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Partial`], with [`Error::Interrupted`] or the kernel's error inside; `UnexpectedEof` if the end comes first.
+///
+/// # Interruption
+///
+/// [`Partial::done`] bytes were read, and stand at the buffer's beginning. To go on later is to read the rest of the buffer.
+///
+/// See [read(2)](https://man7.org/linux/man-pages/man2/read.2.html).
+pub fn read_exact(fd: impl AsFd, buffer: &mut [u8]) -> Result<(), Partial> {
+    let fd = fd.as_fd();
+    let mut done = 0;
+    while done < buffer.len() {
+        match read(fd, &mut buffer[done..]) {
+            Ok(0) => {
+                return Err(ended(done, ErrorKind::UnexpectedEof, "failed to fill whole buffer"));
+            }
+            Ok(n) => done += n,
+            Err(error) => return Err(Partial::new(done as u64, error)),
+        }
+    }
+    Ok(())
+}
+
+/// Writes the whole buffer.
+///
+/// # Examples
+///
+/// ```
+/// let (_reader, writer) = std::io::pipe()?;
+/// eintr::io::write_all(&writer, b"a record")?;
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Partial`], with [`Error::Interrupted`] or the kernel's error inside; `WriteZero` if nothing more is taken.
+///
+/// # Interruption
+///
+/// [`Partial::done`] bytes were written. To go on later is to write the rest of the buffer.
+///
+/// See [write(2)](https://man7.org/linux/man-pages/man2/write.2.html).
+pub fn write_all(fd: impl AsFd, buffer: &[u8]) -> Result<(), Partial> {
+    let fd = fd.as_fd();
+    let mut done = 0;
+    while done < buffer.len() {
+        match write(fd, &buffer[done..]) {
+            Ok(0) => return Err(ended(done, ErrorKind::WriteZero, "failed to write whole buffer")),
+            Ok(n) => done += n,
+            Err(error) => return Err(Partial::new(done as u64, error)),
+        }
+    }
+    Ok(())
+}
+
+fn ended(done: usize, kind: ErrorKind, text: &'static str) -> Partial {
+    Partial::new(done as u64, Error::Io(StdError::new(kind, text)))
+}

@@ -1,0 +1,97 @@
+//! POSIX message queues.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use crate::calls::{Limit, complete};
+use crate::error::Error;
+use crate::sys;
+
+/// Waits for a message and takes the oldest of the highest priority: its length and its priority.
+///
+/// The kernel tells the time of these queues by the wall clock. Where that is set back while the
+/// call waits, it waits longer by as much.
+///
+/// # Examples
+///
+/// ```
+/// use eintr::ipc::{mq_receive, mq_send};
+/// use nix::mqueue::{MQ_OFlag, MqAttr, mq_open, mq_unlink};
+/// use nix::sys::stat::Mode;
+///
+/// let name = format!("/eintr-doc-{}", std::process::id());
+/// let flags = MQ_OFlag::O_CREAT | MQ_OFlag::O_RDWR;
+/// let queue = mq_open(name.as_str(), flags, Mode::S_IRWXU, Some(&MqAttr::new(0, 4, 64, 0)))?;
+/// # mq_unlink(name.as_str())?;
+/// mq_send(&queue, b"ping", 3, None)?;
+/// let mut buffer = [0; 64];
+/// assert_eq!(mq_receive(&queue, &mut buffer, None)?, (4, 3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Interrupted`], or the kernel's error: of the kind `TimedOut` if the time is up,
+/// EMSGSIZE if the buffer is smaller than the queue's largest message may be.
+///
+/// # Interruption
+///
+/// On `Interrupted` no message was taken.
+///
+/// See [mq_receive(3)](https://man7.org/linux/man-pages/man3/mq_receive.3.html).
+pub fn mq_receive(
+    queue: impl AsFd,
+    buffer: &mut [u8],
+    timeout: Option<Duration>,
+) -> Result<(usize, u32), Error> {
+    let limit = Limit::new(timeout);
+    let mut priority = 0;
+    let length = complete(|| {
+        sys::ipc::mq_receive(queue.as_fd(), buffer, &mut priority, limit.remaining())
+            .map_err(|stop| limit.unless_early(stop))
+    })?;
+    Ok((length, priority))
+}
+
+/// Sends a message with a priority. A queue that is full is waited for. For the time, see
+/// [`mq_receive`].
+///
+/// # Examples
+///
+/// ```
+/// use nix::mqueue::{MQ_OFlag, MqAttr, mq_open, mq_unlink};
+/// use nix::sys::stat::Mode;
+/// use std::time::Duration;
+///
+/// # let name = format!("/eintr-doc-send-{}", std::process::id());
+/// # let flags = MQ_OFlag::O_CREAT | MQ_OFlag::O_WRONLY;
+/// // Room for one message.
+/// let queue = mq_open(name.as_str(), flags, Mode::S_IRWXU, Some(&MqAttr::new(0, 1, 64, 0)))?;
+/// # mq_unlink(name.as_str())?;
+/// eintr::ipc::mq_send(&queue, b"ping", 0, None)?;
+/// assert!(eintr::ipc::mq_send(&queue, b"pong", 0, Some(Duration::ZERO)).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Interrupted`], or the kernel's error: of the kind `TimedOut` if the time is up,
+/// EMSGSIZE if the message is too long for the queue.
+///
+/// # Interruption
+///
+/// On `Interrupted` nothing was sent.
+///
+/// See [mq_send(3)](https://man7.org/linux/man-pages/man3/mq_send.3.html).
+pub fn mq_send(
+    queue: impl AsFd,
+    message: &[u8],
+    priority: u32,
+    timeout: Option<Duration>,
+) -> Result<(), Error> {
+    let limit = Limit::new(timeout);
+    complete(|| {
+        sys::ipc::mq_send(queue.as_fd(), message, priority, limit.remaining())
+            .map_err(|stop| limit.unless_early(stop))
+    })
+}

@@ -1,0 +1,136 @@
+//! Keeping a socket's own timeout (S7).
+//!
+//! A socket with `SO_RCVTIMEO` or `SO_SNDTIMEO` answers every signal with EINTR, whatever `SA_RESTART` says, and each further
+//! attempt would be given the whole time anew. So it is noted when a call began, and after a signal that was not
+//! ours the wait goes on in `ppoll`, for the time that remains; the attempts themselves do not wait any more.
+//!
+//! The clock is a coarse one, which is read without a syscall. (Rejected: to poll before every attempt, or to ask for the
+//! timeout before it. A call to which nothing happens makes exactly the syscalls of the plain call, P9.)
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use libc::c_int;
+use nix::sys::socket::{getsockopt, sockopt};
+use nix::sys::time::TimeVal;
+
+use super::{Limit, complete};
+use crate::error::Error;
+use crate::sys;
+use crate::sys::call::{Outcome, Stop};
+use crate::sys::event::events::Events;
+use crate::sys::event::poll::{PollFd, ppoll};
+
+/// What a socket is waited for, and by which of its timeouts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// To receive, to accept.
+    In,
+    /// To send, to connect.
+    Out,
+}
+
+/// When a call began.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Began(Option<Duration>);
+
+impl Began {
+    /// Now.
+    #[inline]
+    pub(crate) fn now() -> Self {
+        Self(Some(sys::net::clock()))
+    }
+
+    /// Not known, for calls to which even that clock would be dear. The time counts from the first signal then: at most
+    /// twice the timeout in all.
+    pub(crate) const UNKNOWN: Self = Self(None);
+
+    /// What remains of a timeout: never too little.
+    pub(crate) fn remaining(self, timeout: Duration) -> Duration {
+        let elapsed = self.0.map_or(Duration::ZERO, |began| {
+            sys::net::clock().saturating_sub(began).saturating_sub(sys::net::clock_lag())
+        });
+        timeout.saturating_sub(elapsed)
+    }
+}
+
+/// A socket's own timeout; none if it has none, or is no socket.
+pub(crate) fn timeout(fd: BorrowedFd<'_>, way: Way) -> Option<Duration> {
+    let time: TimeVal = match way {
+        Way::In => getsockopt(&fd, sockopt::ReceiveTimeout),
+        Way::Out => getsockopt(&fd, sockopt::SendTimeout),
+    }
+    .ok()?;
+    let timeout = Duration::new(time.tv_sec() as u64, time.tv_usec() as u32 * 1_000);
+    (!timeout.is_zero()).then_some(timeout)
+}
+
+/// How an attempt is to be made: these flags are set besides the caller's.
+pub(crate) type Extra = c_int;
+
+/// As [`complete`], for a call on what may be a socket with a timeout of its own. The attempt is told to add `MSG_DONTWAIT`
+/// once such a socket was interrupted by a signal that is not ours. One that cannot (there is no such flag for accept) may wait
+/// once more if somebody else took what had come.
+#[inline]
+pub(crate) fn complete_in_time<T>(
+    fd: BorrowedFd<'_>,
+    way: Way,
+    began: Began,
+    mut attempt: impl FnMut(Extra) -> Outcome<T>,
+) -> Result<T, Error> {
+    let mut wait = Wait::Own;
+    complete(|| match wait {
+        Wait::Own => {
+            let outcome = attempt(0);
+            if matches!(outcome, Err(Stop::Errno(libc::EINTR))) {
+                wait = Wait::after_signal(fd, way, began);
+            }
+            outcome
+        }
+        Wait::Until(limit) => hurry(fd, way, limit, &mut attempt),
+    })
+}
+
+/// Who waits.
+enum Wait {
+    /// The call itself.
+    Own,
+    /// We, up to that moment.
+    Until(Limit),
+}
+
+impl Wait {
+    #[cold]
+    fn after_signal(fd: BorrowedFd<'_>, way: Way, began: Began) -> Self {
+        match timeout(fd, way) {
+            Some(timeout) => Self::Until(Limit::new(Some(began.remaining(timeout)))),
+            None => Self::Own,
+        }
+    }
+}
+
+/// Between two looks at a socket that is said to be ready and is not: another thread is quicker, or the message goes to somebody
+/// whose queue is full.
+const PAUSE: Duration = Duration::from_millis(1);
+
+#[cold]
+fn hurry<T>(
+    fd: BorrowedFd<'_>,
+    way: Way,
+    limit: Limit,
+    mut attempt: impl FnMut(Extra) -> Outcome<T>,
+) -> Outcome<T> {
+    let events = match way {
+        Way::In => Events::IN,
+        Way::Out => Events::OUT,
+    };
+    while ppoll(&mut [PollFd::new(&fd, events)], limit.remaining(), None)? > 0 {
+        match attempt(libc::MSG_DONTWAIT) {
+            Err(Stop::Errno(libc::EAGAIN)) if limit.remaining() != Some(Duration::ZERO) => {
+                sys::time::sleep_until(&sys::time::after(PAUSE))?;
+            }
+            outcome => return outcome,
+        }
+    }
+    Err(Stop::Errno(libc::EAGAIN))
+}

@@ -1,0 +1,68 @@
+//! Reach: an interrupt gets code that knows nothing of us out of its blocking call.
+
+use std::sync::atomic::Ordering;
+
+use crate::sys::{block, thread};
+
+mod support;
+pub(crate) mod table;
+
+pub use support::{Road, Support, support};
+
+/// Runs `f` with reach on: while the thread is armed, its plain blocking calls are refused with ECANCELED, whoever makes them.
+///
+/// Managed tasks have it on; this is for a stretch of one that has it off. It uses the kernel's Syscall User Dispatch; where that is
+/// missing, [`support`] says so, and a second-best way is taken.
+///
+/// What has already begun to return is not touched, nor is what does not wait. What a syscall is told is said by this table:
+///
+#[doc = include_str!("answers.md")]
+///
+/// In the same task and while the cause stands, [`Interrupted::of`](crate::Interrupted::of) recognises the error. Code that treats
+/// an error as fatal will fail on it.
+///
+/// # Examples
+///
+/// ```
+/// use std::net::TcpListener;
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let server = eintr::Builder::new()
+///     .reach(false)
+///     .spawn(move || eintr::reach(|| listener.accept().map(drop)))?;
+/// server.interrupt();
+/// assert!(server.join().unwrap().is_err());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn reach<T>(f: impl FnOnce() -> T) -> T {
+    let _before = Reach::set(true);
+    f()
+}
+
+/// Runs `f` with reach off: an armed thread's plain calls return EINTR, and what handles that goes on as it always has.
+///
+/// ```
+/// eintr::without_reach(|| std::thread::sleep(std::time::Duration::from_millis(1)));
+/// ```
+pub fn without_reach<T>(f: impl FnOnce() -> T) -> T {
+    let _before = Reach::set(false);
+    f()
+}
+
+/// Whether reach was on before; given back at the end, be that a panic.
+pub(crate) struct Reach(bool);
+
+impl Reach {
+    pub(crate) fn set(on: bool) -> Self {
+        let before = Self(block::with(|block| block.reach.swap(on, Ordering::Relaxed)));
+        thread::settle();
+        before
+    }
+}
+
+impl Drop for Reach {
+    fn drop(&mut self) {
+        block::with(|block| block.reach.store(self.0, Ordering::Relaxed));
+        thread::settle();
+    }
+}

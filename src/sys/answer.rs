@@ -1,0 +1,101 @@
+//! Answering a syscall by the table, with its arguments as they are.
+//!
+//! # Safety
+//!
+//! A count of refusals belongs to a task on this thread's stack.
+
+use std::sync::atomic::Ordering;
+
+use libc::c_long;
+
+use super::ask::{self, Kind};
+use super::block::Block;
+use super::{deadlines, futex, goodbye, time};
+use crate::checkpoint::brake_after;
+use crate::reach::table::{self, Answer, Unless};
+
+/// The syscall's result without running it; or that it is to run as asked, and by which exception if by one.
+pub(super) fn by_table(
+    block: &Block,
+    number: c_long,
+    arguments: &[usize; 6],
+) -> Result<isize, Option<&'static Unless>> {
+    let row = table::row(number).ok_or(None)?;
+    if let Some(exception) = row.unless.iter().find(|unless| holds(**unless, block, arguments)) {
+        return Err(Some(exception));
+    }
+    match row.answer {
+        Answer::Goodbye => {
+            let since = block.answering_since.load(Ordering::Relaxed);
+            Ok(goodbye::write(number, *arguments, since).unwrap_or_else(|| refuse(block)))
+        }
+        answer => unrun(block, answer).ok_or(None),
+    }
+}
+
+/// The result of a syscall that is answered without running it, whatever its arguments.
+pub(super) fn unrun(block: &Block, answer: Answer) -> Option<isize> {
+    match answer {
+        Answer::Refuse => Some(refuse(block)),
+        Answer::Zero => Some(unheeded(block, 0)),
+        Answer::Interrupt => Some(unheeded(block, -libc::EINTR as isize)),
+        Answer::Goodbye | Answer::Run => None,
+    }
+}
+
+/// ECANCELED; the asker hears of it, or the deadline.
+fn refuse(block: &Block) -> isize {
+    deadlines::note_refusal(block);
+    // SAFETY: the pointer is null, or to a task's count that lives as long as the task is on this thread's stack, and it is this thread
+    // that takes it off.
+    if let Some(refusals) = unsafe { block.refusals.load(Ordering::Acquire).as_ref() } {
+        refusals.count.fetch_add(1, Ordering::Release);
+        refusals.changes.fetch_add(1, Ordering::Release);
+        futex::wake_all(&refusals.changes);
+    }
+    unheeded(block, -libc::ECANCELED as isize)
+}
+
+/// The brakes, for code that asks again and again.
+fn unheeded(block: &Block, result: isize) -> isize {
+    if let Some(pause) = brake_after(block.unheeded.fetch_add(1, Ordering::Relaxed)) {
+        time::pause(pause);
+    }
+    result
+}
+
+/// Whether an exception of the table's holds.
+fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
+    match unless {
+        Unless::Nonblocking(fd) => ask::is_nonblocking(arguments[fd]),
+        Unless::EndsByItself(fd) => match ask::kind(arguments[fd]) {
+            // A closed descriptor has an error of its own to give.
+            None | Some(Kind::File) => true,
+            Some(Kind::Device) => ask::is_ready(arguments[fd], libc::POLLIN | libc::POLLOUT),
+            Some(_) => false,
+        },
+        Unless::Flag(index, bits) => arguments[index] & bits != 0,
+        Unless::NoFlag(index, bits) => arguments[index] & bits == 0,
+        Unless::NoneOf(index, numbers) => !numbers.contains(&(arguments[index] as i32)),
+        Unless::ZeroMilliseconds(index) => arguments[index] as i32 == 0,
+        Unless::ZeroTime(index) => {
+            arguments[index] != 0 && ask::peek::<2>(arguments[index]) == Some([0, 0])
+        }
+        Unless::NoFifo { directory, path } => {
+            let flags = arguments[path + 1] as i32;
+            let from = directory.map_or(libc::AT_FDCWD as usize, |index| arguments[index]);
+            flags & (libc::O_NONBLOCK | libc::O_PATH) != 0 || !ask::is_fifo(from, arguments[path])
+        }
+        Unless::ExecStatus { fd, length } => {
+            arguments[length] == 8
+                && matches!(ask::kind(arguments[fd]), Some(Kind::Pipe | Kind::Packets))
+                && ask::is_close_on_exec(arguments[fd])
+                && block.forked.load(Ordering::Relaxed) != 0
+        }
+        Unless::Dying(index) => {
+            let process = arguments[index] as i32;
+            process > 0 && block.dying.load(Ordering::Relaxed) == process
+        }
+        Unless::StandardOutput(fd) => matches!(arguments[fd], 1 | 2),
+    }
+}

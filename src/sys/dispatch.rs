@@ -1,0 +1,167 @@
+//! Turning Syscall User Dispatch on and off: the gate through which an armed thread's plain calls are answered.
+//!
+//! On means that the kernel stops this thread at the entry of every syscall that is not made from our own stub, and delivers SIGSYS
+//! ([`trap`](super::trap)). It is on only while the thread is armed, so that it costs nothing before, and there is no window
+//! between a check and the entry: the entry is the check.
+//!
+//! No selector byte (S11): a wrong or unmapped byte is death, and the word already says what it would say.
+//!
+//! # Safety
+//!
+//! A SIGSYS that is forced while it is blocked or ignored ends the process. So dispatch begins only with our handler in place and
+//! SIGSYS open, in the interrupted code's mask and in those of all handlers (S2).
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use libc::{c_int, ucontext_t};
+
+use super::block::Block;
+use super::chain::Previous;
+use super::raw::syscall;
+use super::signal::{self, Action};
+use super::{arch, ask, install, thread, time, timer, trap};
+
+const PR_SET_SYSCALL_USER_DISPATCH: usize = 59;
+const OFF: usize = 0;
+const ON: usize = 1;
+
+/// What was there before our SIGSYS handler.
+pub(super) static PREVIOUS: Previous = Previous::default_action();
+
+static AVAILABLE: AtomicBool = AtomicBool::new(false);
+static SWEPT_AT: AtomicU64 = AtomicU64::new(0);
+
+/// How long a look at all handlers' masks is good for.
+const SWEEP_EVERY: u64 = 100_000_000;
+
+/// Whether this process can be reached by dispatch.
+pub(crate) fn is_available() -> bool {
+    AVAILABLE.load(Ordering::Relaxed)
+}
+
+/// Installs the SIGSYS handler, if the kernel has dispatch. Under valgrind it says so and the program dies: asked first (S12).
+pub(super) fn prepare() {
+    if !arch::CAN_DISPATCH || arch::on_valgrind() || set(OFF).is_err() {
+        return;
+    }
+    // SA_SIGINFO: the handler needs the context and the siginfo.
+    // SA_RESTART: does not matter to a syscall that was not begun, but a SIGSYS that somebody sends must not interrupt.
+    // SA_NODEFER and an empty mask: a second SIGSYS inside the handler (a seccomp trap) is death if blocked.
+    // Not SA_ONSTACK: nested frames would fill a small alternate stack.
+    let flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_NODEFER;
+    let ours = Action::new(trap::on_sigsys as *const () as usize, flags, 0);
+    if let Ok(before) = signal::action(libc::SIGSYS) {
+        PREVIOUS.remember(&before);
+        // SAFETY: the handler is made to run at any instruction.
+        if let Ok(before) = unsafe { signal::set_action(libc::SIGSYS, &ours) } {
+            PREVIOUS.remember(&before);
+            AVAILABLE.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+fn set(mode: usize) -> Result<usize, i32> {
+    let (start, length) = if mode == ON { arch::stub() } else { (0, 0) };
+    // SAFETY: with no selector the kernel keeps two numbers.
+    unsafe { syscall(libc::SYS_prctl, [PR_SET_SYSCALL_USER_DISPATCH, mode, start, length, 0]) }
+}
+
+/// Begins dispatch on this armed thread, from the handler; whether it is on.
+pub(super) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
+    if block.dispatching.load(Ordering::Relaxed) {
+        return true;
+    }
+    if !block.reach.load(Ordering::Relaxed) || !is_available() {
+        return false;
+    }
+    let sigsys_is_blocked = *signal::saved_mask(context) & signal::bit(libc::SIGSYS) != 0;
+    if sigsys_is_blocked || !handler_is_ours() {
+        return false;
+    }
+    sweep();
+    if set(ON).is_err() {
+        return false;
+    }
+    block.answering_since.store(time::now_nanos(), Ordering::Relaxed);
+    block.forked.store(0, Ordering::Relaxed);
+    block.dying.store(0, Ordering::Relaxed);
+    block.dispatching.store(true, Ordering::Relaxed);
+    true
+}
+
+fn handler_is_ours() -> bool {
+    let ours = trap::on_sigsys as *const () as usize;
+    signal::action(libc::SIGSYS).is_ok_and(|now| now.handler == ours)
+}
+
+/// Takes SIGSYS out of the masks of all handlers.
+fn sweep() {
+    let now = time::now_nanos();
+    let last = SWEPT_AT.load(Ordering::Relaxed);
+    if last != 0 && now.wrapping_sub(last) < SWEEP_EVERY {
+        return;
+    }
+    let sigsys = signal::bit(libc::SIGSYS);
+    for number in (1..=64).filter(|number| *number != libc::SIGSYS) {
+        if Some(number) == install::signal() {
+            continue;
+        }
+        let Ok(mut action) = signal::action(number) else { continue };
+        let is_caught = action.handler != libc::SIG_DFL && action.handler != libc::SIG_IGN;
+        if is_caught && action.mask & sigsys != 0 {
+            action.mask &= !sigsys;
+            // SAFETY: the handler that was there, but for its mask.
+            let _ = unsafe { signal::set_action(number, &action) };
+        }
+    }
+    SWEPT_AT.store(now, Ordering::Relaxed);
+}
+
+/// Ends dispatch, on the thread itself.
+pub(super) fn end(block: &Block) {
+    if block.dispatching.swap(false, Ordering::Relaxed) {
+        let _ = set(OFF);
+    }
+}
+
+/// Forgets that it was on: in a child of a fork it is not.
+pub(super) fn forget(block: &Block) {
+    block.dispatching.store(false, Ordering::Relaxed);
+}
+
+/// Makes dispatch and the repeat timer follow from the word, after the thread changed its own stack or its reach.
+pub(super) fn settle(block: &Block) {
+    timer::rest_if_unarmed(block);
+    let wanted = || block.word.is_armed() && block.reach.load(Ordering::Relaxed);
+    if !wanted() {
+        end(block);
+        if block.sigsys_blocked.swap(false, Ordering::Relaxed) {
+            signal::change_mask(libc::SIG_BLOCK, signal::bit(libc::SIGSYS));
+        }
+    }
+    // Only the handler begins it. A request that came between the look and the end is made good here as well.
+    if wanted() && is_available() && !block.dispatching.load(Ordering::Relaxed) {
+        let _ = thread::signal_block(block, block.tid.load(Ordering::Relaxed));
+    }
+}
+
+/// Whether `rt_sigaction` is about SIGSYS.
+pub(super) fn is_sigsys(number: usize) -> bool {
+    number as c_int == libc::SIGSYS
+}
+
+/// An armed thread's `rt_sigaction` on SIGSYS: recorded, and not installed (S2). The result.
+pub(super) fn record_action([_, new, old, size, ..]: [usize; 6]) -> isize {
+    if size != signal::SET_SIZE {
+        return -libc::EINVAL as isize;
+    }
+    let before = PREVIOUS.recall();
+    if new != 0 {
+        let Some(new) = ask::peek::<{ Action::WORDS }>(new) else { return -libc::EFAULT as isize };
+        PREVIOUS.remember(&Action::from_words(new));
+    }
+    if old != 0 && !ask::poke(old, &before.words()) {
+        return -libc::EFAULT as isize;
+    }
+    0
+}

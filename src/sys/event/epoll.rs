@@ -1,0 +1,95 @@
+//! `epoll_pwait`.
+
+use std::fmt;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use super::events::Events;
+use super::signals;
+use crate::sys::call::{Outcome, Stop, call};
+
+/// What [`epoll_wait`](crate::event::epoll_wait) found: what has happened, and the number that the
+/// descriptor was registered with.
+///
+/// Laid out as the kernel has it, without gaps on x86_64.
+#[cfg_attr(target_arch = "x86_64", repr(C, packed))]
+#[cfg_attr(not(target_arch = "x86_64"), repr(C))]
+#[derive(Clone, Copy, Default)]
+pub struct EpollEvent {
+    events: u32,
+    data: u64,
+}
+
+const _: () = assert!(size_of::<EpollEvent>() == size_of::<libc::epoll_event>());
+const _: () = assert!(align_of::<EpollEvent>() == align_of::<libc::epoll_event>());
+
+impl EpollEvent {
+    /// Room for an event.
+    pub const fn new() -> Self {
+        Self { events: 0, data: 0 }
+    }
+
+    /// What has happened.
+    pub fn events(&self) -> Events {
+        // What epoll reports is in the lower half; the upper half is options.
+        Events::from_bits(self.events as u16)
+    }
+
+    /// The number that the descriptor was registered with.
+    pub fn data(&self) -> u64 {
+        self.data
+    }
+}
+
+impl fmt::Debug for EpollEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EpollEvent")
+            .field("events", &self.events())
+            .field("data", &self.data())
+            .finish()
+    }
+}
+
+/// The milliseconds that epoll takes, rounded up; -1 for ever. The second value tells whether they
+/// are less than was asked for.
+fn milliseconds(timeout: Option<Duration>) -> (i32, bool) {
+    let Some(timeout) = timeout else { return (-1, false) };
+    match i32::try_from(timeout.as_nanos().div_ceil(1_000_000)) {
+        Ok(milliseconds) => (milliseconds, false),
+        Err(_) => (i32::MAX, true),
+    }
+}
+
+pub(crate) fn epoll_wait(
+    epoll: BorrowedFd<'_>,
+    events: &mut [EpollEvent],
+    timeout: Option<Duration>,
+) -> Outcome<usize> {
+    let [epoll, address] = [epoll.as_raw_fd() as usize, events.as_mut_ptr() as usize];
+    let count = events.len().min(i32::MAX as usize / size_of::<EpollEvent>());
+    let (milliseconds, cut_short) = milliseconds(timeout);
+    let arguments = [epoll, address, count, milliseconds as usize, 0, signals::SET_SIZE];
+    // SAFETY: the kernel writes at most `count` events, which are borrowed mutably.
+    match unsafe { call(libc::SYS_epoll_pwait, arguments) } {
+        // The rest of a time that is too long for epoll: as after a stray signal.
+        Ok(0) if cut_short => Err(Stop::Errno(libc::EINTR)),
+        found => found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rounded_up_and_cut() {
+        assert_eq!(milliseconds(None), (-1, false));
+        assert_eq!(milliseconds(Some(Duration::ZERO)), (0, false));
+        assert_eq!(milliseconds(Some(Duration::from_nanos(1))), (1, false));
+        assert_eq!(milliseconds(Some(Duration::from_millis(7))), (7, false));
+        let longest = Duration::from_millis(i32::MAX as u64);
+        assert_eq!(milliseconds(Some(longest)), (i32::MAX, false));
+        assert_eq!(milliseconds(Some(longest + Duration::from_nanos(1))), (i32::MAX, true));
+        assert_eq!(milliseconds(Some(Duration::MAX)), (i32::MAX, true));
+    }
+}

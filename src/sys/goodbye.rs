@@ -1,0 +1,74 @@
+//! Writes of a reached thread: for a while after arming they run if they do not block, so that goodbyes get out.
+//!
+//! Whether they block is asked of the kernel in the same call that writes, not guessed: sockets with MSG_DONTWAIT, pipes with
+//! RWF_NOWAIT. What has neither (a terminal, a named FIFO) is asked by poll, and given no more than poll promises.
+//!
+//! # Safety
+//!
+//! The interrupted code's own write, with its own arguments, of as much or less.
+
+use libc::c_long;
+
+use super::ask;
+use super::raw::syscall;
+use super::time;
+
+/// How long goodbyes may take.
+const FOR: u64 = 100_000_000;
+
+const DONTWAIT: usize = libc::MSG_DONTWAIT as usize;
+const NOWAIT: usize = libc::RWF_NOWAIT as usize;
+
+/// Writes without waiting; none if that is refused.
+pub(super) fn write(number: c_long, arguments: [usize; 6], since: u64) -> Option<isize> {
+    if time::now_nanos().wrapping_sub(since) > FOR {
+        return None;
+    }
+    let [fd, address, length, flags, ..] = arguments;
+    let result = match number {
+        libc::SYS_write => {
+            let iovec = libc::iovec { iov_base: address as *mut _, iov_len: length };
+            write_vector(fd, &raw const iovec as usize, 1)
+        }
+        libc::SYS_writev => write_vector(fd, address, length),
+        libc::SYS_sendto => with_flags(number, arguments, 3),
+        libc::SYS_sendmsg => with_flags(number, arguments, 2),
+        libc::SYS_sendmmsg => with_flags(number, [fd, address, length, flags, 0, 0], 3),
+        _ => Err(libc::EAGAIN),
+    };
+    match result {
+        Ok(done) => Some(done as isize),
+        Err(libc::EAGAIN) => None,
+        Err(errno) => Some(-(errno as isize)),
+    }
+}
+
+fn with_flags(number: c_long, mut arguments: [usize; 6], index: usize) -> Result<usize, i32> {
+    arguments[index] |= DONTWAIT;
+    // SAFETY: the interrupted code's own send.
+    unsafe { syscall(number, arguments) }
+}
+
+/// The vector is the interrupted code's, or one of ours that points to its buffer.
+fn write_vector(fd: usize, vector: usize, count: usize) -> Result<usize, i32> {
+    let mut message = [0_usize; 7];
+    // The kernel's `struct msghdr`: name, its length, the vector, its count, control data, its length, flags.
+    [message[2], message[3]] = [vector, count];
+    // SAFETY: the kernel reads the message of ours and, as the write would have, the vector.
+    let sent = unsafe { syscall(libc::SYS_sendmsg, [fd, message.as_ptr() as usize, DONTWAIT]) };
+    if sent != Err(libc::ENOTSOCK) {
+        return sent;
+    }
+    // SAFETY: as above; the offset -1 is the descriptor's own position.
+    let written =
+        unsafe { syscall(libc::SYS_pwritev2, [fd, vector, count, usize::MAX, usize::MAX, NOWAIT]) };
+    if written != Err(libc::EOPNOTSUPP) {
+        return written;
+    }
+    if !ask::is_ready(fd, libc::POLLOUT) {
+        return Err(libc::EAGAIN);
+    }
+    let [address, length] = ask::peek::<2>(vector).ok_or(libc::EFAULT)?;
+    // SAFETY: the first buffer of the interrupted code's own write, or less of it.
+    unsafe { syscall(libc::SYS_write, [fd, address, length.min(libc::PIPE_BUF)]) }
+}

@@ -1,0 +1,183 @@
+//! Messages with descriptors in them: recvmsg and sendmsg.
+//!
+//! # Safety
+//!
+//! A message header points to buffers, an address and room for ancillary data that live on this stack or are borrowed, for
+//! the length of the call.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use libc::{c_int, cmsghdr, msghdr};
+
+use super::{RawAddress, number};
+use crate::sys::call::{Outcome, Stop, call};
+
+/// The most descriptors that the kernel sends in one message: `SCM_MAX_FD`.
+const MOST_FDS: usize = 253;
+
+const FDS_SPACE: usize =
+    // SAFETY: arithmetic.
+    unsafe { libc::CMSG_SPACE((MOST_FDS * size_of::<RawFd>()) as u32) } as usize;
+
+/// Room for the most descriptors of a message, and for what else a socket may be set to add: credentials, a label, times.
+const ROOM: usize = FDS_SPACE + 1024;
+
+/// A descriptor of the sending process, which the kernel adds if `SO_PASSPIDFD` is set.
+const SCM_PIDFD: c_int = 4;
+
+/// What was received.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) bytes: usize,
+    pub(crate) sender: RawAddress,
+    pub(crate) fds: Vec<OwnedFd>,
+    /// The kernel's `msg_flags`.
+    pub(crate) flags: c_int,
+}
+
+/// Room for ancillary data, aligned as its headers are.
+#[repr(C, align(8))]
+struct Control<const N: usize>([MaybeUninit<u8>; N]);
+
+impl<const N: usize> Control<N> {
+    fn new() -> Self {
+        const { assert!(align_of::<Self>() >= align_of::<cmsghdr>()) };
+        Self([const { MaybeUninit::uninit() }; N])
+    }
+}
+
+/// A header that points to nothing.
+fn header() -> msghdr {
+    // SAFETY: made of integers and pointers, for which zero is none.
+    unsafe { std::mem::zeroed() }
+}
+
+#[inline]
+pub(crate) fn recvmsg(
+    fd: BorrowedFd<'_>,
+    buffers: &mut [IoSliceMut<'_>],
+    flags: c_int,
+) -> Outcome<Message> {
+    let mut sender = RawAddress::room();
+    let mut control = Control::<ROOM>::new();
+    let mut message = header();
+    let [name, length] = sender.pointer_and_length();
+    message.msg_name = name as *mut _;
+    message.msg_namelen = length as _;
+    message.msg_iov = buffers.as_mut_ptr().cast();
+    message.msg_iovlen = buffers.len() as _;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = ROOM as _;
+    let flags = (flags | libc::MSG_CMSG_CLOEXEC) as usize;
+    // SAFETY: the kernel writes into the buffers, which are borrowed mutably (an `IoSliceMut` is an iovec), into the address
+    // and the room, and notes in the header how much.
+    let bytes = unsafe { call(libc::SYS_recvmsg, [number(fd), &raw mut message as usize, flags]) }?;
+    sender.set_length(message.msg_namelen);
+    // SAFETY: the kernel has filled in the header and the ancillary data that it points to, and this is the first look at it.
+    let fds = unsafe { take_fds(&message) };
+    Ok(Message { bytes, sender, fds, flags: message.msg_flags })
+}
+
+/// Receives bytes only.
+pub(crate) fn recvv(
+    fd: BorrowedFd<'_>,
+    buffers: &mut [IoSliceMut<'_>],
+    flags: c_int,
+) -> Outcome<usize> {
+    let mut message = header();
+    message.msg_iov = buffers.as_mut_ptr().cast();
+    message.msg_iovlen = buffers.len() as _;
+    // SAFETY: the kernel writes into the buffers, which are borrowed mutably (an `IoSliceMut` is an iovec).
+    unsafe { call(libc::SYS_recvmsg, [number(fd), &raw mut message as usize, flags as usize]) }
+}
+
+/// The descriptors in a message. Those that the kernel added by itself are closed.
+///
+/// # Safety
+///
+/// The kernel must have filled in the header, and the descriptors must not have been taken before.
+unsafe fn take_fds(message: &msghdr) -> Vec<OwnedFd> {
+    let mut fds = Vec::new();
+    // SAFETY: the header is the kernel's, see above.
+    let mut next = unsafe { libc::CMSG_FIRSTHDR(message) };
+    while !next.is_null() {
+        // SAFETY: a header within the room, aligned as the kernel and the room have it.
+        let part = unsafe { &*next };
+        match (part.cmsg_level, part.cmsg_type) {
+            // SAFETY: of these types.
+            (libc::SOL_SOCKET, libc::SCM_RIGHTS) => fds.extend(unsafe { fds_in(part) }),
+            // SAFETY: of these types.
+            (libc::SOL_SOCKET, SCM_PIDFD) => unsafe { fds_in(part) }.for_each(drop),
+            _ => {}
+        }
+        // SAFETY: as for the first.
+        next = unsafe { libc::CMSG_NXTHDR(message, next) };
+    }
+    fds
+}
+
+/// The descriptors in a part of the ancillary data, as ours.
+///
+/// # Safety
+///
+/// The kernel must have put descriptors there, and nobody may have taken them before.
+unsafe fn fds_in(part: &cmsghdr) -> impl Iterator<Item = OwnedFd> {
+    // SAFETY: arithmetic.
+    let before = unsafe { libc::CMSG_LEN(0) } as usize;
+    let count = part.cmsg_len.saturating_sub(before) / size_of::<RawFd>();
+    // SAFETY: the data follow its header.
+    let first = unsafe { libc::CMSG_DATA(part) }.cast::<RawFd>();
+    (0..count)
+        // SAFETY: within the part's length.
+        .map(move |i| unsafe { first.add(i).read_unaligned() })
+        // An error number stands where the kernel could not make one.
+        .filter(|fd| *fd >= 0)
+        // SAFETY: the kernel made it for us, and each is taken once.
+        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+#[inline]
+pub(crate) fn sendmsg(
+    fd: BorrowedFd<'_>,
+    buffers: &[IoSlice<'_>],
+    fds: &[BorrowedFd<'_>],
+    to: Option<&RawAddress>,
+    flags: c_int,
+) -> Outcome<usize> {
+    if fds.len() > MOST_FDS {
+        // The kernel's own answer, for which we would need a larger room.
+        return Err(Stop::Errno(libc::EINVAL));
+    }
+    let mut control = Control::<FDS_SPACE>::new();
+    let mut message = header();
+    let [name, length] = to.map_or([0, 0], RawAddress::pointer_and_length);
+    message.msg_name = name as *mut _;
+    message.msg_namelen = length as _;
+    message.msg_iov = buffers.as_ptr().cast_mut().cast();
+    message.msg_iovlen = buffers.len() as _;
+    if !fds.is_empty() {
+        message.msg_control = control.0.as_mut_ptr().cast();
+        put_fds(&mut message, fds);
+    }
+    // SAFETY: the kernel reads the buffers (an `IoSlice` is an iovec), the address and the descriptors' numbers, all borrowed.
+    unsafe { call(libc::SYS_sendmsg, [number(fd), &raw const message as usize, flags as usize]) }
+}
+
+/// Puts descriptors into the room that the header points to; there are at most [`MOST_FDS`].
+fn put_fds(message: &mut msghdr, fds: &[BorrowedFd<'_>]) {
+    let size = size_of_val(fds) as u32;
+    // SAFETY: the room has space for the header and so many numbers; a `BorrowedFd` is one.
+    unsafe {
+        message.msg_controllen = libc::CMSG_SPACE(size) as _;
+        let part = libc::CMSG_FIRSTHDR(message);
+        part.write(std::mem::zeroed());
+        (*part).cmsg_level = libc::SOL_SOCKET;
+        (*part).cmsg_type = libc::SCM_RIGHTS;
+        (*part).cmsg_len = libc::CMSG_LEN(size) as _;
+        for (i, fd) in fds.iter().enumerate() {
+            libc::CMSG_DATA(part).cast::<RawFd>().add(i).write_unaligned(fd.as_raw_fd());
+        }
+    }
+}

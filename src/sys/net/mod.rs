@@ -1,0 +1,112 @@
+//! Syscalls on sockets.
+//!
+//! # Safety
+//!
+//! Each block hands the kernel buffers and addresses that are borrowed for the length of the call.
+
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use libc::c_int;
+
+use super::call::{Outcome, call};
+use super::raw::syscall;
+
+mod address;
+mod message;
+
+pub(crate) use address::{Name, RawAddress, unnamed};
+pub(crate) use message::{recvmsg, recvv, sendmsg};
+
+fn number(fd: BorrowedFd<'_>) -> usize {
+    fd.as_raw_fd() as usize
+}
+
+/// A new connection, closed on exec, with its peer's address.
+#[inline]
+pub(crate) fn accept(listener: BorrowedFd<'_>) -> Outcome<(OwnedFd, RawAddress)> {
+    let mut peer = RawAddress::room();
+    let [address, length] = peer.room_pointers();
+    let arguments = [number(listener), address, length, libc::SOCK_CLOEXEC as usize];
+    // SAFETY: the kernel writes an address and its length into the room that the length tells.
+    let accepted = unsafe { call(libc::SYS_accept4, arguments) }?;
+    // SAFETY: a descriptor that the kernel has just made for us.
+    Ok((unsafe { OwnedFd::from_raw_fd(accepted as c_int) }, peer))
+}
+
+pub(crate) fn connect(fd: BorrowedFd<'_>, address: &RawAddress) -> Outcome<()> {
+    let [address, length] = address.pointer_and_length();
+    // SAFETY: the kernel reads an address of that length, which is borrowed.
+    unsafe { call(libc::SYS_connect, [number(fd), address, length]) }.map(drop)
+}
+
+#[inline]
+pub(crate) fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: c_int) -> Outcome<usize> {
+    let [address, length] = [buffer.as_mut_ptr() as usize, buffer.len()];
+    // SAFETY: the kernel writes at most `length` bytes into the buffer, which is borrowed mutably.
+    unsafe { call(libc::SYS_recvfrom, [number(fd), address, length, flags as usize, 0, 0]) }
+}
+
+#[inline]
+pub(crate) fn recv_from(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    flags: c_int,
+) -> Outcome<(usize, RawAddress)> {
+    let mut sender = RawAddress::room();
+    let [name, name_length] = sender.room_pointers();
+    let [address, length] = [buffer.as_mut_ptr() as usize, buffer.len()];
+    let arguments = [number(fd), address, length, flags as usize, name, name_length];
+    // SAFETY: the kernel writes at most `length` bytes into the buffer, which is borrowed mutably, and an address and its
+    // length into the room that the length tells.
+    let received = unsafe { call(libc::SYS_recvfrom, arguments) }?;
+    Ok((received, sender))
+}
+
+#[inline]
+pub(crate) fn send(
+    fd: BorrowedFd<'_>,
+    buffer: &[u8],
+    flags: c_int,
+    to: Option<&RawAddress>,
+) -> Outcome<usize> {
+    let [address, length] = [buffer.as_ptr() as usize, buffer.len()];
+    let [name, name_length] = to.map_or([0, 0], RawAddress::pointer_and_length);
+    let arguments = [number(fd), address, length, flags as usize, name, name_length];
+    // SAFETY: the kernel reads at most `length` bytes from the buffer and an address of that length, both borrowed.
+    unsafe { call(libc::SYS_sendto, arguments) }
+}
+
+/// The state of a TCP connection, by tcp(7); none if the socket is another protocol's.
+pub(crate) fn tcp_state(fd: BorrowedFd<'_>) -> Option<u8> {
+    // The state is the first byte of `struct tcp_info`; emulators hand out no more than an integer of it.
+    let mut info = [0_u8; size_of::<c_int>()];
+    let mut length = info.len() as libc::socklen_t;
+    let [level, option] = [libc::IPPROTO_TCP as usize, libc::TCP_INFO as usize];
+    let arguments =
+        [number(fd), level, option, info.as_mut_ptr() as usize, &raw mut length as usize];
+    // SAFETY: the kernel writes at most `length` bytes, and the length.
+    unsafe { syscall(libc::SYS_getsockopt, arguments) }.ok()?;
+    Some(info[0])
+}
+
+/// A clock that costs a few nanoseconds and no syscall, and lags by up to [`clock_lag`].
+#[inline]
+pub(crate) fn clock() -> Duration {
+    read_clock(libc::clock_gettime)
+}
+
+/// How far [`clock`] may lag behind.
+pub(crate) fn clock_lag() -> Duration {
+    read_clock(libc::clock_getres)
+}
+
+#[inline]
+fn read_clock(
+    read: unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_int,
+) -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: both functions write a time; this clock always exists.
+    unsafe { read(libc::CLOCK_MONOTONIC_COARSE, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}

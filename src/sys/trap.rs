@@ -1,0 +1,224 @@
+//! The handler of SIGSYS: a reached thread's syscall has been stopped at the kernel's entry, and is answered.
+//!
+//! It knows the number and the arguments, goes by one table ([`reach::table`](crate::reach)), and either writes a result into the saved
+//! context or makes the syscall from our stub, which the kernel lets through. Some syscalls act on the very context that we stand on, or
+//! return twice; they have paths of their own (S13). The same rules hold as for our signal's handler (P10).
+//!
+//! # Safety
+//!
+//! A syscall that is run as asked has the interrupted code's own arguments: it does to memory what it would have done.
+
+use std::sync::atomic::Ordering;
+
+use libc::{c_int, c_long, c_void, siginfo_t, ucontext_t};
+
+use super::answer::by_table;
+use super::block::{self, Block};
+use super::handler::ErrnoGuard;
+use super::signal;
+use super::{arch, ask, dispatch, raw, thread, timer};
+use crate::reach::table::Unless;
+
+/// `SYS_USER_DISPATCH`, a code of SIGSYS's.
+const USER_DISPATCH: c_int = 2;
+
+/// The kernel's siginfo of a SIGSYS.
+#[repr(C)]
+struct Trapped {
+    signal: c_int,
+    errno: c_int,
+    code: c_int,
+    _pad: c_int,
+    address: usize,
+    syscall: c_int,
+    arch: u32,
+}
+
+/// The function that `rt_sigaction` is given.
+///
+/// # Safety
+///
+/// For the kernel to call.
+pub(super) unsafe extern "C" fn on_sigsys(
+    number: c_int,
+    info: *mut siginfo_t,
+    context: *mut c_void,
+) {
+    let _errno = ErrnoGuard::new();
+    // SAFETY: the kernel's siginfo, whose first words are plain numbers.
+    let trapped = unsafe { &*info.cast::<Trapped>() };
+    if trapped.code != USER_DISPATCH {
+        dispatch::PREVIOUS.pass_on(number, info, context, true);
+        return;
+    }
+    // SAFETY: the kernel's context, ours alone until we return.
+    let saved = unsafe { &mut *context.cast::<ucontext_t>() };
+    block::with(|block| match trapped.arch {
+        arch::AUDIT_ARCH => answer(block, saved),
+        // A 32-bit `int 0x80` has other numbers.
+        _ => let_through(block, saved),
+    });
+}
+
+fn answer(block: &Block, context: &mut ucontext_t) {
+    let wanted = block.word.is_armed() && block.reach.load(Ordering::Relaxed);
+    if !wanted {
+        step_aside(block, context);
+        return;
+    }
+    if arch::trapped_in_trampoline(context) {
+        arch::cancel(context);
+        return;
+    }
+    let number = arch::number(context);
+    let arguments = arch::arguments(context);
+    match number {
+        libc::SYS_rt_sigreturn => arch::go_to_restorer(context),
+        libc::SYS_sigaltstack => change_alternate_stack(context, arguments),
+        libc::SYS_rt_sigprocmask => change_mask(block, context, arguments),
+        libc::SYS_rt_sigaction if dispatch::is_sigsys(arguments[0]) => {
+            arch::set_result(context, dispatch::record_action(arguments));
+        }
+        libc::SYS_clone if arguments[0] & libc::CLONE_VM as usize != 0 => {
+            let_through(block, context);
+        }
+        libc::SYS_clone3 => let_through(block, context),
+        _ if is_vfork(number) => let_through(block, context),
+        _ => answer_by_table(block, context, number, arguments),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn is_fork(number: c_long) -> bool {
+    matches!(number, libc::SYS_clone | libc::SYS_fork)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn is_fork(number: c_long) -> bool {
+    number == libc::SYS_clone
+}
+
+#[cfg(target_arch = "x86_64")]
+fn is_vfork(number: c_long) -> bool {
+    number == libc::SYS_vfork
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn is_vfork(_number: c_long) -> bool {
+    false
+}
+
+fn answer_by_table(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usize; 6]) {
+    let result = match by_table(block, number, &arguments) {
+        Ok(result) => result,
+        Err(exception) => {
+            let result = run(block, context, number, arguments);
+            if matches!(exception, Some(Unless::ExecStatus { .. })) && result > 0 {
+                // It could not exec, says so, and ends.
+                let child = block.forked.load(Ordering::Relaxed);
+                block.dying.store(child, Ordering::Relaxed);
+            }
+            result
+        }
+    };
+    arch::set_result(context, result);
+}
+
+/// Makes the syscall as asked.
+fn run(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usize; 6]) -> isize {
+    let result = make_masked(number, arguments);
+    match number {
+        _ if is_fork(number) && result == 0 => in_child(block, context),
+        _ if is_fork(number) => block.forked.store(result as i32, Ordering::Relaxed),
+        libc::SYS_kill => block.dying.store(arguments[0] as i32, Ordering::Relaxed),
+        _ => {}
+    }
+    result
+}
+
+/// In the child of a fork there is no dispatch any more.
+fn in_child(block: &Block, context: &mut ucontext_t) {
+    dispatch::forget(block);
+    if block.sigsys_blocked.swap(false, Ordering::Relaxed) {
+        *signal::saved_mask(context) |= signal::bit(libc::SIGSYS);
+    }
+}
+
+/// Makes the syscall. A mask for the time of the call must not hold SIGSYS, or the handlers that it lets in would die of it (S2).
+fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
+    let less_sigsys = |set: usize| set & !signal::bit(libc::SIGSYS) as usize;
+    let mask: usize;
+    let mask_and_size: [usize; 2];
+    match number {
+        libc::SYS_ppoll | libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => {
+            let index = if number == libc::SYS_ppoll { 3 } else { 4 };
+            if let Some([set]) = ask::peek(arguments[index]) {
+                mask = less_sigsys(set);
+                arguments[index] = &raw const mask as usize;
+            }
+        }
+        libc::SYS_pselect6 => {
+            if let Some([address, size]) = ask::peek(arguments[5]) {
+                if let Some([set]) = ask::peek(address) {
+                    mask = less_sigsys(set);
+                    mask_and_size = [&raw const mask as usize, size];
+                    arguments[5] = mask_and_size.as_ptr() as usize;
+                }
+            }
+        }
+        _ => {}
+    }
+    make(number, arguments)
+}
+
+fn make(number: c_long, arguments: [usize; 6]) -> isize {
+    // SAFETY: the interrupted code's own syscall.
+    match unsafe { raw::syscall(number, arguments) } {
+        Ok(result) => result as isize,
+        Err(errno) => -(errno as isize),
+    }
+}
+
+/// Has the syscall made again with dispatch off: one that returns twice, on our memory, and one whose numbers are not ours. Dispatch must
+/// begin again: libc blocks all signals around such a syscall, so one of ours fires at its unblock, exactly; else the timer asks again (S13).
+fn let_through(block: &Block, context: &mut ucontext_t) {
+    step_aside(block, context);
+    let ours = super::install::signal().map_or(0, signal::bit);
+    if *signal::saved_mask(context) & ours != 0 {
+        let _ = thread::signal_block(block, block.tid.load(Ordering::Relaxed));
+    } else {
+        timer::repeat(block);
+    }
+}
+
+/// Ends dispatch and has the syscall made again. A SIGSYS that the thread believes blocked is blocked from then on.
+fn step_aside(block: &Block, context: &mut ucontext_t) {
+    dispatch::end(block);
+    if block.sigsys_blocked.swap(false, Ordering::Relaxed) {
+        *signal::saved_mask(context) |= signal::bit(libc::SIGSYS);
+    }
+    arch::retry(context);
+}
+
+/// `sigaltstack` changes what our return restores: the saved context is changed as well.
+fn change_alternate_stack(context: &mut ucontext_t, arguments: [usize; 6]) {
+    let result = make(libc::SYS_sigaltstack, arguments);
+    let now = &raw mut context.uc_stack as usize;
+    if result == 0 {
+        make(libc::SYS_sigaltstack, [0, now, 0, 0, 0, 0]);
+    }
+    arch::set_result(context, result);
+}
+
+/// `rt_sigprocmask` changes what our return restores: it is run, read back, and written into the saved mask, less SIGSYS (S2).
+fn change_mask(block: &Block, context: &mut ucontext_t, arguments: [usize; 6]) {
+    let sigsys = signal::bit(libc::SIGSYS);
+    if block.sigsys_blocked.load(Ordering::Relaxed) {
+        signal::change_mask(libc::SIG_BLOCK, sigsys);
+    }
+    let result = make(libc::SYS_rt_sigprocmask, arguments);
+    let now = signal::change_mask(libc::SIG_UNBLOCK, sigsys);
+    block.sigsys_blocked.store(now & sigsys != 0, Ordering::Relaxed);
+    *signal::saved_mask(context) = now & !sigsys;
+    arch::set_result(context, result);
+}

@@ -1,0 +1,106 @@
+//! Reach where dispatch is missing: the second-best way.
+//!
+//! This process forbids itself the prctl by a seccomp filter before it first uses the library, as a sandbox would. (On
+//! aarch64 the kernel has none to forbid.) Then plain calls are made as in `reach.rs`.
+
+mod common;
+
+use std::io::{self, Read};
+use std::net::{TcpListener, UdpSocket};
+use std::sync::{Once, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use common::{gettid, wait_until_blocked, watched};
+use eintr::{Interrupted, Road};
+
+fn forbid_dispatch() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if cfg!(target_arch = "x86_64") {
+            filter();
+        }
+        let support = eintr::support();
+        assert_eq!(support.reach, Road::SecondBest, "{support}");
+    });
+}
+
+/// Allows everything but `prctl(PR_SET_SYSCALL_USER_DISPATCH)`, which gets EPERM.
+fn filter() {
+    let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let jump = |k: u32, jf: u8| {
+        let code = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+        libc::sock_filter { code, jt: 0, jf, k }
+    };
+    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    let answer = libc::BPF_RET | libc::BPF_K;
+    let mut program = [
+        statement(load, 0), // the number
+        jump(libc::SYS_prctl as u32, 3),
+        statement(load, 16), // the first argument
+        jump(59, 1),
+        statement(answer, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        statement(answer, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: numbers, and a program that lives through the call. All threads are to be under the filter.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let flags = libc::SECCOMP_FILTER_FLAG_TSYNC;
+        let set = libc::SECCOMP_SET_MODE_FILTER;
+        assert_eq!(libc::syscall(libc::SYS_seccomp, set, flags, &raw const program), 0);
+    }
+}
+
+fn interrupted_in<T: Send + 'static>(
+    name: &str,
+    syscall: i64,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    forbid_dispatch();
+    watched(name, || {
+        let (tell, told) = mpsc::channel();
+        let worker = eintr::spawn(move || {
+            tell.send(gettid()).unwrap();
+            call()
+        });
+        wait_until_blocked(told.recv().unwrap(), syscall);
+        worker.interrupt();
+        worker.join().unwrap()
+    })
+}
+
+fn is_refused<T>(result: io::Result<T>) -> bool {
+    result.is_err_and(|error| Interrupted::of(&error).is_some())
+}
+
+#[test]
+fn accept_does_not_retry_for_ever() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let accept = move || is_refused(listener.accept());
+    assert!(interrupted_in("accept", libc::SYS_accept4, accept));
+}
+
+#[test]
+fn recv_with_a_timeout() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(3600))).unwrap();
+    let receive = move || is_refused(socket.recv_from(&mut [0; 8]));
+    assert!(interrupted_in("recv_from", libc::SYS_recvfrom, receive));
+}
+
+#[test]
+fn read_exact_on_a_pipe() {
+    let (mut reader, writer) = io::pipe().unwrap();
+    let read = move || {
+        let refused = is_refused(reader.read_exact(&mut [0; 8]));
+        drop(writer);
+        refused
+    };
+    assert!(interrupted_in("read_exact", libc::SYS_read, read));
+}
+
+#[test]
+fn sleep_ends() {
+    interrupted_in("sleep", libc::SYS_clock_nanosleep, || thread::sleep(Duration::MAX));
+}
