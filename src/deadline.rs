@@ -29,7 +29,9 @@ use crate::sys::install;
 /// deadline's time; a thread that blocks it by itself in the middle of one may notice only at its next checkpoint or call, and then only if the
 /// timer's signal got through before.
 ///
-/// One that does not pass costs a look at the clock.
+/// One that does not pass costs a look at the clock. The kernel timer behind it may go off after its end: that disturbs no
+/// call that the kernel restarts after a signal, but those that it never does (a plain poll or sleep; see
+/// [signal(7)](https://man7.org/linux/man-pages/man7/signal.7.html)) may return EINTR once.
 ///
 /// # Examples
 ///

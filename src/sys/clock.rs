@@ -26,8 +26,8 @@ fn nanoseconds(moment: libc::timespec) -> u64 {
     moment.tv_sec as u64 * 1_000_000_000 + moment.tv_nsec as u64
 }
 
-/// Now, for handlers: by our own stub, for libc's may make a syscall that an armed thread's handler must not make.
-pub(super) fn now_in_handler() -> u64 {
+/// Now, by a syscall of our own stub's: libc may make one too, where the system has no page for the clock.
+pub(super) fn now_by_syscall() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     let arguments = [libc::CLOCK_MONOTONIC as usize, &raw mut now as usize];
     // SAFETY: `now` is ours to write; this clock always exists.

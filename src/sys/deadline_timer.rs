@@ -9,6 +9,11 @@
 //! same mark, since by S4 nothing follows from a siginfo but that the signal is ours: every signal of ours, whoever sent it, has the
 //! handler compare the clock with the thread's earliest deadline.
 //!
+//! Where plain calls are not reached, the kernel repeats the shot every 50 ms, until the timer is set anew. That is for the plain call that
+//! may follow after the shot has ended a call of ours, and the error was ignored (P11): to set the repeat timer on that occasion would make
+//! every deadline a microsecond later. For the same reason it is not stopped where the deadline ends. One shot of no use comes
+//! after, as it does after a deadline that did not pass.
+//!
 //! Where the kernel gives no timer (EAGAIN at the limit on queued signals), the [`keeper`] signals in its place. Its lock is not
 //! for handlers, so there the thread itself tells every change of its earliest deadline.
 //!
@@ -17,19 +22,24 @@
 //! Each block hands the kernel structures of its own.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicI32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64};
 
 use super::block::Block;
 use super::clock::{self, NEVER};
 use super::{keeper, raw, thread, timer};
 use crate::state::DEADLINE;
 
+/// From a shot to the next, if the timer is not set anew.
+const INTERVAL: u64 = 50_000_000;
+
 /// What a thread's block holds of its timer.
 pub(super) struct DeadlineTimer {
     /// The kernel's id, plus one; 0 if there is none.
     id: AtomicI32,
-    /// The moment for which it is set, until a shot was seen.
+    /// The moment at which it fires next; a moment of the past until that shot is seen.
     stands_at: AtomicU64,
+    /// Whether it goes on from there.
+    repeats: AtomicBool,
     /// The moment at which the keeper has been told to signal.
     kept_at: AtomicU64,
 }
@@ -39,6 +49,7 @@ impl DeadlineTimer {
         Self {
             id: AtomicI32::new(0),
             stands_at: AtomicU64::new(NEVER),
+            repeats: AtomicBool::new(false),
             kept_at: AtomicU64::new(NEVER),
         }
     }
@@ -55,7 +66,7 @@ impl DeadlineTimer {
     pub(super) fn set_for(&self, block: &Block, at: u64) -> bool {
         match self.get_or_create(block) {
             Some(id) => {
-                self.set(id, at);
+                self.set(block, id, at);
                 false
             }
             None => {
@@ -84,52 +95,83 @@ impl DeadlineTimer {
         })
     }
 
-    /// One shot at that moment; [`NEVER`] stops.
-    fn set(&self, id: i32, at: u64) {
+    /// Sets it, if there is one. (If not, the keeper keeps what the thread has told it.)
+    fn set_if_there(&self, block: &Block, at: u64) {
+        if let Some(id) = self.existing() {
+            self.set(block, id, at);
+        }
+    }
+
+    /// A shot at that moment, and more after if the thread is not reached; [`NEVER`] stops.
+    fn set(&self, block: &Block, id: i32, at: u64) {
+        let repeats = !block.reach.load(Relaxed);
         // Before the syscall: the shot may come at its end.
+        self.repeats.store(repeats, Relaxed);
         self.stands_at.store(at, Relaxed);
-        let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        let value = if at == NEVER { never } else { clock::timespec(at) };
-        let setting = libc::itimerspec { it_interval: never, it_value: value };
+        let setting = libc::itimerspec {
+            it_interval: clock::timespec(if repeats { INTERVAL } else { 0 }),
+            it_value: clock::timespec(if at == NEVER { 0 } else { at }),
+        };
         let arguments = [id as usize, libc::TIMER_ABSTIME as usize, &raw const setting as usize, 0];
         // SAFETY: the kernel reads the setting.
         let _ = unsafe { raw::syscall(libc::SYS_timer_settime, arguments) };
     }
 }
 
+/// What a handler finds out about its thread's deadlines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shot {
+    /// The timer has not fired.
+    None,
+    /// It has, too early or for the only time.
+    Single,
+    /// It has for a deadline that has passed, and will again.
+    Repeated,
+}
+
 /// The handler's part: arms the thread if its earliest deadline has passed, or sets the timer for it if a shot has come too early for
-/// that. Whether there was a shot. Async-signal-safe.
-pub(super) fn look(block: &Block) -> bool {
+/// that. Async-signal-safe.
+pub(super) fn look(block: &Block) -> Shot {
     let timer = &block.deadlines.timer;
     let earliest = block.deadlines.earliest.load(Relaxed);
     let stands_at = timer.stands_at.load(Relaxed);
     if earliest == NEVER && stands_at == NEVER {
-        return false;
+        return Shot::None;
     }
-    let now = clock::now_in_handler();
-    let was_shot = stands_at <= now;
-    if was_shot {
-        timer.stands_at.store(NEVER, Relaxed);
-    }
-    if earliest <= now {
+    // While calls are trapped, libc must not make one here.
+    let is_trapped = block.dispatching.load(Relaxed);
+    let now = if is_trapped { clock::now_by_syscall() } else { clock::now() };
+    let has_passed = earliest <= now;
+    if has_passed {
         block.word.arm(DEADLINE);
-    } else if earliest != NEVER && !timer.serves(earliest, now) {
-        if let Some(id) = timer.existing() {
-            timer.set(id, earliest);
-        }
     }
-    was_shot
+    if now < stands_at {
+        if !has_passed && !timer.serves(earliest, now) {
+            timer.set_if_there(block, earliest);
+        }
+        return Shot::None;
+    }
+    if !has_passed {
+        // It is `NEVER` that stops a timer for which there is no use any more.
+        timer.set_if_there(block, earliest);
+        return Shot::Single;
+    }
+    if !timer.repeats.load(Relaxed) {
+        timer.stands_at.store(NEVER, Relaxed);
+        return Shot::Single;
+    }
+    let periods = (now - stands_at) / INTERVAL + 1;
+    timer.stands_at.store(stands_at + periods * INTERVAL, Relaxed);
+    Shot::Repeated
 }
 
 /// Stops the timer before our signal is blocked, if no deadline needs it: a shot must not stay pending, nor be taken for an
 /// application's signal by its sigwait.
 pub(super) fn rest_if_idle(block: &Block) {
     let timer = &block.deadlines.timer;
-    let idle = block.deadlines.earliest.load(Relaxed) == NEVER;
-    if idle && timer.stands_at.load(Relaxed) != NEVER {
-        if let Some(id) = timer.existing() {
-            timer.set(id, NEVER);
-        }
+    let is_idle = block.deadlines.earliest.load(Relaxed) == NEVER;
+    if is_idle && timer.stands_at.load(Relaxed) != NEVER {
+        timer.set_if_there(block, NEVER);
     }
 }
 

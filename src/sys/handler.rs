@@ -16,8 +16,9 @@ use libc::{c_int, c_void, siginfo_t, ucontext_t};
 
 use super::arch::{self, Place};
 use super::block::{self, Block};
+use super::deadline_timer::{self, Shot};
 use super::signal::{self, Sender};
-use super::{deadline_timer, dispatch, install, raw, second_best, timer, waiting};
+use super::{dispatch, install, raw, second_best, timer, waiting};
 
 /// Keeps the interrupted code's errno.
 pub(super) struct ErrnoGuard(c_int);
@@ -49,10 +50,11 @@ pub(super) unsafe extern "C" fn on_signal(
     let _errno = ErrnoGuard::new();
     // SAFETY: the kernel's context, ours alone until we return.
     let saved = unsafe { &mut *context.cast::<ucontext_t>() };
-    let answered = block::with(|block| is_believed(block) && answer(block, number, saved));
     // SAFETY: the kernel's siginfo.
-    match signal::sender(unsafe { &*info }) {
-        Sender::Ours => {}
+    let sender = signal::sender(unsafe { &*info });
+    let answered = block::with(|block| is_believed(block, sender) && answer(block, number, saved));
+    match sender {
+        Sender::Ours | Sender::OurTimer => {}
         Sender::Unknown if answered => {}
         // One that merged with ours still goes to the handler that was there before, but a default action does not follow
         // upon a signal that had an answer (S4).
@@ -63,23 +65,24 @@ pub(super) unsafe extern "C" fn on_signal(
 }
 
 /// Whether the block is this thread's. It is not in the child of a vfork, which runs on its parent's memory, nor in that of a raw
-/// clone (S6).
-fn is_believed(block: &Block) -> bool {
+/// clone (S6). Neither inherits timers: where a timer of ours signals, the block is that of the thread that made it.
+fn is_believed(block: &Block, sender: Sender) -> bool {
     let tid = block.tid.load(Ordering::Acquire);
-    tid != 0 && tid == raw::gettid()
+    tid != 0 && (sender == Sender::OurTimer || tid == raw::gettid())
 }
 
 /// Does what the word says; whether there was anything of ours to do.
 fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     // Before the look at the word: an asker that finds the flag set relies on this handler (see `thread::signal_block`).
     let was_in_flight = block.in_flight.swap(false, Ordering::AcqRel);
-    let was_shot = deadline_timer::look(block);
+    let shot = deadline_timer::look(block);
     if !block.word.is_armed() {
-        return was_in_flight || was_shot;
+        return was_in_flight || shot != Shot::None;
     }
     // Whatever this instruction belongs to, the next call may be a plain one.
     let reached = dispatch::begin(block, context);
-    match arch::place(context) {
+    let place = arch::place(context);
+    match place {
         Place::Window => arch::cancel(context),
         Place::Trampoline => {}
         Place::Outside => {
@@ -95,8 +98,11 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
         }
     }
     block.deferred.store(false, Ordering::Relaxed);
-    if !reached {
-        timer::repeat(block);
+    match place {
+        _ if reached => {}
+        Place::Outside => timer::repeat(block),
+        Place::Window | Place::Trampoline if shot == Shot::Repeated => {}
+        Place::Window | Place::Trampoline => timer::repeat_after_own_call(block),
     }
     true
 }

@@ -142,8 +142,10 @@ fn send_coded(tid: i32, signal: c_int, code: c_int) -> Result<(), i32> {
 /// Whose a signal is, as far as its siginfo tells. It decides about chaining only (S4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sender {
-    /// An asker, or a thread's timer.
+    /// An asker.
     Ours,
+    /// The thread's own timer, which no other thread or process inherits.
+    OurTimer,
     /// The kernel had no room for a siginfo: ours, if one was on its way.
     Unknown,
     /// Somebody else.
@@ -155,7 +157,8 @@ pub(super) fn sender(info: &siginfo_t) -> Sender {
     // SAFETY: a siginfo is as large as `Queued`, whose fields are plain numbers: any bytes are valid for them.
     let info = unsafe { &*(&raw const *info).cast::<Queued>() };
     match info.code {
-        libc::SI_QUEUE | libc::SI_USER | libc::SI_TIMER if info.value == magic() => Sender::Ours,
+        libc::SI_TIMER if info.value == magic() => Sender::OurTimer,
+        libc::SI_QUEUE | libc::SI_USER if info.value == magic() => Sender::Ours,
         libc::SI_USER if info.pid == 0 => Sender::Unknown,
         _ => Sender::Other,
     }
