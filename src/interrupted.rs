@@ -5,9 +5,12 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use libc::c_int;
+
 use crate::calls::net::ConnectError;
 use crate::error::{Error, Partial};
 use crate::node;
+use crate::termination;
 
 /// The error of code that was interrupted, with the [`Reason`].
 ///
@@ -46,6 +49,8 @@ pub enum Reason {
     Requested,
     /// A [`timeout`](crate::timeout()) or another deadline of the thread's own has passed.
     Deadline,
+    /// [`termination`](crate::termination): the program was told to end, by the signal of that number.
+    Signal(c_int),
     /// [`interrupt_with`](crate::Interrupter::interrupt_with): the asker's own reason.
     Custom(Arc<dyn StdError + Send + Sync>),
 }
@@ -136,6 +141,7 @@ impl fmt::Display for Interrupted {
         match self.reason() {
             Reason::Requested => f.write_str("interrupted"),
             Reason::Deadline => f.write_str("deadline passed"),
+            Reason::Signal(signal) => write!(f, "interrupted by {}", termination::name(*signal)),
             Reason::Custom(error) => write!(f, "interrupted: {error}"),
         }
     }

@@ -64,7 +64,7 @@ impl Interrupter {
         self.ask(Reason::Custom(reason.into().into()))
     }
 
-    fn ask(&self, reason: Reason) -> Request {
+    pub(crate) fn ask(&self, reason: Reason) -> Request {
         Request { id: self.0.request(reason), node: self.0.clone() }
     }
 
@@ -100,6 +100,12 @@ impl Interrupter {
     /// Where the task is now.
     pub fn report(&self) -> Report {
         Report::of(&self.0)
+    }
+}
+
+impl From<&Interrupter> for Interrupter {
+    fn from(interrupter: &Interrupter) -> Self {
+        interrupter.clone()
     }
 }
 

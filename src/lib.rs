@@ -22,6 +22,7 @@ mod state;
 pub mod sync;
 mod sys;
 mod task;
+pub mod termination;
 
 pub use calls::{event, fs, io, ipc, net, process, terminal, time};
 pub use checkpoint::{checkpoint, is_interrupted, take};

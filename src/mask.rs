@@ -37,11 +37,12 @@ struct Masked(Option<(Arc<ThreadRecord>, Floor, Hidden)>);
 
 impl Masked {
     fn begin() -> Self {
-        let _gate = fork::gate();
+        let gate = fork::gate();
         let masked = Self(thread::registered().map(|record| {
             let floor = record.mask();
             (record, floor, deadlines::hide())
         }));
+        drop(gate);
         thread::settle();
         masked
     }

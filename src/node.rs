@@ -1,13 +1,13 @@
 //! What a [`Task`](crate::Task), its [`Interrupter`](crate::Interrupter)s and its [`Request`](crate::Request)s share.
 //!
-//! Locks are taken in one order: the fork gate, a node, a record. Nothing of the user's runs under any of them; what holds
+//! Locks are taken in one order: the fork gate, a node, a record's two. Nothing of the user's runs under any of them; what holds
 //! a reason is handed out and dropped after.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::interrupted::{Interrupted, Reason};
 use crate::state::{Delivery, Floor};
@@ -51,9 +51,12 @@ struct Life {
     phase: Phase,
     /// The oldest first. Ids ascend.
     pending: VecDeque<Pending>,
+    /// Why the thread could not be told of the last of them.
+    untold: Option<io::Error>,
     last_id: u64,
     /// Every request up to this one has been raised.
     raised_up_to: u64,
+    /// The last one that was raised and is not pending any more.
     raised: Option<Interrupted>,
     raises: u64,
     /// Refusals that `raised` and `raised_up_to` know of.
@@ -72,14 +75,13 @@ struct Pending {
     id: u64,
     interrupted: Interrupted,
     since: Instant,
-    /// Why the thread could not be told.
-    untold: Option<io::Error>,
 }
 
 /// What an ended task no longer needs. It holds reasons of the user's, and perhaps the last count of things of ours.
 struct Leftovers {
     _phase: Phase,
     _pending: VecDeque<Pending>,
+    _raised: Option<Interrupted>,
     _frame: Option<Arc<Node>>,
 }
 
@@ -123,6 +125,9 @@ pub(crate) struct Figures {
     pub(crate) tid: Option<i32>,
 }
 
+/// How long a waiting asker leaves a thread alone that could not be told.
+const TELL_AGAIN: Duration = Duration::from_millis(10);
+
 static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Node {
@@ -136,6 +141,7 @@ impl Node {
                 name,
                 phase: Phase::NotStarted,
                 pending: VecDeque::new(),
+                untold: None,
                 last_id: 0,
                 raised_up_to: 0,
                 raised: None,
@@ -220,10 +226,12 @@ impl Node {
         leave: impl FnOnce() -> Option<Arc<Node>>,
     ) -> Leftovers {
         let phase = std::mem::replace(&mut life.phase, Phase::Finished);
+        let last = life.last_raised().cloned();
+        let raised = std::mem::replace(&mut life.raised, last);
         let pending = std::mem::take(&mut life.pending);
         let frame = leave();
         self.changed(life);
-        Leftovers { _phase: phase, _pending: pending, _frame: frame }
+        Leftovers { _phase: phase, _pending: pending, _raised: raised, _frame: frame }
     }
 
     /// Hands out the oldest request.
@@ -235,24 +243,26 @@ impl Node {
         };
         life.raised_up_to = life.raised_up_to.max(id);
         life.raises += 1;
-        let before = life.raised.replace(interrupted.clone());
         self.changed(life);
-        // The task still has its pending entry, so this is never the last owner of a reason of the user's.
-        drop(before);
         Some(interrupted)
     }
 
-    /// Hands out the oldest request and forgets it. It counts as raised.
-    fn take(self: &Arc<Self>, record: &ThreadRecord, gate: &Gate) -> Option<Interrupted> {
+    /// Hands out the oldest request and forgets it. It counts as raised. Also the one that was raised and forgotten before it, perhaps the
+    /// last of a reason of the user's: to be dropped where no lock is held.
+    fn take(
+        self: &Arc<Self>,
+        record: &ThreadRecord,
+        gate: &Gate,
+    ) -> Option<(Interrupted, Option<Interrupted>)> {
         let interrupted = self.raise(gate)?;
         let mut life = self.life(gate)?;
-        let taken = life.pending.pop_front();
+        // It shares its reason with what is handed out, so this is not the last of it.
+        life.pending.pop_front();
         if life.pending.is_empty() {
             record.clear(self);
         }
-        drop(life);
-        drop(taken);
-        Some(interrupted)
+        let before = life.raised.replace(interrupted.clone());
+        Some((interrupted, before))
     }
 
     // The askers.
@@ -272,28 +282,51 @@ impl Node {
         let index = coalesced.unwrap_or_else(|| {
             life.last_id += 1;
             let id = life.last_id;
-            life.pending.push_back(Pending {
-                id,
-                interrupted,
-                since: Instant::now(),
-                untold: None,
-            });
+            if life.pending.capacity() == 0 {
+                // There is rarely a second one: room for one, where `push_back` would make it for four.
+                life.pending.reserve_exact(1);
+            }
+            life.pending.push_back(Pending { id, interrupted, since: Instant::now() });
             life.pending.len() - 1
         });
-        if let Phase::Running(record) = &life.phase {
-            let untold = match record.request(self) {
-                Delivery::Untold(error) => Some(error),
-                Delivery::Armed | Delivery::Masked | Delivery::Absent => None,
-            };
-            life.pending[index].untold = untold;
+        let id = life.pending[index].id;
+        self.tell(life, &gate);
+        Some(id)
+    }
+
+    /// Tries again to tell a thread that could not be told.
+    fn tell_again(self: &Arc<Self>) {
+        let gate = fork::gate();
+        let life =
+            self.life(&gate).filter(|life| life.untold.is_some() && !life.pending.is_empty());
+        if let Some(life) = life {
+            self.tell(life, &gate);
         }
-        Some(life.pending[index].id)
+    }
+
+    /// Brings a request to the thread that runs the task, if one does.
+    fn tell(self: &Arc<Self>, life: MutexGuard<'_, Life>, gate: &Gate) {
+        let Phase::Running(record) = &life.phase else { return };
+        let record = record.clone();
+        let asked = record.request(self);
+        let was_untold = life.untold.is_some();
+        // The thread needs our lock to raise, and may run in our place as soon as it is told.
+        drop(life);
+        let untold = match asked.tell() {
+            Delivery::Untold(error) => Some(error),
+            Delivery::Armed | Delivery::Masked | Delivery::Absent => None,
+        };
+        if was_untold || untold.is_some() {
+            if let Some(mut life) = self.life(gate) {
+                life.untold = untold;
+            }
+        }
     }
 
     /// The last interrupt that was handed out.
     pub(crate) fn raised(&self) -> Option<Interrupted> {
         let gate = fork::gate();
-        self.life(&gate)?.raised.clone()
+        self.life(&gate)?.last_raised().cloned()
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -309,6 +342,8 @@ impl Node {
         enough: impl Fn(&Progress) -> bool,
     ) -> Progress {
         loop {
+            // Before the count of refusals is read, which the handler changes first: else its wake-up could fall between.
+            let seen = self.refusals.changes.load(Ordering::Acquire);
             let gate = fork::gate();
             let Some(mut life) = self.life(&gate) else { return Progress::Finished };
             let progress = life.progress(self, request);
@@ -316,11 +351,15 @@ impl Node {
                 return progress;
             }
             life.waiters += 1;
-            let seen = self.refusals.changes.load(Ordering::Relaxed);
+            // What the kernel had no room for, it may have room for later (S5).
+            let again = life.untold.is_some().then(|| Instant::now() + TELL_AGAIN);
             drop(life);
             drop(gate);
-            futex::wait(&self.refusals.changes, seen, until);
+            futex::wait(&self.refusals.changes, seen, again.into_iter().chain(until).min());
             self.end_wait();
+            if again.is_some() {
+                self.tell_again();
+            }
         }
     }
 
@@ -383,9 +422,14 @@ impl Life {
             self.refused = refused;
             if let Some(oldest) = self.pending.front() {
                 self.raised_up_to = self.raised_up_to.max(oldest.id);
-                self.raised = Some(oldest.interrupted.clone());
             }
         }
+    }
+
+    /// What was raised last: the oldest pending request if it was, or the one before it. (It is always the oldest that is raised.)
+    fn last_raised(&self) -> Option<&Interrupted> {
+        let oldest = self.pending.front().filter(|oldest| oldest.id <= self.raised_up_to);
+        oldest.map(|oldest| &oldest.interrupted).or(self.raised.as_ref())
     }
 
     fn progress(&self, node: &Arc<Node>, request: Option<u64>) -> Progress {
@@ -398,14 +442,13 @@ impl Life {
             Phase::Running(record) => Progress::Running {
                 here: thread::is_registered_as(record),
                 masked: record.is_masked(node),
-                untold: self.untold(request),
+                untold: self.untold(),
             },
         }
     }
 
-    fn untold(&self, request: Option<u64>) -> Option<io::Error> {
-        let pending = self.pending.iter().find(|pending| Some(pending.id) == request)?;
-        let error = pending.untold.as_ref()?;
+    fn untold(&self) -> Option<io::Error> {
+        let error = self.untold.as_ref().filter(|_| !self.pending.is_empty())?;
         Some(match error.raw_os_error() {
             Some(errno) => io::Error::from_raw_os_error(errno),
             None => io::Error::new(error.kind(), error.to_string()),
@@ -448,7 +491,10 @@ pub(crate) fn take() -> Option<Interrupted> {
     }
     let gate = fork::gate();
     let record = thread::registered()?;
-    record.taker()?.take(&record, &gate)
+    let (taken, before) = record.taker()?.take(&record, &gate)?;
+    drop(gate);
+    drop(before);
+    Some(taken)
 }
 
 /// The cause for which this thread's syscalls have been refused, if they have been and it still stands.

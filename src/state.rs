@@ -18,8 +18,8 @@
 //!
 //! # Orderings
 //!
-//! Everything but the word is under the record's lock, and the request bit is written under that lock too, so there is no
-//! interleaving of two writers to think about. Two edges are promised outside of the lock:
+//! Everything but the word is under the record's locks, and the request bit is written under one of them too, so there is no
+//! interleaving of two writers to think about. Two edges are promised outside of the locks:
 //!
 //! * **asker to handler**: the store of the bit happens before the handler's load. The signal is that edge: the kernel's queue
 //!   lock is released after queueing and acquired before delivery. So the bit may be stored and loaded `Relaxed`. Where no
@@ -29,6 +29,19 @@
 //!
 //! (Rejected: `SeqCst` on the word. It would cost the checkpoint nothing on x86_64 but an acquiring load on aarch64, for an edge
 //! that the signal already gives.)
+//!
+//! # Two locks
+//!
+//! The *stack* lock is what both sides change things under. The *bell* is the askers' own: it is held from before the word is set until
+//! after the signal is sent. It keeps the thread alive for that long, and askers in order, so that each knows whether the one before could
+//! send. The thread takes it at its end, and where it ends or masks a task while a signal is announced and has not come: so the
+//! signal goes to a thread that runs the task (P6).
+//!
+//! (Rejected: one lock for both. The signal wakes the thread, often in the asker's place on the same CPU; the thread goes to raise, and waits for
+//! the lock of an asker that waits for the CPU. That took three times as long. For the same reason the asker lets go of the
+//! task's lock before it sends.)
+//!
+//! The bell is taken before the stack.
 //!
 //! # The two bits
 //!
@@ -44,7 +57,7 @@
 use std::io;
 use std::sync::{Arc, PoisonError};
 
-use crate::primitives::{AtomicU32, Mutex, Ordering};
+use crate::primitives::{AtomicU32, Mutex, MutexGuard, Ordering};
 
 /// Whether a thread is armed: would raise, right now. Zero is no.
 #[repr(transparent)]
@@ -84,9 +97,17 @@ pub(crate) trait Thread<N> {
     /// The thread's word.
     fn word(&self) -> &Word;
 
-    /// Makes the thread's handler run, at once or as soon as it can, after everything that the caller did before. A signal
-    /// that was sent and has not been handled yet will do.
-    fn signal(&self) -> io::Result<()>;
+    /// Says that a signal is about to be sent; false if that was said before and no handler has run since. That signal will do: its
+    /// handler runs after everything that the caller did before.
+    fn announce(&self) -> bool;
+
+    /// Sends the signal that was announced: makes the thread's handler run, at once or as soon as it can.
+    fn send(&self) -> io::Result<()>;
+
+    /// Both.
+    fn signal(&self) -> io::Result<()> {
+        if self.announce() { self.send() } else { Ok(()) }
+    }
 
     /// Tells the thread's handler which task stands outermost among those with requests. The task stays on the stack until the handler
     /// has been told of another.
@@ -108,6 +129,8 @@ pub(crate) enum Delivery {
 
 /// The tasks that run on one thread, innermost last, and which of them are masked.
 pub(crate) struct Record<T, N> {
+    /// The thread, for those who signal it; none once it has gone.
+    bell: Mutex<Option<T>>,
     stack: Mutex<Stack<T, N>>,
 }
 
@@ -131,11 +154,34 @@ struct Frame<N> {
 #[must_use]
 pub(crate) struct Floor(usize);
 
-impl<T: Thread<N>, N> Record<T, N> {
+/// A request that was brought to a thread, which remains to be told.
+#[must_use = "the thread is to be told"]
+pub(crate) struct Asked<'a, T, N> {
+    record: &'a Record<T, N>,
+    bell: MutexGuard<'a, Option<T>>,
+    found: Found,
+}
+
+/// What a request found.
+enum Found {
+    /// A thread that it armed, or that could not be told before. The signal is announced.
+    Untold,
+    /// A thread that was armed and told, or will find the signal that is on its way.
+    Told,
+    Masked,
+    Absent,
+}
+
+impl<T: Thread<N> + Clone, N> Record<T, N> {
     /// A record with nothing on its stack.
     pub(crate) fn new(thread: T) -> Self {
+        let bell = Mutex::new(Some(thread.clone()));
         let stack = Stack { thread: Some(thread), frames: Vec::new(), floor: 0, untold: false };
-        Self { stack: Mutex::new(stack) }
+        Self { bell, stack: Mutex::new(stack) }
+    }
+
+    fn bell(&self) -> MutexGuard<'_, Option<T>> {
+        self.bell.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn locked<R>(&self, f: impl FnOnce(&mut Stack<T, N>) -> R) -> R {
@@ -150,6 +196,10 @@ impl<T: Thread<N>, N> Record<T, N> {
             let before = Floor(stack.floor);
             if root {
                 stack.floor = stack.frames.len();
+            }
+            if stack.frames.capacity() == 0 {
+                // Few threads nest tasks: room for one, where `push` would make it for four.
+                stack.frames.reserve_exact(1);
             }
             stack.frames.push(Frame { task, pending });
             stack.refresh();
@@ -190,9 +240,9 @@ impl<T: Thread<N>, N> Record<T, N> {
         self.locked(|stack| stack.frames.last().map(|frame| frame.task.clone()))
     }
 
-    /// All tasks, outermost first.
-    pub(crate) fn tasks(&self) -> Vec<Arc<N>> {
-        self.locked(|stack| stack.frames.iter().map(|frame| frame.task.clone()).collect())
+    /// Looks at all tasks, outermost first.
+    pub(crate) fn each_task(&self, f: impl Fn(&N)) {
+        self.locked(|stack| stack.frames.iter().for_each(|frame| f(&frame.task)));
     }
 
     /// The task whose request is to be raised: the outermost unmasked one that has any, among so many tasks from the outside (which may
@@ -223,29 +273,26 @@ impl<T: Thread<N>, N> Record<T, N> {
         });
     }
 
-    /// The thread ends.
-    pub(crate) fn close(&self) {
-        self.locked(|stack| stack.thread = None);
+    /// Waits until an asker that has announced a signal has sent it.
+    pub(crate) fn await_asker(&self) {
+        drop(self.bell());
     }
 
-    // The asker's side. The lock keeps the thread alive and its frames where they are, so the signal goes to
-    // a thread that runs the task (P6).
+    /// The thread ends.
+    pub(crate) fn close(&self) {
+        let mut bell = self.bell();
+        self.locked(|stack| stack.thread = None);
+        *bell = None;
+    }
 
-    /// A task has been asked.
-    pub(crate) fn request(&self, task: &Arc<N>) -> Delivery {
-        self.locked(|stack| {
-            let floor = stack.floor;
-            let Some((index, frame)) = stack.find(task) else { return Delivery::Absent };
-            frame.pending = true;
-            if index < floor {
-                return Delivery::Masked;
-            }
-            stack.point();
-            match stack.arm() {
-                Ok(()) => Delivery::Armed,
-                Err(error) => Delivery::Untold(error),
-            }
-        })
+    // The asker's side.
+
+    /// A task has been asked: arms its thread, if it runs here. To be followed by [`Asked::tell`], once the caller has let go of
+    /// whatever the thread may need to raise.
+    pub(crate) fn request(&self, task: &Arc<N>) -> Asked<'_, T, N> {
+        let bell = self.bell();
+        let found = self.locked(|stack| stack.request(task));
+        Asked { record: self, bell, found }
     }
 
     /// Whether a mask stands between a task and the top of the stack.
@@ -257,8 +304,28 @@ impl<T: Thread<N>, N> Record<T, N> {
     }
 
     /// Looks at the thread; none once it has gone.
-    pub(crate) fn thread<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
-        self.locked(|stack| stack.thread.as_mut().map(f))
+    pub(crate) fn thread<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
+        self.locked(|stack| stack.thread.as_ref().map(f))
+    }
+}
+
+impl<T: Thread<N> + Clone, N> Asked<'_, T, N> {
+    /// Sends the signal, if one was announced. The thread is there, for the bell is held.
+    pub(crate) fn tell(self) -> Delivery {
+        let sent = match (self.found, &*self.bell) {
+            (Found::Untold, Some(thread)) => thread.send(),
+            (Found::Untold, None) | (Found::Told, _) => Ok(()),
+            (Found::Masked, _) => return Delivery::Masked,
+            (Found::Absent, _) => return Delivery::Absent,
+        };
+        match sent {
+            Ok(()) => Delivery::Armed,
+            Err(error) => {
+                // Under the bell still: the next asker sees it.
+                self.record.locked(|stack| stack.untold = true);
+                Delivery::Untold(error)
+            }
+        }
     }
 }
 
@@ -274,31 +341,38 @@ impl<T: Thread<N>, N> Stack<T, N> {
     /// Makes the word say what the stack says. A thread that arms itself signals itself as well: that is what reaches
     /// its plain calls (P11).
     fn refresh(&mut self) {
-        self.point();
-        if self.unmasked().iter().any(|frame| frame.pending) {
-            // What cannot be sent is made good by the next request; our own calls and checkpoints do not need it.
-            let _ = self.arm();
-        } else if let Some(thread) = &self.thread {
+        let stands = self.point();
+        let Some(thread) = &self.thread else { return };
+        if !stands {
             thread.word().disarm(REQUEST);
+        } else if thread.word().arm(REQUEST) || self.untold {
+            // What cannot be sent is made good by the next request; our own calls and checkpoints do not need it.
+            self.untold = thread.signal().is_err();
         }
     }
 
-    /// Has the handler count its refusals where they belong.
-    fn point(&self) {
+    /// Has the handler count its refusals where they belong; whether there is such a place.
+    fn point(&self) -> bool {
         let cause = self.unmasked().iter().find(|frame| frame.pending);
         if let Some(thread) = &self.thread {
             thread.point_at(cause.map(|frame| &*frame.task));
         }
+        cause.is_some()
     }
 
-    /// Arms the thread: the word first, then the signal (S4), on the edge only (S5).
-    fn arm(&mut self) -> io::Result<()> {
-        let Some(thread) = &self.thread else { return Ok(()) };
-        if thread.word().arm(REQUEST) || self.untold {
-            let sent = thread.signal();
-            self.untold = sent.is_err();
-            return sent;
+    /// Notes a request and arms the thread: the word first, then the signal (S4), on the edge only (S5). What announces the
+    /// signal here is seen by a thread that leaves the task after.
+    fn request(&mut self, task: &Arc<N>) -> Found {
+        let floor = self.floor;
+        let Some((index, frame)) = self.find(task) else { return Found::Absent };
+        frame.pending = true;
+        if index < floor {
+            return Found::Masked;
         }
-        Ok(())
+        self.point();
+        let Some(thread) = &self.thread else { return Found::Absent };
+        let was_untold = std::mem::take(&mut self.untold);
+        let is_edge = thread.word().arm(REQUEST);
+        if (is_edge || was_untold) && thread.announce() { Found::Untold } else { Found::Told }
     }
 }

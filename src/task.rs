@@ -14,7 +14,7 @@ use crate::node::{Begun, Nesting, Node};
 use crate::reach::Reach;
 use crate::state::Floor;
 use crate::sys::deadlines::{self, Hidden};
-use crate::sys::thread::{self, ThreadRecord};
+use crate::sys::thread::{self, ThreadRecord, Unblocked};
 use crate::sys::{futex, install};
 
 /// A stretch of one thread's execution that can be interrupted.
@@ -95,7 +95,7 @@ impl Task {
 
     /// Runs `f` as this task, on this thread.
     ///
-    /// If the thread blocks our signal, it is unblocked for the task's time.
+    /// If the thread blocks our signal, or SIGSYS, it is unblocked for the task's time.
     ///
     /// # Panics
     ///
@@ -135,20 +135,22 @@ struct Running {
     node: Arc<Node>,
     record: Arc<ThreadRecord>,
     begun: Option<(Floor, Option<Hidden>)>,
-    was_blocked: bool,
+    unblocked: Unblocked,
     _reach: Reach,
 }
 
 impl Running {
     fn begin(node: Arc<Node>, reach: bool) -> Self {
         let record = thread::register();
-        let was_blocked = thread::unblock_signal();
+        let unblocked = thread::unblock_signals();
         thread::forget_lost_signal(&record);
         // Before the task begins: a request that is pending then is answered by a handler that must know.
         let reach = Reach::set(reach);
         let begun = node.begin(&record);
         let begun = begun.map(|Begun { floor, root }| (floor, deadlines::begin_task(root)));
-        Self { node, record, begun, was_blocked, _reach: reach }
+        // A root masks what it runs inside.
+        thread::settle();
+        Self { node, record, begun, unblocked, _reach: reach }
     }
 }
 
@@ -160,9 +162,7 @@ impl Drop for Running {
         }
         checkpoint::heeded();
         thread::settle();
-        if self.was_blocked {
-            thread::block_signal();
-        }
+        thread::block_again(self.unblocked);
     }
 }
 
@@ -307,6 +307,7 @@ impl<T> JoinHandle<T> {
     ///
     /// The thread that is waited for is not disturbed.
     pub fn wait(&self) -> Result<(), Interrupted> {
+        checkpoint::checkpoint()?;
         while let Some((word, seen)) = self.interrupter.0.begin_wait() {
             let woken = complete(|| futex::wait_interruptible(word, seen, None));
             self.interrupter.0.end_wait();
@@ -336,6 +337,12 @@ impl<T> JoinHandle<T> {
     /// Whether the thread has come to its end.
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()
+    }
+}
+
+impl<T> From<&JoinHandle<T>> for Interrupter {
+    fn from(handle: &JoinHandle<T>) -> Self {
+        handle.interrupter()
     }
 }
 

@@ -7,7 +7,7 @@ use std::process;
 use std::time::Duration;
 
 use common::asked::{asked_before, asked_while_blocked, disturbed, ends_in_time};
-use common::{skipped_under_emulation, watched};
+use common::watched;
 use eintr::ipc::{MsgKind, SemOp, mq_receive, mq_send, msgrcv, msgsnd, semop};
 use nix::mqueue::{MQ_OFlag, MqAttr, MqdT, mq_open, mq_unlink};
 use nix::sys::stat::Mode;
@@ -44,9 +44,6 @@ impl Drop for Semaphores {
 
 #[test]
 fn semop_at_its_points() {
-    if skipped_under_emulation("semop", "no semaphores of System V's there") {
-        return;
-    }
     watched("semop", || {
         let set = Semaphores::new();
         // The first could be done at once, the second not.
@@ -106,9 +103,6 @@ impl Drop for Queue {
 
 #[test]
 fn msgrcv_at_its_points() {
-    if skipped_under_emulation("msgrcv", "no message queues of System V's there") {
-        return;
-    }
     watched("msgrcv", || {
         let queue = Queue::new();
         let mut buffer = [0; 8];
@@ -136,9 +130,6 @@ fn msgrcv_at_its_points() {
 
 #[test]
 fn msgsnd_at_its_points() {
-    if skipped_under_emulation("msgsnd", "no message queues of System V's there") {
-        return;
-    }
     watched("msgsnd", || {
         let queue = Queue::new();
         let mut room = queue.status();
@@ -178,9 +169,6 @@ fn timed_out<T: std::fmt::Debug>(result: Result<T, eintr::Error>) -> Result<(), 
 
 #[test]
 fn mq_receive_at_its_points() {
-    if skipped_under_emulation("mq_receive", "no message queues there") {
-        return;
-    }
     watched("mq_receive", || {
         let queue = mqueue("receive");
         let receive = |timeout| mq_receive(&queue, &mut [0; 8], timeout);
@@ -203,9 +191,6 @@ fn mq_receive_at_its_points() {
 
 #[test]
 fn mq_send_at_its_points() {
-    if skipped_under_emulation("mq_send", "no message queues there") {
-        return;
-    }
     watched("mq_send", || {
         let queue = mqueue("send");
         let send = |priority, timeout| mq_send(&queue, b"pong", priority, timeout);

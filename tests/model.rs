@@ -15,8 +15,8 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
 mod primitives {
-    pub(crate) use loom::sync::Mutex;
     pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
 }
 
 #[allow(dead_code, reason = "the crate uses all of it")]
@@ -24,7 +24,7 @@ mod primitives {
 mod state;
 
 use primitives::{AtomicU32, Ordering};
-use state::{Delivery, Floor, Record, Thread, Word};
+use state::{Asked, Delivery, Floor, Record, Thread, Word};
 
 /// What one could get wrong, outside of the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,8 @@ enum Mistake {
     LooksFirst,
     /// The swaps of `in_flight` order nothing.
     RelaxedSwaps,
+    /// The thread goes on to its next task while a signal is announced and not sent.
+    GoesOn,
 }
 
 /// A thread, with its share of the kernel.
@@ -149,15 +151,14 @@ impl Thread<Task> for Arc<Cpu> {
         &self.word
     }
 
-    /// As `sys::thread::signal_block`.
-    fn signal(&self) -> io::Result<()> {
-        if self.mistake == Mistake::SignalFirst {
-            return Ok(()); // `Target::ask` has sent it
-        }
-        if self.swap_in_flight(true) {
-            return Ok(());
-        }
-        self.send().inspect_err(|_| self.in_flight.store(false, Ordering::Release))
+    /// As `sys::thread::announce`, and `send` below.
+    fn announce(&self) -> bool {
+        // With that mistake, `Target::ask` has sent it.
+        self.mistake != Mistake::SignalFirst && !self.swap_in_flight(true)
+    }
+
+    fn send(&self) -> io::Result<()> {
+        Cpu::send(self).inspect_err(|_| self.in_flight.store(false, Ordering::Release))
     }
 
     /// Which task counts refusals is no part of the model: it is written under the lock, and read by the thread itself.
@@ -185,10 +186,18 @@ impl Target {
 
     /// The asker's side of one request.
     fn ask(&self, task: &Arc<Task>) -> Delivery {
+        self.tell(self.request(task))
+    }
+
+    fn request(&self, task: &Arc<Task>) -> Asked<'_, Arc<Cpu>, Task> {
         if self.cpu.mistake == Mistake::SignalFirst {
             self.cpu.send().unwrap();
         }
-        let delivery = self.record.request(task);
+        self.record.request(task)
+    }
+
+    fn tell(&self, asked: Asked<'_, Arc<Cpu>, Task>) -> Delivery {
+        let delivery = asked.tell();
         // On real machines, too, this comes some time after the signal was queued.
         self.cpu.kicked.store(true, Ordering::Relaxed);
         delivery
@@ -214,11 +223,27 @@ impl Target {
         }
     }
 
-    /// The end of a test: every signal is let in. Nothing is in flight, and the word says what the stack says.
-    fn settle(&self) {
+    /// As `sys::thread::settle`: an unarmed thread lets in what is on its way.
+    fn rest(&self) {
+        let awaits = || self.cpu.in_flight.load(Ordering::Relaxed) && !self.cpu.word.is_armed();
+        if awaits() {
+            self.let_in();
+        }
+        if awaits() && self.cpu.mistake != Mistake::GoesOn {
+            self.record.await_asker();
+            self.let_in();
+        }
+    }
+
+    fn let_in(&self) {
         if self.cpu.take_signal() {
             self.cpu.handler();
         }
+    }
+
+    /// The end of a test: every signal is let in. Nothing is in flight, and the word says what the stack says.
+    fn settle(&self) {
+        self.let_in();
         assert!(!self.cpu.in_flight.load(Ordering::Relaxed), "a signal in flight that nobody sent");
         assert_eq!(self.cpu.word.is_armed(), self.record.outermost_cause(usize::MAX).is_some());
     }
@@ -255,7 +280,9 @@ impl Job {
         let mut life = self.life.lock().unwrap();
         life.pending += 1;
         if life.running {
-            assert!(matches!(target.ask(&self.task), Delivery::Armed));
+            let asked = target.request(&self.task);
+            drop(life);
+            assert!(matches!(target.tell(asked), Delivery::Armed));
         }
     }
 
@@ -273,10 +300,10 @@ impl Job {
     }
 }
 
-/// Runs `body` in every interleaving with at most so many preemptions. Bugs that need more than two are rare.
+/// Runs `body` in every interleaving of at most two preemptions; of more, where `LOOM_MAX_PREEMPTIONS` says so.
 fn check(body: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
+    model.preemption_bound = model.preemption_bound.or(Some(2));
     model.check(body);
 }
 
@@ -431,14 +458,14 @@ fn a_strangers_job_inside_is_left_alone() {
     });
 }
 
-#[test]
-fn the_next_task_is_left_alone() {
-    check(|| {
-        let target = Target::new(Mistake::None);
+fn the_next_task_sees_nothing(mistake: Mistake) {
+    check(move || {
+        let target = Target::new(mistake);
         let [first, next] = ["first", "next"].map(|name| Arc::new(Task(name)));
         let floor = target.enter(&first);
         let asker = target.asked_by_another_thread(&first);
         let _ = target.record.leave(floor);
+        target.rest();
         let floor = target.enter(&next);
         assert!(!target.cpu.cancels());
         let _ = target.record.leave(floor);
@@ -447,8 +474,20 @@ fn the_next_task_is_left_alone() {
             Delivery::Absent => assert_eq!(target.sent(), 0),
             other => panic!("{other:?}"),
         }
+        assert!(!target.cpu.take_signal(), "the signal came late");
         target.settle();
     });
+}
+
+#[test]
+fn the_next_task_is_left_alone() {
+    the_next_task_sees_nothing(Mistake::None);
+}
+
+#[test]
+#[should_panic(expected = "the signal came late")]
+fn finds_the_thread_that_goes_on() {
+    the_next_task_sees_nothing(Mistake::GoesOn);
 }
 
 #[test]

@@ -149,12 +149,15 @@ fn both_tell_of_stops_and_codes() {
         let by_waitpid = |pid| waitpid(pid, changes).unwrap();
         let waits: [&dyn Fn(i32) -> eintr::process::Waited; 2] = [&by_waitid, &by_waitpid];
         for next in waits {
-            let child = Command::new("sh").args(["-c", "kill -STOP $$; exit 7"]).spawn().unwrap();
+            // It goes on until its input ends: a child that has exited is no longer said to go on.
+            let script = ["-c", "kill -STOP $$; read line; exit 7"];
+            let mut child = Command::new("sh").args(script).stdin(Stdio::piped()).spawn().unwrap();
             let pid = child.id() as i32;
             let stopped = next(pid);
             assert_eq!((stopped.pid, stopped.status), (pid, WaitStatus::Stopped(libc::SIGSTOP)));
             signal(pid, Signal::SIGCONT);
             assert_eq!(next(pid).status, WaitStatus::Continued);
+            drop(child.stdin.take());
             assert_eq!(next(pid).status, WaitStatus::Exited(7));
         }
     });

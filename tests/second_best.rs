@@ -3,7 +3,26 @@
 //! This process forbids itself the prctl by a seccomp filter before it first uses the library, as a sandbox would. (On
 //! aarch64 the kernel has none to forbid.) Then plain calls are made as in `reach.rs`.
 
+#![allow(clippy::incompatible_msrv, reason = "the library's oldest compiler is not its tests'")]
+
 mod common;
+
+#[path = "../examples/reached/c.rs"]
+mod c;
+#[path = "../examples/reached/crates.rs"]
+mod crates;
+#[path = "../examples/reached/naive.rs"]
+#[allow(dead_code, reason = "the example uses the rest")]
+mod naive;
+#[path = "../examples/reached/own.rs"]
+mod own;
+#[path = "../examples/reached/resolver.rs"]
+mod resolver;
+#[path = "../examples/reached/scene.rs"]
+#[allow(dead_code, reason = "the example uses the rest")]
+mod scene;
+#[path = "../examples/reached/std_calls.rs"]
+mod std_calls;
 
 use std::io::{self, Read};
 use std::net::{TcpListener, UdpSocket};
@@ -11,7 +30,7 @@ use std::sync::{Once, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use common::{gettid, wait_until_blocked, watched};
+use common::{gettid, wait_until, wait_until_blocked, watched};
 use eintr::{Interrupted, Road};
 
 fn forbid_dispatch() {
@@ -103,4 +122,89 @@ fn read_exact_on_a_pipe() {
 #[test]
 fn sleep_ends() {
     interrupted_in("sleep", libc::SYS_clock_nanosleep, || thread::sleep(Duration::MAX));
+}
+
+/// Code at the start of a page, with nothing before it, that looks like the return from an interrupted syscall: -EINTR is in the register.
+/// It runs until the flag is set.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn nothing_is_read_where_nothing_is() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    const CODE: &[u8] = &[
+        0x83, 0x3f, 0x00, // start: cmp dword ptr [rdi], 0
+        0x74, 0xfb, // je start
+        0xc3, // ret
+        0x48, 0xc7, 0xc0, 0xfc, 0xff, 0xff, 0xff, // entry: mov rax, -4
+        0xeb, 0xf1, // jmp start
+    ];
+    const ENTRY: usize = 6;
+    const PAGE: usize = 4096;
+
+    forbid_dispatch();
+    // SAFETY: two new pages: one that nobody may touch, and one of code.
+    let entry = unsafe {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let pages = libc::mmap(std::ptr::null_mut(), 2 * PAGE, libc::PROT_NONE, flags, -1, 0);
+        let code = pages.byte_add(PAGE);
+        assert_eq!(libc::mprotect(code, PAGE, libc::PROT_READ | libc::PROT_WRITE), 0);
+        std::ptr::copy_nonoverlapping(CODE.as_ptr(), code.cast(), CODE.len());
+        // Execution only: where the processor has protection keys, it cannot be read either.
+        assert_eq!(libc::mprotect(code, PAGE, libc::PROT_EXEC), 0);
+        std::mem::transmute::<*mut libc::c_void, extern "C" fn(*const AtomicU32)>(
+            code.byte_add(ENTRY),
+        )
+    };
+    watched("code at a page's start", || {
+        let flag = Arc::new(AtomicU32::new(0));
+        let inside = flag.clone();
+        let (tell, told) = mpsc::channel();
+        let worker = eintr::spawn(move || {
+            tell.send(()).unwrap();
+            entry(inside.as_ptr().cast());
+        });
+        told.recv().unwrap();
+        worker.interrupt();
+        // The signal is repeated until then.
+        let shots = worker.interrupter().interrupt().wait(Duration::from_millis(300));
+        assert!(matches!(shots, eintr::Outcome::Stuck(_)), "{shots:?}");
+        flag.store(1, Ordering::SeqCst);
+        worker.join().unwrap();
+    });
+}
+
+/// The scenes of the example `reached`, each asked while it sleeps.
+#[test]
+fn every_foreign_call_comes_back() {
+    if common::skipped_under_emulation(
+        "foreign calls",
+        "the scenes know the machine's own syscalls",
+    ) {
+        return;
+    }
+    forbid_dispatch();
+    let cases: [&[scene::Case]; 4] = [own::CASES, std_calls::CASES, crates::CASES, c::CASES];
+    for case in cases.into_iter().flatten() {
+        let scene::Scene { when, ends, mut call, release } = match (case.managed)() {
+            Ok(scene) => scene,
+            Err(why) => {
+                eprintln!("skipped: {why}");
+                continue;
+            }
+        };
+        watched(&format!("{} ({})", case.call, case.by.name()), || {
+            let (tell, told) = mpsc::channel();
+            let worker = eintr::spawn(move || {
+                tell.send(gettid()).unwrap();
+                ends.of(&mut call)
+            });
+            let tid = told.recv().unwrap();
+            wait_until("the call sleeps", || when.has_come(tid));
+            worker.interrupt();
+            let (result, _, documented) = worker.join().unwrap();
+            assert!(documented, "{}: {result:?}", case.call);
+        });
+        scene::let_go(release);
+    }
 }

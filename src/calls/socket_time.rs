@@ -1,11 +1,13 @@
 //! Keeping a socket's own timeout (S7).
 //!
-//! A socket with `SO_RCVTIMEO` or `SO_SNDTIMEO` answers every signal with EINTR, whatever `SA_RESTART` says, and each further
-//! attempt would be given the whole time anew. So it is noted when a call began, and after a signal that was not
-//! ours the wait goes on in `ppoll`, for the time that remains; the attempts themselves do not wait any more.
+//! A socket with `SO_RCVTIMEO` or `SO_SNDTIMEO` answers every signal with EINTR, whatever
+//! `SA_RESTART` says, and each further attempt would be given the whole time anew. So it is noted
+//! when a call began, and after a signal that was not ours the wait goes on in `ppoll`, for the
+//! time that remains; the attempts themselves do not wait any more.
 //!
-//! The clock is a coarse one, which is read without a syscall. (Rejected: to poll before every attempt, or to ask for the
-//! timeout before it. A call to which nothing happens makes exactly the syscalls of the plain call, P9.)
+//! The clock is a coarse one, which is read without a syscall. (Rejected: to poll before every
+//! attempt, or to ask for the timeout before it. A call to which nothing happens makes exactly the
+//! syscalls of the plain call, P9.)
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -41,8 +43,8 @@ impl Began {
         Self(Some(sys::net::clock()))
     }
 
-    /// Not known, for calls to which even that clock would be dear. The time counts from the first signal then: at most
-    /// twice the timeout in all.
+    /// Not known, for calls to which even that clock would be dear. The time counts from the first
+    /// signal then: at most twice the timeout in all.
     pub(crate) const UNKNOWN: Self = Self(None);
 
     /// What remains of a timeout: never too little.
@@ -68,10 +70,12 @@ pub(crate) fn timeout(fd: BorrowedFd<'_>, way: Way) -> Option<Duration> {
 /// How an attempt is to be made: these flags are set besides the caller's.
 pub(crate) type Extra = c_int;
 
-/// As [`complete`], for a call on what may be a socket with a timeout of its own. The attempt is told to add `MSG_DONTWAIT`
-/// once such a socket was interrupted by a signal that is not ours. One that cannot (there is no such flag for accept) may wait
-/// once more if somebody else took what had come.
-#[inline]
+/// As [`complete`], for a call on what may be a socket with a timeout of its own. The attempt is
+/// told to add `MSG_DONTWAIT` once such a socket was interrupted by a signal that is not ours. One
+/// that cannot (there is no such flag for accept) may wait once more if somebody else took what had
+/// come.
+// Always inlined: see `sys::io`.
+#[inline(always)]
 pub(crate) fn complete_in_time<T>(
     fd: BorrowedFd<'_>,
     way: Way,
@@ -109,8 +113,8 @@ impl Wait {
     }
 }
 
-/// Between two looks at a socket that is said to be ready and is not: another thread is quicker, or the message goes to somebody
-/// whose queue is full.
+/// Between two looks at a socket that is said to be ready and is not: another thread is quicker, or
+/// the message goes to somebody whose queue is full.
 const PAUSE: Duration = Duration::from_millis(1);
 
 #[cold]

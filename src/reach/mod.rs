@@ -12,9 +12,11 @@ pub use support::{Road, Support, support};
 /// Runs `f` with reach on: while the thread is armed, its plain blocking calls are refused with ECANCELED, whoever makes them.
 ///
 /// Managed tasks have it on; this is for a stretch of one that has it off. It uses the kernel's Syscall User Dispatch; where that is
-/// missing, [`support`] says so, and a second-best way is taken.
+/// missing, [`support()`] says so, and a second-best way is taken.
 ///
-/// What has already begun to return is not touched, nor is what does not wait. What a syscall is told is said by this table:
+/// What has already begun to return is not touched, nor is what does not wait. So a call that sleeps with a timeout of its own (a
+/// socket with a read timeout, a poll, a sleep) returns EINTR as ever when a request finds it there, and is refused if it is made
+/// again. What a syscall is told is said by this table:
 ///
 #[doc = include_str!("answers.md")]
 ///

@@ -25,8 +25,8 @@ pub(crate) enum Answer {
 pub(crate) enum Unless {
     /// The descriptor has O_NONBLOCK.
     Nonblocking(usize),
-    /// The descriptor is a file, or a device that is ready: its reads end by themselves.
-    EndsByItself(usize),
+    /// The descriptor is a file, or a device that is ready for these events: what is done to it ends by itself.
+    EndsByItself(usize, i16),
     /// One of these bits is set.
     Flag(usize, usize),
     /// None of these bits is set.
@@ -41,7 +41,13 @@ pub(crate) enum Unless {
     NoFifo { directory: Option<usize>, path: usize },
     /// The pipe or pair of sockets by which a child of std's tells that it could not exec: close-on-exec, 8 bytes, after a fork.
     ExecStatus { fd: usize, length: usize },
-    /// The process is a child that this thread has killed since it was armed, or that could not exec.
+    /// The same, in that child.
+    ExecReport { fd: usize, length: usize },
+    /// It gives back a lock: a release, or a look that does not wait. The `struct flock` is behind that pointer.
+    Unlocks(usize),
+    /// The operations on a set of semaphores are releases and attempts only; so many of them are behind that pointer.
+    Releases { operations: usize, count: usize },
+    /// The process is a child that this thread has killed (by SIGKILL) since it was armed, or that could not exec.
     Dying(usize),
     /// It is a standard output: 1 or 2.
     StandardOutput(usize),
@@ -63,8 +69,8 @@ pub(crate) struct Row {
 
 use Answer::{Goodbye, Interrupt, Refuse, Run, Zero};
 use Unless::{
-    Dying, EndsByItself, ExecStatus, Flag, NoFifo, NoFlag, Nonblocking, NoneOf, StandardOutput,
-    ZeroMilliseconds, ZeroTime,
+    Dying, EndsByItself, ExecReport, ExecStatus, Flag, NoFifo, NoFlag, Nonblocking, NoneOf,
+    Releases, StandardOutput, Unlocks, ZeroMilliseconds, ZeroTime,
 };
 
 macro_rules! table {
@@ -90,6 +96,8 @@ pub(crate) fn row(number: c_long) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.number == number)
 }
 
+const IN: i16 = libc::POLLIN;
+const OUT: i16 = libc::POLLOUT;
 const DONTWAIT: usize = libc::MSG_DONTWAIT as usize;
 const NOWAIT: usize = libc::IPC_NOWAIT as usize;
 const NOHANG: usize = libc::WNOHANG as usize;
@@ -104,20 +112,20 @@ table! {
     SYS_accept4 "accept4": Refuse unless [Nonblocking(0)],
         "waits for a connection; the next one stays in the queue";
     SYS_connect "connect": Refuse unless [Nonblocking(0)],
-        "waits for the peer; nothing was sent";
+        "waits for the peer; one that has begun goes on by itself, as after EINTR";
     SYS_recvfrom "recvfrom": Refuse unless [Nonblocking(0), Flag(3, DONTWAIT), ExecStatus { fd: 0, length: 2 }],
         "waits for data; but std panics if the socket on which a child reports its exec says ECANCELED";
     SYS_recvmsg "recvmsg": Refuse unless [Nonblocking(0), Flag(2, DONTWAIT)],
         "waits for data; what is there stays there";
     SYS_recvmmsg "recvmmsg": Refuse unless [Nonblocking(0), Flag(3, DONTWAIT)],
         "waits for data; what is there stays there";
-    SYS_read "read": Refuse unless [Nonblocking(0), EndsByItself(0), ExecStatus { fd: 0, length: 2 }],
+    SYS_read "read": Refuse unless [Nonblocking(0), EndsByItself(0, IN), ExecStatus { fd: 0, length: 2 }],
         "waits for data; but std panics if the pipe on which a child reports its exec says ECANCELED";
-    SYS_readv "readv": Refuse unless [Nonblocking(0), EndsByItself(0)],
+    SYS_readv "readv": Refuse unless [Nonblocking(0), EndsByItself(0, IN)],
         "waits for data; what is there stays there";
-    SYS_write "write": Goodbye unless [Nonblocking(0), EndsByItself(0), StandardOutput(0)],
-        "waits for room; but a goodbye is to get out";
-    SYS_writev "writev": Goodbye unless [Nonblocking(0), EndsByItself(0), StandardOutput(0)],
+    SYS_write "write": Goodbye unless [Nonblocking(0), EndsByItself(0, OUT), StandardOutput(0), ExecReport { fd: 0, length: 2 }],
+        "waits for room; but a goodbye is to get out, and a child of std's reports its exec";
+    SYS_writev "writev": Goodbye unless [Nonblocking(0), EndsByItself(0, OUT), StandardOutput(0)],
         "waits for room; but a goodbye is to get out";
     SYS_sendto "sendto": Goodbye unless [Nonblocking(0), Flag(3, DONTWAIT)],
         "waits for room; but a goodbye is to get out";
@@ -131,7 +139,7 @@ table! {
         "waits for data or for room";
     SYS_vmsplice "vmsplice": Refuse unless [Flag(3, SPLICE_NONBLOCK)],
         "waits for data or for room";
-    SYS_sendfile "sendfile": Refuse unless [Nonblocking(0), EndsByItself(0)],
+    SYS_sendfile "sendfile": Refuse unless [Nonblocking(0), EndsByItself(0, OUT)],
         "waits for room";
     #[cfg(target_arch = "x86_64")]
     SYS_open "open": Refuse unless [NoFifo { directory: None, path: 0 }],
@@ -176,12 +184,12 @@ table! {
         "waits for a signal; a pending one stays pending";
     SYS_flock "flock": Refuse unless [Flag(1, NO_WAIT_FOR_LOCK)],
         "waits for a lock";
-    SYS_fcntl "fcntl": Refuse unless [NoneOf(1, WAITING_LOCKS)],
-        "waits for a lock; every other command runs";
-    SYS_semop "semop": Refuse,
-        "waits for a semaphore; nothing was changed";
-    SYS_semtimedop "semtimedop": Refuse,
-        "waits for a semaphore; nothing was changed";
+    SYS_fcntl "fcntl": Refuse unless [NoneOf(1, WAITING_LOCKS), Unlocks(2)],
+        "waits for a lock; but a lock that is not given back keeps others out for ever";
+    SYS_semop "semop": Refuse unless [Releases { operations: 1, count: 2 }],
+        "waits for a semaphore; but one that is not given back keeps others out for ever";
+    SYS_semtimedop "semtimedop": Refuse unless [Releases { operations: 1, count: 2 }, ZeroTime(3)],
+        "waits for a semaphore; but one that is not given back keeps others out for ever";
     SYS_msgrcv "msgrcv": Refuse unless [Flag(4, NOWAIT)],
         "waits for a message; what is there stays there";
     SYS_msgsnd "msgsnd": Refuse unless [Flag(3, NOWAIT)],
@@ -238,14 +246,17 @@ mod tests {
     fn words(unless: &Unless) -> String {
         match unless {
             Unless::Nonblocking(_) => "O_NONBLOCK".into(),
-            Unless::EndsByItself(_) => "a file, or a device that is ready".into(),
+            Unless::EndsByItself(..) => "a file, or a device that is ready".into(),
             Unless::Flag(_, bits) => format!("flags & {bits:#x}"),
             Unless::NoFlag(_, bits) => format!("no flags & {bits:#x}"),
             Unless::NoneOf(_, numbers) => format!("not command {numbers:?}"),
             Unless::ZeroMilliseconds(_) | Unless::ZeroTime(_) => "its timeout is zero".into(),
             Unless::NoFifo { .. } => "it is no FIFO, or with O_NONBLOCK".into(),
             Unless::ExecStatus { .. } => "8 bytes, close-on-exec, after a fork".into(),
-            Unless::Dying(_) => "the child was killed, or could not exec".into(),
+            Unless::ExecReport { .. } => "8 bytes, close-on-exec, in a forked child".into(),
+            Unless::Unlocks(_) => "it unlocks".into(),
+            Unless::Releases { .. } => "it releases, or IPC_NOWAIT".into(),
+            Unless::Dying(_) => "the child was killed by SIGKILL, or could not exec".into(),
             Unless::StandardOutput(_) => "descriptor 1 or 2".into(),
         }
     }

@@ -14,6 +14,21 @@ use super::{deadlines, futex, goodbye, time};
 use crate::checkpoint::brake_after;
 use crate::reach::table::{self, Answer, Unless};
 
+/// The thread's calls begin to be answered, unless they have begun already.
+pub(super) fn begin(block: &Block, now: u64) {
+    let [set, kept] = [Ordering::Relaxed; 2];
+    let _ = block.answering_since.compare_exchange(0, now, set, kept);
+}
+
+/// They are answered no more: what is remembered of this time is forgotten.
+pub(super) fn end(block: &Block) {
+    block.answering_since.store(0, Ordering::Relaxed);
+    block.forked.store(0, Ordering::Relaxed);
+    block.dying.store(0, Ordering::Relaxed);
+    // Left behind by a siglongjmp out of the write.
+    block.limited.store(false, Ordering::Relaxed);
+}
+
 /// The syscall's result without running it; or that it is to run as asked, and by which exception if by one.
 pub(super) fn by_table(
     block: &Block,
@@ -27,7 +42,7 @@ pub(super) fn by_table(
     match row.answer {
         Answer::Goodbye => {
             let since = block.answering_since.load(Ordering::Relaxed);
-            Ok(goodbye::write(number, *arguments, since).unwrap_or_else(|| refuse(block)))
+            Ok(goodbye::write(block, number, *arguments, since).unwrap_or_else(|| refuse(block)))
         }
         answer => unrun(block, answer).ok_or(None),
     }
@@ -68,10 +83,10 @@ fn unheeded(block: &Block, result: isize) -> isize {
 fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
     match unless {
         Unless::Nonblocking(fd) => ask::is_nonblocking(arguments[fd]),
-        Unless::EndsByItself(fd) => match ask::kind(arguments[fd]) {
+        Unless::EndsByItself(fd, events) => match ask::kind(arguments[fd]) {
             // A closed descriptor has an error of its own to give.
             None | Some(Kind::File) => true,
-            Some(Kind::Device) => ask::is_ready(arguments[fd], libc::POLLIN | libc::POLLOUT),
+            Some(Kind::Device) => ask::is_ready(arguments[fd], events),
             Some(_) => false,
         },
         Unless::Flag(index, bits) => arguments[index] & bits != 0,
@@ -87,10 +102,20 @@ fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
             flags & (libc::O_NONBLOCK | libc::O_PATH) != 0 || !ask::is_fifo(from, arguments[path])
         }
         Unless::ExecStatus { fd, length } => {
-            arguments[length] == 8
-                && matches!(ask::kind(arguments[fd]), Some(Kind::Pipe | Kind::Packets))
-                && ask::is_close_on_exec(arguments[fd])
-                && block.forked.load(Ordering::Relaxed) != 0
+            block.forked.load(Ordering::Relaxed) > 0
+                && is_exec_status(arguments[fd], arguments[length])
+        }
+        Unless::ExecReport { fd, length } => {
+            block.forked.load(Ordering::Relaxed) < 0
+                && is_exec_status(arguments[fd], arguments[length])
+        }
+        Unless::Unlocks(index) => {
+            // The type is the first, and a short.
+            let lock = ask::peek(arguments[index]);
+            lock.is_some_and(|[first]| first as i16 == libc::F_UNLCK as i16)
+        }
+        Unless::Releases { operations, count } => {
+            ask::never_waits(arguments[operations], arguments[count])
         }
         Unless::Dying(index) => {
             let process = arguments[index] as i32;
@@ -98,4 +123,10 @@ fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
         }
         Unless::StandardOutput(fd) => matches!(arguments[fd], 1 | 2),
     }
+}
+
+fn is_exec_status(fd: usize, length: usize) -> bool {
+    length == 8
+        && matches!(ask::kind(fd), Some(Kind::Pipe | Kind::Packets))
+        && ask::is_close_on_exec(fd)
 }

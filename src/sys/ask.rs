@@ -94,17 +94,30 @@ pub(super) fn is_ready(fd: usize, events: i16) -> bool {
     ready == Ok(1)
 }
 
+/// Whether operations on a set of semaphores (`struct sembuf`) never wait: each is a release or an attempt.
+pub(super) fn never_waits(operations: usize, count: usize) -> bool {
+    let mut buffer = [libc::sembuf { sem_num: 0, sem_op: 0, sem_flg: 0 }; 32];
+    let Some(copy) = buffer.get_mut(..count) else { return false };
+    read(operations, copy.as_mut_ptr().cast(), size_of_val(copy))
+        && copy.iter().all(|operation| {
+            operation.sem_op > 0 || operation.sem_flg & libc::IPC_NOWAIT as i16 != 0
+        })
+}
+
 /// Reads what the interrupted code's pointer points to; none where nothing is.
 pub(super) fn peek<const N: usize>(address: usize) -> Option<[usize; N]> {
     let mut words = [0_usize; N];
-    let length = size_of::<[usize; N]>();
-    let local = libc::iovec { iov_base: words.as_mut_ptr().cast(), iov_len: length };
+    read(address, words.as_mut_ptr().cast(), size_of_val(&words)).then_some(words)
+}
+
+/// Reads so much into a place of ours; whether all of it was there.
+fn read(address: usize, into: *mut libc::c_void, length: usize) -> bool {
+    let local = libc::iovec { iov_base: into, iov_len: length };
     let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: length };
     let [local, remote] = [&raw const local, &raw const remote].map(|iovec| iovec as usize);
     let arguments = [raw::getpid() as usize, local, 1, remote, 1, 0];
-    // SAFETY: the kernel reads the one place, if it is there, and writes the other, which is ours.
-    let read = unsafe { syscall(libc::SYS_process_vm_readv, arguments) };
-    (read == Ok(length)).then_some(words)
+    // SAFETY: the kernel reads the one place, if it is there, and writes the other, which is ours and as large.
+    unsafe { syscall(libc::SYS_process_vm_readv, arguments) == Ok(length) }
 }
 
 /// Writes to where the interrupted code's pointer points; whether anything is there.

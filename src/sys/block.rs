@@ -34,19 +34,21 @@ pub(crate) struct Block {
     pub(super) timer: AtomicI32,
     /// How long the repeat timer was last set for, in microseconds; 0 if it stands still.
     pub(super) repeat: AtomicU32,
+    /// A write of a goodbye's is under way, which the next signal of ours is to end.
+    pub(super) limited: AtomicBool,
     /// Whether this stretch of the thread lets itself be reached.
     pub(crate) reach: AtomicBool,
     /// Whether the kernel stops this thread at its syscalls.
     pub(super) dispatching: AtomicBool,
     /// Whether the thread has asked to have SIGSYS blocked, which waits until dispatch is off (S2).
     pub(super) sigsys_blocked: AtomicBool,
-    /// When the thread's calls began to be answered, in nanoseconds of the monotonic clock.
+    /// When the thread's calls began to be answered, in nanoseconds of the monotonic clock; 0 if they are not.
     pub(super) answering_since: AtomicU64,
     /// Where an asker saw this thread sleep.
     pub(super) seen: Sighting,
-    /// The last child that this thread has made since.
+    /// The last child that this thread has made since; -1 in that child.
     pub(super) forked: AtomicI32,
-    /// The last child that this thread has killed since, or that could not exec.
+    /// The last child that this thread has sent SIGKILL since, or that could not exec.
     pub(super) dying: AtomicI32,
     /// What counts the refusals of the outermost cause. It lives as long as its task is on this thread's stack.
     pub(super) refusals: AtomicPtr<Refusals>,
@@ -68,6 +70,7 @@ thread_local! {
             deferred: AtomicBool::new(false),
             timer: AtomicI32::new(0),
             repeat: AtomicU32::new(0),
+            limited: AtomicBool::new(false),
             reach: AtomicBool::new(false),
             dispatching: AtomicBool::new(false),
             sigsys_blocked: AtomicBool::new(false),

@@ -86,6 +86,8 @@ impl Previous {
         }
         let itself = if self.has(libc::SA_NODEFER) { 0 } else { signal::bit(number) };
         let mask = *signal::saved_mask(saved) | self.mask.load(Ordering::Relaxed) | itself;
+        // Less SIGSYS: dispatch may be on, and then the handler's first syscall would end the process (S2).
+        let mask = mask & !signal::bit(libc::SIGSYS);
         let ours = signal::change_mask(libc::SIG_SETMASK, mask);
         if self.has(libc::SA_SIGINFO) {
             // SAFETY: installed with SA_SIGINFO, so it is a function of these arguments.
@@ -104,11 +106,9 @@ impl Previous {
     }
 }
 
-/// The default action. signal-hook knows it for the standard signals; what it does not know ends the process.
+/// The default action: of every signal that we catch (SIGSYS, SIGUSR1, SIGUSR2, the real-time ones) it is the process's end. By raw
+/// syscalls: those of libc's would be stopped where dispatch is on, and SIGSYS be recorded and never be set (S2).
 fn act_by_default(number: c_int) {
-    if signal_hook::low_level::emulate_default_handler(number).is_ok() {
-        return;
-    }
     // SAFETY: the default disposition is no handler at all.
     let _ = unsafe { signal::set_action(number, &Action::new(libc::SIG_DFL, 0, 0)) };
     let arguments = [raw::getpid() as usize, raw::gettid() as usize, number as usize];

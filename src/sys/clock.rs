@@ -1,13 +1,9 @@
 //! The monotonic clock as one number: nanoseconds, as deadlines and the handler compare them.
-//!
-//! # Safety
-//!
-//! Each block hands the kernel a time of its own.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use super::raw;
+use super::time;
 
 /// A moment that does not come. So are all that lie beyond the kernel's own range, 292 years.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -15,24 +11,7 @@ pub(crate) const NEVER: u64 = u64::MAX;
 /// Now: no syscall where the system has a page for the clock.
 #[inline]
 pub(crate) fn now() -> u64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` is ours to write; this clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
-    nanoseconds(now)
-}
-
-#[inline]
-fn nanoseconds(moment: libc::timespec) -> u64 {
-    moment.tv_sec as u64 * 1_000_000_000 + moment.tv_nsec as u64
-}
-
-/// Now, by a syscall of our own stub's: libc may make one too, where the system has no page for the clock.
-pub(super) fn now_by_syscall() -> u64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    let arguments = [libc::CLOCK_MONOTONIC as usize, &raw mut now as usize];
-    // SAFETY: `now` is ours to write; this clock always exists.
-    let _ = unsafe { raw::syscall(libc::SYS_clock_gettime, arguments) };
-    nanoseconds(now)
+    time::now_nanos_by_libc()
 }
 
 /// The moment that is so long after another.

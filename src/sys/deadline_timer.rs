@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64};
 
 use super::block::Block;
 use super::clock::{self, NEVER};
-use super::{keeper, raw, thread, timer};
+use super::{keeper, raw, thread, time, timer};
 use crate::state::DEADLINE;
 
 /// From a shot to the next, if the timer is not set anew.
@@ -138,9 +138,8 @@ pub(super) fn look(block: &Block) -> Shot {
     if earliest == NEVER && stands_at == NEVER {
         return Shot::None;
     }
-    // While calls are trapped, libc must not make one here.
-    let is_trapped = block.dispatching.load(Relaxed);
-    let now = if is_trapped { clock::now_by_syscall() } else { clock::now() };
+    let is_dispatching = block.dispatching.load(Relaxed);
+    let now = if is_dispatching { time::now_nanos() } else { clock::now() };
     let has_passed = earliest <= now;
     if has_passed {
         block.word.arm(DEADLINE);

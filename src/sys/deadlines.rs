@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, compiler_fe
 use super::block::{self, Block};
 use super::clock::{self, NEVER};
 use super::deadline_timer::DeadlineTimer;
-use super::thread;
+use super::thread::{self, Unblocked};
 use crate::state::DEADLINE;
 
 /// What a thread's block holds of its deadlines.
@@ -65,8 +65,8 @@ struct Frame {
 /// What the end of a frame has to undo.
 #[derive(Debug, Clone, Copy, Default)]
 struct Debts {
-    /// Our signal was blocked, and is to be again.
-    block_signal: bool,
+    /// Signals that were blocked, and are to be again.
+    unblocked: Unblocked,
     /// The keeper has to be told of the change.
     tell_keeper: bool,
 }
@@ -74,7 +74,7 @@ struct Debts {
 impl Debts {
     #[inline]
     fn any(self) -> bool {
-        self.block_signal || self.tell_keeper
+        self.unblocked.any() || self.tell_keeper
     }
 }
 
@@ -161,7 +161,7 @@ fn prepare(block: &Block, frame: &Frame, now: u64) -> Debts {
     if frame.outer.is_null() {
         thread::forget_lost_signal(&record);
     }
-    let block_signal = thread::unblock_signal();
+    let unblocked = thread::unblock_signals();
     let tell_keeper = if frame.at > now {
         block.deadlines.timer.set_for(block, frame.at)
     } else {
@@ -170,7 +170,7 @@ fn prepare(block: &Block, frame: &Frame, now: u64) -> Debts {
         }
         false
     };
-    Debts { block_signal, tell_keeper }
+    Debts { unblocked, tell_keeper }
 }
 
 /// Ends a frame, which is no longer linked, where there is more to do than that.
@@ -187,30 +187,23 @@ fn end_armed(block: &Block, frame: &Frame) {
         block.unheeded.store(0, Relaxed);
     }
     thread::settle();
-    if frame.debts.get().block_signal {
-        thread::block_signal();
-    }
+    thread::block_again(frame.debts.get().unblocked);
 }
 
 /// Makes the word and the timer follow from `earliest`, after the thread changed its stack. First the bit is cleared, then comes the look at
 /// the clock: see [`state`](crate::state).
 fn follow(block: &Block) {
     let deadlines = &block.deadlines;
-    let was_armed = block.word.disarm(DEADLINE);
+    block.word.disarm(DEADLINE);
     let earliest = deadlines.earliest.load(Relaxed);
-    let mut has_passed = false;
-    if earliest != NEVER {
-        let now = clock::now();
-        has_passed = earliest <= now;
-        if has_passed {
-            block.word.arm(DEADLINE);
-        } else if !deadlines.timer.serves(earliest, now) {
-            deadlines.timer.set_for(block, earliest);
-        }
+    if earliest == NEVER {
+        return;
     }
-    // The signal for what stands now may have been spared because of what stood before. It is what reaches plain calls (P11).
-    if (was_armed || has_passed) && block.word.is_armed() {
-        signal_itself(block);
+    let now = clock::now();
+    if earliest <= now {
+        block.word.arm(DEADLINE);
+    } else if !deadlines.timer.serves(earliest, now) {
+        deadlines.timer.set_for(block, earliest);
     }
 }
 
@@ -352,10 +345,18 @@ pub(crate) fn show(hidden: Hidden) {
         block.deadlines.floor.store(hidden.floor, Relaxed);
         block.deadlines.earliest.store(hidden.earliest, Relaxed);
         compiler_fence(SeqCst);
-        if hidden.earliest != NEVER {
-            follow(block);
-        }
+        come_to_light(block);
     });
+}
+
+/// Notices a deadline that has passed while it was hidden.
+fn come_to_light(block: &Block) {
+    if block.deadlines.earliest.load(Relaxed) != NEVER {
+        follow(block);
+        if block.word.is_armed_by(DEADLINE) {
+            thread::settle();
+        }
+    }
 }
 
 /// A task begins on this thread. A root hides the deadlines that are there.
@@ -374,9 +375,5 @@ pub(crate) fn end_task(hidden: Option<Hidden>) {
 
 /// In the child of a fork: the deadlines of the thread that forked go on, by a timer of this process's.
 pub(super) fn resume() {
-    block::with(|block| {
-        if block.deadlines.earliest.load(Relaxed) != NEVER {
-            follow(block);
-        }
-    });
+    block::with(come_to_light);
 }

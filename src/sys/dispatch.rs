@@ -1,7 +1,7 @@
 //! Turning Syscall User Dispatch on and off: the gate through which an armed thread's plain calls are answered.
 //!
 //! On means that the kernel stops this thread at the entry of every syscall that is not made from our own stub, and delivers SIGSYS
-//! ([`trap`](super::trap)). It is on only while the thread is armed, so that it costs nothing before, and there is no window
+//! ([`trap`]). It is on only while the thread is armed, so that it costs nothing before, and there is no window
 //! between a check and the entry: the entry is the check.
 //!
 //! No selector byte (S11): a wrong or unmapped byte is death, and the word already says what it would say.
@@ -19,7 +19,7 @@ use super::block::Block;
 use super::chain::Previous;
 use super::raw::syscall;
 use super::signal::{self, Action};
-use super::{arch, ask, install, thread, time, timer, trap};
+use super::{answer, arch, ask, install, thread, time, timer, trap};
 
 const PR_SET_SYSCALL_USER_DISPATCH: usize = 59;
 const OFF: usize = 0;
@@ -31,17 +31,24 @@ pub(super) static PREVIOUS: Previous = Previous::default_action();
 static AVAILABLE: AtomicBool = AtomicBool::new(false);
 static SWEPT_AT: AtomicU64 = AtomicU64::new(0);
 
-/// How long a look at all handlers' masks is good for.
-const SWEEP_EVERY: u64 = 100_000_000;
+/// How long a look at all handlers' masks is good for, in nanoseconds: not long, since a handler that is installed meanwhile can end the
+/// process, and long enough for a thousand threads to be asked at once.
+const SWEEP_EVERY: u64 = 1_000_000;
 
 /// Whether this process can be reached by dispatch.
 pub(crate) fn is_available() -> bool {
     AVAILABLE.load(Ordering::Relaxed)
 }
 
-/// Installs the SIGSYS handler, if the kernel has dispatch. Under valgrind it says so and the program dies: asked first (S12).
+/// Installs the SIGSYS handler, if the kernel has dispatch. Under valgrind it says so and the program dies: asked first (S12). Where a sandbox
+/// forbids to look through the kernel at what a pointer points to, the masks of S2 could not be kept.
 pub(super) fn prepare() {
     if !arch::CAN_DISPATCH || arch::on_valgrind() || set(OFF).is_err() {
+        return;
+    }
+    let mut word = [0_usize];
+    let address = word.as_mut_ptr() as usize;
+    if ask::peek::<1>(address).is_none() || !ask::poke(address, &[0]) {
         return;
     }
     // SA_SIGINFO: the handler needs the context and the siginfo.
@@ -78,13 +85,12 @@ pub(super) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
     if sigsys_is_blocked || !handler_is_ours() {
         return false;
     }
-    sweep();
+    let now = time::now_nanos_by_libc();
+    sweep(now);
     if set(ON).is_err() {
         return false;
     }
-    block.answering_since.store(time::now_nanos(), Ordering::Relaxed);
-    block.forked.store(0, Ordering::Relaxed);
-    block.dying.store(0, Ordering::Relaxed);
+    answer::begin(block, now);
     block.dispatching.store(true, Ordering::Relaxed);
     true
 }
@@ -94,34 +100,51 @@ fn handler_is_ours() -> bool {
     signal::action(libc::SIGSYS).is_ok_and(|now| now.handler == ours)
 }
 
-/// Takes SIGSYS out of the masks of all handlers.
-fn sweep() {
-    let now = time::now_nanos();
+/// Takes SIGSYS out of the masks of all handlers. Another thread may install one with a full mask at any time, so this is done again at the
+/// syscalls of a reached thread.
+pub(super) fn sweep(now: u64) {
     let last = SWEPT_AT.load(Ordering::Relaxed);
     if last != 0 && now.wrapping_sub(last) < SWEEP_EVERY {
         return;
     }
-    let sigsys = signal::bit(libc::SIGSYS);
     for number in (1..=64).filter(|number| *number != libc::SIGSYS) {
-        if Some(number) == install::signal() {
-            continue;
-        }
-        let Ok(mut action) = signal::action(number) else { continue };
-        let is_caught = action.handler != libc::SIG_DFL && action.handler != libc::SIG_IGN;
-        if is_caught && action.mask & sigsys != 0 {
-            action.mask &= !sigsys;
-            // SAFETY: the handler that was there, but for its mask.
-            let _ = unsafe { signal::set_action(number, &action) };
+        if Some(number) != install::signal() {
+            open_mask(number);
         }
     }
     SWEPT_AT.store(now, Ordering::Relaxed);
 }
 
-/// Ends dispatch, on the thread itself.
-pub(super) fn end(block: &Block) {
-    if block.dispatching.swap(false, Ordering::Relaxed) {
-        let _ = set(OFF);
+/// Takes SIGSYS out of the mask of a signal's handler.
+fn open_mask(number: c_int) {
+    let Ok(mut wanted) = signal::action(number) else { return };
+    if wanted.mask & signal::bit(libc::SIGSYS) == 0 || !wanted.is_caught() {
+        return;
     }
+    let mut expected = wanted;
+    loop {
+        let open = wanted.without(signal::bit(libc::SIGSYS));
+        // SAFETY: a disposition that was there, but for its mask.
+        match unsafe { signal::set_action(number, &open) } {
+            // Another thread has set one since we looked, and we have undone that: theirs is to stand.
+            Ok(before) if before != expected => (wanted, expected) = (before, open),
+            _ => return,
+        }
+    }
+}
+
+/// Ends dispatch, on the thread itself. The flag last: a handler that comes between finds it on, and leaves it to the caller to look
+/// whether it is wanted again. (The other order: the handler turns it on, we turn it off, and the flag says for ever that it is on.)
+pub(super) fn end(block: &Block) {
+    if block.dispatching.load(Ordering::Relaxed) {
+        let _ = set(OFF);
+        block.dispatching.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Whether the thread's calls are to be stopped.
+pub(super) fn is_wanted(block: &Block) -> bool {
+    block.word.is_armed() && block.reach.load(Ordering::Relaxed)
 }
 
 /// Forgets that it was on: in a child of a fork it is not.
@@ -132,17 +155,28 @@ pub(super) fn forget(block: &Block) {
 /// Makes dispatch and the repeat timer follow from the word, after the thread changed its own stack or its reach.
 pub(super) fn settle(block: &Block) {
     timer::rest_if_unarmed(block);
-    let wanted = || block.word.is_armed() && block.reach.load(Ordering::Relaxed);
-    if !wanted() {
+    if !is_wanted(block) {
         end(block);
-        if block.sigsys_blocked.swap(false, Ordering::Relaxed) {
-            signal::change_mask(libc::SIG_BLOCK, signal::bit(libc::SIGSYS));
+        answer::end(block);
+        if block.sigsys_blocked.load(Ordering::Relaxed) {
+            block_sigsys(block);
         }
     }
-    // Only the handler begins it. A request that came between the look and the end is made good here as well.
-    if wanted() && is_available() && !block.dispatching.load(Ordering::Relaxed) {
+    // Only the handler begins it, or the repeat timer where it is not to begin (P11). A request that came between the look and the end is
+    // made good here as well.
+    if block.word.is_armed() && !block.dispatching.load(Ordering::Relaxed) {
         let _ = thread::signal_block(block, block.tid.load(Ordering::Relaxed));
     }
+}
+
+/// Blocks SIGSYS on this thread: now, or once dispatch has ended. With everything blocked meanwhile: a handler that began dispatch between
+/// the look and the block would leave it on with SIGSYS blocked.
+pub(super) fn block_sigsys(block: &Block) {
+    let before = signal::change_mask(libc::SIG_SETMASK, signal::ALL);
+    let is_on = block.dispatching.load(Ordering::Relaxed);
+    block.sigsys_blocked.store(is_on, Ordering::Relaxed);
+    let sigsys = if is_on { 0 } else { signal::bit(libc::SIGSYS) };
+    signal::change_mask(libc::SIG_SETMASK, before | sigsys);
 }
 
 /// Whether `rt_sigaction` is about SIGSYS.

@@ -18,7 +18,7 @@ use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::{deadlines, thread};
+use super::{deadlines, pid, thread};
 
 static GATE: RwLock<()> = RwLock::new(());
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -65,6 +65,7 @@ extern "C" fn parent() {
 
 extern "C" fn child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    pid::remember();
     thread::adopt();
     parent();
     // With the gate open: the keeper may have to be asked.

@@ -7,11 +7,13 @@
 //!
 //! The interrupted code's own write, with its own arguments, of as much or less.
 
+use std::sync::atomic::Ordering;
+
 use libc::c_long;
 
-use super::ask;
+use super::block::Block;
 use super::raw::syscall;
-use super::time;
+use super::{ask, signal, time, timer};
 
 /// How long goodbyes may take.
 const FOR: u64 = 100_000_000;
@@ -20,7 +22,12 @@ const DONTWAIT: usize = libc::MSG_DONTWAIT as usize;
 const NOWAIT: usize = libc::RWF_NOWAIT as usize;
 
 /// Writes without waiting; none if that is refused.
-pub(super) fn write(number: c_long, arguments: [usize; 6], since: u64) -> Option<isize> {
+pub(super) fn write(
+    block: &Block,
+    number: c_long,
+    arguments: [usize; 6],
+    since: u64,
+) -> Option<isize> {
     if time::now_nanos().wrapping_sub(since) > FOR {
         return None;
     }
@@ -28,9 +35,9 @@ pub(super) fn write(number: c_long, arguments: [usize; 6], since: u64) -> Option
     let result = match number {
         libc::SYS_write => {
             let iovec = libc::iovec { iov_base: address as *mut _, iov_len: length };
-            write_vector(fd, &raw const iovec as usize, 1)
+            write_vector(block, fd, &raw const iovec as usize, 1)
         }
-        libc::SYS_writev => write_vector(fd, address, length),
+        libc::SYS_writev => write_vector(block, fd, address, length),
         libc::SYS_sendto => with_flags(number, arguments, 3),
         libc::SYS_sendmsg => with_flags(number, arguments, 2),
         libc::SYS_sendmmsg => with_flags(number, [fd, address, length, flags, 0, 0], 3),
@@ -50,7 +57,7 @@ fn with_flags(number: c_long, mut arguments: [usize; 6], index: usize) -> Result
 }
 
 /// The vector is the interrupted code's, or one of ours that points to its buffer.
-fn write_vector(fd: usize, vector: usize, count: usize) -> Result<usize, i32> {
+fn write_vector(block: &Block, fd: usize, vector: usize, count: usize) -> Result<usize, i32> {
     let mut message = [0_usize; 7];
     // The kernel's `struct msghdr`: name, its length, the vector, its count, control data, its length, flags.
     [message[2], message[3]] = [vector, count];
@@ -65,10 +72,25 @@ fn write_vector(fd: usize, vector: usize, count: usize) -> Result<usize, i32> {
     if written != Err(libc::EOPNOTSUPP) {
         return written;
     }
-    if !ask::is_ready(fd, libc::POLLOUT) {
+    match ask::peek::<2>(vector).ok_or(libc::EFAULT)? {
+        // Nothing written would be taken for the end.
+        [_, 0] if count > 1 => Err(libc::EAGAIN),
+        [address, length] => write_limited(block, fd, address, length.min(libc::PIPE_BUF)),
+    }
+}
+
+/// Writes what poll says there is room for. It may be wrong (a terminal with room for a few bytes is ready, and another thread may be
+/// quicker), so the timer's signal ends the write: see [`handler`](super::handler).
+fn write_limited(block: &Block, fd: usize, address: usize, length: usize) -> Result<usize, i32> {
+    let ours = super::install::signal().map_or(0, signal::bit);
+    let can_be_ended = signal::mask() & ours == 0 && timer::start(block);
+    if !can_be_ended || !ask::is_ready(fd, libc::POLLOUT) {
         return Err(libc::EAGAIN);
     }
-    let [address, length] = ask::peek::<2>(vector).ok_or(libc::EFAULT)?;
+    block.limited.store(true, Ordering::Relaxed);
     // SAFETY: the first buffer of the interrupted code's own write, or less of it.
-    unsafe { syscall(libc::SYS_write, [fd, address, length.min(libc::PIPE_BUF)]) }
+    let written = unsafe { syscall(libc::SYS_write, [fd, address, length]) };
+    block.limited.store(false, Ordering::Relaxed);
+    timer::stop(block);
+    written.map_err(|errno| if errno == libc::EINTR { libc::EAGAIN } else { errno })
 }

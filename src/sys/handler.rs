@@ -18,7 +18,7 @@ use super::arch::{self, Place};
 use super::block::{self, Block};
 use super::deadline_timer::{self, Shot};
 use super::signal::{self, Sender};
-use super::{dispatch, install, raw, second_best, timer, waiting};
+use super::{dispatch, install, raw, second_best, thread, timer, waiting};
 
 /// Keeps the interrupted code's errno.
 pub(super) struct ErrnoGuard(c_int);
@@ -54,7 +54,7 @@ pub(super) unsafe extern "C" fn on_signal(
     let sender = signal::sender(unsafe { &*info });
     let answered = block::with(|block| is_believed(block, sender) && answer(block, number, saved));
     match sender {
-        Sender::Ours | Sender::OurTimer => {}
+        Sender::Ours => {}
         Sender::Unknown if answered => {}
         // One that merged with ours still goes to the handler that was there before, but a default action does not follow
         // upon a signal that had an answer (S4).
@@ -65,10 +65,10 @@ pub(super) unsafe extern "C" fn on_signal(
 }
 
 /// Whether the block is this thread's. It is not in the child of a vfork, which runs on its parent's memory, nor in that of a raw
-/// clone (S6). Neither inherits timers: where a timer of ours signals, the block is that of the thread that made it.
+/// clone (S6). The kernel need not be asked about a signal of ours: that was sent to the thread whose id stands there, and came to no other.
 fn is_believed(block: &Block, sender: Sender) -> bool {
     let tid = block.tid.load(Ordering::Acquire);
-    tid != 0 && (sender == Sender::OurTimer || tid == raw::gettid())
+    tid != 0 && (sender == Sender::Ours || tid == raw::gettid())
 }
 
 /// Does what the word says; whether there was anything of ours to do.
@@ -81,41 +81,56 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     }
     // Whatever this instruction belongs to, the next call may be a plain one.
     let reached = dispatch::begin(block, context);
-    let place = arch::place(context);
-    match place {
-        Place::Window => arch::cancel(context),
-        Place::Trampoline => {}
+    let open = block.open.load(Ordering::Relaxed);
+    let mut own_call = false;
+    let interrupted = match arch::place(context) {
+        Place::Outside if block.limited.load(Ordering::Relaxed) => {
+            waiting::undo_restart(context);
+            // It may not have begun.
+            timer::repeat(block);
+            return true;
+        }
         Place::Outside => {
             if !reached && block.reach.load(Ordering::Relaxed) {
                 second_best::interrupt(block, context);
             } else if !reached {
                 waiting::undo_restart(context);
             }
-            if is_within_open_call(block, context) {
-                put_off(block, number, context);
-                return true;
-            }
+            open
         }
+        place => {
+            if matches!(place, Place::Window) {
+                arch::cancel(context);
+            }
+            own_call = true;
+            // Put off until this call it may have been. Its own end is certain now, that of the call around it is not.
+            block.deferred.store(false, Ordering::Relaxed);
+            if open == arch::sp(context) { arch::mark_before(context) } else { open }
+        }
+    };
+    if is_open(interrupted, block, context) {
+        put_off(block, number, context);
+        return true;
     }
     block.deferred.store(false, Ordering::Relaxed);
-    match place {
+    match shot {
         _ if reached => {}
-        Place::Outside => timer::repeat(block),
-        Place::Window | Place::Trampoline if shot == Shot::Repeated => {}
-        Place::Window | Place::Trampoline => timer::repeat_after_own_call(block),
+        _ if !own_call => timer::repeat(block),
+        Shot::Repeated => {}
+        Shot::None | Shot::Single => timer::repeat_after_own_call(block),
     }
     true
 }
 
-/// Whether a handler of the application's has interrupted a call of ours. When it returns, the kernel goes on with that call: our
-/// signal must fire there and not here (S3).
-fn is_within_open_call(block: &Block, context: &ucontext_t) -> bool {
-    let open = block.open.load(Ordering::Relaxed);
-    if open != 0 && is_left_behind(open, context) {
-        block.open.store(0, Ordering::Relaxed);
+/// Whether that is the mark of a call which a handler of the application's has interrupted, and we are in that handler. When it
+/// returns, the kernel goes on with that call: our signal must fire there and not here alone (S3).
+fn is_open(mark: usize, block: &Block, context: &ucontext_t) -> bool {
+    if mark != 0 && is_left_behind(mark, context) {
+        let [now, then] = [Ordering::Relaxed; 2];
+        let _ = block.open.compare_exchange(mark, 0, now, then);
         return false;
     }
-    open != 0
+    mark != 0
 }
 
 /// Whether the open mark is that of a call that was left by siglongjmp: the stack has grown back past it. (Code on an alternate
@@ -124,7 +139,7 @@ fn is_left_behind(open: usize, context: &ucontext_t) -> bool {
     let sp = arch::sp(context);
     let alternate = &context.uc_stack;
     let on_alternate = (sp.wrapping_sub(alternate.ss_sp as usize)) < alternate.ss_size;
-    sp > open && !on_alternate
+    sp >= open && !on_alternate
 }
 
 /// Has our signal wait until the handler that it landed in returns. If it fires again, and still not there, then that handler unblocked
@@ -135,5 +150,5 @@ fn put_off(block: &Block, number: c_int, context: &mut ucontext_t) {
     }
     *signal::saved_mask(context) |= signal::bit(number);
     block.in_flight.store(true, Ordering::Release);
-    let _ = signal::send(block.tid.load(Ordering::Relaxed), number);
+    let _ = thread::send(block, block.tid.load(Ordering::Relaxed), number);
 }

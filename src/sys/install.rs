@@ -12,7 +12,7 @@ use libc::c_int;
 
 use super::chain::Previous;
 use super::signal::{self, Action};
-use super::{dispatch, fork, handler};
+use super::{dispatch, fork, handler, pid};
 
 /// What was installed, or why nothing was.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +45,8 @@ pub(crate) fn installed_signal() -> Option<c_int> {
 #[track_caller]
 #[inline]
 pub(crate) fn ensure() {
-    if SIGNAL.load(Ordering::Relaxed) == 0 {
+    // Not by the signal's number, which stands before the rest does.
+    if INSTALLED.get().is_none() {
         install_first_free(Location::caller());
     }
 }
@@ -83,12 +84,17 @@ fn free_signals() -> impl Iterator<Item = c_int> {
 fn set(number: c_int) -> Result<c_int, i32> {
     // SA_SIGINFO: the handler needs the context, and the siginfo to tell whom to pass the signal on to.
     // SA_RESTART: threads that nobody asked see no EINTR (P5).
-    // SA_ONSTACK: a thread with a small stack that has an alternate one (Go's, a guard against overflow) runs us there.
+    // SA_ONSTACK: a thread with a small stack that has an alternate one (Go's, a guard against overflow) runs us there. Unless we pass
+    // signals on to a handler that does not ask for it: std's alternate stack is 8 KB, too small for a frame of ours, a handler that
+    // was made for the thread's stack, and the frame of a SIGSYS at its first syscall.
     // The mask is full: no handler of the application's runs between our look at the word and our return.
-    let flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+    let before = signal::action(number)?;
+    let is_on_stack = !before.is_caught() || before.has(libc::SA_ONSTACK);
+    let on_stack = if is_on_stack { libc::SA_ONSTACK } else { 0 };
+    let flags = libc::SA_SIGINFO | libc::SA_RESTART | on_stack;
     let ours = Action::new(handler::on_signal as *const () as usize, flags, signal::ALL);
     // Remembered before the handler can run, then once more as what was really replaced.
-    PREVIOUS.remember(&signal::action(number)?);
+    PREVIOUS.remember(&before);
     SIGNAL.store(number, Ordering::Relaxed);
     // SAFETY: `on_signal` is made to run at any instruction of any thread.
     let before = unsafe { signal::set_action(number, &ours) };
@@ -96,6 +102,7 @@ fn set(number: c_int) -> Result<c_int, i32> {
         Ok(before) => {
             PREVIOUS.remember(&before);
             fork::watch();
+            pid::prepare();
             dispatch::prepare();
             Ok(number)
         }

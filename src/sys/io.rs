@@ -1,7 +1,7 @@
 //! Syscalls on file descriptors.
 //!
-//! Inlined, for of all that a call of ours adds to the syscall a second return after it is the dearest: the kernel leaves
-//! the processor without a prediction for it.
+//! Inlined, for of all that a call of ours adds to the syscall a second return after it is the
+//! dearest: the kernel leaves the processor without a prediction for it.
 //!
 //! # Safety
 //!
@@ -58,7 +58,8 @@ pub(crate) fn pwrite(fd: BorrowedFd<'_>, buffer: &[u8], offset: u64) -> Outcome<
     unsafe { call(libc::SYS_pwrite64, [number(fd), address, length, offset as usize]) }
 }
 
-/// Where the kernel finds an offset and leaves it moved on; null stands for the descriptor's own position.
+/// Where the kernel finds an offset and leaves it moved on; null stands for the descriptor's own
+/// position.
 fn position(offset: Option<&mut u64>) -> usize {
     offset.map_or(0, |offset| &raw mut *offset as usize)
 }
@@ -73,7 +74,8 @@ pub(crate) fn splice(
 ) -> Outcome<usize> {
     let [from, to] = [from, to].map(position);
     let arguments = [number(reader), from, number(writer), to, length, flags as usize];
-    // SAFETY: the kernel reads and writes the offsets, as 64-bit integers that are borrowed mutably.
+    // SAFETY: the kernel reads and writes the offsets, as 64-bit integers that are borrowed
+    // mutably.
     unsafe { call(libc::SYS_splice, arguments) }
 }
 
@@ -97,7 +99,8 @@ pub(crate) fn copy_file_range(
 ) -> Outcome<usize> {
     let [from, to] = [from, to].map(position);
     let arguments = [number(reader), from, number(writer), to, length];
-    // SAFETY: the kernel reads and writes the offsets, as 64-bit integers that are borrowed mutably.
+    // SAFETY: the kernel reads and writes the offsets, as 64-bit integers that are borrowed
+    // mutably.
     unsafe { call(libc::SYS_copy_file_range, arguments) }
 }
 

@@ -9,6 +9,7 @@
 mod answer;
 mod arch;
 mod ask;
+mod believed_mask;
 pub(crate) mod block;
 pub(crate) mod call;
 mod chain;
@@ -28,6 +29,7 @@ pub(crate) mod io;
 pub(crate) mod ipc;
 mod keeper;
 pub(crate) mod net;
+mod pid;
 pub(crate) mod process;
 mod raw;
 mod second_best;

@@ -82,9 +82,7 @@ fn read_syscall_file(tid: i32, buffer: &mut [u8; 256]) -> Option<&str> {
 
 /// Answers the plain call that the context stands at or behind, from the handler.
 pub(super) fn interrupt(block: &Block, context: &mut ucontext_t) {
-    if block.repeat.load(Ordering::Relaxed) == 0 {
-        block.answering_since.store(time::now_nanos(), Ordering::Relaxed);
-    }
+    answer::begin(block, time::now_nanos());
     if arch::is_at_syscall(context) {
         answer_before(block, context);
     } else if arch::is_behind_interrupted_syscall(context) {

@@ -9,7 +9,7 @@
 
 use libc::{c_int, siginfo_t, ucontext_t};
 
-use super::{arch, raw};
+use super::{arch, pid, raw};
 
 /// A set of signals as the kernel has it.
 pub(super) type Set = u64;
@@ -24,7 +24,7 @@ pub(super) fn bit(signal: c_int) -> Set {
 
 /// The kernel's `struct sigaction`, the same on both architectures.
 #[repr(C)]
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Action {
     /// `SIG_DFL`, `SIG_IGN` or a function.
     pub(super) handler: usize,
@@ -39,6 +39,21 @@ impl Action {
     pub(super) fn new(handler: usize, flags: c_int, mask: Set) -> Self {
         let flags = flags as u64 | arch::RESTORER_FLAG;
         Self { handler, flags, restorer: arch::restorer(), mask }
+    }
+
+    /// The same, with these signals not in its mask.
+    pub(super) fn without(self, signals: Set) -> Self {
+        Self { mask: self.mask & !signals, ..self }
+    }
+
+    /// Whether a flag is set.
+    pub(super) fn has(&self, flag: c_int) -> bool {
+        self.flags & flag as u32 as u64 != 0
+    }
+
+    /// Whether there is a handler.
+    pub(super) fn is_caught(&self) -> bool {
+        self.handler != libc::SIG_DFL && self.handler != libc::SIG_IGN
     }
 
     /// An action in the kernel's layout, in words.
@@ -86,6 +101,15 @@ pub(super) fn change_mask(how: c_int, set: Set) -> Set {
     old
 }
 
+/// Whether the word at or around an address can be read: by the kernel, which reads a set there before it finds fault with what to do.
+pub(super) fn is_readable(address: usize) -> bool {
+    let address = address & !(SET_SIZE - 1);
+    // SAFETY: the kernel reads a set, if one is there, and changes nothing.
+    let asked =
+        unsafe { raw::syscall(libc::SYS_rt_sigprocmask, [usize::MAX, address, 0, SET_SIZE]) };
+    asked == Err(libc::EINVAL)
+}
+
 /// Asks for the calling thread's mask.
 pub(super) fn mask() -> Set {
     change_mask(libc::SIG_BLOCK, 0)
@@ -120,18 +144,12 @@ pub(super) fn magic() -> usize {
 
 /// Sends our signal to a thread of this process.
 ///
-/// The process's id is asked of the kernel: in a child of a raw `clone` a remembered one would reach the parent's thread (S6).
-/// A real-time signal that the limit on queued signals refuses (EAGAIN) is sent again as `kill` sends: the kernel then
-/// delivers it without its siginfo rather than not at all, and by S4 that is enough.
+/// At the limit on queued signals a real-time signal is refused with EAGAIN. A standard one is delivered without its siginfo,
+/// and by S4 that is enough. (Rejected: sending a real-time signal as `kill` sends, which is never refused; only the thread
+/// itself may do that.)
 pub(super) fn send(tid: i32, signal: c_int) -> Result<(), i32> {
-    match send_coded(tid, signal, libc::SI_QUEUE) {
-        Err(libc::EAGAIN) => send_coded(tid, signal, libc::SI_USER),
-        sent => sent,
-    }
-}
-
-fn send_coded(tid: i32, signal: c_int, code: c_int) -> Result<(), i32> {
-    let pid = raw::getpid();
+    let pid = pid::get();
+    let code = libc::SI_QUEUE;
     let info =
         Queued { signal, errno: 0, code, _pad: 0, pid, uid: 0, value: magic(), _rest: [0; 12] };
     let arguments = [pid as usize, tid as usize, signal as usize, &raw const info as usize];
@@ -139,13 +157,16 @@ fn send_coded(tid: i32, signal: c_int, code: c_int) -> Result<(), i32> {
     unsafe { raw::syscall(libc::SYS_rt_tgsigqueueinfo, arguments) }.map(drop)
 }
 
+/// Whether a signal is one of the real-time ones.
+pub(super) fn is_real_time(signal: c_int) -> bool {
+    signal >= libc::SIGRTMIN()
+}
+
 /// Whose a signal is, as far as its siginfo tells. It decides about chaining only (S4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sender {
-    /// An asker.
+    /// An asker, or a thread's timer.
     Ours,
-    /// The thread's own timer, which no other thread or process inherits.
-    OurTimer,
     /// The kernel had no room for a siginfo: ours, if one was on its way.
     Unknown,
     /// Somebody else.
@@ -157,8 +178,7 @@ pub(super) fn sender(info: &siginfo_t) -> Sender {
     // SAFETY: a siginfo is as large as `Queued`, whose fields are plain numbers: any bytes are valid for them.
     let info = unsafe { &*(&raw const *info).cast::<Queued>() };
     match info.code {
-        libc::SI_TIMER if info.value == magic() => Sender::OurTimer,
-        libc::SI_QUEUE | libc::SI_USER if info.value == magic() => Sender::Ours,
+        libc::SI_QUEUE | libc::SI_TIMER if info.value == magic() => Sender::Ours,
         libc::SI_USER if info.pid == 0 => Sender::Unknown,
         _ => Sender::Other,
     }

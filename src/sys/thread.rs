@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //!
-//! A [`Target`] points to the block of a thread. It is used under the record's lock only, and the record is closed under that lock
+//! A [`Target`] points to the block of a thread. It is used under one of the record's locks only, and the record is closed under both
 //! before the thread's memory goes: by a pthread key, whose destructors run after those of Rust's thread-locals.
 
 use std::io;
@@ -10,8 +10,10 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
+use libc::c_int;
+
 use super::block::{self, Block};
-use super::{deadline_timer, dispatch, install, raw, second_best, signal, timer};
+use super::{deadline_timer, dispatch, fork, install, raw, second_best, signal, timer};
 use crate::node::Node;
 use crate::state::{Record, Thread, Word};
 
@@ -19,9 +21,9 @@ use crate::state::{Record, Thread, Word};
 pub(crate) type ThreadRecord = Record<Target, Node>;
 
 /// A thread that can be armed and signalled.
+#[derive(Clone)]
 pub(crate) struct Target {
     block: NonNull<Block>,
-    tid: i32,
 }
 
 // SAFETY: a block is made of atomics; the pointer is valid wherever a record hands a target out, see the module.
@@ -30,11 +32,11 @@ unsafe impl Send for Target {}
 impl Target {
     /// The kernel's id of the thread.
     pub(crate) fn tid(&self) -> i32 {
-        self.tid
+        self.block().tid.load(Ordering::Relaxed)
     }
 
     fn block(&self) -> &Block {
-        // SAFETY: the record is locked and not closed, so the thread and its block are there.
+        // SAFETY: one of the record's locks is held and it is not closed, so the thread and its block are there.
         unsafe { self.block.as_ref() }
     }
 }
@@ -44,9 +46,13 @@ impl Thread<Node> for Target {
         &self.block().word
     }
 
-    fn signal(&self) -> io::Result<()> {
-        second_best::look(self.block(), self.tid);
-        signal_block(self.block(), self.tid)
+    fn announce(&self) -> bool {
+        announce(self.block())
+    }
+
+    fn send(&self) -> io::Result<()> {
+        second_best::look(self.block(), self.tid());
+        send_announced(self.block(), self.tid())
     }
 
     fn point_at(&self, cause: Option<&Node>) {
@@ -56,20 +62,30 @@ impl Thread<Node> for Target {
 }
 
 /// Sends our signal to the thread of that block, unless one is on its way already (S5).
-///
+pub(super) fn signal_block(block: &Block, tid: i32) -> io::Result<()> {
+    if announce(block) { send_announced(block, tid) } else { Ok(()) }
+}
+
 /// The swap pairs with the handler's: if we find the flag set, a handler is still to run, and its swap, which comes after ours,
 /// makes it see all that we did before.
-pub(super) fn signal_block(block: &Block, tid: i32) -> io::Result<()> {
-    let Some(number) = install::signal() else {
-        return Err(io::Error::new(io::ErrorKind::Unsupported, "no signal is free for eintr"));
+fn announce(block: &Block) -> bool {
+    !block.in_flight.swap(true, Ordering::AcqRel)
+}
+
+fn send_announced(block: &Block, tid: i32) -> io::Result<()> {
+    let sent = match install::signal() {
+        Some(number) => send(block, tid, number).map_err(io::Error::from_raw_os_error),
+        None => Err(io::Error::new(io::ErrorKind::Unsupported, "no signal is free for eintr")),
     };
-    if block.in_flight.swap(true, Ordering::AcqRel) {
-        return Ok(());
+    sent.inspect_err(|_| block.in_flight.store(false, Ordering::Release))
+}
+
+/// Sends our signal, or has the thread's timer send it (S5). Async-signal-safe.
+pub(super) fn send(block: &Block, tid: i32, number: c_int) -> Result<(), i32> {
+    match signal::send(tid, number) {
+        Err(libc::EAGAIN) if timer::shoot(block) => Ok(()),
+        sent => sent,
     }
-    signal::send(tid, number).map_err(|errno| {
-        block.in_flight.store(false, Ordering::Release);
-        io::Error::from_raw_os_error(errno)
-    })
 }
 
 /// Tells this thread's block from any other thread's.
@@ -97,16 +113,17 @@ pub(crate) fn is_registered_as(record: &Arc<ThreadRecord>) -> bool {
 pub(crate) fn register() -> Arc<ThreadRecord> {
     if let Some(record) = registered() {
         if block::with(|block| block.tid.load(Ordering::Relaxed)) != raw::gettid() {
-            settle_in(&record);
+            settle_in();
         }
         return record;
     }
     let tid = raw::gettid();
     let record = block::with(|block| {
-        let record = Arc::new(Record::new(Target { block: NonNull::from(block), tid }));
+        let record = Arc::new(Record::new(Target { block: NonNull::from(block) }));
         block.record.store(Arc::into_raw(record.clone()).cast_mut(), Ordering::Relaxed);
         // Last: from here on a handler on this thread believes the block.
         block.tid.store(tid, Ordering::Release);
+        timer::prepare(block);
         record
     });
     at_thread_end();
@@ -116,23 +133,23 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
 /// In the child of a fork: the thread that forked is this process's only one, under another id.
 pub(super) fn adopt() {
     if let Some(record) = registered() {
-        settle_in(&record);
-        for task in record.tasks() {
-            task.adopt();
-        }
+        settle_in();
+        // Without an allocation: the child's turn of a foreign allocator may be still to come.
+        record.each_task(Node::adopt);
     }
 }
 
-/// Gives the record and the block the id that the thread has now. The old thread's timer and signals are not ours.
-fn settle_in(record: &ThreadRecord) {
+/// Gives the block the id that the thread has now. The old thread's timer and signals are not ours.
+fn settle_in() {
     let tid = raw::gettid();
     block::with(|block| {
         timer::forget(block);
         deadline_timer::forget(block);
         dispatch::forget(block);
         block.in_flight.store(false, Ordering::Relaxed);
+        block.deferred.store(false, Ordering::Relaxed);
         block.tid.store(tid, Ordering::Release);
-        record.thread(|target| target.tid = tid);
+        timer::prepare(block);
         if block.word.is_armed() {
             let _ = signal_block(block, tid);
         }
@@ -169,19 +186,40 @@ extern "C" fn end(_value: *mut libc::c_void) {
     });
 }
 
-/// Unblocks our signal on this thread; whether it was blocked.
-pub(crate) fn unblock_signal() -> bool {
-    let Some(number) = install::signal() else { return false };
-    let was = signal::change_mask(libc::SIG_UNBLOCK, signal::bit(number));
-    was & signal::bit(number) != 0
+/// Signals that were blocked on this thread, and are to be again.
+#[derive(Debug, Clone, Copy, Default)]
+#[must_use]
+pub(crate) struct Unblocked(signal::Set);
+
+impl Unblocked {
+    /// Whether there are any.
+    #[inline]
+    pub(crate) fn any(self) -> bool {
+        self.0 != 0
+    }
 }
 
-/// Blocks our signal on this thread again. One that is on its way is let in first, so that it does not stay pending.
-pub(crate) fn block_signal() {
-    if let Some(number) = install::signal() {
+/// Unblocks our signal on this thread, and SIGSYS: where that is blocked, dispatch cannot begin (S2).
+pub(crate) fn unblock_signals() -> Unblocked {
+    let Some(number) = install::signal() else { return Unblocked(0) };
+    let sigsys = if dispatch::is_available() { signal::bit(libc::SIGSYS) } else { 0 };
+    let needed = signal::bit(number) | sigsys;
+    // What we have blocked ourselves (S3) is not to be again.
+    let by_us = block::with(|block| block.deferred.swap(false, Ordering::Relaxed));
+    let by_us = if by_us { signal::bit(number) } else { 0 };
+    Unblocked(signal::change_mask(libc::SIG_UNBLOCK, needed) & needed & !by_us)
+}
+
+/// Blocks them again. One that is on its way is let in first, so that it does not stay pending.
+pub(crate) fn block_again(Unblocked(signals): Unblocked) {
+    if signals & signal::bit(libc::SIGSYS) != 0 {
+        block::with(dispatch::block_sigsys);
+    }
+    let ours = signals & !signal::bit(libc::SIGSYS);
+    if ours != 0 {
         block::with(deadline_timer::rest_if_idle);
         raw::gettid();
-        signal::change_mask(libc::SIG_BLOCK, signal::bit(number));
+        signal::change_mask(libc::SIG_BLOCK, ours);
     }
 }
 
@@ -193,7 +231,36 @@ pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
     }
 }
 
-/// To be called after the thread changed its own stack or its reach: the timer and dispatch follow.
+/// To be called after the thread changed its own stack or its reach, with no lock of ours held: the timer and dispatch follow. If nothing
+/// stands any more, a signal that is still on its way is let in: what runs next is not who was asked (P6).
 pub(crate) fn settle() {
-    block::with(dispatch::settle);
+    block::with(|block| {
+        dispatch::settle(block);
+        if block.word.is_armed() {
+            return;
+        }
+        if block.deferred.swap(false, Ordering::Relaxed) {
+            // The handler has put it off. (What looked like a handler of the application's, whose end would unblock it, may have been
+            // code below a call that was left by siglongjmp.)
+            let ours = install::signal().map_or(0, signal::bit);
+            signal::change_mask(libc::SIG_UNBLOCK, ours);
+        }
+        if block.in_flight.load(Ordering::Relaxed) {
+            let_signal_in(block);
+        }
+    });
+}
+
+/// On the way out of any syscall, the kernel delivers what was sent before. What was announced and not sent is waited for.
+#[cold]
+fn let_signal_in(block: &Block) {
+    raw::gettid();
+    if block.in_flight.load(Ordering::Relaxed) {
+        let gate = fork::gate();
+        if let Some(record) = registered() {
+            record.await_asker();
+        }
+        drop(gate);
+        raw::gettid();
+    }
 }

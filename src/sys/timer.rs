@@ -14,11 +14,13 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 
 use super::block::Block;
-use super::{install, raw, signal, thread};
+use super::{install, raw, signal};
 
 /// The first pause, in microseconds; each one is double the one before, up to the last.
 const FIRST_PAUSE: u32 = 1_000;
 const LAST_PAUSE: u32 = 50_000;
+/// At once.
+const SOON: u32 = 1;
 
 /// Sets the timer for the next shot, twice as far away as the last. Async-signal-safe.
 ///
@@ -46,18 +48,42 @@ pub(super) fn repeat_after_own_call(block: &Block) {
     set(timer, LAST_PAUSE);
 }
 
+/// Makes sure that a thread whose signal is a real-time one has a timer: at the limit on queued signals nothing else reaches it.
+pub(super) fn prepare(block: &Block) {
+    if install::signal().is_some_and(signal::is_real_time) {
+        get_or_create(block);
+    }
+}
+
+/// Has the timer shoot now; false if there is none. A timer's signal is allocated with it, so it finds room where others do not.
+pub(super) fn shoot(block: &Block) -> bool {
+    existing(block).map(|timer| set(timer, SOON)).is_some()
+}
+
+/// Sets the timer for the first shot; whether there is a timer.
+pub(super) fn start(block: &Block) -> bool {
+    block.repeat.store(0, Ordering::Relaxed);
+    repeat(block);
+    existing(block).is_some()
+}
+
+/// Stops the timer.
+pub(super) fn stop(block: &Block) {
+    block.repeat.store(0, Ordering::Relaxed);
+    if let Some(timer) = existing(block) {
+        set(timer, 0);
+    }
+}
+
 /// Stops the timer if its thread is not armed any more.
 pub(super) fn rest_if_unarmed(block: &Block) {
     if block.repeat.load(Ordering::Relaxed) == 0 || block.word.is_armed() {
         return;
     }
-    block.repeat.store(0, Ordering::Relaxed);
-    if let Some(timer) = existing(block) {
-        set(timer, 0);
-    }
-    // A request that came between the look and the stop has had its timer stopped: let its signal come once more.
+    stop(block);
+    // A request that came between the look and the stop has had its timer stopped, which may be all that it had.
     if block.word.is_armed() {
-        let _ = thread::signal_block(block, block.tid.load(Ordering::Relaxed));
+        shoot(block);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The handler of SIGSYS: a reached thread's syscall has been stopped at the kernel's entry, and is answered.
 //!
-//! It knows the number and the arguments, goes by one table ([`reach::table`](crate::reach)), and either writes a result into the saved
+//! It knows the number and the arguments, goes by one table (`reach::table`), and either writes a result into the saved
 //! context or makes the syscall from our stub, which the kernel lets through. Some syscalls act on the very context that we stand on, or
 //! return twice; they have paths of their own (S13). The same rules hold as for our signal's handler (P10).
 //!
@@ -12,12 +12,16 @@ use std::sync::atomic::Ordering;
 
 use libc::{c_int, c_long, c_void, siginfo_t, ucontext_t};
 
-use super::answer::by_table;
 use super::block::{self, Block};
 use super::handler::ErrnoGuard;
-use super::signal;
-use super::{arch, ask, dispatch, raw, thread, timer};
+use super::signal::{self, Action};
+use super::{answer, arch, ask, believed_mask, dispatch, raw, thread, time, timer};
 use crate::reach::table::Unless;
+
+#[cfg(target_arch = "x86_64")]
+const SYS_IO_PGETEVENTS: c_long = 333;
+#[cfg(not(target_arch = "x86_64"))]
+const SYS_IO_PGETEVENTS: c_long = 292;
 
 /// `SYS_USER_DISPATCH`, a code of SIGSYS's.
 const USER_DISPATCH: c_int = 2;
@@ -54,18 +58,22 @@ pub(super) unsafe extern "C" fn on_sigsys(
     // SAFETY: the kernel's context, ours alone until we return.
     let saved = unsafe { &mut *context.cast::<ucontext_t>() };
     block::with(|block| match trapped.arch {
-        arch::AUDIT_ARCH => answer(block, saved),
+        arch::AUDIT_ARCH => answer_call(block, saved),
         // A 32-bit `int 0x80` has other numbers.
         _ => let_through(block, saved),
     });
 }
 
-fn answer(block: &Block, context: &mut ucontext_t) {
-    let wanted = block.word.is_armed() && block.reach.load(Ordering::Relaxed);
-    if !wanted {
+fn answer_call(block: &Block, context: &mut ucontext_t) {
+    if !dispatch::is_wanted(block) {
         step_aside(block, context);
+        // A request that came meanwhile found it on.
+        if dispatch::is_wanted(block) {
+            let _ = thread::signal_block(block, block.tid.load(Ordering::Relaxed));
+        }
         return;
     }
+    dispatch::sweep(time::now_nanos());
     if arch::trapped_in_trampoline(context) {
         arch::cancel(context);
         return;
@@ -73,13 +81,20 @@ fn answer(block: &Block, context: &mut ucontext_t) {
     let number = arch::number(context);
     let arguments = arch::arguments(context);
     match number {
-        libc::SYS_rt_sigreturn => arch::go_to_restorer(context),
+        libc::SYS_rt_sigreturn => {
+            believed_mask::prepare_return(block, context);
+            arch::go_to_restorer(context);
+        }
         libc::SYS_sigaltstack => change_alternate_stack(context, arguments),
-        libc::SYS_rt_sigprocmask => change_mask(block, context, arguments),
+        libc::SYS_rt_sigprocmask => {
+            let result = believed_mask::change(block, context, arguments);
+            arch::set_result(context, result);
+        }
         libc::SYS_rt_sigaction if dispatch::is_sigsys(arguments[0]) => {
             arch::set_result(context, dispatch::record_action(arguments));
         }
-        libc::SYS_clone if arguments[0] & libc::CLONE_VM as usize != 0 => {
+        // On our memory, or on a stack of its own: it must return there, and not from here.
+        libc::SYS_clone if arguments[0] & libc::CLONE_VM as usize != 0 || arguments[1] != 0 => {
             let_through(block, context);
         }
         libc::SYS_clone3 => let_through(block, context),
@@ -109,7 +124,7 @@ fn is_vfork(_number: c_long) -> bool {
 }
 
 fn answer_by_table(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usize; 6]) {
-    let result = match by_table(block, number, &arguments) {
+    let result = match answer::by_table(block, number, &arguments) {
         Ok(result) => result,
         Err(exception) => {
             let result = run(block, context, number, arguments);
@@ -130,7 +145,9 @@ fn run(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usiz
     match number {
         _ if is_fork(number) && result == 0 => in_child(block, context),
         _ if is_fork(number) => block.forked.store(result as i32, Ordering::Relaxed),
-        libc::SYS_kill => block.dying.store(arguments[0] as i32, Ordering::Relaxed),
+        libc::SYS_kill if result == 0 && arguments[1] as c_int == libc::SIGKILL => {
+            block.dying.store(arguments[0] as i32, Ordering::Relaxed);
+        }
         _ => {}
     }
     result
@@ -139,16 +156,21 @@ fn run(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usiz
 /// In the child of a fork there is no dispatch any more.
 fn in_child(block: &Block, context: &mut ucontext_t) {
     dispatch::forget(block);
+    answer::end(block);
+    // It has not made a child, and is one.
+    block.forked.store(-1, Ordering::Relaxed);
     if block.sigsys_blocked.swap(false, Ordering::Relaxed) {
         *signal::saved_mask(context) |= signal::bit(libc::SIGSYS);
     }
 }
 
-/// Makes the syscall. A mask for the time of the call must not hold SIGSYS, or the handlers that it lets in would die of it (S2).
+/// Makes the syscall. A mask for the time of the call must not hold SIGSYS, or the handlers that it lets in would die of it; nor
+/// must that of a handler (S2).
 fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
     let less_sigsys = |set: usize| set & !signal::bit(libc::SIGSYS) as usize;
     let mask: usize;
     let mask_and_size: [usize; 2];
+    let action: [usize; Action::WORDS];
     match number {
         libc::SYS_ppoll | libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => {
             let index = if number == libc::SYS_ppoll { 3 } else { 4 };
@@ -157,7 +179,13 @@ fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
                 arguments[index] = &raw const mask as usize;
             }
         }
-        libc::SYS_pselect6 => {
+        libc::SYS_rt_sigaction => {
+            if let Some([handler, flags, restorer, set]) = ask::peek(arguments[1]) {
+                action = [handler, flags, restorer, less_sigsys(set)];
+                arguments[1] = action.as_ptr() as usize;
+            }
+        }
+        libc::SYS_pselect6 | SYS_IO_PGETEVENTS => {
             if let Some([address, size]) = ask::peek(arguments[5]) {
                 if let Some([set]) = ask::peek(address) {
                     mask = less_sigsys(set);
@@ -207,18 +235,5 @@ fn change_alternate_stack(context: &mut ucontext_t, arguments: [usize; 6]) {
     if result == 0 {
         make(libc::SYS_sigaltstack, [0, now, 0, 0, 0, 0]);
     }
-    arch::set_result(context, result);
-}
-
-/// `rt_sigprocmask` changes what our return restores: it is run, read back, and written into the saved mask, less SIGSYS (S2).
-fn change_mask(block: &Block, context: &mut ucontext_t, arguments: [usize; 6]) {
-    let sigsys = signal::bit(libc::SIGSYS);
-    if block.sigsys_blocked.load(Ordering::Relaxed) {
-        signal::change_mask(libc::SIG_BLOCK, sigsys);
-    }
-    let result = make(libc::SYS_rt_sigprocmask, arguments);
-    let now = signal::change_mask(libc::SIG_UNBLOCK, sigsys);
-    block.sigsys_blocked.store(now & sigsys != 0, Ordering::Relaxed);
-    *signal::saved_mask(context) = now & !sigsys;
     arch::set_result(context, result);
 }

@@ -12,7 +12,7 @@ use super::arch;
 /// Lets the waiting syscall at which the context stands return EINTR.
 pub(super) fn undo_restart(context: &mut ucontext_t) {
     let waits = || waits(arch::number(context), arch::arguments(context)[1]);
-    if arch::is_at_syscall(context) && waits() {
+    if waits() && arch::is_at_syscall(context) {
         arch::skip_syscall(context, -libc::EINTR as isize);
     }
 }

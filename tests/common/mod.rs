@@ -3,10 +3,12 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
 
 use std::fs;
+use std::io::{self, Write};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub mod alone;
 pub mod asked;
 mod emulation;
 
@@ -21,7 +23,9 @@ pub fn watched<T>(name: &str, body: impl FnOnce() -> T) -> T {
     let name = name.to_owned();
     let watchdog = thread::spawn(move || {
         if ended.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("watchdog: {name} is stuck after {LIMIT:?}\n{}", threads());
+            // Not by `eprintln!`: the test harness keeps that to itself, and does not live to show it.
+            let _ =
+                writeln!(io::stderr(), "watchdog: {name} is stuck after {LIMIT:?}\n{}", threads());
             std::process::abort();
         }
     });

@@ -1,4 +1,4 @@
-//! Waiting for events: [`poll`] and its kin, counters, inotify, signals.
+//! Waiting for events: [`poll()`] and its kin, counters, inotify, signals.
 //!
 //! Timeouts are kept: no other signal starts them anew. No timeout, and one too long for the clock,
 //! is for ever; [`Duration::ZERO`](std::time::Duration::ZERO) only looks.

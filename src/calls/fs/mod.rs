@@ -1,4 +1,4 @@
-//! Opening and locking files: [`open`] (of a FIFO, say), [`flock`], [`ofd_lock`].
+//! Opening and locking files: [`open()`] (of a FIFO, say), [`flock`], [`ofd_lock`].
 
 mod lock;
 mod open;

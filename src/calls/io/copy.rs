@@ -17,15 +17,16 @@ use crate::sys;
 
 /// Copies everything from one descriptor to another, and returns how many bytes that was.
 ///
-/// No byte leaves the reader before the writer has it. That takes one of the two to help:
+/// No byte is lost between the two. That takes one of them to help:
 ///
-/// * the writer is a file: the write is not interrupted, for it does not wait;
 /// * the reader is a file: what was not written is read again later;
-/// * the reader is a stream socket: what was not written stays there. Nobody else may read it meanwhile;
+/// * the reader is a stream socket: what was not written stays there. Nobody else may read it
+///   meanwhile;
+/// * the writer is a file: the write is not interrupted, for it does not wait;
 /// * one of them is a pipe: the kernel moves the bytes between them.
 ///
-/// Between any others (from a terminal to a socket, say) it refuses rather than lose bytes. There [`std::io::copy`] over two
-/// [`Stream`](super::Stream)s does what it can.
+/// Between any others (from a terminal to a socket, say) it refuses rather than lose bytes. There
+/// [`std::io::copy`] over two [`Stream`](super::Stream)s does what it can.
 ///
 /// # Examples
 ///
@@ -41,13 +42,15 @@ use crate::sys;
 ///
 /// # Errors
 ///
-/// [`Partial`], with [`Error::Interrupted`] or the kernel's error inside; `Unsupported` between descriptors that are none of
-/// the above.
+/// [`Partial`], with [`Error::Interrupted`] or the kernel's error inside; `Unsupported` between
+/// descriptors that are none of the above. After an error of the writer's, too, the next byte is
+/// the next that the reader gives, unless the writer is a file (on a full disk, say) and the reader
+/// neither file nor stream socket.
 ///
 /// # Interruption
 ///
-/// The first [`Partial::done`] bytes have arrived at the writer, and the next is the next that the reader gives: to go on later is to
-/// call it again.
+/// The first [`Partial::done`] bytes have arrived at the writer, and the next is the next that the
+/// reader gives: to go on later is to call it again.
 pub fn copy(reader: impl AsFd, writer: impl AsFd) -> Result<u64, Partial> {
     let (reader, writer) = (reader.as_fd(), writer.as_fd());
     let mut route = Route::between(reader, writer).map_err(|error| Partial::new(0, error))?;
@@ -66,12 +69,12 @@ const CHUNK: usize = 64 * 1024;
 
 /// A way between two descriptors, with room for a chunk where the bytes pass through our hands.
 enum Route {
-    /// Read and write; the write does not wait.
-    ToFile(Vec<u8>),
     /// Read and write, and go back to what was not written.
     FromFile(Vec<u8>),
     /// Peek and write, then receive what was written.
     FromSocket(Vec<u8>),
+    /// Read and write; the write does not wait.
+    ToFile(Vec<u8>),
     /// Splice.
     ByPipe,
 }
@@ -81,26 +84,21 @@ impl Route {
         let (from, to) = (kind(reader)?, kind(writer)?);
         let chunk = || vec![0; CHUNK];
         match (from, to) {
-            (_, SFlag::S_IFREG | SFlag::S_IFBLK) => Ok(Self::ToFile(chunk())),
             (SFlag::S_IFREG | SFlag::S_IFBLK, _) => Ok(Self::FromFile(chunk())),
             (SFlag::S_IFSOCK, _) if is_stream(reader) => Ok(Self::FromSocket(chunk())),
+            (_, SFlag::S_IFREG | SFlag::S_IFBLK) => Ok(Self::ToFile(chunk())),
             (SFlag::S_IFIFO, _) | (_, SFlag::S_IFIFO) => Ok(Self::ByPipe),
             _ => Err(Error::Io(io::Error::new(
                 io::ErrorKind::Unsupported,
-                "no copy without loss: one of the two must be a file or a pipe, or the reader a stream socket",
+                "only from or to files or pipes, and from stream sockets, nothing can be lost",
             ))),
         }
     }
 
-    /// Moves some bytes; 0 at the end. If it fails, what it did not move is still there.
+    /// Moves some bytes; 0 at the end.
     fn step(&mut self, reader: BorrowedFd<'_>, writer: BorrowedFd<'_>) -> Result<usize, Partial> {
         let nothing = |error| Partial::new(0, error);
         match self {
-            Self::ToFile(chunk) => {
-                let length = read(reader, chunk).map_err(nothing)?;
-                mask(|| write_all(writer, &chunk[..length]))?;
-                Ok(length)
-            }
             Self::FromFile(chunk) => {
                 let length = read(reader, chunk).map_err(nothing)?;
                 write_all(writer, &chunk[..length]).inspect_err(|partial| {
@@ -115,6 +113,11 @@ impl Route {
                     written.as_ref().map_or_else(|partial| partial.done as usize, |()| length);
                 mask(|| discard(reader, &mut chunk[..done]));
                 written.map(|()| length)
+            }
+            Self::ToFile(chunk) => {
+                let length = read(reader, chunk).map_err(nothing)?;
+                mask(|| write_all(writer, &chunk[..length]))?;
+                Ok(length)
             }
             Self::ByPipe => splice_when_ready(reader, writer).map_err(nothing),
         }
@@ -147,7 +150,8 @@ fn discard(socket: BorrowedFd<'_>, mut peeked: &mut [u8]) {
     }
 }
 
-/// Splices without waiting inside, for there the pipe is locked, and a thread that reads or writes it could not be interrupted.
+/// Splices without waiting inside, for there the pipe is locked, and a thread that reads or writes
+/// it could not be interrupted.
 fn splice_when_ready(reader: BorrowedFd<'_>, writer: BorrowedFd<'_>) -> Result<usize, Error> {
     let flags = libc::SPLICE_F_NONBLOCK;
     loop {

@@ -1,10 +1,11 @@
 //! Reading and writing: [`read`] and its kin over any descriptor, and [`Stream`] for std's traits.
 //!
-//! Calls of several steps ([`read_exact`], [`write_all`], [`copy`]) tell in [`Partial`](crate::Partial) how far they got. std's own
-//! loops over a [`Stream`] stop as well, but do not tell.
+//! Calls of several steps ([`read_exact`], [`write_all`], [`copy()`]) tell in
+//! [`Partial`](crate::Partial) how far they got. std's own loops over a [`Stream`] stop as well,
+//! but do not tell.
 //!
-//! `write` and its kin raise `SIGPIPE` where the man page says so. A Rust program ignores that signal; in any other,
-//! [`net::send`](crate::net::send) does not raise it.
+//! `write` and its kin raise `SIGPIPE` where the man page says so. A Rust program ignores that
+//! signal; in any other, [`net::send`](crate::net::send) does not raise it.
 
 mod copy;
 mod offset;

@@ -27,15 +27,16 @@ use crate::sys;
 ///
 /// # Interruption
 ///
-/// On `Interrupted` nothing was read. A local file does not wait: an interrupt is noticed before the call.
+/// On `Interrupted` nothing was read. A local file does not wait: an interrupt is noticed before
+/// the call.
 ///
 /// See [pread(2)](https://man7.org/linux/man-pages/man2/pread.2.html).
 pub fn pread(fd: impl AsFd, buffer: &mut [u8], offset: u64) -> Result<usize, Error> {
     complete(|| sys::io::pread(fd.as_fd(), buffer, offset))
 }
 
-/// Writes at an offset of a file, and leaves its position where it is; the number of bytes written may be less than the buffer's
-/// length.
+/// Writes at an offset of a file, and leaves its position where it is; the number of bytes written
+/// may be less than the buffer's length.
 ///
 /// # Examples
 ///
@@ -55,7 +56,8 @@ pub fn pread(fd: impl AsFd, buffer: &mut [u8], offset: u64) -> Result<usize, Err
 ///
 /// # Interruption
 ///
-/// On `Interrupted` nothing was written. A local file does not wait: an interrupt is noticed before the call.
+/// On `Interrupted` nothing was written. A local file does not wait: an interrupt is noticed before
+/// the call.
 ///
 /// See [pwrite(2)](https://man7.org/linux/man-pages/man2/pwrite.2.html).
 pub fn pwrite(fd: impl AsFd, buffer: &[u8], offset: u64) -> Result<usize, Error> {

@@ -23,8 +23,8 @@ use crate::sys;
 ///
 /// # Interruption
 ///
-/// On `Interrupted` the buffer is as it was. A long request that was interrupted returns how many bytes there are, and the cause is
-/// raised by the next call.
+/// On `Interrupted` the buffer is as it was. A long request that was interrupted returns how many
+/// bytes there are, and the cause is raised by the next call.
 ///
 /// See [getrandom(2)](https://man7.org/linux/man-pages/man2/getrandom.2.html).
 pub fn getrandom(buffer: &mut [u8]) -> Result<usize, Error> {

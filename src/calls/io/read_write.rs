@@ -24,15 +24,17 @@ const MOST_BUFFERS: usize = libc::UIO_MAXIOV as usize;
 ///
 /// # Errors
 ///
-/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when a socket's `SO_RCVTIMEO` is up. (That time counts from the first signal that
-/// is none of ours, if one comes; [`net::recv`](crate::net::recv) and [`Stream`](super::Stream) keep it exactly.)
+/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when a socket's `SO_RCVTIMEO` is up.
+/// (That time counts from the first signal that is none of ours, if one comes;
+/// [`net::recv`](crate::net::recv) and [`Stream`](super::Stream) keep it exactly.)
 ///
 /// # Interruption
 ///
-/// On `Interrupted` no byte was consumed. Bytes that were read are returned, and the cause is raised by the
-/// next call.
+/// On `Interrupted` no byte was consumed. Bytes that were read are returned, and the cause is
+/// raised by the next call.
 ///
 /// See [read(2)](https://man7.org/linux/man-pages/man2/read.2.html).
+#[inline]
 pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<usize, Error> {
     read_since(Began::UNKNOWN, fd.as_fd(), buffer)
 }
@@ -49,20 +51,22 @@ pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<usize, Error> {
 ///
 /// # Errors
 ///
-/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when a socket's `SO_SNDTIMEO` is up, as with [`read`].
+/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when a socket's `SO_SNDTIMEO` is up,
+/// as with [`read`].
 ///
 /// # Interruption
 ///
-/// On `Interrupted` no byte was written. A write that was interrupted after some bytes returns their number,
-/// and the cause is raised by the next call.
+/// On `Interrupted` no byte was written. A write that was interrupted after some bytes returns
+/// their number, and the cause is raised by the next call.
 ///
 /// See [write(2)](https://man7.org/linux/man-pages/man2/write.2.html).
+#[inline]
 pub fn write(fd: impl AsFd, buffer: &[u8]) -> Result<usize, Error> {
     write_since(Began::UNKNOWN, fd.as_fd(), buffer)
 }
 
-/// Reads into several buffers, one after the other; 0 at the end. Buffers beyond the kernel's limit of 1024 are left for the next
-/// call.
+/// Reads into several buffers, one after the other; 0 at the end. Buffers beyond the kernel's limit
+/// of 1024 are left for the next call.
 ///
 /// # Examples
 ///
@@ -87,12 +91,13 @@ pub fn write(fd: impl AsFd, buffer: &[u8]) -> Result<usize, Error> {
 /// As [`read`]: on `Interrupted` no byte was consumed.
 ///
 /// See [readv(2)](https://man7.org/linux/man-pages/man2/readv.2.html).
+#[inline]
 pub fn readv(fd: impl AsFd, buffers: &mut [IoSliceMut<'_>]) -> Result<usize, Error> {
     readv_since(Began::UNKNOWN, fd.as_fd(), buffers)
 }
 
-/// Writes several buffers, one after the other; the number of bytes written may be less than they have. Buffers beyond the kernel's
-/// limit of 1024 are left for the next call.
+/// Writes several buffers, one after the other; the number of bytes written may be less than they
+/// have. Buffers beyond the kernel's limit of 1024 are left for the next call.
 ///
 /// # Examples
 ///
@@ -107,20 +112,22 @@ pub fn readv(fd: impl AsFd, buffers: &mut [IoSliceMut<'_>]) -> Result<usize, Err
 ///
 /// # Errors
 ///
-/// As [`write`].
+/// As [`write()`].
 ///
 /// # Interruption
 ///
-/// As [`write`]: on `Interrupted` no byte was written.
+/// As [`write()`]: on `Interrupted` no byte was written.
 ///
 /// See [writev(2)](https://man7.org/linux/man-pages/man2/writev.2.html).
+#[inline]
 pub fn writev(fd: impl AsFd, buffers: &[IoSlice<'_>]) -> Result<usize, Error> {
     writev_since(Began::UNKNOWN, fd.as_fd(), buffers)
 }
 
-// On a socket whose time runs, the same is done by receiving and sending, which can be told not to wait.
+// On a socket whose time runs, the same is done by receiving and sending, which can be told not to
+// wait.
 
-#[inline]
+#[inline(always)]
 pub(super) fn read_since(
     began: Began,
     fd: BorrowedFd<'_>,
@@ -132,7 +139,7 @@ pub(super) fn read_since(
     })
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn write_since(began: Began, fd: BorrowedFd<'_>, buffer: &[u8]) -> Result<usize, Error> {
     complete_in_time(fd, Way::Out, began, |extra| match extra {
         0 => sys::io::write(fd, buffer),
@@ -140,7 +147,7 @@ pub(super) fn write_since(began: Began, fd: BorrowedFd<'_>, buffer: &[u8]) -> Re
     })
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn readv_since(
     began: Began,
     fd: BorrowedFd<'_>,
@@ -154,7 +161,7 @@ pub(super) fn readv_since(
     })
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn writev_since(
     began: Began,
     fd: BorrowedFd<'_>,

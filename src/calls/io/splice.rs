@@ -10,7 +10,8 @@ use crate::sys::flags::flags;
 flags! {
     /// How to splice: the flags of splice(2).
     pub struct SpliceFlags(u32) {
-        /// Fails with `WouldBlock` rather than wait for the pipe. (For the other descriptor its own O_NONBLOCK counts.)
+        /// Fails with `WouldBlock` rather than wait for the pipe. (For the other descriptor its own
+        /// O_NONBLOCK counts.)
         NONBLOCK = libc::SPLICE_F_NONBLOCK,
         /// More is about to come.
         MORE = libc::SPLICE_F_MORE,
@@ -21,10 +22,11 @@ flags! {
 
 /// Moves up to `length` bytes from one descriptor to another, one of which is a pipe; 0 at the end.
 ///
-/// An offset stands for the position of a descriptor that has one, and is moved on; a pipe takes none.
+/// An offset stands for the position of a descriptor that has one, and is moved on; a pipe takes
+/// none.
 ///
-/// While it waits for a full socket, the kernel keeps the pipe locked: whoever reads or writes the pipe meanwhile cannot be
-/// interrupted. [`copy`](super::copy) waits outside of the lock.
+/// While it waits for a full socket, the kernel keeps the pipe locked: whoever reads or writes the
+/// pipe meanwhile cannot be interrupted. [`copy`](super::copy()) waits outside of the lock.
 ///
 /// # Examples
 ///
@@ -45,8 +47,8 @@ flags! {
 ///
 /// # Interruption
 ///
-/// On `Interrupted` nothing was moved, and the offsets are as they were. Bytes that were moved are returned, and the cause is raised by
-/// the next call.
+/// On `Interrupted` nothing was moved, and the offsets are as they were. Bytes that were moved are
+/// returned, and the cause is raised by the next call.
 ///
 /// See [splice(2)](https://man7.org/linux/man-pages/man2/splice.2.html).
 pub fn splice(
@@ -89,8 +91,8 @@ pub fn splice(
 ///
 /// # Interruption
 ///
-/// On `Interrupted` nothing was sent, and the offset is as it was. Bytes that were sent are returned, and the cause is raised by the next
-/// call.
+/// On `Interrupted` nothing was sent, and the offset is as it was. Bytes that were sent are
+/// returned, and the cause is raised by the next call.
 ///
 /// See [sendfile(2)](https://man7.org/linux/man-pages/man2/sendfile.2.html).
 pub fn sendfile(
@@ -128,8 +130,8 @@ pub fn sendfile(
 ///
 /// # Interruption
 ///
-/// On `Interrupted` nothing was copied, and the offsets are as they were. Bytes that were copied are returned, and the cause is raised by
-/// the next call.
+/// On `Interrupted` nothing was copied, and the offsets are as they were. Bytes that were copied
+/// are returned, and the cause is raised by the next call.
 ///
 /// See [copy_file_range(2)](https://man7.org/linux/man-pages/man2/copy_file_range.2.html).
 pub fn copy_file_range(

@@ -8,9 +8,9 @@ use super::read_write::{read_since, readv_since, write_since, writev_since};
 
 /// A file descriptor with [`Read`] and [`Write`] that an interrupt ends.
 ///
-/// For everything that is written against std's traits: `BufReader`, `read_to_end`, `lines`, [`std::io::copy`], a parser, a TLS
-/// library. The interrupt comes out as an [`io::Error`] that none of them retries;
-/// [`Interrupted::of`](crate::Interrupted::of) recognises it.
+/// For everything that is written against std's traits: `BufReader`, `read_to_end`, `lines`,
+/// [`std::io::copy`], a parser, a TLS library. The interrupt comes out as an [`io::Error`] that
+/// none of them retries; [`Interrupted::of`](crate::Interrupted::of) recognises it.
 ///
 /// It goes around a descriptor or a reference to one: `Stream::new(&socket)`.
 ///
@@ -37,10 +37,12 @@ use super::read_write::{read_since, readv_since, write_since, writev_since};
 ///
 /// # Interruption
 ///
-/// Each single `read` and `write` keeps what [`read`](super::read) and [`write`](super::write) promise. std's loops over them do not
-/// tell how far they got: what `read_exact` or `copy` had read when the error came is in nobody's hands. Where that matters,
-/// [`read_exact`](super::read_exact), [`write_all`](super::write_all) and [`copy`](super::copy) tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+/// Each single `read` and `write` keeps what [`read`](super::read) and [`write`](super::write)
+/// promise. std's loops over them do not tell how far they got: what `read_exact` or `copy` had
+/// read when the error came is in nobody's hands. Where that matters,
+/// [`read_exact`](super::read_exact), [`write_all`](super::write_all) and [`copy`](super::copy())
+/// tell.
+#[derive(Debug, Clone, Copy)]
 pub struct Stream<T>(T);
 
 impl<T: AsFd> Stream<T> {
@@ -80,20 +82,24 @@ impl<T: AsFd> AsFd for Stream<T> {
 }
 
 impl<T: AsFd> Read for &Stream<T> {
+    #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(read_since(Began::now(), self.as_fd(), buffer)?)
     }
 
+    #[inline]
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         Ok(readv_since(Began::now(), self.as_fd(), buffers)?)
     }
 }
 
 impl<T: AsFd> Write for &Stream<T> {
+    #[inline]
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         Ok(write_since(Began::now(), self.as_fd(), buffer)?)
     }
 
+    #[inline]
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         Ok(writev_since(Began::now(), self.as_fd(), buffers)?)
     }
@@ -104,20 +110,24 @@ impl<T: AsFd> Write for &Stream<T> {
 }
 
 impl<T: AsFd> Read for Stream<T> {
+    #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         (&*self).read(buffer)
     }
 
+    #[inline]
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         (&*self).read_vectored(buffers)
     }
 }
 
 impl<T: AsFd> Write for Stream<T> {
+    #[inline]
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         (&*self).write(buffer)
     }
 
+    #[inline]
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         (&*self).write_vectored(buffers)
     }

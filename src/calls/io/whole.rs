@@ -21,11 +21,13 @@ use crate::error::{Error, Partial};
 ///
 /// # Errors
 ///
-/// [`Partial`], with [`Error::Interrupted`] or the kernel's error inside; `UnexpectedEof` if the end comes first.
+/// [`Partial`], with [`Error::Interrupted`] or the kernel's error inside; `UnexpectedEof` if the
+/// end comes first.
 ///
 /// # Interruption
 ///
-/// [`Partial::done`] bytes were read, and stand at the buffer's beginning. To go on later is to read the rest of the buffer.
+/// [`Partial::done`] bytes were read, and stand at the buffer's beginning. To go on later is to
+/// read the rest of the buffer.
 ///
 /// See [read(2)](https://man7.org/linux/man-pages/man2/read.2.html).
 pub fn read_exact(fd: impl AsFd, buffer: &mut [u8]) -> Result<(), Partial> {
@@ -55,7 +57,8 @@ pub fn read_exact(fd: impl AsFd, buffer: &mut [u8]) -> Result<(), Partial> {
 ///
 /// # Errors
 ///
-/// [`Partial`], with [`Error::Interrupted`] or the kernel's error inside; `WriteZero` if nothing more is taken.
+/// [`Partial`], with [`Error::Interrupted`] or the kernel's error inside; `WriteZero` if nothing
+/// more is taken.
 ///
 /// # Interruption
 ///

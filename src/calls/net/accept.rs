@@ -12,8 +12,8 @@ use crate::error::Error;
 use crate::sys;
 use crate::sys::net::{Name, unnamed};
 
-/// What [`accept`] takes: a [`TcpListener`], a [`UnixListener`], or any listening socket as an [`OwnedFd`] or [`BorrowedFd`], and
-/// references to them.
+/// What [`accept`] takes: a [`TcpListener`], a [`UnixListener`], or any listening socket as an
+/// [`OwnedFd`] or [`BorrowedFd`], and a reference or an `Arc` to one.
 ///
 /// | listener | connection | address of the peer |
 /// |---|---|---|
@@ -59,12 +59,13 @@ pub trait Listener: AsFd {
 ///
 /// # Errors
 ///
-/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when the socket's `SO_RCVTIMEO` is up.
+/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when the socket's `SO_RCVTIMEO` is
+/// up.
 ///
 /// # Interruption
 ///
-/// On `Interrupted` no connection was accepted: the next in the queue is still there. A connection that was accepted is returned,
-/// and the cause is raised by the next call.
+/// On `Interrupted` no connection was accepted: the next in the queue is still there. A connection
+/// that was accepted is returned, and the cause is raised by the next call.
 ///
 /// See [accept(2)](https://man7.org/linux/man-pages/man2/accept.2.html).
 pub fn accept<L: Listener>(listener: &L) -> Result<(L::Stream, L::Address), Error> {

@@ -8,7 +8,8 @@ use crate::sys::net::{Name, RawAddress};
 
 /// The address of a socket of any family that std has a type for.
 ///
-/// [`connect`](super::connect) and the sending calls take whatever converts into it: std's addresses, by value or by reference.
+/// [`connect`](super::connect()) and the sending calls take whatever converts into it: std's
+/// addresses, by value or by reference.
 ///
 /// ```
 /// use eintr::net::Address;

@@ -29,8 +29,8 @@ flags! {
 }
 
 flags! {
-    /// How to send: the flags of send(2). `MSG_NOSIGNAL` is always set, as in std: a peer that is gone is the error `BrokenPipe`
-    /// and not a signal.
+    /// How to send: the flags of send(2). `MSG_NOSIGNAL` is always set, as in std: a peer that is
+    /// gone is the error `BrokenPipe` and not a signal.
     ///
     /// ```
     /// use eintr::net::SendFlags;

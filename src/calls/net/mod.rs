@@ -1,12 +1,16 @@
-//! Sockets: [`accept`], [`connect`], receiving and sending, over std's sockets and any descriptor.
+//! Sockets: [`accept()`], [`connect()`], receiving and sending, over std's sockets and any
+//! descriptor.
 //!
-//! What std does by itself is done here too: new sockets are closed on exec, sending to a peer that is gone is an error and not a
-//! signal, and a timeout that was set on the socket (std's `set_read_timeout` and `set_write_timeout`) ends as
-//! [`WouldBlock`](std::io::ErrorKind::WouldBlock). A signal that is none of ours does not start its time anew.
+//! What std does by itself is done here too: new sockets are closed on exec, sending to a peer that
+//! is gone is an error and not a signal, and a timeout that was set on the socket (std's
+//! `set_read_timeout` and `set_write_timeout`) ends as
+//! [`WouldBlock`](std::io::ErrorKind::WouldBlock). A signal that is none of ours does not start its
+//! time anew.
 
 mod accept;
 mod address;
 mod connect;
+mod connect_error;
 mod flags;
 mod recv;
 mod send;
@@ -14,14 +18,16 @@ mod stream;
 
 pub use accept::{Listener, accept};
 pub use address::Address;
-pub use connect::{ConnectError, ConnectState, connect};
+pub use connect::connect;
+pub use connect_error::{ConnectError, ConnectState};
 pub use flags::{RecvFlags, SendFlags};
 pub use recv::{Datagram, Received, recv, recv_from, recvmsg};
 pub use send::{Message, send, send_to, sendmsg};
 pub use stream::{tcp_connect, unix_connect, unix_connect_addr};
 
 mod sealed {
-    /// An address as the kernel returned it. It has no name outside, so that nobody else can implement the traits that take it.
+    /// An address as the kernel returned it. It has no name outside, so that nobody else can
+    /// implement the traits that take it.
     #[derive(Debug)]
     pub struct Returned(pub(super) crate::sys::net::RawAddress);
 }

@@ -31,12 +31,13 @@ use crate::sys::net::{Name, unnamed};
 ///
 /// # Errors
 ///
-/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when the socket's `SO_RCVTIMEO` is up.
+/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when the socket's `SO_RCVTIMEO` is
+/// up.
 ///
 /// # Interruption
 ///
-/// On `Interrupted` nothing was received. What was received is returned, also if it is less than `WAITALL` asked for, and the
-/// cause is raised by the next call.
+/// On `Interrupted` nothing was received. What was received is returned, also if it is less than
+/// `WAITALL` asked for, and the cause is raised by the next call.
 ///
 /// See [recv(2)](https://man7.org/linux/man-pages/man2/recv.2.html).
 pub fn recv(fd: impl AsFd, buffer: &mut [u8], flags: RecvFlags) -> Result<usize, Error> {
@@ -44,11 +45,11 @@ pub fn recv(fd: impl AsFd, buffer: &mut [u8], flags: RecvFlags) -> Result<usize,
     complete_in_time(fd, Way::In, Began::now(), |extra| sys::net::recv(fd, buffer, flags | extra))
 }
 
-/// What [`recv_from`] takes: a [`UdpSocket`], a [`UnixDatagram`], or any socket as an [`OwnedFd`] or [`BorrowedFd`], and references to
-/// them.
+/// What [`recv_from`] takes: a [`UdpSocket`], a [`UnixDatagram`], or any socket as an [`OwnedFd`]
+/// or [`BorrowedFd`], and a reference or an `Arc` to one.
 ///
-/// The sender's address is of std's type for the socket; of any socket it is an `Option<Address>`, none if there is no address or std has no
-/// type for it.
+/// The sender's address is of std's type for the socket; of any socket it is an `Option<Address>`,
+/// none if there is no address or std has no type for it.
 ///
 /// It is implemented here only.
 pub trait Datagram: AsFd {
@@ -77,11 +78,13 @@ pub trait Datagram: AsFd {
 ///
 /// # Errors
 ///
-/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when the socket's `SO_RCVTIMEO` is up.
+/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when the socket's `SO_RCVTIMEO` is
+/// up.
 ///
 /// # Interruption
 ///
-/// On `Interrupted` no message was received. One that was received is returned, and the cause is raised by the next call.
+/// On `Interrupted` no message was received. One that was received is returned, and the cause is
+/// raised by the next call.
 ///
 /// See [recvfrom(2)](https://man7.org/linux/man-pages/man2/recvfrom.2.html).
 pub fn recv_from<D: Datagram>(
@@ -107,8 +110,8 @@ impl Datagram for UdpSocket {
 impl Datagram for UnixDatagram {
     type Address = UnixAddr;
 
-    /// A sender without an address has none here, not even a family. (Nor, here, has one whose name has the full 108 bytes,
-    /// for which std has no constructor.)
+    /// A sender without an address has none here, not even a family. (Nor, here, has one whose name
+    /// has the full 108 bytes, for which std has no constructor.)
     fn address(sender: &Returned) -> io::Result<UnixAddr> {
         Ok(match sender.0.name() {
             Name::Unix(address) => address,
@@ -161,14 +164,16 @@ pub struct Received {
     pub fds: Vec<OwnedFd>,
     /// The message was longer than the buffers; the rest of it is gone.
     pub truncated: bool,
-    /// Descriptors were lost: this process may have no more of them. Those that are lost are closed.
+    /// Descriptors were lost: this process may have no more of them. Those that are lost are
+    /// closed.
     pub fds_truncated: bool,
 }
 
-/// Receives into several buffers, with the sender's address and the descriptors that came with the message.
+/// Receives into several buffers, with the sender's address and the descriptors that came with the
+/// message.
 ///
-/// Descriptors are taken whether or not any are expected; [`recv`] lets the kernel close them. Other ancillary data is
-/// dropped.
+/// Descriptors are taken whether or not any are expected; [`recv`] lets the kernel close them.
+/// Other ancillary data is dropped.
 ///
 /// # Examples
 ///
@@ -197,12 +202,13 @@ pub struct Received {
 ///
 /// # Errors
 ///
-/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when the socket's `SO_RCVTIMEO` is up.
+/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when the socket's `SO_RCVTIMEO` is
+/// up.
 ///
 /// # Interruption
 ///
-/// On `Interrupted` nothing was received, neither bytes nor descriptors. What was received is returned, and the cause is raised
-/// by the next call.
+/// On `Interrupted` nothing was received, neither bytes nor descriptors. What was received is
+/// returned, and the cause is raised by the next call.
 ///
 /// See [recvmsg(2)](https://man7.org/linux/man-pages/man2/recvmsg.2.html).
 pub fn recvmsg(

@@ -29,12 +29,13 @@ use crate::sys;
 ///
 /// # Errors
 ///
-/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when the socket's `SO_SNDTIMEO` is up.
+/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when the socket's `SO_SNDTIMEO` is
+/// up.
 ///
 /// # Interruption
 ///
-/// On `Interrupted` nothing was sent. A send that was interrupted after some bytes returns their number, and the
-/// cause is raised by the next call.
+/// On `Interrupted` nothing was sent. A send that was interrupted after some bytes returns their
+/// number, and the cause is raised by the next call.
 ///
 /// See [send(2)](https://man7.org/linux/man-pages/man2/send.2.html).
 pub fn send(fd: impl AsFd, buffer: &[u8], flags: SendFlags) -> Result<usize, Error> {
@@ -60,7 +61,8 @@ pub fn send(fd: impl AsFd, buffer: &[u8], flags: SendFlags) -> Result<usize, Err
 ///
 /// # Errors
 ///
-/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when the socket's `SO_SNDTIMEO` is up.
+/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when the socket's `SO_SNDTIMEO` is
+/// up.
 ///
 /// # Interruption
 ///
@@ -80,8 +82,8 @@ pub fn send_to(
     })
 }
 
-/// What [`sendmsg`] sends: the bytes of some buffers, and perhaps descriptors, and an address. See the example at
-/// [`recvmsg`](super::recvmsg).
+/// What [`sendmsg`] sends: the bytes of some buffers, and perhaps descriptors, and an address. See
+/// the example at [`recvmsg`](super::recvmsg).
 #[derive(Debug, Clone)]
 #[must_use = "a message does nothing unless it is sent"]
 pub struct Message<'a> {
@@ -96,7 +98,8 @@ impl<'a> Message<'a> {
         Self { buffers, fds: &[], address: None }
     }
 
-    /// With these descriptors: the receiver gets duplicates. Over Unix sockets only, with at least one byte on a stream, and at most 253.
+    /// With these descriptors: the receiver gets duplicates. Over Unix sockets only, with at least
+    /// one byte on a stream, and at most 253.
     pub fn fds(self, fds: &'a [BorrowedFd<'a>]) -> Self {
         Self { fds, ..self }
     }
@@ -107,8 +110,9 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Sends a message of several buffers, with descriptors, to the socket's peer or to an address. The number of bytes sent may be less
-/// than the message's, on a stream; the descriptors have been sent then.
+/// Sends a message of several buffers, with descriptors, to the socket's peer or to an address. The
+/// number of bytes sent may be less than the message's, on a stream; the descriptors have been sent
+/// then.
 ///
 /// # Examples
 ///
@@ -126,12 +130,13 @@ impl<'a> Message<'a> {
 ///
 /// # Errors
 ///
-/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when the socket's `SO_SNDTIMEO` is up.
+/// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when the socket's `SO_SNDTIMEO` is
+/// up.
 ///
 /// # Interruption
 ///
-/// On `Interrupted` nothing was sent, neither bytes nor descriptors. A send that was interrupted after some bytes returns their
-/// number, and the cause is raised by the next call.
+/// On `Interrupted` nothing was sent, neither bytes nor descriptors. A send that was interrupted
+/// after some bytes returns their number, and the cause is raised by the next call.
 ///
 /// See [sendmsg(2)](https://man7.org/linux/man-pages/man2/sendmsg.2.html).
 pub fn sendmsg(fd: impl AsFd, message: &Message<'_>, flags: SendFlags) -> Result<usize, Error> {

@@ -15,8 +15,8 @@ use crate::error::Error;
 
 /// Opens a TCP connection, as [`TcpStream::connect`]: the addresses are tried one after the other.
 ///
-/// A host's name is resolved by libc, which no interrupt of this call reaches: it is noticed when that is done. An address needs no
-/// resolving.
+/// A host's name is resolved by libc, which no interrupt of this call reaches: it is noticed when
+/// that is done. An address needs no resolving.
 ///
 /// # Examples
 ///
@@ -33,8 +33,9 @@ use crate::error::Error;
 ///
 /// # Interruption
 ///
-/// On `Interrupted` there is no connection, and the socket is closed: an attempt that was in progress is given up. A connection
-/// that is there when the interrupt is noticed is returned, and the cause is raised by the next call.
+/// On `Interrupted` there is no connection, and the socket is closed: an attempt that was in
+/// progress is given up. A connection that is there when the interrupt is noticed is returned, and
+/// the cause is raised by the next call.
 ///
 /// See [connect(2)](https://man7.org/linux/man-pages/man2/connect.2.html).
 pub fn tcp_connect(address: impl ToSocketAddrs) -> Result<TcpStream, Error> {
@@ -84,7 +85,8 @@ pub fn unix_connect(path: impl AsRef<Path>) -> Result<UnixStream, Error> {
     unix_connect_addr(&UnixAddr::from_pathname(path)?)
 }
 
-/// As [`unix_connect`], to any address of a Unix socket: an abstract one, or one that std has handed out.
+/// As [`unix_connect`], to any address of a Unix socket: an abstract one, or one that std has
+/// handed out.
 ///
 /// # Examples
 ///

@@ -102,8 +102,18 @@ pub(super) fn set_pc(context: &mut ucontext_t, pc: usize) {
     context.uc_mcontext.pc = pc as u64;
 }
 
+/// The context stands in the trampoline, with its own mark set.
+pub(in crate::sys) fn mark_before(context: &ucontext_t) -> usize {
+    context.uc_mcontext.regs[20] as usize
+}
+
 pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
     context.uc_mcontext.sp as usize
+}
+
+/// Where an `rt_sigreturn` at which the context stands finds the mask that it restores: the frame is a siginfo and a context.
+pub(in crate::sys) fn mask_to_restore(context: &ucontext_t) -> usize {
+    sp(context) + size_of::<libc::siginfo_t>() + core::mem::offset_of!(ucontext_t, uc_sigmask)
 }
 
 /// The instruction by which a syscall enters the kernel: `svc #0`.

@@ -6,8 +6,10 @@
 //!   call open in the block, tests the block's first word, makes the syscall and closes the mark;
 //! * `eintr_raw`, a syscall without test and without errno, for use in handlers;
 //! * `eintr_restorer` and `RESTORER_FLAG`, for `rt_sigaction`;
+//! * `mark_before`, the mark that the open call found when it set its own;
 //! * `pc`, `set_pc`, `sp`, `number`, `number_behind`, `arguments`, `result`, `set_result`, `step_over`, `retry` and
 //!   `SYSCALL_INSTRUCTION`, the saved context;
+//! * `mask_to_restore`, where an `rt_sigreturn` finds the mask that it restores;
 //! * `CAN_DISPATCH`, `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscall and the restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
 //!
 //! # Safety
@@ -15,6 +17,8 @@
 //! The trampoline and the raw syscall are as unsafe as the syscall that they are told to make.
 
 use libc::{c_long, c_void, ucontext_t};
+
+use super::signal::is_readable;
 
 #[cfg(target_arch = "x86_64")]
 #[path = "x86_64.rs"]
@@ -61,8 +65,8 @@ unsafe extern "C" {
 pub(super) const CANCELLED: isize = isize::MIN;
 
 pub(super) use machine::{
-    AUDIT_ARCH, CAN_DISPATCH, RESTORER_FLAG, arguments, number, number_behind, pc, retry,
-    set_result, sp,
+    AUDIT_ARCH, CAN_DISPATCH, RESTORER_FLAG, arguments, mark_before, mask_to_restore, number,
+    number_behind, pc, retry, set_result, sp,
 };
 
 /// Where the restorer is.
@@ -117,8 +121,12 @@ fn is_syscall_instruction(address: usize) -> bool {
     if address == 0 || address > isize::MAX as usize {
         return false;
     }
-    // SAFETY: the thread executes here, or has just executed the instruction that ends here, so the code is mapped, and code is
-    // mapped readable. The comparison stops at the first byte that differs, so that none is read beyond the instruction there.
+    // Where the thread executes there is code, but it may be mapped for execution only; and before it there may be nothing.
+    let last = address + machine::SYSCALL_INSTRUCTION.len() - 1;
+    if !is_readable(address) || !is_readable(last) {
+        return false;
+    }
+    // SAFETY: it can be read, as the kernel has just said.
     let byte_is = |i: usize, byte: u8| unsafe { *((address + i) as *const u8) } == byte;
     machine::SYSCALL_INSTRUCTION.iter().enumerate().all(|(i, byte)| byte_is(i, *byte))
 }

@@ -107,8 +107,19 @@ pub(super) fn set_pc(context: &mut ucontext_t, pc: usize) {
     context.uc_mcontext.gregs[libc::REG_RIP as usize] = pc as i64;
 }
 
+/// The context stands in the trampoline, with its own mark set.
+pub(in crate::sys) fn mark_before(context: &ucontext_t) -> usize {
+    // SAFETY: that mark is the stack pointer, and the one before was pushed there.
+    unsafe { *(sp(context) as *const usize) }
+}
+
 pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
     context.uc_mcontext.gregs[libc::REG_RSP as usize] as usize
+}
+
+/// Where an `rt_sigreturn` at which the context stands finds the mask that it restores: the frame's context begins at the stack pointer.
+pub(in crate::sys) fn mask_to_restore(context: &ucontext_t) -> usize {
+    sp(context) + core::mem::offset_of!(ucontext_t, uc_sigmask)
 }
 
 /// The instruction by which a syscall enters the kernel.

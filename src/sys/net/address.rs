@@ -2,7 +2,8 @@
 //!
 //! # Safety
 //!
-//! The storage is as large and as aligned as any address, and any bytes are valid for the fields that are read from it.
+//! The storage is as large and as aligned as any address, and any bytes are valid for the fields
+//! that are read from it.
 
 use std::ffi::OsStr;
 use std::mem::offset_of;
@@ -34,12 +35,14 @@ pub(crate) enum Name {
 const NAME: usize = offset_of!(sockaddr_un, sun_path);
 
 impl RawAddress {
+    /// How much room an address of any family has.
+    pub(super) const ROOM: socklen_t = size_of::<sockaddr_storage>() as socklen_t;
+
     /// Room for an address of any family.
     #[inline]
     pub(super) fn room() -> Self {
-        let length = size_of::<sockaddr_storage>() as socklen_t;
         // SAFETY: made of integers.
-        Self { storage: unsafe { std::mem::zeroed() }, length }
+        Self { storage: unsafe { std::mem::zeroed() }, length: Self::ROOM }
     }
 
     /// No address: to connect to it is to let the last attempt go.

@@ -2,8 +2,8 @@
 //!
 //! # Safety
 //!
-//! A message header points to buffers, an address and room for ancillary data that live on this stack or are borrowed, for
-//! the length of the call.
+//! A message header points to buffers, an address and room for ancillary data that live on this
+//! stack or are borrowed, for the length of the call.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -21,7 +21,8 @@ const FDS_SPACE: usize =
     // SAFETY: arithmetic.
     unsafe { libc::CMSG_SPACE((MOST_FDS * size_of::<RawFd>()) as u32) } as usize;
 
-/// Room for the most descriptors of a message, and for what else a socket may be set to add: credentials, a label, times.
+/// Room for the most descriptors of a message, and for what else a socket may be set to add:
+/// credentials, a label, times.
 const ROOM: usize = FDS_SPACE + 1024;
 
 /// A descriptor of the sending process, which the kernel adds if `SO_PASSPIDFD` is set.
@@ -63,19 +64,20 @@ pub(crate) fn recvmsg(
     let mut sender = RawAddress::room();
     let mut control = Control::<ROOM>::new();
     let mut message = header();
-    let [name, length] = sender.pointer_and_length();
+    let [name, _] = sender.room_pointers();
     message.msg_name = name as *mut _;
-    message.msg_namelen = length as _;
+    message.msg_namelen = RawAddress::ROOM;
     message.msg_iov = buffers.as_mut_ptr().cast();
     message.msg_iovlen = buffers.len() as _;
     message.msg_control = control.0.as_mut_ptr().cast();
     message.msg_controllen = ROOM as _;
     let flags = (flags | libc::MSG_CMSG_CLOEXEC) as usize;
-    // SAFETY: the kernel writes into the buffers, which are borrowed mutably (an `IoSliceMut` is an iovec), into the address
-    // and the room, and notes in the header how much.
+    // SAFETY: the kernel writes into the buffers, which are borrowed mutably (an `IoSliceMut` is an
+    // iovec), into the address and the room, and notes in the header how much.
     let bytes = unsafe { call(libc::SYS_recvmsg, [number(fd), &raw mut message as usize, flags]) }?;
     sender.set_length(message.msg_namelen);
-    // SAFETY: the kernel has filled in the header and the ancillary data that it points to, and this is the first look at it.
+    // SAFETY: the kernel has filled in the header and the ancillary data that it points to, and
+    // this is the first look at it.
     let fds = unsafe { take_fds(&message) };
     Ok(Message { bytes, sender, fds, flags: message.msg_flags })
 }
@@ -89,7 +91,8 @@ pub(crate) fn recvv(
     let mut message = header();
     message.msg_iov = buffers.as_mut_ptr().cast();
     message.msg_iovlen = buffers.len() as _;
-    // SAFETY: the kernel writes into the buffers, which are borrowed mutably (an `IoSliceMut` is an iovec).
+    // SAFETY: the kernel writes into the buffers, which are borrowed mutably (an `IoSliceMut` is an
+    // iovec).
     unsafe { call(libc::SYS_recvmsg, [number(fd), &raw mut message as usize, flags as usize]) }
 }
 
@@ -161,7 +164,8 @@ pub(crate) fn sendmsg(
         message.msg_control = control.0.as_mut_ptr().cast();
         put_fds(&mut message, fds);
     }
-    // SAFETY: the kernel reads the buffers (an `IoSlice` is an iovec), the address and the descriptors' numbers, all borrowed.
+    // SAFETY: the kernel reads the buffers (an `IoSlice` is an iovec), the address and the
+    // descriptors' numbers, all borrowed.
     unsafe { call(libc::SYS_sendmsg, [number(fd), &raw const message as usize, flags as usize]) }
 }
 

@@ -57,8 +57,8 @@ pub(crate) fn recv_from(
     let [name, name_length] = sender.room_pointers();
     let [address, length] = [buffer.as_mut_ptr() as usize, buffer.len()];
     let arguments = [number(fd), address, length, flags as usize, name, name_length];
-    // SAFETY: the kernel writes at most `length` bytes into the buffer, which is borrowed mutably, and an address and its
-    // length into the room that the length tells.
+    // SAFETY: the kernel writes at most `length` bytes into the buffer, which is borrowed mutably,
+    // and an address and its length into the room that the length tells.
     let received = unsafe { call(libc::SYS_recvfrom, arguments) }?;
     Ok((received, sender))
 }
@@ -73,13 +73,15 @@ pub(crate) fn send(
     let [address, length] = [buffer.as_ptr() as usize, buffer.len()];
     let [name, name_length] = to.map_or([0, 0], RawAddress::pointer_and_length);
     let arguments = [number(fd), address, length, flags as usize, name, name_length];
-    // SAFETY: the kernel reads at most `length` bytes from the buffer and an address of that length, both borrowed.
+    // SAFETY: the kernel reads at most `length` bytes from the buffer and an address of that
+    // length, both borrowed.
     unsafe { call(libc::SYS_sendto, arguments) }
 }
 
 /// The state of a TCP connection, by tcp(7); none if the socket is another protocol's.
 pub(crate) fn tcp_state(fd: BorrowedFd<'_>) -> Option<u8> {
-    // The state is the first byte of `struct tcp_info`; emulators hand out no more than an integer of it.
+    // The state is the first byte of `struct tcp_info`; emulators hand out no more than an integer
+    // of it.
     let mut info = [0_u8; size_of::<c_int>()];
     let mut length = info.len() as libc::socklen_t;
     let [level, option] = [libc::IPPROTO_TCP as usize, libc::TCP_INFO as usize];

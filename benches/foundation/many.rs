@@ -1,0 +1,43 @@
+//! Interrupting very many stuck threads, against a loop of bare `pthread_kill`s: how long the asker is at it, and how long until
+//! the last read has returned.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use criterion::{Criterion, SamplingMode};
+
+use crate::contest::{Way, hold};
+use crate::stuck::{How, Stuck};
+use crate::table::Table;
+
+pub fn bench(criterion: &mut Criterion, table: &mut Table) {
+    for (count, seconds) in [(1_000, 8), (10_000, 20)] {
+        // Made by the first round: not if the command line chooses something else.
+        let stuck = std::cell::OnceCell::new();
+        let asked = RefCell::new([const { Vec::new() }; 2]);
+        let timed = |how: How, times| {
+            let stuck = stuck.get_or_init(|| Stuck::new(count).unwrap());
+            let one = || {
+                let round = stuck.round(how);
+                asked.borrow_mut()[usize::from(how == How::PthreadKill)]
+                    .push(round.asked.as_nanos() as f64);
+                round.returned
+            };
+            (0..times).map(|_| one()).sum()
+        };
+        let mut group = criterion.benchmark_group(format!("interrupt_{count}"));
+        group.sampling_mode(SamplingMode::Flat).sample_size(10);
+        group.warm_up_time(Duration::from_millis(300));
+        group.measurement_time(Duration::from_secs(seconds) / 2);
+        let ways = [
+            Way("eintr", &mut |times| timed(How::Eintr, times)),
+            Way("pthread_kill", &mut |times| timed(How::PthreadKill, times)),
+        ];
+        if let Some([ours, bare]) = hold(&mut group, 1, ways) {
+            let [ours_asked, bare_asked] = asked.take();
+            let what = |part| format!("interrupting {count} threads, {part} / pthread_kill");
+            table.times(&what("asking"), &ours_asked, &bare_asked, Some(1.2));
+            table.times(&what("until all returned"), &ours, &bare, Some(1.2));
+        }
+    }
+}

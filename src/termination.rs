@@ -1,0 +1,157 @@
+//! Ending a program by a signal: SIGTERM becomes an interrupt.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use libc::c_int;
+use signal_hook::iterator::{Handle, Signals};
+use signal_hook::{SigId, flag, low_level};
+
+use crate::interrupted::Reason;
+use crate::interrupter::Interrupter;
+use crate::sys::install;
+
+/// Turns the first of these signals that comes into an interrupt of the target, with [`Reason::Signal`].
+///
+/// A second one, of any of them, ends the process at once by its default action, as a shell expects it (status 128 + n):
+/// whoever sends it again has lost patience. So does the first one after the [`Registration`] was dropped.
+///
+/// The signals are kept by signal-hook; a thread of its own waits for them.
+///
+/// # Examples
+///
+/// ```
+/// use eintr::termination;
+/// use signal_hook::consts::{SIGINT, SIGTERM};
+///
+/// let worker = eintr::spawn(|| eintr::time::sleep(std::time::Duration::MAX));
+/// let _registration = termination::interrupt_on(&[SIGINT, SIGTERM], worker.interrupter())?;
+/// signal_hook::low_level::raise(SIGTERM)?; // as `kill` would
+/// let error = worker.join().unwrap().unwrap_err();
+/// assert_eq!(error.to_string(), "interrupted by SIGTERM");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// `InvalidInput` for no signals at all, for one that cannot be caught, that is not known by name, or that is the one by which threads
+/// are interrupted; `AlreadyExists` for one that is registered already; and what the system says if there are no
+/// resources.
+pub fn interrupt_on(signals: &[c_int], target: impl Into<Interrupter>) -> io::Result<Registration> {
+    let target = target.into();
+    if signals.is_empty() {
+        return Err(invalid("no signals".into()));
+    }
+    for signal in signals {
+        check(*signal, &lock())?;
+    }
+    let mut coming = Signals::new(signals)?;
+    let mut registration = Registration {
+        signals: Vec::new(),
+        asked: Arc::new(AtomicBool::new(false)),
+        actions: Vec::new(),
+        handle: coming.handle(),
+    };
+    thread::Builder::new().name("eintr-signals".into()).spawn(move || {
+        for signal in coming.forever() {
+            target.ask(Reason::Signal(signal));
+        }
+    })?;
+    // Locked after the registration was made, so unlocked before that is dropped on an error: its end locks too.
+    let mut registered = lock();
+    for &signal in signals {
+        check(signal, &registered)?;
+        let asked = &registration.asked;
+        if let Some(Standing::Over(default)) = registered.remove(&signal) {
+            low_level::unregister(default);
+        }
+        // In this order: the first signal finds the flag clear, and sets it; the second finds it set.
+        let default = flag::register_conditional_default(signal, asked.clone())?;
+        registered.insert(signal, Standing::InForce(default));
+        registration.signals.push(signal);
+        registration.actions.push(flag::register(signal, asked.clone())?);
+    }
+    Ok(registration)
+}
+
+/// Signals that are in force until this is dropped.
+#[must_use = "dropped, it gives the signals back to their default action"]
+pub struct Registration {
+    signals: Vec<c_int>,
+    asked: Arc<AtomicBool>,
+    actions: Vec<SigId>,
+    handle: Handle,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut registered = lock();
+        self.handle.close();
+        for action in self.actions.drain(..) {
+            low_level::unregister(action);
+        }
+        // signal-hook never gives a signal back: without this it would be ignored.
+        self.asked.store(true, Ordering::SeqCst);
+        for signal in &self.signals {
+            if let Some(standing) = registered.get_mut(signal) {
+                *standing = Standing::Over(standing.default());
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.signals.iter().map(|signal| name(*signal)).collect();
+        f.debug_struct("Registration").field("signals", &names).finish_non_exhaustive()
+    }
+}
+
+/// A signal's name, as `SIGTERM`.
+pub(crate) fn name(signal: c_int) -> String {
+    low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
+}
+
+/// What becomes of a signal that was ever registered, with the action that is conditional on its being asked a second time.
+#[derive(Clone, Copy)]
+enum Standing {
+    InForce(SigId),
+    Over(SigId),
+}
+
+impl Standing {
+    fn default(self) -> SigId {
+        let (Standing::InForce(default) | Standing::Over(default)) = self;
+        default
+    }
+}
+
+fn lock() -> std::sync::MutexGuard<'static, BTreeMap<c_int, Standing>> {
+    static REGISTERED: Mutex<BTreeMap<c_int, Standing>> = Mutex::new(BTreeMap::new());
+    REGISTERED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn check(signal: c_int, registered: &BTreeMap<c_int, Standing>) -> io::Result<()> {
+    if low_level::signal_name(signal).is_none() {
+        return Err(invalid(format!("{signal} is not a signal that ends programs")));
+    }
+    if signal_hook::consts::FORBIDDEN.contains(&signal) {
+        return Err(invalid(format!("{} cannot be caught", name(signal))));
+    }
+    if install::installed_signal() == Some(signal) {
+        return Err(invalid(format!("{} is the signal that interrupts threads", name(signal))));
+    }
+    if matches!(registered.get(&signal), Some(Standing::InForce(_))) {
+        let text = format!("{} is registered already", name(signal));
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+    }
+    Ok(())
+}
+
+fn invalid(text: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}

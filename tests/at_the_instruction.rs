@@ -1,0 +1,154 @@
+//! A signal of our number that comes exactly at a syscall's instruction, before it has run: what waits returns EINTR, and
+//! what must not fail is made (S9).
+//!
+//! The tests here work like this, without luck: the processor stops at each instruction, for its trap flag is set. SIGTRAP's
+//! handler, with everything blocked, looks whether a syscall is next, and if so sends the thread SIGUSR1. That fires when
+//! SIGTRAP's handler returns: in front of the very instruction.
+
+#![cfg(target_arch = "x86_64")]
+
+#[path = "common/child.rs"]
+mod child;
+mod common;
+#[path = "common/signals.rs"]
+mod signals;
+#[path = "common/target.rs"]
+mod target;
+
+use std::arch::asm;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::{io, ptr};
+
+use child::alone;
+use common::gettid;
+use libc::{SA_RESTART, SIGTRAP, SIGUSR1, c_int, c_long, c_void, siginfo_t, ucontext_t};
+use signals::{RUNS, share_the_signal};
+use target::{pipe, unreached_task};
+
+static STEPPING: AtomicBool = AtomicBool::new(false);
+static LET_IN: AtomicUsize = AtomicUsize::new(0);
+
+const TRAP_FLAG: i64 = 0x100;
+
+/// Runs with everything blocked: what it sends fires when it returns, at the instruction that was stepped to.
+extern "C" fn step(_signal: c_int, _info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel's context; the thread is about to execute what stands at its counter.
+    unsafe {
+        let registers = &mut (*context.cast::<ucontext_t>()).uc_mcontext.gregs;
+        let next = registers[libc::REG_RIP as usize] as *const [u8; 2];
+        if !STEPPING.load(SeqCst) {
+            registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
+        } else if *next == [0x0f, 0x05] {
+            LET_IN.fetch_add(1, SeqCst);
+            signals::send(gettid(), SIGUSR1);
+        }
+    }
+}
+
+/// Makes a call with a signal let in at its syscall instruction.
+fn stepped<T>(call: impl FnOnce() -> T) -> T {
+    let let_in = LET_IN.load(SeqCst);
+    STEPPING.store(true, SeqCst);
+    // SAFETY: sets the trap flag; the handler is in place, and takes it off again.
+    unsafe { asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq") };
+    let result = call();
+    STEPPING.store(false, SeqCst);
+    assert!(LET_IN.load(SeqCst) > let_in, "no signal was let in");
+    result
+}
+
+fn steps_are_handled() {
+    share_the_signal();
+    let mask: Vec<c_int> = (1..64).filter(|signal| ![SIGTRAP, 32, 33].contains(signal)).collect();
+    signals::handle_informed(SIGTRAP, step, SA_RESTART, &mask);
+}
+
+fn syscall(number: c_long, arguments: [usize; 4]) -> Result<i64, i32> {
+    let [a, b, c, d] = arguments;
+    // SAFETY: the cases below pass descriptors, flags, and addresses of what they own.
+    let result = unsafe { libc::syscall(number, a, b, c, d) };
+    if result < 0 { Err(io::Error::last_os_error().raw_os_error().unwrap()) } else { Ok(result) }
+}
+
+#[test]
+fn what_waits_returns_eintr_and_what_must_not_fail_does_not() {
+    alone("what_waits_returns_eintr_and_what_must_not_fail_does_not", || {
+        steps_are_handled();
+        with_armed_task(|| {
+            let (reader, writer) = pipe();
+            let [read, written] = [reader.as_raw_fd(), writer.as_raw_fd()].map(|fd| fd as usize);
+            let mut byte = 0u8;
+            let at = &raw mut byte as usize;
+            // The test is in order: a signal does land at the instruction, and the call that waits is not made.
+            nix::unistd::write(&writer, b"xy").unwrap();
+            let eintr = Err(libc::EINTR);
+            assert_eq!(stepped(|| syscall(libc::SYS_read, [read, at, 1, 0])), eintr);
+            assert_eq!(stepped(|| syscall(libc::SYS_write, [written, at, 1, 0])), eintr);
+            assert_eq!(
+                stepped(|| syscall(libc::SYS_flock, [read, libc::LOCK_SH as usize, 0, 0])),
+                eintr
+            );
+            let lock = libc::F_OFD_SETLKW as usize;
+            assert_eq!(stepped(|| syscall(libc::SYS_fcntl, [read, lock, at, 0])), eintr);
+            let mut unread = 0;
+            let count = &raw mut unread as usize;
+            syscall(libc::SYS_ioctl, [read, libc::FIONREAD as usize, count, 0]).unwrap();
+            assert_eq!(unread, 2, "nothing was read, nothing was written");
+
+            // These are made, and once only.
+            let duplicate = stepped(|| syscall(libc::SYS_dup, [read, 0, 0, 0])).unwrap() as usize;
+            assert_eq!(stepped(|| syscall(libc::SYS_close, [duplicate, 0, 0, 0])), Ok(0));
+            assert_eq!(syscall(libc::SYS_close, [duplicate, 0, 0, 0]), Err(libc::EBADF));
+            unread = 0;
+            let fionread = libc::FIONREAD as usize;
+            assert_eq!(stepped(|| syscall(libc::SYS_ioctl, [read, fionread, count, 0])), Ok(0));
+            assert_eq!(unread, 2);
+            let getfl = libc::F_GETFL as usize;
+            assert_eq!(stepped(|| syscall(libc::SYS_fcntl, [read, getfl, 0, 0])), Ok(0));
+
+            let mut word = 7u32;
+            let futex = &raw mut word as usize;
+            let [wait, wake] =
+                [libc::FUTEX_WAIT, libc::FUTEX_WAKE].map(|operation| operation as usize);
+            assert_eq!(stepped(|| syscall(libc::SYS_futex, [futex, wake, 1, 0])), Ok(0));
+            assert_eq!(
+                stepped(|| syscall(libc::SYS_futex, [futex, wait, 8, 0])),
+                Err(libc::EAGAIN)
+            );
+
+            let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            // SAFETY: a mapping of our own, wherever the kernel likes.
+            let page =
+                unsafe { libc::mmap(ptr::null_mut(), 4096, protection as c_int, flags, -1, 0) }
+                    as usize;
+            assert_eq!(stepped(|| syscall(libc::SYS_munmap, [page, 4096, 0, 0])), Ok(0));
+            let unmapped = syscall(libc::SYS_msync, [page, 4096, libc::MS_ASYNC as usize, 0]);
+            assert_eq!(unmapped, Err(libc::ENOMEM));
+        });
+    });
+}
+
+#[test]
+fn of_a_thread_that_nobody_asked_everything_is_made() {
+    alone("of_a_thread_that_nobody_asked_everything_is_made", || {
+        steps_are_handled();
+        let (task, _) = eintr::task();
+        task.run(|| {
+            let (reader, writer) = pipe();
+            nix::unistd::write(&writer, b"x").unwrap();
+            let mut byte = 0u8;
+            let read = [reader.as_raw_fd() as usize, &raw mut byte as usize, 1, 0];
+            let runs = RUNS.load(SeqCst);
+            assert_eq!(stepped(|| syscall(libc::SYS_read, read)), Ok(1));
+            assert_eq!((byte, RUNS.load(SeqCst) > runs), (b'x', true));
+        });
+    });
+}
+
+fn with_armed_task(f: impl FnOnce()) {
+    let (task, interrupter) = unreached_task();
+    interrupter.interrupt();
+    task.run(f);
+}

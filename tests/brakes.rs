@@ -1,0 +1,96 @@
+//! The brakes (DESIGN §5): a loop that ignores its errors does not burn a core, and one that heeds them is not slowed down.
+//!
+//! The tests here work like this: they measure times that are at least so long, whatever the load; and where something is to
+//! be quick, the limit is the time that it would take with the brakes on.
+
+mod common;
+#[path = "common/target.rs"]
+mod target;
+
+use std::time::{Duration, Instant};
+
+use common::{emulated, watched};
+use eintr::{Interrupter, checkpoint, take, task};
+use target::{is_interrupt, own_read, pipe};
+
+/// Runs `f` as a task that it may interrupt.
+fn with_task<T>(f: impl FnOnce(&Interrupter) -> T) -> T {
+    let (task, interrupter) = task();
+    task.run(|| f(&interrupter))
+}
+
+/// The processor time of this thread.
+fn cpu_time() -> Duration {
+    // SAFETY: all bytes zero are a valid usage, which is borrowed.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        assert_eq!(libc::getrusage(libc::RUSAGE_THREAD, &mut usage), 0);
+        usage
+    };
+    let time = |time: libc::timeval| {
+        Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
+    };
+    time(usage.ru_utime) + time(usage.ru_stime)
+}
+
+#[test]
+fn ignored_errors_are_slowed_down() {
+    watched("ignored_errors_are_slowed_down", || {
+        let (reader, _writer) = pipe();
+        with_task(|interrupter| {
+            interrupter.interrupt();
+            let (start, cpu) = (Instant::now(), cpu_time());
+            for _ in 0..40 {
+                assert!(is_interrupt(&own_read(&reader)));
+            }
+            let (took, cpu) = (start.elapsed(), cpu_time() - cpu);
+            assert_eq!(interrupter.report().raised, 40);
+            // Sixteen go free, then come 1 us, 2 us ... 8192 us, and ten of 10 ms.
+            let least = Duration::from_micros((1 << 14) - 1) + 10 * Duration::from_millis(10);
+            assert!(took >= least, "{took:?} is less than {least:?}");
+            assert!(emulated() || cpu < took / 2, "{cpu:?} on the processor, of {took:?}");
+        });
+    });
+}
+
+#[test]
+fn the_brakes_are_off_after_a_checkpoint_or_take() {
+    watched("the_brakes_are_off_after_a_checkpoint_or_take", || {
+        let (reader, _writer) = pipe();
+        with_task(|interrupter| {
+            let errors = |checked: &dyn Fn()| {
+                let start = Instant::now();
+                for _ in 0..500 {
+                    interrupter.interrupt();
+                    assert!(is_interrupt(&own_read(&reader)));
+                    checked();
+                }
+                start.elapsed()
+            };
+            // 500 with the brakes on take 4.8 s at least.
+            let with_checkpoint = errors(&|| assert!(checkpoint().is_err()));
+            let with_take = errors(&|| assert!(take().is_some()));
+            let braked = Duration::from_millis(4800);
+            assert!(with_checkpoint < braked, "{with_checkpoint:?}");
+            assert!(with_take < braked, "{with_take:?}");
+        });
+    });
+}
+
+#[test]
+fn the_brakes_do_not_hold_up_the_end() {
+    watched("the_brakes_do_not_hold_up_the_end", || {
+        let (reader, _writer) = pipe();
+        // A new task on the same thread starts with the brakes off.
+        let start = Instant::now();
+        for _ in 0..30 {
+            with_task(|interrupter| {
+                interrupter.interrupt();
+                for _ in 0..16 {
+                    assert!(is_interrupt(&own_read(&reader)));
+                }
+            });
+        }
+        assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    });
+}

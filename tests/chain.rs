@@ -1,0 +1,321 @@
+//! Signals of our number that are not ours (P5, S1, S4): they go on to the handler that was there before, or to the default
+//! action, as if we were not there.
+//!
+//! The tests here work like this: a process has one disposition for a signal, so each case runs in a process of its own. It
+//! installs a handler as an application does, then chooses that signal for eintr, then sends it as others would. A
+//! process that the default action ends must end by exactly that signal.
+
+#[path = "common/child.rs"]
+mod child;
+mod common;
+#[path = "common/signals.rs"]
+mod signals;
+#[path = "common/target.rs"]
+mod target;
+
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
+
+use child::{alone, dies_by};
+use common::{LIMIT, gettid, wait_until};
+use eintr::{Outcome, Signal};
+use libc::{SIGHUP, SIGRTMIN, SIGUSR1, SIGUSR2, c_int, c_void, siginfo_t};
+use signals::{RUNS, count};
+use target::{is_eintr, is_interrupt, own_read, pipe, plain_read, target};
+
+fn runs() -> usize {
+    RUNS.load(SeqCst)
+}
+
+/// Chooses SIGUSR1 while the application's handler with those flags and that mask is there, and has it interrupt once.
+fn chain(flags: c_int, mask: &[c_int]) {
+    signals::handle(SIGUSR1, count, flags, mask);
+    interrupt_once(Signal::USR1);
+    assert_eq!(runs(), 0, "ours is not for the application");
+}
+
+fn interrupt_once(signal: Signal) {
+    eintr::install(signal).unwrap();
+    let (reader, _writer) = pipe();
+    let stuck = target(move || own_read(reader)).blocked_in(libc::SYS_read).interrupted();
+    assert!(is_interrupt(&stuck.result()));
+}
+
+#[test]
+fn a_handler_gets_what_is_not_ours_and_nothing_else() {
+    alone("a_handler_gets_what_is_not_ours_and_nothing_else", || {
+        chain(libc::SA_RESTART, &[]);
+        signals::send(gettid(), SIGUSR1);
+        assert_eq!(runs(), 1);
+        signals::send_to_process(SIGUSR1);
+        wait_until("the process's signal is handled", || runs() == 2);
+        let (task, interrupter) = eintr::task();
+        task.run(|| {
+            for _ in 0..100 {
+                interrupter.interrupt();
+                eintr::take().unwrap();
+            }
+            assert_eq!(runs(), 2);
+            signals::send(gettid(), SIGUSR1);
+            assert_eq!(runs(), 3);
+        });
+    });
+}
+
+/// What a handler with SA_SIGINFO was told: the code, the sender, the value.
+static TOLD: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+extern "C" fn note(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    assert!(!context.is_null());
+    // SAFETY: the kernel's siginfo.
+    let told = unsafe {
+        let info = &*info;
+        assert_eq!(info.si_signo, signal);
+        [info.si_code as u64, info.si_pid() as u64, info.si_value().sival_ptr as u64]
+    };
+    for (place, value) in TOLD.iter().zip(told) {
+        place.store(value, SeqCst);
+    }
+    RUNS.fetch_add(1, SeqCst);
+}
+
+#[test]
+fn siginfo_is_passed_through() {
+    alone("siginfo_is_passed_through", || {
+        signals::handle_informed(SIGUSR1, note, libc::SA_RESTART, &[]);
+        interrupt_once(Signal::USR1);
+        // SAFETY: no pointer is followed.
+        unsafe {
+            let value = libc::sigval { sival_ptr: 0x1234_5678 as *mut c_void };
+            assert_eq!(libc::sigqueue(libc::getpid(), SIGUSR1, value), 0);
+        }
+        wait_until("the signal is handled", || runs() == 1);
+        let [code, pid, value] = TOLD.each_ref().map(|told| told.load(SeqCst));
+        assert_eq!(code as c_int, libc::SI_QUEUE);
+        assert_eq!((pid, value), (u64::from(std::process::id()), 0x1234_5678));
+        signals::send(gettid(), SIGUSR1);
+        assert_eq!(TOLD[0].load(SeqCst) as c_int, libc::SI_TKILL);
+    });
+}
+
+/// What the application's handler finds blocked, a bit for each signal.
+static BLOCKED: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn look_at_mask(_signal: c_int) {
+    let blocked = signals::blocked().into_iter().fold(0, |set, signal| set | 1 << signal);
+    BLOCKED.store(blocked, SeqCst);
+}
+
+/// What it must find.
+fn set(signals: &[c_int]) -> u64 {
+    signals.iter().fold(0, |set, signal| set | 1 << signal)
+}
+
+#[test]
+fn a_handler_runs_with_its_own_mask() {
+    alone("a_handler_runs_with_its_own_mask", || {
+        signals::handle(SIGUSR1, look_at_mask, libc::SA_RESTART, &[SIGUSR2]);
+        interrupt_once(Signal::USR1);
+        signals::block(&[SIGHUP]);
+        signals::send(gettid(), SIGUSR1);
+        assert_eq!(BLOCKED.load(SeqCst), set(&[SIGHUP, SIGUSR1, SIGUSR2]));
+        assert_eq!(signals::blocked(), [SIGHUP]);
+    });
+}
+
+#[test]
+fn a_handler_with_nodefer_does_not_block_itself() {
+    alone("a_handler_with_nodefer_does_not_block_itself", || {
+        signals::handle(SIGUSR1, look_at_mask, libc::SA_NODEFER, &[]);
+        interrupt_once(Signal::USR1);
+        BLOCKED.store(u64::MAX, SeqCst);
+        signals::send(gettid(), SIGUSR1);
+        assert_eq!(BLOCKED.load(SeqCst), 0);
+    });
+}
+
+extern "C" fn count_and_nest(signal: c_int) {
+    if RUNS.fetch_add(1, SeqCst) == 0 {
+        signals::send(gettid(), signal);
+        RUNS.fetch_add(10, SeqCst);
+    }
+}
+
+#[test]
+fn a_handler_with_nodefer_nests() {
+    alone("a_handler_with_nodefer_nests", || {
+        signals::handle(SIGUSR1, count_and_nest, libc::SA_NODEFER, &[]);
+        interrupt_once(Signal::USR1);
+        signals::send(gettid(), SIGUSR1);
+        assert_eq!(runs(), 12);
+    });
+}
+
+static ORDER: AtomicI32 = AtomicI32::new(0);
+
+extern "C" fn nest_later(signal: c_int) {
+    let runs = RUNS.fetch_add(1, SeqCst);
+    ORDER.fetch_add(1, SeqCst);
+    if runs == 0 {
+        signals::send(gettid(), signal);
+        // Blocked: it has not run yet.
+        assert_eq!(ORDER.load(SeqCst), 1);
+    }
+}
+
+#[test]
+fn a_handler_without_nodefer_does_not_nest() {
+    alone("a_handler_without_nodefer_does_not_nest", || {
+        signals::handle(SIGUSR1, nest_later, 0, &[]);
+        interrupt_once(Signal::USR1);
+        signals::send(gettid(), SIGUSR1);
+        assert_eq!(runs(), 2);
+    });
+}
+
+#[test]
+fn a_one_shot_handler_runs_once() {
+    dies_by(SIGUSR1, "a_one_shot_handler_runs_once", || {
+        chain(libc::SA_RESETHAND, &[]);
+        signals::send(gettid(), SIGUSR1);
+        assert_eq!(runs(), 1);
+        // Ours go on working.
+        let (reader, _writer) = pipe();
+        let stuck = target(move || own_read(reader)).blocked_in(libc::SYS_read).interrupted();
+        assert!(is_interrupt(&stuck.result()));
+        signals::send(gettid(), SIGUSR1);
+    });
+}
+
+/// A plain read of a thread that nobody asked, hit by a signal that is not ours. The read's result.
+fn stray_in_plain_read() -> std::io::Result<u8> {
+    let (reader, writer) = pipe();
+    let stuck = target(move || plain_read(reader)).blocked_in(libc::SYS_read);
+    signals::send(stuck.tid, SIGUSR1);
+    wait_until("the application's handler has run", || runs() == 1);
+    nix::unistd::write(&writer, b"x").unwrap();
+    stuck.result()
+}
+
+#[test]
+fn with_sa_restart_a_plain_call_goes_on() {
+    alone("with_sa_restart_a_plain_call_goes_on", || {
+        chain(libc::SA_RESTART, &[]);
+        assert_eq!(stray_in_plain_read().unwrap(), b'x');
+    });
+}
+
+#[test]
+fn without_sa_restart_a_plain_call_returns_eintr() {
+    alone("without_sa_restart_a_plain_call_returns_eintr", || {
+        chain(0, &[]);
+        let (reader, _writer) = pipe();
+        let stuck = target(move || plain_read(reader)).blocked_in(libc::SYS_read);
+        signals::send(stuck.tid, SIGUSR1);
+        assert!(is_eintr(&stuck.result().unwrap_err()));
+        assert_eq!(runs(), 1);
+    });
+}
+
+#[test]
+fn our_own_call_goes_on_either_way() {
+    alone("our_own_call_goes_on_either_way", || {
+        chain(0, &[]);
+        let (reader, writer) = pipe();
+        let stuck = target(move || own_read(reader)).blocked_in(libc::SYS_read);
+        for sent in 1..=10 {
+            signals::send(stuck.tid, SIGUSR1);
+            wait_until("the application's handler has run", || runs() == sent);
+        }
+        nix::unistd::write(&writer, b"x").unwrap();
+        assert_eq!(stuck.result().unwrap(), b'x');
+    });
+}
+
+extern "C" fn spoil_errno(_signal: c_int) {
+    RUNS.fetch_add(1, SeqCst);
+    // SAFETY: errno is this thread's.
+    unsafe { *libc::__errno_location() = libc::EDOM };
+}
+
+#[test]
+fn errno_is_kept() {
+    alone("errno_is_kept", || {
+        signals::handle(SIGUSR1, spoil_errno, libc::SA_RESTART, &[]);
+        interrupt_once(Signal::USR1);
+        // SAFETY: errno is this thread's; no pointers.
+        let errno = unsafe {
+            *libc::__errno_location() = libc::EXDEV;
+            libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::gettid(), SIGUSR1);
+            *libc::__errno_location()
+        };
+        assert_eq!((runs(), errno), (1, libc::EXDEV));
+    });
+}
+
+#[test]
+fn what_was_ignored_is_ignored() {
+    alone("what_was_ignored_is_ignored", || {
+        signals::ignore(SIGUSR1);
+        interrupt_once(Signal::USR1);
+        signals::send(gettid(), SIGUSR1);
+        signals::send_to_process(SIGUSR1);
+        let (reader, writer) = pipe();
+        let stuck = target(move || plain_read(reader)).blocked_in(libc::SYS_read);
+        signals::send(stuck.tid, SIGUSR1);
+        wait_until("it has landed", || !signals::is_pending(stuck.tid, SIGUSR1));
+        nix::unistd::write(&writer, b"x").unwrap();
+        assert_eq!(stuck.result().unwrap(), b'x');
+    });
+}
+
+#[test]
+fn the_default_action_of_a_standard_signal() {
+    dies_by(SIGUSR1, "the_default_action_of_a_standard_signal", || {
+        interrupt_once(Signal::USR1);
+        signals::send(gettid(), SIGUSR1);
+    });
+}
+
+#[test]
+fn the_default_action_upon_kill() {
+    dies_by(SIGUSR2, "the_default_action_upon_kill", || {
+        interrupt_once(Signal::USR2);
+        signals::send_to_process(SIGUSR2);
+        wait_until("the process dies", || false);
+    });
+}
+
+#[test]
+fn the_default_action_of_a_real_time_signal() {
+    dies_by(SIGRTMIN() + 3, "the_default_action_of_a_real_time_signal", || {
+        interrupt_once(Signal::real_time(3));
+        signals::send(gettid(), SIGRTMIN() + 3);
+    });
+}
+
+#[test]
+fn the_default_action_on_a_managed_thread_that_nobody_asked() {
+    dies_by(SIGUSR1, "the_default_action_on_a_managed_thread_that_nobody_asked", || {
+        let (reader, _writer) = pipe();
+        let stuck = target(move || own_read(reader)).blocked_in(libc::SYS_read);
+        signals::send(stuck.tid, SIGUSR1);
+        let _ = stuck.result();
+    });
+}
+
+#[test]
+fn the_default_action_does_not_follow_upon_an_answer() {
+    alone("the_default_action_does_not_follow_upon_an_answer", || {
+        let (task, interrupter) = eintr::task();
+        task.run(|| {
+            let ours = signals::ours();
+            let request = interrupter.interrupt();
+            // The thread is armed: this looks like ours (S4).
+            for _ in 0..100 {
+                signals::send(gettid(), ours);
+            }
+            assert!(eintr::checkpoint().is_err());
+            assert!(matches!(request.wait(LIMIT), Outcome::Raised));
+        });
+    });
+}

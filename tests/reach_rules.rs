@@ -1,0 +1,471 @@
+//! Reach by its rules: where it is on, what masks and nesting make of it, what a refusal leaves, and what the asker hears.
+
+#![allow(clippy::incompatible_msrv, reason = "the library's oldest compiler is not its tests'")]
+
+mod common;
+
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{LIMIT, gettid, wait_until_blocked, watched};
+use eintr::{Interrupted, Interrupter, Outcome, Road, Task};
+
+fn has_reach(name: &str) -> bool {
+    let has = eintr::support().reach == Road::Exact;
+    if !has {
+        eprintln!("skipped: {name}: no Syscall User Dispatch here");
+    }
+    has
+}
+
+/// Runs the body on a thread of its own, in a task that was asked.
+fn asked(name: &str, body: impl FnOnce(&Interrupter) + Send) {
+    if !has_reach(name) {
+        return;
+    }
+    watched(name, || {
+        let (task, interrupter) = eintr::task();
+        interrupter.interrupt();
+        thread::scope(|scope| scope.spawn(|| task.run(|| body(&interrupter))).join().unwrap());
+    });
+}
+
+/// What a plain read of an empty pipe returns to a thread whose cause stands.
+fn errno_of_a_read() -> Option<i32> {
+    let (mut reader, _writer) = io::pipe().unwrap();
+    reader.read(&mut [0]).unwrap_err().raw_os_error()
+}
+
+#[track_caller]
+fn assert_reached() {
+    assert_eq!(errno_of_a_read(), Some(libc::ECANCELED));
+}
+
+/// A plain read sleeps, and gets the byte that comes then.
+fn assert_not_reached() {
+    let (mut reader, mut writer): (PipeReader, PipeWriter) = io::pipe().unwrap();
+    let here = gettid();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            wait_until_blocked(here, libc::SYS_read);
+            writer.write_all(b"x").unwrap();
+        });
+        let mut byte = [0];
+        assert_eq!(reader.read(&mut byte).unwrap(), 1);
+        assert_eq!(&byte, b"x");
+    });
+}
+
+#[test]
+fn on_and_off() {
+    asked("on_and_off", |_| {
+        assert_reached();
+        eintr::without_reach(|| {
+            assert_eq!(errno_of_a_read(), Some(libc::EINTR), "the tradition");
+            assert_eq!(errno_of_a_read(), Some(libc::EINTR), "as long as the cause stands");
+            eintr::reach(assert_reached);
+            assert_eq!(errno_of_a_read(), Some(libc::EINTR));
+            Task::new().run(assert_reached);
+            assert_eq!(errno_of_a_read(), Some(libc::EINTR));
+        });
+        assert_reached();
+        Task::new().reach(false).run(|| assert_eq!(errno_of_a_read(), Some(libc::EINTR)));
+        assert_reached();
+        let panicked = std::panic::catch_unwind(|| eintr::without_reach(|| panic!("expected")));
+        assert!(panicked.is_err());
+        assert_reached();
+    });
+}
+
+#[test]
+fn a_thread_without_reach_and_a_stretch_of_it_with() {
+    if !has_reach("a_thread_without_reach") {
+        return;
+    }
+    watched("a_thread_without_reach", || {
+        let (tell, told) = mpsc::channel();
+        let worker = eintr::Builder::new()
+            .reach(false)
+            .spawn(move || {
+                tell.send(gettid()).unwrap();
+                assert_eq!(errno_of_a_read(), Some(libc::EINTR));
+                eintr::reach(assert_reached);
+                assert_eq!(errno_of_a_read(), Some(libc::EINTR));
+            })
+            .unwrap();
+        wait_until_blocked(told.recv().unwrap(), libc::SYS_read);
+        worker.interrupt();
+        worker.join().unwrap();
+    });
+}
+
+/// A call that is asleep when reach is on around it is refused, also if the task has it off.
+#[test]
+fn asleep_inside_reach() {
+    if !has_reach("asleep_inside_reach") {
+        return;
+    }
+    watched("asleep_inside_reach", || {
+        let (tell, told) = mpsc::channel();
+        let worker = eintr::Builder::new()
+            .reach(false)
+            .spawn(move || {
+                tell.send(gettid()).unwrap();
+                eintr::reach(assert_reached);
+            })
+            .unwrap();
+        wait_until_blocked(told.recv().unwrap(), libc::SYS_read);
+        worker.interrupt();
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn over_when_the_cause_is() {
+    asked("over_when_the_cause_is", |interrupter| {
+        for _ in 0..20 {
+            assert_reached();
+            assert!(eintr::take().is_some());
+            assert_not_reached();
+            interrupter.interrupt();
+        }
+    });
+    if has_reach("over_when_the_task_is") {
+        watched("over_when_the_task_is", || {
+            for _ in 0..20 {
+                let (task, interrupter) = eintr::task();
+                interrupter.interrupt();
+                task.run(assert_reached);
+                assert_not_reached();
+                let (task, interrupter) = eintr::task();
+                interrupter.interrupt();
+                let run = || {
+                    task.run(|| -> () {
+                        assert_reached();
+                        panic!("expected")
+                    })
+                };
+                assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err());
+                assert_not_reached();
+            }
+        });
+    }
+}
+
+#[test]
+fn masks() {
+    asked("masks", |interrupter| {
+        assert_reached();
+        eintr::mask(|| {
+            assert_not_reached();
+            eintr::mask(assert_not_reached);
+            assert_not_reached();
+            let (inner, inner_interrupter) = eintr::task();
+            inner.run(|| {
+                assert_not_reached();
+                inner_interrupter.interrupt();
+                assert_reached();
+            });
+            assert_not_reached();
+        });
+        assert_reached();
+        eintr::take().unwrap();
+        eintr::mask(|| {
+            interrupter.interrupt();
+            assert_not_reached();
+        });
+        // What waited is felt by the very next plain call.
+        assert_reached();
+    });
+}
+
+#[test]
+fn a_request_that_comes_under_a_mask_is_felt_right_after_it() {
+    if !has_reach("unmask") {
+        return;
+    }
+    watched("unmask", || {
+        for _ in 0..100 {
+            let (tell, told) = mpsc::channel();
+            let (asks, asked) = mpsc::channel();
+            let worker = eintr::spawn(move || {
+                eintr::mask(|| {
+                    tell.send(()).unwrap();
+                    asked.recv().unwrap();
+                });
+                assert_reached();
+            });
+            told.recv().unwrap();
+            worker.interrupt();
+            asks.send(()).unwrap();
+            worker.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn nesting() {
+    if !has_reach("nesting") {
+        return;
+    }
+    watched("nesting", || {
+        let (outer, outer_interrupter) = eintr::task();
+        outer.run(|| {
+            let (inner, interrupter) = eintr::task();
+            interrupter.interrupt();
+            inner.run(assert_reached);
+            assert_not_reached();
+            Task::new().run(assert_not_reached);
+            outer_interrupter.interrupt();
+            Task::new().run(assert_reached);
+            Task::root().run(assert_not_reached);
+            assert_reached();
+        });
+    });
+}
+
+#[test]
+fn what_is_recognised_and_where() {
+    asked("what_is_recognised", |interrupter| {
+        let canceled = || io::Error::from_raw_os_error(libc::ECANCELED);
+        assert_reached();
+        assert!(Interrupted::of(&canceled()).is_some());
+        let wrapped = io::Error::other(anyhow::Error::new(canceled()).context("while reading"));
+        assert!(Interrupted::of(&wrapped).is_some(), "wherever it stands in the chain");
+        assert!(eintr::mask(|| Interrupted::of(&canceled())).is_none());
+        let elsewhere = thread::spawn(move || Interrupted::of(&canceled()).is_some());
+        assert!(!elsewhere.join().unwrap());
+        assert!(Interrupted::of(&io::Error::from_raw_os_error(libc::EINTR)).is_none());
+        eintr::take().unwrap();
+        assert!(Interrupted::of(&canceled()).is_none());
+        interrupter.interrupt_with("gone home");
+        assert_reached();
+        let interrupted = Interrupted::of(&canceled()).unwrap();
+        assert_eq!(interrupted.to_string(), "interrupted: gone home");
+    });
+}
+
+/// What was there is there still (P2).
+#[test]
+fn a_refusal_takes_nothing() {
+    asked("a_refusal_takes_nothing", |_| {
+        assert_reached();
+        let refused = |result: io::Result<()>| {
+            assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+        };
+        // Made where nothing is refused: a connection, bytes, a datagram, a child.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = eintr::mask(|| TcpStream::connect(address)).unwrap();
+        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut child = eintr::mask(|| {
+            far.write_all(b"byte").unwrap();
+            sender.send_to(b"datagram", receiver.local_addr().unwrap()).unwrap();
+            Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap()
+        });
+
+        let mut bytes = [0; 16];
+        refused(listener.accept().map(drop));
+        refused(near.read(&mut bytes).map(drop));
+        refused(receiver.recv_from(&mut bytes).map(drop));
+        refused(child.wait().map(drop));
+        assert_eq!(bytes, [0; 16]);
+
+        eintr::take().unwrap();
+        let (_, peer) = listener.accept().unwrap();
+        assert_eq!(peer, client.local_addr().unwrap());
+        assert_eq!(near.read(&mut bytes).unwrap(), 4);
+        assert_eq!(receiver.recv_from(&mut bytes).unwrap(), (8, sender.local_addr().unwrap()));
+        assert_eq!(child.wait().unwrap().code(), Some(7));
+    });
+}
+
+/// Descriptors with O_NONBLOCK, zero timeouts, files: run as asked.
+#[test]
+fn what_does_not_wait_is_not_refused() {
+    asked("what_does_not_wait", |_| {
+        assert_reached();
+        let before = Interrupter::current().unwrap().report().refused;
+        let (near, mut far) = UnixStream::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let blocks = (&near).read(&mut [0]).unwrap_err();
+        assert_eq!(blocks.kind(), io::ErrorKind::WouldBlock);
+        eintr::mask(|| far.write_all(b"xy")).unwrap();
+        assert_eq!((&near).read(&mut [0]).unwrap(), 1);
+        let mut poll = libc::pollfd {
+            fd: std::os::fd::AsRawFd::as_raw_fd(&near),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one descriptor.
+        assert_eq!(unsafe { libc::poll(&mut poll, 1, 0) }, 1);
+        let mut byte = 0_u8;
+        let flags = libc::MSG_DONTWAIT | libc::MSG_PEEK;
+        // SAFETY: one byte is written.
+        assert_eq!(unsafe { libc::recv(poll.fd, (&raw mut byte).cast(), 1, flags) }, 1);
+        assert_eq!(byte, b'y');
+        assert!(!std::fs::read_to_string("/proc/self/status").unwrap().is_empty());
+        assert_eq!(Interrupter::current().unwrap().report().refused, before);
+    });
+}
+
+/// What does not block gets out for a while; what would block is refused at once, and all of it in the end. The outputs go on.
+#[test]
+fn goodbyes() {
+    const FOR: Duration = Duration::from_millis(100);
+    if !has_reach("goodbyes") {
+        return;
+    }
+    watched("goodbyes", || {
+        // A try counts if the machine let it be in time.
+        while !said_goodbye(FOR) {}
+    });
+}
+
+fn said_goodbye(limit: Duration) -> bool {
+    let start = Instant::now();
+    let (task, interrupter) = eintr::task();
+    interrupter.interrupt();
+    task.run(|| {
+        assert_reached();
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        let (near, far) = UnixStream::pair().unwrap();
+        let results = [writer.write(b"bye"), (&near).write(b"bye")];
+        if start.elapsed() >= limit {
+            return false;
+        }
+        assert_eq!(results.map(Result::unwrap), [3, 3]);
+        let mut bytes = [0; 8];
+        assert_eq!(eintr::mask(|| reader.read(&mut bytes)).unwrap(), 3);
+        assert_eq!(eintr::mask(|| (&far).read(&mut bytes)).unwrap(), 3);
+
+        // A full pipe takes nothing more, and what fits goes out.
+        let written = writer.write(&[0; 1 << 20]);
+        if start.elapsed() < limit {
+            assert!(matches!(written, Ok(1..1_048_576)), "{written:?}");
+        }
+        while start.elapsed() < limit * 2 {
+            std::hint::spin_loop();
+        }
+        let refused = (&near).write(b"bye").unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(libc::ECANCELED));
+        io::stdout().write_all(b"still printing\n").unwrap();
+        io::stderr().write_all(b"still printing\n").unwrap();
+        true
+    })
+}
+
+#[test]
+fn the_asker_hears_of_a_refusal() {
+    if !has_reach("raised") {
+        return;
+    }
+    watched("raised", || {
+        let (tell, told) = mpsc::channel();
+        let (go, wait) = mpsc::channel::<()>();
+        let worker = eintr::spawn(move || {
+            tell.send(gettid()).unwrap();
+            assert_reached();
+            wait.recv().unwrap();
+            (0..4).for_each(|_| assert_reached());
+        });
+        wait_until_blocked(told.recv().unwrap(), libc::SYS_read);
+        let request = worker.interrupt();
+        assert!(matches!(request.wait(LIMIT), Outcome::Raised));
+        let interrupter = worker.interrupter();
+        assert!(interrupter.raised().is_some());
+        assert_eq!(interrupter.report().refused, 1);
+        go.send(()).unwrap();
+        worker.join().unwrap();
+        let report = interrupter.report();
+        assert_eq!((report.refused, report.raised), (5, 0));
+        assert!(matches!(request.wait(LIMIT), Outcome::Raised), "it stays so");
+    });
+}
+
+#[test]
+fn a_sleep_cut_short_is_not_raised() {
+    if !has_reach("a sleep") {
+        return;
+    }
+    watched("a sleep", || {
+        let (tell, told) = mpsc::channel();
+        let (woken, wakes) = mpsc::channel();
+        let (go, wait) = mpsc::channel::<()>();
+        let worker = eintr::spawn(move || {
+            tell.send(gettid()).unwrap();
+            thread::sleep(Duration::MAX);
+            woken.send(()).unwrap();
+            wait.recv().unwrap();
+        });
+        wait_until_blocked(told.recv().unwrap(), libc::SYS_clock_nanosleep);
+        let request = worker.interrupt();
+        wakes.recv().unwrap();
+        let outcome = request.wait(Duration::from_millis(1));
+        assert!(matches!(outcome, Outcome::Stuck(_)), "{outcome:?}");
+        let interrupter = worker.interrupter();
+        assert_eq!(interrupter.report().refused, 0);
+        assert!(interrupter.raised().is_none());
+        go.send(()).unwrap();
+        worker.join().unwrap();
+        assert!(matches!(request.wait(LIMIT), Outcome::Finished));
+    });
+}
+
+fn cpu_time_of_this_thread() -> Duration {
+    // SAFETY: the usage is plain numbers, and written.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        assert_eq!(libc::getrusage(libc::RUSAGE_THREAD, &mut usage), 0);
+        usage
+    };
+    let duration = |time: libc::timeval| {
+        Duration::new(time.tv_sec as u64, 0) + Duration::from_micros(time.tv_usec as u64)
+    };
+    duration(usage.ru_utime) + duration(usage.ru_stime)
+}
+
+/// A loop that ignores its errors, be they refusals, sleeps cut short, or EINTR.
+#[test]
+fn a_loop_that_does_not_listen_is_braked() {
+    const BRAKED: u32 = 16 + 14;
+    const TIMES: u32 = 40;
+    let loops: [fn(&PipeReader); 3] = [
+        |mut pipe| assert!(pipe.read(&mut [0]).is_err()),
+        |_| thread::sleep(Duration::from_secs(3600)),
+        // SAFETY: no arguments.
+        |_| assert_eq!(unsafe { libc::syscall(libc::SYS_ppoll, 0, 0, 0, 0, 0) }, -1),
+    ];
+    for again in loops {
+        asked("a loop", |_| {
+            let (pipe, _writer) = io::pipe().unwrap();
+            let again = || again(&pipe);
+            (0..BRAKED).for_each(|_| again());
+            let (start, used) = (Instant::now(), cpu_time_of_this_thread());
+            (0..TIMES).for_each(|_| again());
+            let (took, used) = (start.elapsed(), cpu_time_of_this_thread() - used);
+            assert!(took >= Duration::from_millis(10) * TIMES, "{took:?}");
+            // Where even to fall asleep and to wake up costs that much, it is not ours to answer for.
+            let before = cpu_time_of_this_thread();
+            let sleep = |_| eintr::mask(|| thread::sleep(Duration::from_millis(10)));
+            (0..TIMES).for_each(sleep);
+            let asleep = cpu_time_of_this_thread() - before;
+            assert!(
+                used < took / 100 + asleep,
+                "{used:?} of {took:?}, {asleep:?} for sleeps alone"
+            );
+            // Whoever listens goes on unbraked.
+            assert!(eintr::checkpoint().is_err());
+            let start = Instant::now();
+            (0..16).for_each(|_| again());
+            assert!(start.elapsed() < took, "{:?}", start.elapsed());
+        });
+    }
+}

@@ -1,0 +1,248 @@
+//! Others who use SIGSYS: a seccomp filter's handler, an application that changes the disposition.
+//!
+//! Each test has a process of its own, since it owns a disposition or a filter.
+
+#![allow(clippy::incompatible_msrv, reason = "the library's oldest compiler is not its tests'")]
+
+mod common;
+
+use std::io::{self, Read};
+use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::mpsc;
+use std::{mem, ptr, thread};
+
+use common::alone::{alone, ends_alone};
+use common::{gettid, wait_until_blocked};
+use eintr::{Interrupted, Interrupter};
+
+/// Runs `body` on a managed thread that has been asked and has dispatch on.
+fn reached<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
+    let worker = eintr::spawn(|| {
+        Interrupter::current().unwrap().interrupt();
+        assert_reached();
+        body()
+    });
+    worker.join().unwrap()
+}
+
+#[track_caller]
+fn assert_reached() {
+    let (mut reader, _writer) = io::pipe().unwrap();
+    let refused = reader.read(&mut [0]).unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(libc::ECANCELED));
+}
+
+static HANDLED: AtomicI32 = AtomicI32::new(0);
+
+extern "C" fn count(_: i32) {
+    // SAFETY: no arguments.
+    unsafe { libc::syscall(libc::SYS_getuid) };
+    HANDLED.fetch_add(1, Ordering::SeqCst);
+}
+
+fn handled() -> i32 {
+    HANDLED.load(Ordering::SeqCst)
+}
+
+fn action(handler: usize) -> libc::sigaction {
+    // SAFETY: an action is plain numbers.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    action.sa_sigaction = handler;
+    action
+}
+
+/// Sets the disposition of SIGSYS, as an application does, and returns the handler before.
+fn set_sigsys(handler: usize) -> usize {
+    let mut old = action(0);
+    // SAFETY: one action is read and one is written; the handlers here are async-signal-safe.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGSYS, &action(handler), &mut old) }, 0);
+    old.sa_sigaction
+}
+
+fn handler() -> usize {
+    count as extern "C" fn(i32) as usize
+}
+
+/// Has the kernel send SIGSYS to whoever calls `getpriority`.
+fn trap_getpriority() {
+    let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let jump = |k: u32, jf: u8| {
+        let code = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+        libc::sock_filter { code, jt: 0, jf, k }
+    };
+    let answer = libc::BPF_RET | libc::BPF_K;
+    let mut program = [
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0), // the number
+        jump(libc::SYS_getpriority as u32, 1),
+        statement(answer, libc::SECCOMP_RET_TRAP),
+        statement(answer, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: numbers, and a program that lives through the call. All threads are to be under the filter.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let flags = libc::SECCOMP_FILTER_FLAG_TSYNC;
+        let set = libc::SECCOMP_SET_MODE_FILTER;
+        assert_eq!(libc::syscall(libc::SYS_seccomp, set, flags, &raw const program), 0);
+    }
+}
+
+fn getpriority() -> i64 {
+    // SAFETY: no pointers.
+    unsafe { libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, 0) }
+}
+
+/// A sandbox's handler: it gives the syscall that was trapped a result of its own.
+#[cfg(target_arch = "x86_64")]
+extern "C" fn emulate(_: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    const SYS_SECCOMP: i32 = 1;
+    // SAFETY: the kernel's siginfo and context.
+    unsafe {
+        assert_eq!((*info).si_code, SYS_SECCOMP);
+        let context = &mut *context.cast::<libc::ucontext_t>();
+        context.uc_mcontext.gregs[libc::REG_RAX as usize] = 77;
+    }
+    HANDLED.fetch_add(1, Ordering::SeqCst);
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_sandbox_that_was_there_before_goes_on() {
+    alone("a_sandbox_that_was_there_before_goes_on", || {
+        let mut sandbox = action(emulate as extern "C" fn(_, _, _) as usize);
+        sandbox.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
+        // SAFETY: an action is read.
+        assert_eq!(unsafe { libc::sigaction(libc::SIGSYS, &sandbox, ptr::null_mut()) }, 0);
+        trap_getpriority();
+        assert_eq!(getpriority(), 77);
+        assert_eq!(eintr::support().reach, eintr::Road::Exact);
+        assert_eq!(getpriority(), 77, "chained");
+        reached(|| {
+            for _ in 0..10 {
+                assert_eq!(getpriority(), 77, "within our own handler");
+                assert_reached();
+            }
+        });
+        assert_eq!(getpriority(), 77, "and after it");
+        assert_eq!(handled(), 13);
+    });
+}
+
+#[test]
+fn a_sandbox_without_a_handler_kills() {
+    const NAME: &str = "a_sandbox_without_a_handler_kills";
+    let body = || {
+        trap_getpriority();
+        reached(getpriority);
+    };
+    ends_alone(NAME, body, |status, output| {
+        assert_eq!(status.signal(), Some(libc::SIGSYS), "{status}\n{output}");
+    });
+}
+
+/// The application takes SIGSYS for itself, after us. Dispatch is not begun, and the second-best way is taken.
+fn taken_over(handler: usize) {
+    eintr::support();
+    set_sigsys(handler);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (tell, told) = mpsc::channel();
+    let worker = eintr::spawn(move || {
+        tell.send(gettid()).unwrap();
+        let error = listener.accept().unwrap_err();
+        // SAFETY: no arguments.
+        unsafe { libc::syscall(libc::SYS_getpid) };
+        assert!(Interrupted::of(&error).is_some(), "{error}");
+    });
+    wait_until_blocked(told.recv().unwrap(), libc::SYS_accept4);
+    worker.interrupt();
+    worker.join().unwrap();
+}
+
+#[test]
+fn sigsys_ignored_later() {
+    alone("sigsys_ignored_later", || {
+        taken_over(libc::SIG_IGN);
+        // SAFETY: it is ignored.
+        unsafe { libc::raise(libc::SIGSYS) };
+    });
+}
+
+#[test]
+fn sigsys_handled_later() {
+    alone("sigsys_handled_later", || {
+        taken_over(handler());
+        assert_eq!(handled(), 0, "nothing of ours came to it");
+        // SAFETY: the handler is async-signal-safe.
+        unsafe { libc::raise(libc::SIGSYS) };
+        assert_eq!(handled(), 1);
+    });
+}
+
+/// By the reached thread itself: it is recorded, and chained to.
+#[test]
+fn sigsys_handled_by_the_reached_thread() {
+    alone("sigsys_handled_by_the_reached_thread", || {
+        reached(|| {
+            assert_eq!(set_sigsys(libc::SIG_IGN), libc::SIG_DFL, "as if we were not there");
+            assert_reached();
+            // SAFETY: it is ignored.
+            unsafe { libc::raise(libc::SIGSYS) };
+            assert_eq!(set_sigsys(handler()), libc::SIG_IGN);
+            assert_reached();
+            // SAFETY: the handler is async-signal-safe.
+            unsafe { libc::raise(libc::SIGSYS) };
+            assert_eq!(handled(), 1);
+            assert_eq!(set_sigsys(handler()), handler());
+        });
+        // SAFETY: the handler is async-signal-safe.
+        unsafe { libc::raise(libc::SIGSYS) };
+        assert_eq!(handled(), 2);
+        reached(|| ());
+    });
+}
+
+/// Its poll is refused where dispatch was on when the handler came, and takes its millisecond where it was not: our signal waits until
+/// a handler with a full mask has returned.
+extern "C" fn count_and_poll(_: i32) {
+    // SAFETY: no descriptors.
+    unsafe { libc::poll(ptr::null_mut(), 0, 1) };
+    HANDLED.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Handlers with full masks, as libuv's and HotSpot's, make syscalls on threads that are armed and not, all the time.
+#[test]
+fn handlers_with_full_masks_under_fire() {
+    alone("handlers_with_full_masks_under_fire", || {
+        let mut full = action(count_and_poll as extern "C" fn(i32) as usize);
+        full.sa_flags = libc::SA_RESTART;
+        // SAFETY: a set is written, and an action is read.
+        unsafe {
+            libc::sigfillset(&mut full.sa_mask);
+            assert_eq!(libc::sigaction(libc::SIGWINCH, &full, ptr::null_mut()), 0);
+        }
+        for round in 1..=200 {
+            let (tell, told) = mpsc::channel();
+            let worker = eintr::spawn(move || {
+                let (mut reader, _writer) = io::pipe().unwrap();
+                tell.send(gettid()).unwrap();
+                let refused = reader.read(&mut [0]).unwrap_err();
+                assert_eq!(refused.raw_os_error(), Some(libc::ECANCELED));
+                while handled() < round {
+                    assert_reached();
+                }
+            });
+            let tid = told.recv().unwrap();
+            let interrupter = worker.interrupter();
+            let asker = thread::spawn(move || _ = interrupter.interrupt());
+            // SAFETY: no pointers; the thread does not end before it has handled it.
+            let sent =
+                unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), tid, libc::SIGWINCH) };
+            assert_eq!(sent, 0);
+            asker.join().unwrap();
+            worker.join().unwrap();
+        }
+        assert_eq!(handled(), 200);
+    });
+}

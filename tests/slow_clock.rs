@@ -1,0 +1,37 @@
+//! A clock that cannot be read without a syscall (Xen's, hpet, acpi_pm): no syscall of libc's may be made while SIGSYS is blocked (S11).
+//!
+//! This program has a `clock_gettime` of its own, which takes the place of libc's.
+
+#![cfg(target_arch = "x86_64")]
+
+mod common;
+
+use std::io::{self, Read};
+
+use common::watched;
+use eintr::Road;
+
+#[unsafe(no_mangle)]
+extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> libc::c_int {
+    // SAFETY: the arguments of the function whose place this takes.
+    unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) as libc::c_int }
+}
+
+#[test]
+fn a_thread_is_reached() {
+    if eintr::support().reach != Road::Exact {
+        eprintln!("skipped: no Syscall User Dispatch here");
+        return;
+    }
+    watched("slow clock", || {
+        let (reader, _writer) = io::pipe().unwrap();
+        let worker = eintr::spawn(move || {
+            eintr::Interrupter::current().unwrap().interrupt();
+            for _ in 0..20 {
+                // The brakes look at the clock too.
+                assert!((&reader).read(&mut [0]).is_err());
+            }
+        });
+        worker.join().unwrap();
+    });
+}

@@ -1,0 +1,143 @@
+//! The window test: an interrupt at every single instruction of a call (P1, P2).
+//!
+//! The tests work like this. The test binary runs itself again as a tracee ([`tracee`]), whose target thread makes a real object and
+//! the call, between two marks. This process is its tracer ([`tracer`]): it single-steps the target from the first mark, and after
+//! 0 instructions, in a new trial after 1, after 2, ... it has another thread of the tracee call `Interrupter::interrupt()`, while the
+//! target stands there ([`trial`]). The last trial is that in which the target sleeps in the kernel, or has come to the second
+//! mark. Then the target runs on. It must come back, and say what its call returned and whether its object is
+//! consistent with that.
+//!
+//! A wake-up is lost if the target sleeps and no signal is pending for it. The thread's repeat timer must not hide that, for our own
+//! calls do without: the tracer keeps its signals back, and counts as lost a wake-up that only the timer brought.
+//!
+//! Two wrong implementations go through the same trials, and must be found out: the checker is checked.
+//!
+//! `cargo test --test window -- --show-output` prints how many instructions were tried, and where the outcome turned.
+
+mod common;
+
+#[path = "window/findings.rs"]
+mod findings;
+#[path = "window/rows/mod.rs"]
+mod rows;
+#[path = "window/symbols.rs"]
+mod symbols;
+#[path = "window/target.rs"]
+mod target;
+#[path = "window/tracee.rs"]
+mod tracee;
+#[path = "window/tracer.rs"]
+mod tracer;
+#[path = "window/trial.rs"]
+mod trial;
+#[path = "window/variants.rs"]
+mod variants;
+#[path = "window/walker.rs"]
+mod walker;
+
+use findings::Findings;
+use rows::Kind;
+use target::Verdict;
+
+/// Not a test: the process that the tests trace.
+#[test]
+#[ignore = "runs only as the tracee of the tests"]
+fn tracee() {
+    if tracer::is_tracee() {
+        tracee::run();
+    }
+}
+
+/// Puts a call through all its variants; none if nothing can be traced here.
+fn exhaust(name: &str) -> Option<Vec<Findings>> {
+    if common::skipped_under_emulation(name, "it cannot ptrace") {
+        return None;
+    }
+    let row = rows::find(name);
+    let variants = variants::ALL.iter().filter(|variant| variant.suits(row));
+    let findings = variants.map(|variant| trial::exhaust(row, variant));
+    Some(findings.inspect(|findings| println!("{findings}")).collect())
+}
+
+/// An own call: it comes back from everywhere, and what it says is true.
+fn own(name: &str) {
+    for findings in exhaust(name).into_iter().flatten() {
+        findings.assert_no_failure();
+        findings.assert_exact();
+    }
+}
+
+/// A plain call of an armed thread: by P11 it comes back with EINTR, some time after.
+fn plain(name: &str) {
+    for findings in exhaust(name).into_iter().flatten() {
+        findings.assert_no_failure();
+        findings.assert_interrupted_unless_ready();
+    }
+}
+
+/// A call of std's that is reached by dispatch: as exact as our own.
+fn reached(name: &str) {
+    if is_reach_exact(name) {
+        own(name);
+    }
+}
+
+/// One whose result tells nothing: its end is all that there is to see.
+fn reached_without_result(name: &str) {
+    if is_reach_exact(name) {
+        plain(name);
+    }
+}
+
+fn is_reach_exact(name: &str) -> bool {
+    let road = eintr::support().reach;
+    if road != eintr::Road::Exact {
+        println!("skipped: {name}: calls that are not ours are reached as {road} here");
+    }
+    road == eintr::Road::Exact
+}
+
+/// The same promise, seen from the asker.
+#[test]
+fn asker() {
+    if common::skipped_under_emulation("asker", "it cannot ptrace") {
+        return;
+    }
+    let findings = trial::exhaust_asker(rows::find("read"));
+    println!("{findings}");
+    findings.assert_no_failure();
+    findings.assert_interrupted_unless_ready();
+}
+
+macro_rules! tests {
+    ($($check:ident: $($name:ident)*;)*) => {$($(
+        #[test]
+        fn $name() {
+            $check(stringify!($name));
+        }
+    )*)*};
+}
+
+tests! {
+    own: read write accept recv connect sleep poll epoll_wait open flock ofd_lock waitid futex_wait semop mq_receive;
+    reached: reached_read_exact reached_accept reached_open reached_wait;
+    reached_without_result: reached_sleep;
+    plain: plain_read plain_sleep;
+}
+
+#[test]
+fn a_flag_and_eintr_lose_the_wake_up() {
+    let Some(findings) = exhaust("naive_flag") else { return };
+    assert_eq!(rows::find("naive_flag").kind, Kind::Naive);
+    let lost = findings.iter().map(|findings| findings.count(|verdict| *verdict == Verdict::Lost));
+    assert!(lost.sum::<usize>() > 0, "the checker does not see a lost wake-up");
+}
+
+#[test]
+fn a_look_at_the_flag_after_the_call_loses_the_byte() {
+    let Some(findings) = exhaust("naive_after") else { return };
+    let wrong = findings
+        .iter()
+        .map(|findings| findings.count(|verdict| matches!(verdict, Verdict::Wrong(_))));
+    assert!(wrong.sum::<usize>() > 0, "the checker does not see a lost byte");
+}

@@ -1,0 +1,56 @@
+//! Waiting for events.
+
+use std::fs::File;
+use std::rc::Rc;
+
+use eintr::Error;
+use eintr::event::{EpollEvent, Events, PollFd};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent as Interest, EpollFlags};
+
+use super::{Case, drain, equal, pipe};
+
+/// A pipe with a byte in it or not; `wait` waits for that, and does not take it.
+fn waiting(ready: bool, mut wait: impl FnMut(&File) -> Result<usize, Error> + 'static) -> Case {
+    let (reader, writer) = pipe();
+    if ready {
+        nix::unistd::write(&writer, b"x").unwrap();
+    }
+    let watched = reader.clone();
+    Case {
+        call: Box::new(move || Ok(wait(&watched)? as u64)),
+        intact: Box::new(move |result| {
+            drop(writer);
+            equal("descriptors that are ready", result.unwrap_or(1), 1)?;
+            equal("bytes left", drain(&reader).len(), ready.into())
+        }),
+    }
+}
+
+pub fn poll(ready: bool) -> Case {
+    waiting(ready, |fd| eintr::event::poll(&mut [PollFd::new(fd, Events::IN)], None))
+}
+
+/// An event that is told once: an edge, and one-shot at that.
+pub fn epoll_wait(ready: bool) -> Case {
+    let epoll = Rc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap());
+    let (reader, writer) = pipe();
+    let once = EpollFlags::EPOLLIN | EpollFlags::EPOLLET | EpollFlags::EPOLLONESHOT;
+    epoll.add(&reader, Interest::new(once, 7)).unwrap();
+    if ready {
+        nix::unistd::write(&writer, b"x").unwrap();
+    }
+    let watched = epoll.clone();
+    Case {
+        call: Box::new(move || {
+            let mut events = [EpollEvent::new()];
+            eintr::event::epoll_wait(&watched.0, &mut events, None)?;
+            Ok(events[0].data())
+        }),
+        intact: Box::new(move |result| {
+            let left = epoll.wait(&mut [Interest::empty()], 0_u8).unwrap();
+            drop((reader, writer));
+            equal("the event's data", result.unwrap_or(7), 7)?;
+            equal("events left", left, (ready && result.is_none()).into())
+        }),
+    }
+}

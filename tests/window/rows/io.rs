@@ -1,0 +1,75 @@
+//! Reading and writing.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+
+use eintr::Error;
+use nix::fcntl::{FcntlArg, fcntl};
+
+use super::{Case, drain, equal, pipe};
+
+/// The byte that there is to read, and what the calls that read it return.
+const BYTE: u8 = b'x';
+
+/// A pipe with a byte in it or not; `read` takes a byte from it.
+pub fn reading(ready: bool, mut read: impl FnMut(&File) -> Result<u64, Error> + 'static) -> Case {
+    let (reader, writer) = pipe();
+    if ready {
+        nix::unistd::write(&writer, &[BYTE]).unwrap();
+    }
+    let from = reader.clone();
+    Case {
+        call: Box::new(move || read(&from)),
+        intact: Box::new(move |result| {
+            let left = drain(&reader);
+            drop(writer);
+            match result {
+                Some(byte) => {
+                    equal("the byte read", byte, BYTE.into())?;
+                    equal("bytes left after one was read", left.len(), 0)
+                }
+                None => equal("bytes left after none was read", left.len(), ready.into()),
+            }
+        }),
+    }
+}
+
+pub fn read(ready: bool) -> Case {
+    reading(ready, |fd| {
+        let mut byte = [0];
+        eintr::io::read(fd, &mut byte)?;
+        Ok(byte[0].into())
+    })
+}
+
+/// A pipe that is full, or empty.
+pub fn write(ready: bool) -> Case {
+    let (reader, writer) = pipe();
+    let room = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).unwrap() as usize;
+    let before = if ready { 0 } else { room };
+    if before > 0 {
+        nix::unistd::write(&writer, &vec![0; before]).unwrap();
+    }
+    Case {
+        call: Box::new(move || Ok(eintr::io::write(&writer, &[BYTE])? as u64)),
+        intact: Box::new(move |result| {
+            let written = drain(&reader).len() - before;
+            equal("bytes written", written, result.unwrap_or(0) as usize)
+        }),
+    }
+}
+
+pub fn plain_read(ready: bool) -> Case {
+    reading(ready, |fd| Ok(libc_read(fd)?))
+}
+
+/// One byte, by libc's own `read`.
+pub fn libc_read(fd: &File) -> io::Result<u64> {
+    let mut byte = [0_u8];
+    // SAFETY: the kernel writes at most one byte into the array.
+    match unsafe { libc::read(fd.as_raw_fd(), byte.as_mut_ptr().cast(), 1) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(byte[0].into()),
+    }
+}

@@ -1,0 +1,121 @@
+//! The calls that are put to the test, each on a real object.
+
+mod event;
+mod fs;
+mod io;
+mod ipc;
+pub mod naive;
+mod net;
+mod process;
+mod reached;
+mod sync;
+mod time;
+
+use std::fmt::Debug;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+
+use eintr::Error;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+/// One call.
+pub struct Row {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// The syscall in which it sleeps.
+    pub sleeps_in: i64,
+    /// Makes the object, with the result there or not.
+    pub make: fn(ready: bool) -> Case,
+}
+
+/// Whose call it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One of this crate's.
+    Own,
+    /// libc's, in a task without reach.
+    Plain,
+    /// std's, in a task with reach on.
+    Reached,
+    /// A wrong implementation, asked by a flag and a signal.
+    Naive,
+}
+
+/// A call and the object that it is made on.
+pub struct Case {
+    /// The call. What it returns tells a result from another.
+    pub call: Box<dyn FnMut() -> Result<u64, Error>>,
+    /// Whether the object is as it must be after that result, or after none.
+    pub intact: Box<dyn FnOnce(Option<u64>) -> Result<(), String>>,
+}
+
+/// The row of that name.
+pub fn find(name: &str) -> &'static Row {
+    ALL.iter().find(|row| row.name == name).expect("the call has a row")
+}
+
+const fn own(name: &'static str, sleeps_in: i64, make: fn(bool) -> Case) -> Row {
+    Row { name, kind: Kind::Own, sleeps_in, make }
+}
+
+const fn plain(name: &'static str, sleeps_in: i64, make: fn(bool) -> Case) -> Row {
+    Row { name, kind: Kind::Plain, sleeps_in, make }
+}
+
+const fn reached(name: &'static str, sleeps_in: i64, make: fn(bool) -> Case) -> Row {
+    Row { name, kind: Kind::Reached, sleeps_in, make }
+}
+
+const fn naive(name: &'static str, make: fn(bool) -> Case) -> Row {
+    Row { name, kind: Kind::Naive, sleeps_in: libc::SYS_read, make }
+}
+
+/// The table.
+pub static ALL: &[Row] = &[
+    own("read", libc::SYS_read, io::read),
+    own("write", libc::SYS_write, io::write),
+    own("accept", libc::SYS_accept4, net::accept),
+    own("recv", libc::SYS_recvfrom, net::recv),
+    own("connect", libc::SYS_connect, net::connect_tcp),
+    own("sleep", libc::SYS_clock_nanosleep, time::sleep),
+    own("poll", libc::SYS_ppoll, event::poll),
+    own("epoll_wait", libc::SYS_epoll_pwait2, event::epoll_wait),
+    own("open", libc::SYS_openat, fs::open),
+    own("flock", libc::SYS_flock, fs::flock),
+    own("ofd_lock", libc::SYS_fcntl, fs::ofd_lock),
+    own("waitid", libc::SYS_waitid, process::waitid),
+    own("futex_wait", libc::SYS_futex, sync::futex_wait),
+    own("semop", libc::SYS_semtimedop, ipc::semop),
+    own("mq_receive", libc::SYS_mq_timedreceive, ipc::mq_receive),
+    plain("plain_read", libc::SYS_read, io::plain_read),
+    plain("plain_sleep", libc::SYS_clock_nanosleep, time::plain_sleep),
+    reached("reached_read_exact", libc::SYS_read, reached::read_exact),
+    reached("reached_accept", libc::SYS_accept4, reached::accept),
+    reached("reached_open", libc::SYS_openat, reached::open),
+    reached("reached_sleep", libc::SYS_clock_nanosleep, reached::sleep),
+    reached("reached_wait", libc::SYS_waitid, reached::wait),
+    naive("naive_flag", naive::flag),
+    naive("naive_after", naive::after),
+];
+
+/// A pipe, whose ends both sides of a case may hold.
+fn pipe() -> (Rc<File>, Rc<File>) {
+    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
+    (Rc::new(reader.into()), Rc::new(writer.into()))
+}
+
+/// Takes all bytes that are there.
+pub fn drain(fd: impl AsFd) -> Vec<u8> {
+    fcntl(fd.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    while let Ok(n @ 1..) = nix::unistd::read(fd.as_fd(), &mut buffer) {
+        bytes.extend_from_slice(&buffer[..n]);
+    }
+    bytes
+}
+
+fn equal<T: PartialEq + Debug>(what: &str, is: T, expected: T) -> Result<(), String> {
+    if is == expected { Ok(()) } else { Err(format!("{what}: {is:?}, not {expected:?}")) }
+}

@@ -1,0 +1,75 @@
+//! Waiting for children.
+
+use std::cell::Cell;
+
+use eintr::Error;
+use eintr::process::{WaitId, WaitOptions};
+use nix::errno::Errno;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus};
+use nix::unistd::{ForkResult, Pid};
+
+use super::{Case, equal};
+
+thread_local! {
+    /// A child that never ends.
+    static LIVING: Pid = fork(|| loop {
+        nix::unistd::pause();
+    });
+    /// One that has ended, and that no trial has reaped yet.
+    static DEAD: Cell<Option<Pid>> = const { Cell::new(None) };
+}
+
+/// A child process. It ends with this thread, at the latest.
+fn fork(body: impl FnOnce()) -> Pid {
+    // SAFETY: the child makes syscalls only.
+    match unsafe { nix::unistd::fork() }.unwrap() {
+        ForkResult::Parent { child } => child,
+        ForkResult::Child => {
+            nix::sys::prctl::set_pdeathsig(nix::sys::signal::SIGKILL).unwrap();
+            body();
+            // SAFETY: it runs nothing of the parent's.
+            unsafe { libc::_exit(3) }
+        }
+    }
+}
+
+/// Waits for a child's end, and leaves it to be waited for again.
+fn look(child: Pid, flags: WaitPidFlag) -> nix::Result<WaitStatus> {
+    nix::sys::wait::waitid(Id::Pid(child), flags | WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
+}
+
+pub fn waitid(ready: bool) -> Case {
+    reaping(ready, |child| {
+        let waited = eintr::process::waitid(WaitId::Pid(child.as_raw()), WaitOptions::EXITED)?;
+        Ok(waited.pid)
+    })
+}
+
+/// A child that has ended, or that does not; `reap` waits for it, and tells which one it was.
+pub fn reaping(ready: bool, reap: impl Fn(Pid) -> Result<i32, Error> + 'static) -> Case {
+    let child = if ready {
+        DEAD.take().unwrap_or_else(|| fork(|| ()))
+    } else {
+        LIVING.with(|child| *child)
+    };
+    if ready {
+        look(child, WaitPidFlag::empty()).unwrap();
+    }
+    Case {
+        call: Box::new(move || Ok(reap(child)? as u64)),
+        intact: Box::new(move |result| {
+            let left = look(child, WaitPidFlag::WNOHANG);
+            match result {
+                Some(pid) => {
+                    equal("the child", pid, child.as_raw() as u64)?;
+                    equal("after it was reaped", left, Err(Errno::ECHILD))
+                }
+                None if ready => {
+                    DEAD.set(Some(child));
+                    equal("to be reaped", left, Ok(WaitStatus::Exited(child, 3)))
+                }
+                None => equal("to be reaped", left, Ok(WaitStatus::StillAlive)),
+            }
+        }),
+    }
+}

@@ -1,0 +1,105 @@
+//! The trials of a call in one circumstance: one for each point of a thread's way.
+
+use crate::common;
+use crate::findings::{Findings, Trial};
+use crate::rows::Row;
+use crate::target::{Target, Verdict};
+use crate::tracer::{Pace, Tracee};
+use crate::variants::{self, Variant, When};
+use crate::walker::Stop;
+
+/// Asks the target at every point of its way through the call.
+pub fn exhaust(row: &'static Row, variant: &'static Variant) -> Findings {
+    let mut tracee = Tracee::start();
+    let undisturbed = match variant.signal {
+        Some((_, When::Before(_))) => route(&mut tracee, row, &variants::ALL[0], &[]),
+        _ => Vec::new(),
+    };
+    let route = route(&mut tracee, row, variant, &undisturbed);
+    let title = format!("{}, {}", row.name, variant.name);
+    let trials = each_point(&title, &route, |index, leap| {
+        let mut target = Target::begin(&mut tracee, row, variant);
+        target.disturb(&undisturbed);
+        let there = target.walker.go_to(variant.pace, &route, index, leap);
+        let stop = target.walker.stop();
+        let verdict = target.judged();
+        recover(&mut tracee, &verdict);
+        there.then_some(Trial { stop, verdict })
+    });
+    Findings { title, ready: variant.ready, trials }
+}
+
+/// All points of the target's way: from the first mark, or from the application's signal, to the sleep or the second mark.
+fn route(
+    tracee: &mut Tracee,
+    row: &'static Row,
+    variant: &'static Variant,
+    undisturbed: &[Stop],
+) -> Vec<Stop> {
+    let mut target = Target::begin(tracee, row, variant);
+    target.disturb(undisturbed);
+    let route = target.walker.route(variant.pace);
+    let verdict = target.judged();
+    recover(tracee, &verdict);
+    route
+}
+
+/// Has the target make the whole call while its asker stands at a point of its own way through `interrupt`: for every point.
+pub fn exhaust_asker(row: &'static Row) -> Findings {
+    let variant = &variants::ALL[0];
+    let mut tracee = Tracee::start();
+    tracee.trace_director();
+    let route = {
+        let mut target = Target::begin(&mut tracee, row, variant);
+        let mut asker = target.asker();
+        let route = asker.route(Pace::Instruction);
+        target.judged_after(asker);
+        route
+    };
+    let title = format!("{}, its asker stopped on the way", row.name);
+    let trials = each_point(&title, &route, |index, leap| {
+        let mut target = Target::begin(&mut tracee, row, variant);
+        let mut asker = target.asker();
+        let there = asker.go_to(Pace::Instruction, &route, index, leap);
+        let stop = asker.stop();
+        target.walker.run();
+        let verdict = target.judged_after(asker);
+        if recover(&mut tracee, &verdict) {
+            tracee.trace_director();
+        }
+        there.then_some(Trial { stop, verdict })
+    });
+    Findings { title, ready: false, trials }
+}
+
+/// A trial for each point of a route. `attempt` is told to go there by a leap or by steps, and says what came of it if it came
+/// there. The leap is much faster; it may lead elsewhere, for what it leaps over (the clock's code) is not always the same.
+fn each_point(
+    title: &str,
+    route: &[Stop],
+    mut attempt: impl FnMut(usize, bool) -> Option<Trial>,
+) -> Vec<Trial> {
+    let mut trial = |index| {
+        let mut by = [true, true, true, false].into_iter();
+        by.find_map(|leap| attempt(index, leap)).expect("by steps one comes to some point")
+    };
+    let mut trials = Vec::new();
+    while trials.len() < route.len() {
+        let some = trials.len()..route.len().min(trials.len() + WATCHED);
+        let name = format!("{title}, points {some:?}");
+        trials.extend(common::watched(&name, || some.map(&mut trial).collect::<Vec<_>>()));
+    }
+    trials
+}
+
+/// So many trials have the time of a test.
+const WATCHED: usize = 64;
+
+/// A target that did not come back is given up for a new one.
+fn recover(tracee: &mut Tracee, verdict: &Verdict) -> bool {
+    let gone = matches!(verdict, Verdict::Lost | Verdict::Died(_));
+    if gone {
+        *tracee = Tracee::start();
+    }
+    gone
+}
