@@ -1,7 +1,8 @@
-//! What a [`Task`](crate::Task), its [`Interrupter`](crate::Interrupter)s and its [`Request`](crate::Request)s share.
+//! What a [`Task`](crate::Task), its [`Interrupter`](crate::Interrupter)s and its
+//! [`Request`](crate::Request)s share.
 //!
-//! Locks are taken in one order: the fork gate, a node, a record's two. Nothing of the user's runs under any of them; what holds
-//! a reason is handed out and dropped after.
+//! Locks are taken in one order: the fork gate, a node, a record's two. Nothing of the user's runs
+//! under any of them; what holds a reason is handed out and dropped after.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::interrupted::{Interrupted, Reason};
 use crate::state::{Delivery, Floor};
+use crate::sys::deadlines;
 use crate::sys::fork::{self, Gate};
 use crate::sys::futex;
 use crate::sys::thread::{self, ThreadRecord};
@@ -19,13 +21,15 @@ use crate::sys::thread::{self, ThreadRecord};
 pub(crate) struct Node {
     id: u64,
     nesting: Nesting,
-    /// The process that the task belongs to, counted in forks: a child has the tasks of the thread that forked, no others.
+    /// The process that the task belongs to, counted in forks: a child has the tasks of the thread
+    /// that forked, no others.
     generation: AtomicU32,
     pub(crate) refusals: Refusals,
     life: Mutex<Life>,
 }
 
-/// Where a task may nest: where its parent is innermost, on the thread that it was created on. Elsewhere it is a root.
+/// Where a task may nest: where its parent is innermost, on the thread that it was created on.
+/// Elsewhere it is a root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nesting {
     /// Never.
@@ -76,7 +80,8 @@ struct Pending {
     since: Instant,
 }
 
-/// What an ended task no longer needs. It holds reasons of the user's, and perhaps the last count of things of ours.
+/// What an ended task no longer needs. It holds reasons of the user's, and perhaps the last count
+/// of things of ours.
 struct Leftovers {
     _phase: Phase,
     _pending: VecDeque<Pending>,
@@ -101,6 +106,14 @@ pub(crate) enum Progress {
         /// And its thread could not be told.
         untold: Option<io::Error>,
     },
+}
+
+/// How a task has begun.
+pub(crate) struct Begun {
+    /// To be given back at its end.
+    pub(crate) floor: Floor,
+    /// Whether it stands for itself, with what lies below it masked.
+    pub(crate) root: bool,
 }
 
 /// The numbers of a task's that a report shows.
@@ -175,8 +188,9 @@ impl Node {
 
     // The task's own thread.
 
-    /// The task begins on this thread, whose record that is. None if it belongs to the process before a fork.
-    pub(crate) fn begin(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Option<Floor> {
+    /// The task begins on this thread, whose record that is. None if it belongs to the process
+    /// before a fork.
+    pub(crate) fn begin(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Option<Begun> {
         let gate = fork::gate();
         let root = match self.nesting {
             Nesting::Root => true,
@@ -188,7 +202,7 @@ impl Node {
         // Under our lock: an asker finds either no thread yet, or the frame in place.
         let floor = record.enter(self.clone(), !life.pending.is_empty(), root);
         drop(life);
-        Some(floor)
+        Some(Begun { floor, root })
     }
 
     /// The task ends on the thread where it began.
@@ -210,7 +224,8 @@ impl Node {
         drop(left);
     }
 
-    /// Ends it; `leave` takes it off its thread under the lock. What is left over is to be dropped where no lock is held.
+    /// Ends it; `leave` takes it off its thread under the lock. What is left over is to be dropped
+    /// where no lock is held.
     fn finish(
         &self,
         mut life: MutexGuard<'_, Life>,
@@ -238,8 +253,9 @@ impl Node {
         Some(interrupted)
     }
 
-    /// Hands out the oldest request and forgets it. It counts as raised. Also the one that was raised and forgotten before it, perhaps the
-    /// last of a reason of the user's: to be dropped where no lock is held.
+    /// Hands out the oldest request and forgets it. It counts as raised. Also the one that was
+    /// raised and forgotten before it, perhaps the last of a reason of the user's: to be dropped
+    /// where no lock is held.
     fn take(
         self: &Arc<Self>,
         record: &ThreadRecord,
@@ -274,7 +290,8 @@ impl Node {
             life.last_id += 1;
             let id = life.last_id;
             if life.pending.capacity() == 0 {
-                // There is rarely a second one: room for one, where `push_back` would make it for four.
+                // There is rarely a second one: room for one, where `push_back` would make it for
+                // four.
                 life.pending.reserve_exact(1);
             }
             life.pending.push_back(Pending { id, interrupted, since: Instant::now() });
@@ -325,7 +342,8 @@ impl Node {
         self.life(&gate).is_none_or(|life| matches!(life.phase, Phase::Finished))
     }
 
-    /// How far the task is, or the request of that id: waits until it is `enough` or the moment has come; no moment is for ever.
+    /// How far the task is, or the request of that id: waits until it is `enough` or the moment has
+    /// come; no moment is for ever.
     pub(crate) fn wait_for(
         self: &Arc<Self>,
         request: Option<u64>,
@@ -333,7 +351,8 @@ impl Node {
         enough: impl Fn(&Progress) -> bool,
     ) -> Progress {
         loop {
-            // Before the count of refusals is read, which the handler changes first: else its wake-up could fall between.
+            // Before the count of refusals is read, which the handler changes first: else its
+            // wake-up could fall between.
             let seen = self.refusals.changes.load(Ordering::Acquire);
             let gate = fork::gate();
             let Some(mut life) = self.life(&gate) else { return Progress::Finished };
@@ -354,7 +373,8 @@ impl Node {
         }
     }
 
-    /// Begins a wait of the caller's own on the futex: the word, and what it is now. None if the task has ended.
+    /// Begins a wait of the caller's own on the futex: the word, and what it is now. None if the
+    /// task has ended.
     pub(crate) fn begin_wait(&self) -> Option<(&AtomicU32, u32)> {
         let gate = fork::gate();
         let mut life = self.life(&gate)?;
@@ -407,7 +427,8 @@ impl Node {
 }
 
 impl Life {
-    /// Catches up with the handler: a refusal is an error that was handed out, for the oldest request.
+    /// Catches up with the handler: a refusal is an error that was handed out, for the oldest
+    /// request.
     fn notice(&mut self, refused: u64) {
         if refused != self.refused {
             self.refused = refused;
@@ -417,7 +438,8 @@ impl Life {
         }
     }
 
-    /// What was raised last: the oldest pending request if it was, or the one before it. (It is always the oldest that is raised.)
+    /// What was raised last: the oldest pending request if it was, or the one before it. (It is
+    /// always the oldest that is raised.)
     fn last_raised(&self) -> Option<&Interrupted> {
         let oldest = self.pending.front().filter(|oldest| oldest.id <= self.raised_up_to);
         oldest.map(|oldest| &oldest.interrupted).or(self.raised.as_ref())
@@ -461,12 +483,26 @@ pub(crate) fn current() -> Option<Arc<Node>> {
 
 /// Hands out what this thread is armed by: the outermost cause first, then the oldest.
 pub(crate) fn raise() -> Option<Interrupted> {
-    let gate = fork::gate();
-    thread::registered()?.outermost_cause()?.raise(&gate)
+    // The tasks outside of a deadline come before it, those inside after.
+    let outside = deadlines::armed().map_or(usize::MAX, |armed| armed.tasks_outside);
+    raise_task(outside)
+        .or_else(|| deadlines::mark_raised().then(|| Interrupted::new(Reason::Deadline)))
 }
 
-/// Hands out and forgets the oldest request of the innermost task, if nothing outside it stands.
+fn raise_task(among: usize) -> Option<Interrupted> {
+    if among == 0 {
+        return None;
+    }
+    let gate = fork::gate();
+    thread::registered()?.outermost_cause(among)?.raise(&gate)
+}
+
+/// Hands out and forgets the oldest request of the innermost task, if nothing outside it stands,
+/// and no deadline.
 pub(crate) fn take() -> Option<Interrupted> {
+    if deadlines::is_armed() {
+        return None;
+    }
     let gate = fork::gate();
     let record = thread::registered()?;
     let (taken, before) = record.taker()?.take(&record, &gate)?;
@@ -475,10 +511,19 @@ pub(crate) fn take() -> Option<Interrupted> {
     Some(taken)
 }
 
-/// The cause for which this thread's syscalls have been refused, if they have been and it still stands.
+/// The cause for which this thread's syscalls have been refused, if they have been and it still
+/// stands.
 pub(crate) fn refused_for() -> Option<Interrupted> {
+    let armed = deadlines::armed();
+    let outside = armed.map_or(usize::MAX, |armed| armed.tasks_outside);
+    let was_raised = armed.is_some_and(|armed| armed.was_raised);
+    let deadline = || was_raised.then(|| Interrupted::new(Reason::Deadline));
+    refused_task(outside).or_else(deadline)
+}
+
+fn refused_task(among: usize) -> Option<Interrupted> {
     let gate = fork::gate();
-    let task = thread::registered()?.outermost_cause()?;
+    let task = thread::registered()?.outermost_cause(among)?;
     let life = task.life(&gate)?;
     (life.refused > 0).then(|| life.pending.front().map(|oldest| oldest.interrupted.clone()))?
 }

@@ -1,10 +1,12 @@
-//! The table of answers, from the side of real callers: what must run as asked although a cause stands, and what must not.
+//! The table of answers, from the side of real callers: what must run as asked although a cause
+//! stands, and what must not.
 
 mod common;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +16,8 @@ use std::thread;
 use common::watched;
 use eintr::{Outcome, Road};
 
-/// Runs `body` on a managed thread that has been asked and has found out by a refused read: all that it does is answered by the table.
+/// Runs `body` on a managed thread that has been asked and has found out by a refused read: all
+/// that it does is answered by the table.
 fn reached<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     if eintr::support().reach != Road::Exact {
         eprintln!("skipped: {name}: no Syscall User Dispatch here");
@@ -22,7 +25,7 @@ fn reached<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'sta
     }
     watched(name, || {
         let worker = eintr::spawn(|| {
-            let (mut reader, _writer) = io::pipe().unwrap();
+            let (mut reader, _writer) = UnixStream::pair().unwrap();
             eintr::Interrupter::current().unwrap().interrupt();
             assert_eq!(reader.read(&mut [0]).unwrap_err().raw_os_error(), Some(libc::ECANCELED));
             body()
@@ -155,7 +158,7 @@ fn a_terminal_with_little_room_is_not_waited_for() {
 #[test]
 fn plain_calls_return_eintr_where_reach_is_turned_off() {
     reached("without_reach", || {
-        let (reader, _writer) = io::pipe().unwrap();
+        let (reader, _writer) = UnixStream::pair().unwrap();
         let read = || {
             // SAFETY: a buffer of that size.
             let read = unsafe { libc::read(reader.as_raw_fd(), [0_u8].as_mut_ptr().cast(), 1) };
@@ -179,7 +182,7 @@ fn the_asker_hears_of_every_refusal() {
             let heard = Arc::new(AtomicBool::new(false));
             let done = heard.clone();
             let (task, interrupter) = eintr::task();
-            let (mut reader, _writer) = io::pipe().unwrap();
+            let (mut reader, _writer) = UnixStream::pair().unwrap();
             let (tell, told) = mpsc::channel();
             let worker = thread::spawn(move || {
                 task.run(|| {

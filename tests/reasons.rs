@@ -1,9 +1,11 @@
-//! A reason is the user's: its destructor may do what it likes, so it must not run under a lock of ours.
+//! A reason is the user's: its destructor may do what it likes, so it must not run under a lock of
+//! ours.
 
 mod common;
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::Read;
+use std::os::unix::net::UnixStream;
 
 use common::watched;
 use eintr::{Interrupter, Road};
@@ -58,7 +60,7 @@ fn is_dropped_under_no_lock_when_a_syscall_is_refused_for_the_next() {
     }
     watched("refused", || {
         let (task, interrupter) = eintr::task();
-        let (mut reader, _writer) = io::pipe().unwrap();
+        let (mut reader, _writer) = UnixStream::pair().unwrap();
         task.run(|| {
             for number in 0..3 {
                 interrupter.interrupt_with(Nosy(interrupter.clone()));

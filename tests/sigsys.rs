@@ -1,10 +1,12 @@
-//! What must not kill a reached thread (S2): the kernel stops it at its syscalls by a SIGSYS, and one that is blocked is death.
+//! What must not kill a reached thread (S2): the kernel stops it at its syscalls by a SIGSYS, and
+//! one that is blocked is death.
 //!
 //! Each test runs in a process of its own: the test binary starts itself again, for that one test.
 
 mod common;
 
-use std::io::{self, Read};
+use std::io::Read;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc;
@@ -32,10 +34,11 @@ fn alone(name: &str, body: impl FnOnce()) {
     assert!(child.status.success(), "{}\n{output}", child.status);
 }
 
-/// Runs `body` on a managed thread that has been asked, has found out by a refused read, and has dispatch on from there.
+/// Runs `body` on a managed thread that has been asked, has found out by a refused read, and has
+/// dispatch on from there.
 fn reached<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
     let worker = eintr::spawn(|| {
-        let (mut reader, _writer) = io::pipe().unwrap();
+        let (mut reader, _writer) = UnixStream::pair().unwrap();
         eintr::Interrupter::current().unwrap().interrupt();
         assert_eq!(reader.read(&mut [0]).unwrap_err().raw_os_error(), Some(libc::ECANCELED));
         body()
@@ -250,6 +253,31 @@ fn a_sigsys_of_somebody_elses_has_its_default_action() {
         .output()
         .unwrap();
     assert_eq!(child.status.signal(), Some(libc::SIGSYS), "{}", child.status);
+}
+
+#[test]
+fn a_wait_that_is_refused_lets_its_signals_in() {
+    alone("a_wait_that_is_refused_lets_its_signals_in", || {
+        install_with_full_mask(libc::SIGUSR2, handler);
+        reached(|| {
+            change_mask(libc::SIG_BLOCK, &set_of(libc::SIGUSR2));
+            // SAFETY: sets, and no descriptors.
+            unsafe {
+                let mut none = std::mem::zeroed();
+                libc::sigemptyset(&mut none);
+                send(gettid(), libc::SIGUSR2);
+                assert_eq!(libc::sigsuspend(&none), -1);
+                assert_eq!(HANDLED.load(Ordering::SeqCst), 1);
+                send(gettid(), libc::SIGUSR2);
+                assert_eq!(libc::ppoll(ptr::null_mut(), 0, ptr::null(), &none), -1);
+                assert_eq!(HANDLED.load(Ordering::SeqCst), 2);
+                send(gettid(), libc::SIGUSR2);
+                let no_set = ptr::null_mut();
+                assert_eq!(libc::pselect(0, no_set, no_set, no_set, ptr::null(), &none), -1);
+                assert_eq!(HANDLED.load(Ordering::SeqCst), 3);
+            }
+        });
+    });
 }
 
 extern "C" fn child(argument: *mut libc::c_void) -> i32 {

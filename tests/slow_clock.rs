@@ -1,4 +1,5 @@
-//! A clock that cannot be read without a syscall (Xen's, hpet, acpi_pm): no syscall of libc's may be made while SIGSYS is blocked (S11).
+//! A clock that cannot be read without a syscall (Xen's, hpet, acpi_pm): no syscall of libc's may
+//! be made while SIGSYS is blocked (S11).
 //!
 //! This program has a `clock_gettime` of its own, which takes the place of libc's.
 
@@ -6,7 +7,8 @@
 
 mod common;
 
-use std::io::{self, Read};
+use std::io::Read;
+use std::os::unix::net::UnixStream;
 
 use common::watched;
 use eintr::Road;
@@ -24,7 +26,7 @@ fn a_thread_is_reached() {
         return;
     }
     watched("slow clock", || {
-        let (reader, _writer) = io::pipe().unwrap();
+        let (reader, _writer) = UnixStream::pair().unwrap();
         let worker = eintr::spawn(move || {
             eintr::Interrupter::current().unwrap().interrupt();
             for _ in 0..20 {

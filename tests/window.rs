@@ -1,18 +1,26 @@
 //! The window test: an interrupt at every single instruction of a call (P1, P2).
 //!
-//! The tests work like this. The test binary runs itself again as a tracee ([`tracee`]), whose target thread makes a real object and
-//! the call, between two marks. This process is its tracer ([`tracer`]): it single-steps the target from the first mark, and after
-//! 0 instructions, in a new trial after 1, after 2, ... it has another thread of the tracee call `Interrupter::interrupt()`, while the
-//! target stands there ([`trial`]). The last trial is that in which the target sleeps in the kernel, or has come to the second
-//! mark. Then the target runs on. It must come back, and say what its call returned and whether its object is
-//! consistent with that.
+//! The tests work like this. The test binary runs itself again as a tracee ([`tracee`]), whose
+//! target thread makes a real object and the call, between two marks. This process is its tracer
+//! ([`tracer`]): it single-steps the target from the first mark, and after 0 instructions, in a new
+//! trial after 1, after 2, ... it has another thread of the tracee call `Interrupter::interrupt()`,
+//! while the target stands there ([`trial`]). The last trial is that in which the target sleeps in
+//! the kernel, or has come to the second mark. Then the target runs on. It must come back, and say
+//! what its call returned and whether its object is consistent with that.
 //!
-//! A wake-up is lost if the target sleeps and no signal is pending for it. The thread's repeat timer must not hide that, for our own
-//! calls do without: the tracer keeps its signals back, and counts as lost a wake-up that only the timer brought.
+//! A wake-up is lost if the target sleeps and no signal is pending for it. The thread's repeat
+//! timer must not hide that, for our own calls do without: the tracer keeps its signals back, and
+//! counts as lost a wake-up that only the timer brought.
 //!
-//! Two wrong implementations go through the same trials, and must be found out: the checker is checked.
+//! The other way round, the asker is single-stepped through `interrupt()`, and while it stands at
+//! an instruction the target makes the whole call. Calls of std's that are reached go through the
+//! same trials as our own, and libc's in a task without reach, for which the timer counts (P11).
 //!
-//! `cargo test --test window -- --show-output` prints how many instructions were tried, and where the outcome turned.
+//! Two wrong implementations go through the same trials, and must be found out: the checker is
+//! checked.
+//!
+//! `cargo test --test window -- --show-output` prints how many instructions were tried, and where
+//! the outcome turned.
 
 mod common;
 
@@ -36,7 +44,6 @@ mod variants;
 mod walker;
 
 use findings::Findings;
-use rows::Kind;
 use target::Verdict;
 
 /// Not a test: the process that the tests trace.
@@ -119,25 +126,26 @@ macro_rules! tests {
 }
 
 tests! {
-    own: read write accept recv connect sleep poll epoll_wait open flock ofd_lock waitid futex_wait semop mq_receive;
+    own: read write accept recv connect sleep poll epoll_wait open flock ofd_lock waitid;
+    own: futex_wait semop mq_receive;
     reached: reached_read_exact reached_accept reached_open reached_wait;
     reached_without_result: reached_sleep;
     plain: plain_read plain_sleep;
 }
 
+/// Before the call, and in a handler that interrupted it.
 #[test]
 fn a_flag_and_eintr_lose_the_wake_up() {
     let Some(findings) = exhaust("naive_flag") else { return };
-    assert_eq!(rows::find("naive_flag").kind, Kind::Naive);
-    let lost = findings.iter().map(|findings| findings.count(|verdict| *verdict == Verdict::Lost));
-    assert!(lost.sum::<usize>() > 0, "the checker does not see a lost wake-up");
+    let loses = |findings: &&Findings| findings.count(|verdict| *verdict == Verdict::Lost) > 0;
+    let lossy = findings.iter().filter(loses).count();
+    assert!(lossy >= 2, "the checker saw lost wake-ups in {lossy} circumstances only");
 }
 
 #[test]
 fn a_look_at_the_flag_after_the_call_loses_the_byte() {
     let Some(findings) = exhaust("naive_after") else { return };
-    let wrong = findings
-        .iter()
-        .map(|findings| findings.count(|verdict| matches!(verdict, Verdict::Wrong(_))));
-    assert!(wrong.sum::<usize>() > 0, "the checker does not see a lost byte");
+    let loses = |verdict: &Verdict| matches!(verdict, Verdict::Wrong(_));
+    let lost: usize = findings.iter().map(|findings| findings.count(loses)).sum();
+    assert!(lost > 0, "the checker does not see a lost byte");
 }

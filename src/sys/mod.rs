@@ -2,7 +2,8 @@
 //!
 //! # Safety
 //!
-//! This folder holds all `unsafe` code. Each file says at its head what it relies on, and each block why it may.
+//! This folder holds all `unsafe` code. Each file says at its head what it relies on, and each
+//! block why it may.
 
 #![allow(unsafe_code)]
 
@@ -13,6 +14,9 @@ mod believed_mask;
 pub(crate) mod block;
 pub(crate) mod call;
 mod chain;
+pub(crate) mod clock;
+mod deadline_timer;
+pub(crate) mod deadlines;
 pub(crate) mod dispatch;
 pub(crate) mod event;
 pub(crate) mod flags;
@@ -24,6 +28,7 @@ mod handler;
 pub(crate) mod install;
 pub(crate) mod io;
 pub(crate) mod ipc;
+mod keeper;
 pub(crate) mod net;
 mod pid;
 pub(crate) mod process;

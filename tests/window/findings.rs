@@ -53,8 +53,8 @@ impl Findings {
         }
     }
 
-    /// It can be told where an interrupt comes too late: with nothing ready, nowhere, down to the sleep; with the result there, from
-    /// one point on.
+    /// It can be told where an interrupt comes too late: with nothing ready, nowhere, down to the
+    /// sleep; with the result there, from one point on.
     pub fn assert_exact(&self) {
         self.assert_interrupted_unless_ready();
         let verdicts: Vec<_> = self.runs().into_iter().map(|run| &run[0].verdict).collect();

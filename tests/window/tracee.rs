@@ -34,7 +34,8 @@ pub fn run() {
     let link = UnixStream::from(unsafe { OwnedFd::from_raw_fd(0) });
     let (jobs, inbox) = mpsc::channel();
     let replies = link.try_clone().unwrap();
-    // Mapped before the target's own stack, and thereby above it, where a stack pointer alone would tell nothing.
+    // Mapped before the target's own stack, and thereby above it, where a stack pointer alone would
+    // tell nothing.
     let alternate_stack = vec![0; 1 << 20];
     let target = thread::Builder::new().name("target".into());
     let director = common::gettid();

@@ -1,7 +1,8 @@
 //! The tracer's side of a tracee: starting it, letting it run, and telling where it is.
 //!
-//! All ptrace calls come from the thread that started the tracee, as the kernel demands. Where a stopped thread stands is asked
-//! of /proc, so that nothing here knows the machine's registers, but for those of a breakpoint.
+//! All ptrace calls come from the thread that started the tracee, as the kernel demands. Where a
+//! stopped thread stands is asked of /proc, so that nothing here knows the machine's registers, but
+//! for those of a breakpoint.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
@@ -54,7 +55,8 @@ pub struct Traced {
 /// What a traced thread has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// It is stopped: SIGTRAP after an instruction, SIGSTOP at a mark, and any other signal before its delivery.
+    /// It is stopped: SIGTRAP after an instruction, SIGSTOP at a mark, and any other signal before
+    /// its delivery.
     Stop(Signal),
     /// It is stopped as it enters the kernel or leaves it.
     Door,
@@ -235,7 +237,8 @@ impl Traced {
         self.symbols.place(u64::from_str_radix(counter, 16).ok()?)
     }
 
-    /// Has it stop, with SIGTRAP, before it executes that instruction; or not any more. Whether that can be had.
+    /// Has it stop, with SIGTRAP, before it executes that instruction; or not any more. Whether
+    /// that can be had.
     pub fn set_breakpoint(&self, place: Option<&Place>) -> bool {
         match place {
             Some(place) => {

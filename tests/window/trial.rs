@@ -10,13 +10,16 @@ use crate::walker::Stop;
 
 /// Asks the target at every point of its way through the call.
 pub fn exhaust(row: &'static Row, variant: &'static Variant) -> Findings {
-    let mut tracee = Tracee::start();
-    let undisturbed = match variant.signal {
-        Some((_, When::Before(_))) => route(&mut tracee, row, &variants::ALL[0], &[]),
-        _ => Vec::new(),
-    };
-    let route = route(&mut tracee, row, variant, &undisturbed);
     let title = format!("{}, {}", row.name, variant.name);
+    let (mut tracee, undisturbed, route) = common::watched(&title, || {
+        let mut tracee = Tracee::start();
+        let undisturbed = match variant.signal {
+            Some((_, When::Before(_))) => route(&mut tracee, row, &variants::ALL[0], &[]),
+            _ => Vec::new(),
+        };
+        let route = route(&mut tracee, row, variant, &undisturbed);
+        (tracee, undisturbed, route)
+    });
     let trials = each_point(&title, &route, |index, leap| {
         let mut target = Target::begin(&mut tracee, row, variant);
         target.disturb(&undisturbed);
@@ -29,7 +32,8 @@ pub fn exhaust(row: &'static Row, variant: &'static Variant) -> Findings {
     Findings { title, ready: variant.ready, trials }
 }
 
-/// All points of the target's way: from the first mark, or from the application's signal, to the sleep or the second mark.
+/// All points of the target's way: from the first mark, or from the application's signal, to the
+/// sleep or the second mark.
 fn route(
     tracee: &mut Tracee,
     row: &'static Row,
@@ -44,19 +48,20 @@ fn route(
     route
 }
 
-/// Has the target make the whole call while its asker stands at a point of its own way through `interrupt`: for every point.
+/// Has the target make the whole call while its asker stands at a point of its own way through
+/// `interrupt`: for every point.
 pub fn exhaust_asker(row: &'static Row) -> Findings {
+    let title = format!("{}, its asker stopped on the way", row.name);
     let variant = &variants::ALL[0];
-    let mut tracee = Tracee::start();
-    tracee.trace_director();
-    let route = {
+    let (mut tracee, route) = common::watched(&title, || {
+        let mut tracee = Tracee::start();
+        tracee.trace_director();
         let mut target = Target::begin(&mut tracee, row, variant);
         let mut asker = target.asker();
         let route = asker.route(Pace::Instruction);
         target.judged_after(asker);
-        route
-    };
-    let title = format!("{}, its asker stopped on the way", row.name);
+        (tracee, route)
+    });
     let trials = each_point(&title, &route, |index, leap| {
         let mut target = Target::begin(&mut tracee, row, variant);
         let mut asker = target.asker();
@@ -72,8 +77,9 @@ pub fn exhaust_asker(row: &'static Row) -> Findings {
     Findings { title, ready: false, trials }
 }
 
-/// A trial for each point of a route. `attempt` is told to go there by a leap or by steps, and says what came of it if it came
-/// there. The leap is much faster; it may lead elsewhere, for what it leaps over (the clock's code) is not always the same.
+/// A trial for each point of a route. `attempt` is told to go there by a leap or by steps, and says
+/// what came of it if it came there. The leap is much faster; it may lead elsewhere, for what it
+/// leaps over (the clock's code) is not always the same.
 fn each_point(
     title: &str,
     route: &[Stop],

@@ -14,7 +14,8 @@ pub struct Variant {
     pub ready: bool,
     /// Whether the task lets its plain calls be reached.
     pub reach: bool,
-    /// What the tracer stops at: every instruction; or the kernel's door, which lies inside of the syscall instruction.
+    /// What the tracer stops at: every instruction; or the kernel's door, which lies inside of the
+    /// syscall instruction.
     pub pace: Pace,
     /// A signal that is not ours comes first, and the interrupt comes while its handler runs.
     pub signal: Option<(Signal, When)>,
@@ -42,8 +43,8 @@ pub enum Handler {
     Works,
     /// It makes an own call, whose result is there or not.
     Reads { ready: bool },
-    /// It asks its own task and takes that, while our signal is blocked. Then there is a mark, from which on the tracer stops: the
-    /// signal comes at the handler's end, for no cause.
+    /// It asks its own task and takes that, while our signal is blocked. Then there is a mark, from
+    /// which on the tracer stops: the signal comes at the handler's end, for no cause.
     TakesARequest,
 }
 
@@ -59,8 +60,8 @@ const PLAIN: Variant = Variant {
     elsewhere: false,
 };
 
-/// The base of those that concern the trampoline and the handler, whatever the call: in a task without reach, where dispatch does not
-/// make good what they miss.
+/// The base of those that concern the trampoline and the handler, whatever the call: in a task
+/// without reach, where dispatch does not make good what they miss.
 const LOCAL: Variant = Variant { everywhere: false, reach: false, ..PLAIN };
 
 const USR1: Signal = Signal::SIGUSR1;

@@ -47,7 +47,8 @@ pub struct Walker {
     event: Event,
     /// It has left the mark that it began at.
     begun: bool,
-    /// Whether a sleep is a point of its way. (Some calls sleep for a moment though their result is there.)
+    /// Whether a sleep is a point of its way. (Some calls sleep for a moment though their result is
+    /// there.)
     pub may_sleep: bool,
 }
 
@@ -101,8 +102,8 @@ impl Walker {
         true
     }
 
-    /// Brings it to a point of its route: by a breakpoint there or shortly before, which is much faster than by steps. Whether it
-    /// has come there; if not, it is somewhere else.
+    /// Brings it to a point of its route: by a breakpoint there or shortly before, which is much
+    /// faster than by steps. Whether it has come there; if not, it is somewhere else.
     pub fn leap(&mut self, pace: Pace, route: &[Stop], index: usize) -> bool {
         let goal = &route[index];
         let nearest =

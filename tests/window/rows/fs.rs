@@ -20,8 +20,8 @@ fn path_of(file: &File) -> PathBuf {
     format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
-/// A file, opened thrice: `lock` locks the first, which the second has locked or not, and the third tells. `try_lock` is the same
-/// call without waiting.
+/// A file, opened thrice: `lock` locks the first, which the second has locked or not, and the third
+/// tells. `try_lock` is the same call without waiting.
 fn locking(ready: bool, lock: fn(&File) -> Result<(), Error>, try_lock: fn(&File) -> bool) -> Case {
     let file = File::from(memfd_create("locked", MFdFlags::MFD_CLOEXEC).unwrap());
     let open = || OpenOptions::new().read(true).write(true).open(path_of(&file)).unwrap();

@@ -14,7 +14,7 @@ pub fn sleep(ready: bool) -> Case {
     }
 }
 
-/// libc's own; as it has no end, it is never ready.
+/// libc's own.
 pub fn plain_sleep(ready: bool) -> Case {
     let time = libc::timespec { tv_sec: if ready { 0 } else { i64::MAX }, tv_nsec: 0 };
     Case {
