@@ -57,8 +57,8 @@ pub fn is_interrupted() -> bool {
 
 /// Consumes one request: the oldest of the innermost task. It counts as raised.
 ///
-/// `None` if that task has none, under a [mask](crate::mask()), and while anything outside that task stands: a scope absorbs only what
-/// was meant for it.
+/// `None` if that task has none, under a [mask](crate::mask()), and while anything outside that task stands, or any deadline: a scope
+/// absorbs only what was meant for it, and a deadline that has passed cannot be taken back.
 ///
 /// # Examples
 ///

@@ -47,6 +47,8 @@ pub struct Interrupted(Arc<Reason>);
 pub enum Reason {
     /// [`interrupt`](crate::Interrupter::interrupt): asked, and no more said.
     Requested,
+    /// A [`timeout`](crate::timeout()) or another deadline of the thread's own has passed.
+    Deadline,
     /// [`termination`](crate::termination): the program was told to end, by the signal of that number.
     Signal(c_int),
     /// [`interrupt_with`](crate::Interrupter::interrupt_with): the asker's own reason.
@@ -138,6 +140,7 @@ impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason() {
             Reason::Requested => f.write_str("interrupted"),
+            Reason::Deadline => f.write_str("deadline passed"),
             Reason::Signal(signal) => write!(f, "interrupted by {}", termination::name(*signal)),
             Reason::Custom(error) => write!(f, "interrupted: {error}"),
         }

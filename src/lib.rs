@@ -7,6 +7,7 @@ compile_error!("eintr is for Linux: it is made of Linux's signals and syscalls")
 
 mod calls;
 mod checkpoint;
+mod deadline;
 mod error;
 mod install;
 mod interrupted;
@@ -25,6 +26,7 @@ pub mod termination;
 
 pub use calls::{event, fs, io, ipc, net, process, terminal, time};
 pub use checkpoint::{checkpoint, is_interrupted, take};
+pub use deadline::{TimedOut, Within, cleanup, remaining, timeout, timeout_at, within};
 pub use error::{Error, Partial};
 pub use install::{InstallError, Signal, install};
 pub use interrupted::{Interrupted, Reason};

@@ -1,11 +1,13 @@
 //! Masks: stretches in which causes from outside wait.
 
-use crate::state::Floor;
-use crate::sys::fork;
-use crate::sys::thread::{self, ThreadRecord};
 use std::sync::Arc;
 
-/// Runs `f` with the causes from outside it put off to its end. Tasks that begin inside it are interrupted as usual.
+use crate::state::Floor;
+use crate::sys::deadlines::{self, Hidden};
+use crate::sys::fork;
+use crate::sys::thread::{self, ThreadRecord};
+
+/// Runs `f` with the causes from outside it put off to its end. Tasks and deadlines that begin inside it work as usual.
 ///
 /// For a stretch that must not be left half done. Keep it short, or bounded: whoever asks this thread waits for its end.
 ///
@@ -31,14 +33,14 @@ pub fn mask<T>(f: impl FnOnce() -> T) -> T {
 }
 
 /// A mask in force. Where the thread has no record, nothing could arm it, and there is nothing to mask.
-struct Masked(Option<(Arc<ThreadRecord>, Floor)>);
+struct Masked(Option<(Arc<ThreadRecord>, Floor, Hidden)>);
 
 impl Masked {
     fn begin() -> Self {
         let gate = fork::gate();
         let masked = Self(thread::registered().map(|record| {
             let floor = record.mask();
-            (record, floor)
+            (record, floor, deadlines::hide())
         }));
         drop(gate);
         thread::settle();
@@ -48,9 +50,11 @@ impl Masked {
 
 impl Drop for Masked {
     fn drop(&mut self) {
-        if let Some((record, floor)) = self.0.take() {
-            let _gate = fork::gate();
+        if let Some((record, floor, hidden)) = self.0.take() {
+            let gate = fork::gate();
             record.unmask(floor);
+            drop(gate);
+            deadlines::show(hidden);
         }
     }
 }

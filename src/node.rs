@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::interrupted::{Interrupted, Reason};
 use crate::state::{Delivery, Floor};
+use crate::sys::deadlines;
 use crate::sys::fork::{self, Gate};
 use crate::sys::futex;
 use crate::sys::thread::{self, ThreadRecord};
@@ -103,6 +104,14 @@ pub(crate) enum Progress {
     },
 }
 
+/// How a task has begun.
+pub(crate) struct Begun {
+    /// To be given back at its end.
+    pub(crate) floor: Floor,
+    /// Whether it stands for itself, with what lies below it masked.
+    pub(crate) root: bool,
+}
+
 /// The numbers of a task's that a report shows.
 pub(crate) struct Figures {
     pub(crate) id: u64,
@@ -176,7 +185,7 @@ impl Node {
     // The task's own thread.
 
     /// The task begins on this thread, whose record that is. None if it belongs to the process before a fork.
-    pub(crate) fn begin(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Option<Floor> {
+    pub(crate) fn begin(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Option<Begun> {
         let gate = fork::gate();
         let root = match self.nesting {
             Nesting::Root => true,
@@ -188,7 +197,7 @@ impl Node {
         // Under our lock: an asker finds either no thread yet, or the frame in place.
         let floor = record.enter(self.clone(), !life.pending.is_empty(), root);
         drop(life);
-        Some(floor)
+        Some(Begun { floor, root })
     }
 
     /// The task ends on the thread where it began.
@@ -461,12 +470,25 @@ pub(crate) fn current() -> Option<Arc<Node>> {
 
 /// Hands out what this thread is armed by: the outermost cause first, then the oldest.
 pub(crate) fn raise() -> Option<Interrupted> {
-    let gate = fork::gate();
-    thread::registered()?.outermost_cause()?.raise(&gate)
+    // The tasks outside of a deadline come before it, those inside after.
+    let outside = deadlines::armed().map_or(usize::MAX, |armed| armed.tasks_outside);
+    raise_task(outside)
+        .or_else(|| deadlines::mark_raised().then(|| Interrupted::new(Reason::Deadline)))
 }
 
-/// Hands out and forgets the oldest request of the innermost task, if nothing outside it stands.
+fn raise_task(among: usize) -> Option<Interrupted> {
+    if among == 0 {
+        return None;
+    }
+    let gate = fork::gate();
+    thread::registered()?.outermost_cause(among)?.raise(&gate)
+}
+
+/// Hands out and forgets the oldest request of the innermost task, if nothing outside it stands, and no deadline.
 pub(crate) fn take() -> Option<Interrupted> {
+    if deadlines::is_armed() {
+        return None;
+    }
     let gate = fork::gate();
     let record = thread::registered()?;
     let (taken, before) = record.taker()?.take(&record, &gate)?;
@@ -477,8 +499,16 @@ pub(crate) fn take() -> Option<Interrupted> {
 
 /// The cause for which this thread's syscalls have been refused, if they have been and it still stands.
 pub(crate) fn refused_for() -> Option<Interrupted> {
+    let armed = deadlines::armed();
+    let outside = armed.map_or(usize::MAX, |armed| armed.tasks_outside);
+    let was_raised = armed.is_some_and(|armed| armed.was_raised);
+    let deadline = || was_raised.then(|| Interrupted::new(Reason::Deadline));
+    refused_task(outside).or_else(deadline)
+}
+
+fn refused_task(among: usize) -> Option<Interrupted> {
     let gate = fork::gate();
-    let task = thread::registered()?.outermost_cause()?;
+    let task = thread::registered()?.outermost_cause(among)?;
     let life = task.life(&gate)?;
     (life.refused > 0).then(|| life.pending.front().map(|oldest| oldest.interrupted.clone()))?
 }

@@ -43,10 +43,16 @@
 //!
 //! The bell is taken before the stack.
 //!
-//! # Two writers
+//! # The two bits
 //!
-//! The deadline bit is set by the thread's own handler. Bits are therefore changed by read-modify-write, never by a plain store:
-//! the handler may run between the load and the store of its own thread.
+//! A request is one bit, a passed deadline another, since they come and go by themselves. The request bit is as above. The deadline bit is
+//! the thread's own: its handler sets it when the clock says so, or the thread itself where it begins or uncovers a deadline that has passed,
+//! and no other thread writes it. So there is nothing to order; but two writers of one word there are, and one of them runs between any
+//! two instructions of the other. Bits are therefore changed by read-modify-write, never by a load and a store: that would lose
+//! the bit that came between.
+//!
+//! A thread that clears its deadline bit says first what its earliest deadline is now, and looks at the clock after. (The other order
+//! loses the deadline that passes between the look and the clearing: its shot has been fired.)
 
 use std::io;
 use std::sync::{Arc, PoisonError};
@@ -59,6 +65,8 @@ pub(crate) struct Word(pub(crate) AtomicU32);
 
 /// A request stands on the thread's stack, with no mask between.
 const REQUEST: u32 = 1;
+/// A deadline of the thread's has passed, with no mask between.
+pub(crate) const DEADLINE: u32 = 2;
 
 impl Word {
     /// Whether some cause stands.
@@ -67,14 +75,20 @@ impl Word {
         self.0.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether that cause stands.
+    #[inline]
+    pub(crate) fn is_armed_by(&self, cause: u32) -> bool {
+        self.0.load(Ordering::Relaxed) & cause != 0
+    }
+
     /// Sets a cause; true on the edge from unarmed to armed.
-    fn arm(&self, cause: u32) -> bool {
+    pub(crate) fn arm(&self, cause: u32) -> bool {
         self.0.fetch_or(cause, Ordering::Relaxed) == 0
     }
 
-    /// Clears a cause.
-    fn disarm(&self, cause: u32) {
-        self.0.fetch_and(!cause, Ordering::Relaxed);
+    /// Clears a cause; whether it stood.
+    pub(crate) fn disarm(&self, cause: u32) -> bool {
+        self.0.fetch_and(!cause, Ordering::Relaxed) & cause != 0
     }
 }
 
@@ -231,10 +245,12 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         self.locked(|stack| stack.frames.iter().for_each(|frame| f(&frame.task)));
     }
 
-    /// The task whose request is to be raised: the outermost unmasked one that has any.
-    pub(crate) fn outermost_cause(&self) -> Option<Arc<N>> {
+    /// The task whose request is to be raised: the outermost unmasked one that has any, among so many tasks from the outside (which may
+    /// be more than there are).
+    pub(crate) fn outermost_cause(&self, among: usize) -> Option<Arc<N>> {
         self.locked(|stack| {
-            stack.unmasked().iter().find(|frame| frame.pending).map(|frame| frame.task.clone())
+            let mut candidates = stack.frames.iter().take(among).skip(stack.floor);
+            candidates.find(|frame| frame.pending).map(|frame| frame.task.clone())
         })
     }
 

@@ -10,9 +10,10 @@ use crate::checkpoint;
 use crate::error::Error;
 use crate::interrupted::Interrupted;
 use crate::interrupter::{Interrupter, Request};
-use crate::node::{Nesting, Node};
+use crate::node::{Begun, Nesting, Node};
 use crate::reach::Reach;
 use crate::state::Floor;
+use crate::sys::deadlines::{self, Hidden};
 use crate::sys::thread::{self, ThreadRecord, Unblocked};
 use crate::sys::{futex, install};
 
@@ -133,7 +134,7 @@ impl fmt::Debug for Task {
 struct Running {
     node: Arc<Node>,
     record: Arc<ThreadRecord>,
-    floor: Option<Floor>,
+    begun: Option<(Floor, Option<Hidden>)>,
     unblocked: Unblocked,
     _reach: Reach,
 }
@@ -145,17 +146,19 @@ impl Running {
         thread::forget_lost_signal(&record);
         // Before the task begins: a request that is pending then is answered by a handler that must know.
         let reach = Reach::set(reach);
-        let floor = node.begin(&record);
+        let begun = node.begin(&record);
+        let begun = begun.map(|Begun { floor, root }| (floor, deadlines::begin_task(root)));
         // A root masks what it runs inside.
         thread::settle();
-        Self { node, record, floor, unblocked, _reach: reach }
+        Self { node, record, begun, unblocked, _reach: reach }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(floor) = self.floor {
+        if let Some((floor, hidden)) = self.begun.take() {
             self.node.end(&self.record, floor);
+            deadlines::end_task(hidden);
         }
         checkpoint::heeded();
         thread::settle();

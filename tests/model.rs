@@ -217,7 +217,7 @@ impl Target {
         loop {
             self.cpu.tick();
             self.cpu.sleep();
-            if let Some(task) = self.record.outermost_cause() {
+            if let Some(task) = self.record.outermost_cause(usize::MAX) {
                 return task;
             }
         }
@@ -245,7 +245,7 @@ impl Target {
     fn settle(&self) {
         self.let_in();
         assert!(!self.cpu.in_flight.load(Ordering::Relaxed), "a signal in flight that nobody sent");
-        assert_eq!(self.cpu.word.is_armed(), self.record.outermost_cause().is_some());
+        assert_eq!(self.cpu.word.is_armed(), self.record.outermost_cause(usize::MAX).is_some());
     }
 
     fn sent(&self) -> u32 {

@@ -10,7 +10,7 @@ use libc::c_long;
 
 use super::ask::{self, Kind};
 use super::block::Block;
-use super::{futex, goodbye, time};
+use super::{deadlines, futex, goodbye, time};
 use crate::checkpoint::brake_after;
 use crate::reach::table::{self, Answer, Unless};
 
@@ -58,8 +58,9 @@ pub(super) fn unrun(block: &Block, answer: Answer) -> Option<isize> {
     }
 }
 
-/// ECANCELED; the asker hears of it.
+/// ECANCELED; the asker hears of it, or the deadline.
 fn refuse(block: &Block) -> isize {
+    deadlines::note_refusal(block);
     // SAFETY: the pointer is null, or to a task's count that lives as long as the task is on this thread's stack, and it is this thread
     // that takes it off.
     if let Some(refusals) = unsafe { block.refusals.load(Ordering::Acquire).as_ref() } {

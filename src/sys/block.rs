@@ -11,6 +11,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 
+use super::deadlines::Deadlines;
 use super::second_best::Sighting;
 use super::thread::ThreadRecord;
 use crate::node::Refusals;
@@ -53,6 +54,8 @@ pub(crate) struct Block {
     pub(super) refusals: AtomicPtr<Refusals>,
     /// Errors handed out since the last checkpoint, take or task end: what the brakes go by.
     pub(crate) unheeded: AtomicU32,
+    /// What this thread is to have done by when.
+    pub(super) deadlines: Deadlines,
     /// The thread's record, an `Arc` turned into a pointer, or null.
     pub(super) record: AtomicPtr<ThreadRecord>,
 }
@@ -77,6 +80,7 @@ thread_local! {
             dying: AtomicI32::new(0),
             refusals: AtomicPtr::new(std::ptr::null_mut()),
             unheeded: AtomicU32::new(0),
+            deadlines: Deadlines::new(),
             record: AtomicPtr::new(std::ptr::null_mut()),
         }
     };

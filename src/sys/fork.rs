@@ -18,7 +18,7 @@ use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::{pid, thread};
+use super::{deadlines, pid, thread};
 
 static GATE: RwLock<()> = RwLock::new(());
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -68,4 +68,6 @@ extern "C" fn child() {
     pid::remember();
     thread::adopt();
     parent();
+    // With the gate open: the keeper may have to be asked.
+    deadlines::resume();
 }

@@ -16,6 +16,7 @@ use libc::{c_int, c_void, siginfo_t, ucontext_t};
 
 use super::arch::{self, Place};
 use super::block::{self, Block};
+use super::deadline_timer::{self, Shot};
 use super::signal::{self, Sender};
 use super::{dispatch, install, raw, second_best, thread, timer, waiting};
 
@@ -74,12 +75,14 @@ fn is_believed(block: &Block, sender: Sender) -> bool {
 fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     // Before the look at the word: an asker that finds the flag set relies on this handler (see `thread::signal_block`).
     let was_in_flight = block.in_flight.swap(false, Ordering::AcqRel);
+    let shot = deadline_timer::look(block);
     if !block.word.is_armed() {
-        return was_in_flight;
+        return was_in_flight || shot != Shot::None;
     }
     // Whatever this instruction belongs to, the next call may be a plain one.
     let reached = dispatch::begin(block, context);
     let open = block.open.load(Ordering::Relaxed);
+    let mut own_call = false;
     let interrupted = match arch::place(context) {
         Place::Outside if block.limited.load(Ordering::Relaxed) => {
             waiting::undo_restart(context);
@@ -99,6 +102,7 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
             if matches!(place, Place::Window) {
                 arch::cancel(context);
             }
+            own_call = true;
             // Put off until this call it may have been. Its own end is certain now, that of the call around it is not.
             block.deferred.store(false, Ordering::Relaxed);
             if open == arch::sp(context) { arch::mark_before(context) } else { open }
@@ -109,8 +113,11 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
         return true;
     }
     block.deferred.store(false, Ordering::Relaxed);
-    if !reached {
-        timer::repeat(block);
+    match shot {
+        _ if reached => {}
+        _ if !own_call => timer::repeat(block),
+        Shot::Repeated => {}
+        Shot::None | Shot::Single => timer::repeat_after_own_call(block),
     }
     true
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use libc::c_int;
 
 use super::block::{self, Block};
-use super::{dispatch, fork, install, raw, second_best, signal, timer};
+use super::{deadline_timer, dispatch, fork, install, raw, second_best, signal, timer};
 use crate::node::Node;
 use crate::state::{Record, Thread, Word};
 
@@ -144,6 +144,7 @@ fn settle_in() {
     let tid = raw::gettid();
     block::with(|block| {
         timer::forget(block);
+        deadline_timer::forget(block);
         dispatch::forget(block);
         block.in_flight.store(false, Ordering::Relaxed);
         block.deferred.store(false, Ordering::Relaxed);
@@ -177,6 +178,7 @@ extern "C" fn end(_value: *mut libc::c_void) {
         record.close();
         dispatch::end(block);
         timer::delete(block);
+        deadline_timer::delete(block);
         block.tid.store(0, Ordering::Relaxed);
         let owned = block.record.swap(ptr::null_mut(), Ordering::Relaxed);
         // SAFETY: the count that `register` gave to the block.
@@ -185,9 +187,17 @@ extern "C" fn end(_value: *mut libc::c_void) {
 }
 
 /// Signals that were blocked on this thread, and are to be again.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 #[must_use]
 pub(crate) struct Unblocked(signal::Set);
+
+impl Unblocked {
+    /// Whether there are any.
+    #[inline]
+    pub(crate) fn any(self) -> bool {
+        self.0 != 0
+    }
+}
 
 /// Unblocks our signal on this thread, and SIGSYS: where that is blocked, dispatch cannot begin (S2).
 pub(crate) fn unblock_signals() -> Unblocked {
@@ -207,6 +217,7 @@ pub(crate) fn block_again(Unblocked(signals): Unblocked) {
     }
     let ours = signals & !signal::bit(libc::SIGSYS);
     if ours != 0 {
+        block::with(deadline_timer::rest_if_idle);
         raw::gettid();
         signal::change_mask(libc::SIG_BLOCK, ours);
     }
