@@ -9,8 +9,9 @@ use crate::sys::{block, thread, time};
 
 /// Raises the thread's cause, if it has one: the outermost first, then the oldest.
 ///
-/// One thread-local load and a branch: cheap enough for the inside of a loop. What it raises it raises again at every checkpoint
-/// and call, until the task ends or [takes](take) it; so an error that some library swallowed is not lost.
+/// One thread-local load and a branch: cheap enough for the inside of a loop. What it raises it
+/// raises again at every checkpoint and call, until the task ends or [takes](take) it; so an error
+/// that some library swallowed is not lost.
 ///
 /// # Examples
 ///
@@ -57,8 +58,9 @@ pub fn is_interrupted() -> bool {
 
 /// Consumes one request: the oldest of the innermost task. It counts as raised.
 ///
-/// `None` if that task has none, under a [mask](crate::mask()), and while anything outside that task stands, or any deadline: a scope
-/// absorbs only what was meant for it, and a deadline that has passed cannot be taken back.
+/// `None` if that task has none, under a [mask](crate::mask()), and while anything outside that
+/// task stands, or any deadline: a scope absorbs only what was meant for it, and a deadline that
+/// has passed cannot be taken back.
 ///
 /// # Examples
 ///
@@ -108,8 +110,8 @@ pub(crate) fn raise_in_call() -> Option<Interrupted> {
 const UNBRAKED: u32 = 16;
 const LONGEST_BRAKE: Duration = Duration::from_millis(10);
 
-/// How long one more error is made to wait after so many that were ignored: not at first, then 1 us doubling to 10 ms. A loop that
-/// ignores its errors must not burn a core.
+/// How long one more error is made to wait after so many that were ignored: not at first, then 1 us
+/// doubling to 10 ms. A loop that ignores its errors must not burn a core.
 pub(crate) fn brake_after(unheeded: u32) -> Option<Duration> {
     let doublings = unheeded.checked_sub(UNBRAKED)?;
     Some(Duration::from_micros(1 << doublings.min(14)).min(LONGEST_BRAKE))

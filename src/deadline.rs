@@ -1,11 +1,12 @@
 //! Deadlines: [`timeout`], [`timeout_at`], [`within`], [`cleanup`], [`remaining`], [`TimedOut`].
 //!
-//! A passed deadline is a cause like a request: raised by every checkpoint and call until the deadline's body ends, hidden by masks, in
-//! its order among the tasks around it. It works in any thread, managed or not, without a descriptor and without a helper thread: the
-//! frames are in [`sys::deadlines`](crate::sys::deadlines), what wakes the thread is in `sys/deadline_timer.rs`.
+//! A passed deadline is a cause like a request: raised by every checkpoint and call until the
+//! deadline's body ends, hidden by masks, in its order among the tasks around it. It works in any
+//! thread, managed or not, without a descriptor and without a helper thread: the frames are in
+//! [`sys::deadlines`](crate::sys::deadlines), what wakes the thread is in `sys/deadline_timer.rs`.
 //!
-//! Whether a body that failed had timed out is told by what was raised in it, not by the clock: an error of its own that
-//! comes late is still its own.
+//! Whether a body that failed had timed out is told by what was raised in it, not by the clock: an
+//! error of its own that comes late is still its own.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -16,21 +17,24 @@ use crate::mask::mask;
 use crate::sys::deadlines::{self, Limit};
 use crate::sys::install;
 
-/// Runs `f`, which has so much time: when the time is up, its blocking call returns, and every further checkpoint and call in it raises,
-/// with [`Reason::Deadline`](crate::Reason::Deadline).
+/// Runs `f`, which has so much time: when the time is up, its blocking call returns, and every
+/// further checkpoint and call in it raises, with [`Reason::Deadline`](crate::Reason::Deadline).
 ///
-/// An `Err` of `f`'s becomes [`TimedOut`] if this deadline was raised inside and nothing outside of it stands: no interrupt of a task around
-/// it, no outer deadline. (Those have their own to say: the error is left as it is, and an outer timeout that has passed by then tells it
-/// instead.) An `Ok` stays `Ok`, however late. A time too long for the clock is for ever; with none at all the deadline has passed before `f`
-/// begins.
+/// An `Err` of `f`'s becomes [`TimedOut`] if this deadline was raised inside and nothing outside of
+/// it stands: no interrupt of a task around it, no outer deadline. (Those have their own to say:
+/// the error is left as it is, and an outer timeout that has passed by then tells it instead.) An
+/// `Ok` stays `Ok`, however late. A time too long for the clock is for ever; with none at all the
+/// deadline has passed before `f` begins.
 ///
-/// Deadlines nest, with each other and with tasks, and the outermost that has passed is raised first. A [mask](crate::mask()) or a
-/// [root task](crate::Task::root) inside puts them off. They work in any thread. If a thread blocks our signal, it is unblocked for the
-/// deadline's time; a thread that blocks it by itself in the middle of one may notice only at its next checkpoint or call, and then only if the
-/// timer's signal got through before.
+/// Deadlines nest, with each other and with tasks, and the outermost that has passed is raised
+/// first. A [mask](crate::mask()) or a [root task](crate::Task::root) inside puts them off. They
+/// work in any thread. If a thread blocks our signal, it is unblocked for the deadline's time; a
+/// thread that blocks it by itself in the middle of one may notice only at its next checkpoint or
+/// call, and then only if the timer's signal got through before.
 ///
-/// One that does not pass costs a look at the clock. The kernel timer behind it may go off after its end: that disturbs no
-/// call that the kernel restarts after a signal, but those that it never does (a plain poll or sleep; see
+/// One that does not pass costs a look at the clock. The kernel timer behind it may go off after
+/// its end: that disturbs no call that the kernel restarts after a signal, but those that it never
+/// does (a plain poll or sleep; see
 /// [signal(7)](https://man7.org/linux/man-pages/man7/signal.7.html)) may return EINTR once.
 ///
 /// # Examples
@@ -97,7 +101,8 @@ pub fn timeout_at<T, E: From<TimedOut>>(
     told(deadlines::run(Limit::at(deadline), f))
 }
 
-/// Turns the error of a body whose deadline was raised into [`TimedOut`], unless a cause outside of it stands.
+/// Turns the error of a body whose deadline was raised into [`TimedOut`], unless a cause outside of
+/// it stands.
 #[inline]
 fn told<T, E: From<TimedOut>>((result, raised): (Result<T, E>, bool)) -> Result<T, E> {
     match result {
@@ -110,7 +115,8 @@ fn told<T, E: From<TimedOut>>((result, raised): (Result<T, E>, bool)) -> Result<
     }
 }
 
-/// Runs `f` with a deadline, and returns its value as it is, with whether the time was up when it ended.
+/// Runs `f` with a deadline, and returns its value as it is, with whether the time was up when it
+/// ended.
 ///
 /// For a body that returns no `Result`, or whose errors are to be seen. In all else as [`timeout`].
 ///
@@ -140,9 +146,11 @@ pub fn within<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
     Within { value, expired: limit.has_passed() }
 }
 
-/// Runs `f` with the causes from outside it put off to its end, and with a deadline of its own: a [`mask`] that is bounded.
+/// Runs `f` with the causes from outside it put off to its end, and with a deadline of its own: a
+/// [`mask`] that is bounded.
 ///
-/// For destructors and goodbyes: what is to be sent when the thread has been interrupted already, and must not hold it up for ever either.
+/// For destructors and goodbyes: what is to be sent when the thread has been interrupted already,
+/// and must not hold it up for ever either.
 ///
 /// # Examples
 ///
@@ -173,9 +181,11 @@ pub fn cleanup<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
     Within { value, expired: limit.has_passed() }
 }
 
-/// The time that is left until the first of the deadlines in force here; zero if it has passed, none if there is none.
+/// The time that is left until the first of the deadlines in force here; zero if it has passed,
+/// none if there is none.
 ///
-/// Deadlines outside of a [mask](crate::mask()) or a [root task](crate::Task::root) are not in force inside.
+/// Deadlines outside of a [mask](crate::mask()) or a [root task](crate::Task::root) are not in
+/// force inside.
 ///
 /// For code that is to hand the limit on, to a server or to a call with a timeout parameter.
 ///
@@ -197,7 +207,8 @@ pub fn remaining() -> Option<Duration> {
 pub struct Within<T> {
     /// What the body returned, as it is.
     pub value: T,
-    /// Whether the time was up when the body ended, be it that it was interrupted or that it did not notice.
+    /// Whether the time was up when the body ended, be it that it was interrupted or that it did
+    /// not notice.
     pub expired: bool,
 }
 
@@ -222,7 +233,8 @@ impl From<TimedOut> for io::Error {
 }
 
 impl From<TimedOut> for Error {
-    /// An [`Error::Io`] of the kind `TimedOut`: the body failed, and is not to be taken for interrupted any more.
+    /// An [`Error::Io`] of the kind `TimedOut`: the body failed, and is not to be taken for
+    /// interrupted any more.
     fn from(timed_out: TimedOut) -> Self {
         Error::Io(timed_out.into())
     }

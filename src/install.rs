@@ -10,7 +10,8 @@ use crate::sys::install::{self, Installed};
 
 /// The signal by which threads are interrupted.
 ///
-/// Without a choice it is the first that nobody uses: SIGUSR1, SIGUSR2, then real-time signals from the highest down.
+/// Without a choice it is the first that nobody uses: SIGUSR1, SIGUSR2, then real-time signals from
+/// the highest down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Signal(Choice);
 
@@ -75,8 +76,9 @@ pub enum InstallError {
 
 /// Chooses the signal, and installs its handler now.
 ///
-/// For a program that uses SIGUSR1 for something else. To be called by the program and not by a library, before the first task
-/// runs. A signal that has a handler may be chosen: what is not ours goes on to that handler.
+/// For a program that uses SIGUSR1 for something else. To be called by the program and not by a
+/// library, before the first task runs. A signal that has a handler may be chosen: what is not ours
+/// goes on to that handler.
 ///
 /// # Examples
 ///

@@ -14,11 +14,11 @@ use crate::termination;
 
 /// The error of code that was interrupted, with the [`Reason`].
 ///
-/// One pointer wide and cheap to clone. It is made once, by the asker, and handed out at every checkpoint
-/// and call of the interrupted task until the task ends or [takes](crate::take) it.
+/// One pointer wide and cheap to clone. It is made once, by the asker, and handed out at every
+/// checkpoint and call of the interrupted task until the task ends or [takes](crate::take) it.
 ///
-/// As an [`io::Error`] it never has the kind `Interrupted`: that is what `read_to_end`, `write_all` and
-/// `BufRead` silently retry.
+/// As an [`io::Error`] it never has the kind `Interrupted`: that is what `read_to_end`, `write_all`
+/// and `BufRead` silently retry.
 ///
 /// # Examples
 ///
@@ -49,7 +49,8 @@ pub enum Reason {
     Requested,
     /// A [`timeout`](crate::timeout()) or another deadline of the thread's own has passed.
     Deadline,
-    /// [`termination`](crate::termination): the program was told to end, by the signal of that number.
+    /// [`termination`]: the program was told to end, by the signal of that
+    /// number.
     Signal(c_int),
     /// [`interrupt_with`](crate::Interrupter::interrupt_with): the asker's own reason.
     Custom(Arc<dyn StdError + Send + Sync>),
@@ -84,9 +85,10 @@ impl Interrupted {
     /// [`source`](std::error::Error::source)s: as itself, or inside an [`Error`], a
     /// [`Partial`] or an [`io::Error`].
     ///
-    /// A plain call that was refused ([`reach`](crate::reach())) says ECANCELED and no more. On the refused thread, in the same task
-    /// and while the cause stands, that is taken for the interrupt too: a heuristic, since another ECANCELED looks the same. The
-    /// asker has [`raised`](crate::Interrupter::raised).
+    /// A plain call that was refused ([`reach`](crate::reach())) says ECANCELED and no more. On the
+    /// refused thread, in the same task and while the cause stands, that is taken for the interrupt
+    /// too: a heuristic, since another ECANCELED looks the same. The asker has
+    /// [`raised`](crate::Interrupter::raised).
     ///
     /// ```
     /// # use eintr::Interrupted;

@@ -44,14 +44,14 @@ impl Interrupter {
 
     /// Asks the task to stop. Its blocking call returns, or its next checkpoint or call raises.
     ///
-    /// Returns at once; [`Request::wait`] waits for the answer. Requests without a reason of their own are one request until it is
-    /// [taken](crate::take).
+    /// Returns at once; [`Request::wait`] waits for the answer. Requests without a reason of their
+    /// own are one request until it is [taken](crate::take).
     pub fn interrupt(&self) -> Request {
         self.ask(Reason::Requested)
     }
 
-    /// As [`interrupt`](Self::interrupt), with a reason: a text or any error. Each is kept, and raised after the one before it
-    /// was [taken](crate::take).
+    /// As [`interrupt`](Self::interrupt), with a reason: a text or any error. Each is kept, and
+    /// raised after the one before it was [taken](crate::take).
     ///
     /// ```
     /// let (task, interrupter) = eintr::task();
@@ -92,7 +92,8 @@ impl Interrupter {
 
     /// The interrupt that the task was last handed, if any; kept after its end.
     ///
-    /// This is how the asker tells a task that failed because it was interrupted from one that failed.
+    /// This is how the asker tells a task that failed because it was interrupted from one that
+    /// failed.
     pub fn raised(&self) -> Option<Interrupted> {
         self.0.raised()
     }
@@ -129,7 +130,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// Waits for what becomes of the request, but no longer than `limit`. Cannot itself be interrupted.
+    /// Waits for what becomes of the request, but no longer than `limit`. Cannot itself be
+    /// interrupted.
     ///
     /// On the thread of the task that was asked it answers at once.
     ///
@@ -195,7 +197,8 @@ pub enum Outcome {
     NotStarted,
     /// A [mask](crate::mask()) stands between, and had not ended when the limit was up.
     Masked(Report),
-    /// The task runs and has not come to a checkpoint or an interruptible call. The report tells where it is.
+    /// The task runs and has not come to a checkpoint or an interruptible call. The report tells
+    /// where it is.
     Stuck(Report),
     /// The thread could not be signalled, and came to no checkpoint or call by itself.
     Undeliverable(io::Error),

@@ -7,9 +7,11 @@ use crate::sys::deadlines::{self, Hidden};
 use crate::sys::fork;
 use crate::sys::thread::{self, ThreadRecord};
 
-/// Runs `f` with the causes from outside it put off to its end. Tasks and deadlines that begin inside it work as usual.
+/// Runs `f` with the causes from outside it put off to its end. Tasks and deadlines that begin
+/// inside it work as usual.
 ///
-/// For a stretch that must not be left half done. Keep it short, or bounded: whoever asks this thread waits for its end.
+/// For a stretch that must not be left half done. Keep it short, or bounded: whoever asks this
+/// thread waits for its end.
 ///
 /// # Examples
 ///
@@ -32,7 +34,8 @@ pub fn mask<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
-/// A mask in force. Where the thread has no record, nothing could arm it, and there is nothing to mask.
+/// A mask in force. Where the thread has no record, nothing could arm it, and there is nothing to
+/// mask.
 struct Masked(Option<(Arc<ThreadRecord>, Floor, Hidden)>);
 
 impl Masked {

@@ -1,7 +1,8 @@
-//! What a [`Task`](crate::Task), its [`Interrupter`](crate::Interrupter)s and its [`Request`](crate::Request)s share.
+//! What a [`Task`](crate::Task), its [`Interrupter`](crate::Interrupter)s and its
+//! [`Request`](crate::Request)s share.
 //!
-//! Locks are taken in one order: the fork gate, a node, a record's two. Nothing of the user's runs under any of them; what holds
-//! a reason is handed out and dropped after.
+//! Locks are taken in one order: the fork gate, a node, a record's two. Nothing of the user's runs
+//! under any of them; what holds a reason is handed out and dropped after.
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,13 +21,15 @@ use crate::sys::thread::{self, ThreadRecord};
 pub(crate) struct Node {
     id: u64,
     nesting: Nesting,
-    /// The process that the task belongs to, counted in forks: a child has the tasks of the thread that forked, no others.
+    /// The process that the task belongs to, counted in forks: a child has the tasks of the thread
+    /// that forked, no others.
     generation: AtomicU32,
     pub(crate) refusals: Refusals,
     life: Mutex<Life>,
 }
 
-/// Where a task may nest: where its parent is innermost, on the thread that it was created on. Elsewhere it is a root.
+/// Where a task may nest: where its parent is innermost, on the thread that it was created on.
+/// Elsewhere it is a root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nesting {
     /// Never.
@@ -77,7 +80,8 @@ struct Pending {
     since: Instant,
 }
 
-/// What an ended task no longer needs. It holds reasons of the user's, and perhaps the last count of things of ours.
+/// What an ended task no longer needs. It holds reasons of the user's, and perhaps the last count
+/// of things of ours.
 struct Leftovers {
     _phase: Phase,
     _pending: VecDeque<Pending>,
@@ -184,7 +188,8 @@ impl Node {
 
     // The task's own thread.
 
-    /// The task begins on this thread, whose record that is. None if it belongs to the process before a fork.
+    /// The task begins on this thread, whose record that is. None if it belongs to the process
+    /// before a fork.
     pub(crate) fn begin(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Option<Begun> {
         let gate = fork::gate();
         let root = match self.nesting {
@@ -219,7 +224,8 @@ impl Node {
         drop(left);
     }
 
-    /// Ends it; `leave` takes it off its thread under the lock. What is left over is to be dropped where no lock is held.
+    /// Ends it; `leave` takes it off its thread under the lock. What is left over is to be dropped
+    /// where no lock is held.
     fn finish(
         &self,
         mut life: MutexGuard<'_, Life>,
@@ -247,8 +253,9 @@ impl Node {
         Some(interrupted)
     }
 
-    /// Hands out the oldest request and forgets it. It counts as raised. Also the one that was raised and forgotten before it, perhaps the
-    /// last of a reason of the user's: to be dropped where no lock is held.
+    /// Hands out the oldest request and forgets it. It counts as raised. Also the one that was
+    /// raised and forgotten before it, perhaps the last of a reason of the user's: to be dropped
+    /// where no lock is held.
     fn take(
         self: &Arc<Self>,
         record: &ThreadRecord,
@@ -283,7 +290,8 @@ impl Node {
             life.last_id += 1;
             let id = life.last_id;
             if life.pending.capacity() == 0 {
-                // There is rarely a second one: room for one, where `push_back` would make it for four.
+                // There is rarely a second one: room for one, where `push_back` would make it for
+                // four.
                 life.pending.reserve_exact(1);
             }
             life.pending.push_back(Pending { id, interrupted, since: Instant::now() });
@@ -334,7 +342,8 @@ impl Node {
         self.life(&gate).is_none_or(|life| matches!(life.phase, Phase::Finished))
     }
 
-    /// How far the task is, or the request of that id: waits until it is `enough` or the moment has come; no moment is for ever.
+    /// How far the task is, or the request of that id: waits until it is `enough` or the moment has
+    /// come; no moment is for ever.
     pub(crate) fn wait_for(
         self: &Arc<Self>,
         request: Option<u64>,
@@ -342,7 +351,8 @@ impl Node {
         enough: impl Fn(&Progress) -> bool,
     ) -> Progress {
         loop {
-            // Before the count of refusals is read, which the handler changes first: else its wake-up could fall between.
+            // Before the count of refusals is read, which the handler changes first: else its
+            // wake-up could fall between.
             let seen = self.refusals.changes.load(Ordering::Acquire);
             let gate = fork::gate();
             let Some(mut life) = self.life(&gate) else { return Progress::Finished };
@@ -363,7 +373,8 @@ impl Node {
         }
     }
 
-    /// Begins a wait of the caller's own on the futex: the word, and what it is now. None if the task has ended.
+    /// Begins a wait of the caller's own on the futex: the word, and what it is now. None if the
+    /// task has ended.
     pub(crate) fn begin_wait(&self) -> Option<(&AtomicU32, u32)> {
         let gate = fork::gate();
         let mut life = self.life(&gate)?;
@@ -416,7 +427,8 @@ impl Node {
 }
 
 impl Life {
-    /// Catches up with the handler: a refusal is an error that was handed out, for the oldest request.
+    /// Catches up with the handler: a refusal is an error that was handed out, for the oldest
+    /// request.
     fn notice(&mut self, refused: u64) {
         if refused != self.refused {
             self.refused = refused;
@@ -426,7 +438,8 @@ impl Life {
         }
     }
 
-    /// What was raised last: the oldest pending request if it was, or the one before it. (It is always the oldest that is raised.)
+    /// What was raised last: the oldest pending request if it was, or the one before it. (It is
+    /// always the oldest that is raised.)
     fn last_raised(&self) -> Option<&Interrupted> {
         let oldest = self.pending.front().filter(|oldest| oldest.id <= self.raised_up_to);
         oldest.map(|oldest| &oldest.interrupted).or(self.raised.as_ref())
@@ -484,7 +497,8 @@ fn raise_task(among: usize) -> Option<Interrupted> {
     thread::registered()?.outermost_cause(among)?.raise(&gate)
 }
 
-/// Hands out and forgets the oldest request of the innermost task, if nothing outside it stands, and no deadline.
+/// Hands out and forgets the oldest request of the innermost task, if nothing outside it stands,
+/// and no deadline.
 pub(crate) fn take() -> Option<Interrupted> {
     if deadlines::is_armed() {
         return None;
@@ -497,7 +511,8 @@ pub(crate) fn take() -> Option<Interrupted> {
     Some(taken)
 }
 
-/// The cause for which this thread's syscalls have been refused, if they have been and it still stands.
+/// The cause for which this thread's syscalls have been refused, if they have been and it still
+/// stands.
 pub(crate) fn refused_for() -> Option<Interrupted> {
     let armed = deadlines::armed();
     let outside = armed.map_or(usize::MAX, |armed| armed.tasks_outside);

@@ -2,57 +2,66 @@
 //!
 //! # The problem
 //!
-//! A thread that looks at a flag and then makes a blocking call can be asked between the two: the flag is set too
-//! late to be seen, and a signal that comes before the call has begun interrupts nothing. The obvious fixes (look
-//! again after EINTR, send the signal again every few milliseconds) lose that wake-up, or find it late.
+//! A thread that looks at a flag and then makes a blocking call can be asked between the two: the
+//! flag is set too late to be seen, and a signal that comes before the call has begun interrupts
+//! nothing. The obvious fixes (look again after EINTR, send the signal again every few
+//! milliseconds) lose that wake-up, or find it late.
 //!
 //! # Ours
 //!
-//! One word says whether a thread is armed. The asker sets it, then sends a signal; the target tests it inside the trampoline,
-//! and its handler moves a call that has not happened yet out of the way (see [`arch`](crate::sys)). So, for a call of
-//! the target's:
+//! One word says whether a thread is armed. The asker sets it, then sends a signal; the target
+//! tests it inside the trampoline, and its handler moves a call that has not happened yet out of
+//! the way (see [`arch`](crate::sys)). So, for a call of the target's:
 //!
 //! * the test came after the store: the call is not made;
-//! * the test came before: the signal is still to be delivered, for it was sent after the store, and its handler finds the
-//!   program counter at or before the syscall instruction, or finds the result in hand.
+//! * the test came before: the signal is still to be delivered, for it was sent after the store,
+//!   and its handler finds the program counter at or before the syscall instruction, or finds the
+//!   result in hand.
 //!
 //! # Orderings
 //!
-//! Everything but the word is under the record's locks, and the request bit is written under one of them too, so there is no
-//! interleaving of two writers to think about. Two edges are promised outside of the locks:
+//! Everything but the word is under the record's locks, and the request bit is written under one of
+//! them too, so there is no interleaving of two writers to think about. Two edges are promised
+//! outside of the locks:
 //!
-//! * **asker to handler**: the store of the bit happens before the handler's load. The signal is that edge: the kernel's queue
-//!   lock is released after queueing and acquired before delivery. So the bit may be stored and loaded `Relaxed`. Where no
-//!   signal is sent because one is still in flight, the edge is the swap on `in_flight` (see [`Thread::signal`]).
-//! * **asker to checkpoint**: a checkpoint that sees the bit goes on to take the lock, and thereby sees what was asked. One that does
-//!   not see it yet is one that came earlier; the signal makes it so that there is a next.
+//! * **asker to handler**: the store of the bit happens before the handler's load. The signal is
+//!   that edge: the kernel's queue lock is released after queueing and acquired before delivery. So
+//!   the bit may be stored and loaded `Relaxed`. Where no signal is sent because one is still in
+//!   flight, the edge is the swap on `in_flight` (see [`Thread::signal`]).
+//! * **asker to checkpoint**: a checkpoint that sees the bit goes on to take the lock, and thereby
+//!   sees what was asked. One that does not see it yet is one that came earlier; the signal makes
+//!   it so that there is a next.
 //!
-//! (Rejected: `SeqCst` on the word. It would cost the checkpoint nothing on x86_64 but an acquiring load on aarch64, for an edge
-//! that the signal already gives.)
+//! (Rejected: `SeqCst` on the word. It would cost the checkpoint nothing on x86_64 but an acquiring
+//! load on aarch64, for an edge that the signal already gives.)
 //!
 //! # Two locks
 //!
-//! The *stack* lock is what both sides change things under. The *bell* is the askers' own: it is held from before the word is set until
-//! after the signal is sent. It keeps the thread alive for that long, and askers in order, so that each knows whether the one before could
-//! send. The thread takes it at its end, and where it ends or masks a task while a signal is announced and has not come: so the
-//! signal goes to a thread that runs the task (P6).
+//! The *stack* lock is what both sides change things under. The *bell* is the askers' own: it is
+//! held from before the word is set until after the signal is sent. It keeps the thread alive for
+//! that long, and askers in order, so that each knows whether the one before could send. The thread
+//! takes it at its end, and where it ends or masks a task while a signal is announced and has not
+//! come: so the signal goes to a thread that runs the task (P6).
 //!
-//! (Rejected: one lock for both. The signal wakes the thread, often in the asker's place on the same CPU; the thread goes to raise, and waits for
-//! the lock of an asker that waits for the CPU. That took three times as long. For the same reason the asker lets go of the
-//! task's lock before it sends.)
+//! (Rejected: one lock for both. The signal wakes the thread, often in the asker's place on the
+//! same CPU; the thread goes to raise, and waits for the lock of an asker that waits for the CPU.
+//! That took three times as long. For the same reason the asker lets go of the task's lock before
+//! it sends.)
 //!
 //! The bell is taken before the stack.
 //!
 //! # The two bits
 //!
-//! A request is one bit, a passed deadline another, since they come and go by themselves. The request bit is as above. The deadline bit is
-//! the thread's own: its handler sets it when the clock says so, or the thread itself where it begins or uncovers a deadline that has passed,
-//! and no other thread writes it. So there is nothing to order; but two writers of one word there are, and one of them runs between any
-//! two instructions of the other. Bits are therefore changed by read-modify-write, never by a load and a store: that would lose
-//! the bit that came between.
+//! A request is one bit, a passed deadline another, since they come and go by themselves. The
+//! request bit is as above. The deadline bit is the thread's own: its handler sets it when the
+//! clock says so, or the thread itself where it begins or uncovers a deadline that has passed, and
+//! no other thread writes it. So there is nothing to order; but two writers of one word there are,
+//! and one of them runs between any two instructions of the other. Bits are therefore changed by
+//! read-modify-write, never by a load and a store: that would lose the bit that came between.
 //!
-//! A thread that clears its deadline bit says first what its earliest deadline is now, and looks at the clock after. (The other order
-//! loses the deadline that passes between the look and the clearing: its shot has been fired.)
+//! A thread that clears its deadline bit says first what its earliest deadline is now, and looks at
+//! the clock after. (The other order loses the deadline that passes between the look and the
+//! clearing: its shot has been fired.)
 
 use std::io;
 use std::sync::{Arc, PoisonError};
@@ -97,11 +106,12 @@ pub(crate) trait Thread<N> {
     /// The thread's word.
     fn word(&self) -> &Word;
 
-    /// Says that a signal is about to be sent; false if that was said before and no handler has run since. That signal will do: its
-    /// handler runs after everything that the caller did before.
+    /// Says that a signal is about to be sent; false if that was said before and no handler has run
+    /// since. That signal will do: its handler runs after everything that the caller did before.
     fn announce(&self) -> bool;
 
-    /// Sends the signal that was announced: makes the thread's handler run, at once or as soon as it can.
+    /// Sends the signal that was announced: makes the thread's handler run, at once or as soon as
+    /// it can.
     fn send(&self) -> io::Result<()>;
 
     /// Both.
@@ -109,8 +119,8 @@ pub(crate) trait Thread<N> {
         if self.announce() { self.send() } else { Ok(()) }
     }
 
-    /// Tells the thread's handler which task stands outermost among those with requests. The task stays on the stack until the handler
-    /// has been told of another.
+    /// Tells the thread's handler which task stands outermost among those with requests. The task
+    /// stays on the stack until the handler has been told of another.
     fn point_at(&self, cause: Option<&N>);
 }
 
@@ -121,7 +131,8 @@ pub(crate) enum Delivery {
     Armed,
     /// A mask stands between: it will be armed at the mask's end.
     Masked,
-    /// The thread is armed, but the signal could not be sent: it will see it at its next checkpoint or call.
+    /// The thread is armed, but the signal could not be sent: it will see it at its next checkpoint
+    /// or call.
     Untold(io::Error),
     /// The task does not run here.
     Absent,
@@ -207,7 +218,8 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         })
     }
 
-    /// The innermost task ends. Its `Arc` is handed out, for its destructor must not run under our lock.
+    /// The innermost task ends. Its `Arc` is handed out, for its destructor must not run under our
+    /// lock.
     pub(crate) fn leave(&self, before: Floor) -> Option<Arc<N>> {
         self.locked(|stack| {
             let frame = stack.frames.pop();
@@ -245,8 +257,8 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         self.locked(|stack| stack.frames.iter().for_each(|frame| f(&frame.task)));
     }
 
-    /// The task whose request is to be raised: the outermost unmasked one that has any, among so many tasks from the outside (which may
-    /// be more than there are).
+    /// The task whose request is to be raised: the outermost unmasked one that has any, among so
+    /// many tasks from the outside (which may be more than there are).
     pub(crate) fn outermost_cause(&self, among: usize) -> Option<Arc<N>> {
         self.locked(|stack| {
             let mut candidates = stack.frames.iter().take(among).skip(stack.floor);
@@ -254,7 +266,8 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         })
     }
 
-    /// The innermost task, if it may take a request of its own: it is not masked, has one, and nothing outside it has.
+    /// The innermost task, if it may take a request of its own: it is not masked, has one, and
+    /// nothing outside it has.
     pub(crate) fn taker(&self) -> Option<Arc<N>> {
         self.locked(|stack| {
             let (innermost, outer) = stack.unmasked().split_last()?;
@@ -287,8 +300,8 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
 
     // The asker's side.
 
-    /// A task has been asked: arms its thread, if it runs here. To be followed by [`Asked::tell`], once the caller has let go of
-    /// whatever the thread may need to raise.
+    /// A task has been asked: arms its thread, if it runs here. To be followed by [`Asked::tell`],
+    /// once the caller has let go of whatever the thread may need to raise.
     pub(crate) fn request(&self, task: &Arc<N>) -> Asked<'_, T, N> {
         let bell = self.bell();
         let found = self.locked(|stack| stack.request(task));
@@ -338,15 +351,16 @@ impl<T: Thread<N>, N> Stack<T, N> {
         self.frames.iter_mut().enumerate().rfind(|(_, frame)| Arc::ptr_eq(&frame.task, task))
     }
 
-    /// Makes the word say what the stack says. A thread that arms itself signals itself as well: that is what reaches
-    /// its plain calls (P11).
+    /// Makes the word say what the stack says. A thread that arms itself signals itself as well:
+    /// that is what reaches its plain calls (P11).
     fn refresh(&mut self) {
         let stands = self.point();
         let Some(thread) = &self.thread else { return };
         if !stands {
             thread.word().disarm(REQUEST);
         } else if thread.word().arm(REQUEST) || self.untold {
-            // What cannot be sent is made good by the next request; our own calls and checkpoints do not need it.
+            // What cannot be sent is made good by the next request; our own calls and checkpoints
+            // do not need it.
             self.untold = thread.signal().is_err();
         }
     }
@@ -360,8 +374,8 @@ impl<T: Thread<N>, N> Stack<T, N> {
         cause.is_some()
     }
 
-    /// Notes a request and arms the thread: the word first, then the signal (S4), on the edge only (S5). What announces the
-    /// signal here is seen by a thread that leaves the task after.
+    /// Notes a request and arms the thread: the word first, then the signal (S4), on the edge only
+    /// (S5). What announces the signal here is seen by a thread that leaves the task after.
     fn request(&mut self, task: &Arc<N>) -> Found {
         let floor = self.floor;
         let Some((index, frame)) = self.find(task) else { return Found::Absent };

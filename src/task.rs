@@ -19,12 +19,12 @@ use crate::sys::{futex, install};
 
 /// A stretch of one thread's execution that can be interrupted.
 ///
-/// Made anywhere, run on any thread: in a pool's job, in tokio's `spawn_blocking`, in `main`. (It cannot span
-/// an `.await`.) A thread whose whole body is a task is made by [`spawn`].
+/// Made anywhere, run on any thread: in a pool's job, in tokio's `spawn_blocking`, in `main`. (It
+/// cannot span an `.await`.) A thread whose whole body is a task is made by [`spawn`].
 ///
-/// Tasks nest: one that is made inside another and run there belongs to it, and is interrupted with it. Run
-/// anywhere else, it stands for itself, and what the thread is otherwise doing is masked for its time. So a pool that runs a
-/// stranger's job inside ours harms neither.
+/// Tasks nest: one that is made inside another and run there belongs to it, and is interrupted with
+/// it. Run anywhere else, it stands for itself, and what the thread is otherwise doing is masked
+/// for its time. So a pool that runs a stranger's job inside ours harms neither.
 ///
 /// A task that is dropped without having run counts as ended.
 ///
@@ -81,8 +81,8 @@ impl Task {
         self
     }
 
-    /// Whether plain blocking calls inside it are refused while it is interrupted ([`reach`](crate::reach())). On, unless it is turned
-    /// off.
+    /// Whether plain blocking calls inside it are refused while it is interrupted
+    /// ([`reach`](crate::reach())). On, unless it is turned off.
     pub fn reach(mut self, on: bool) -> Self {
         self.reach = on;
         self
@@ -144,7 +144,8 @@ impl Running {
         let record = thread::register();
         let unblocked = thread::unblock_signals();
         thread::forget_lost_signal(&record);
-        // Before the task begins: a request that is pending then is answered by a handler that must know.
+        // Before the task begins: a request that is pending then is answered by a handler that must
+        // know.
         let reach = Reach::set(reach);
         let begun = node.begin(&record);
         let begun = begun.map(|Begun { floor, root }| (floor, deadlines::begin_task(root)));
@@ -166,7 +167,8 @@ impl Drop for Running {
     }
 }
 
-/// Spawns a managed thread: one whose whole body is a task. As [`std::thread::spawn`], and interruptible.
+/// Spawns a managed thread: one whose whole body is a task. As [`std::thread::spawn`], and
+/// interruptible.
 ///
 /// # Examples
 ///
@@ -236,8 +238,8 @@ impl Builder {
         self
     }
 
-    /// Whether plain blocking calls of the thread are refused while it is interrupted ([`reach`](crate::reach())). On, unless it is
-    /// turned off.
+    /// Whether plain blocking calls of the thread are refused while it is interrupted
+    /// ([`reach`](crate::reach())). On, unless it is turned off.
     pub fn reach(mut self, on: bool) -> Self {
         self.reach = on;
         self
@@ -281,7 +283,8 @@ pub struct JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
-    /// Waits for the thread to end, and returns its result or its panic. Cannot be interrupted; [`wait`](Self::wait) can.
+    /// Waits for the thread to end, and returns its result or its panic. Cannot be interrupted;
+    /// [`wait`](Self::wait) can.
     ///
     /// # Errors
     ///

@@ -15,10 +15,12 @@ use crate::interrupted::Reason;
 use crate::interrupter::Interrupter;
 use crate::sys::install;
 
-/// Turns the first of these signals that comes into an interrupt of the target, with [`Reason::Signal`].
+/// Turns the first of these signals that comes into an interrupt of the target, with
+/// [`Reason::Signal`].
 ///
-/// A second one, of any of them, ends the process at once by its default action, as a shell expects it (status 128 + n):
-/// whoever sends it again has lost patience. So does the first one after the [`Registration`] was dropped.
+/// A second one, of any of them, ends the process at once by its default action, as a shell expects
+/// it (status 128 + n): whoever sends it again has lost patience. So does the first one after the
+/// [`Registration`] was dropped.
 ///
 /// The signals are kept by signal-hook; a thread of its own waits for them.
 ///
@@ -38,9 +40,9 @@ use crate::sys::install;
 ///
 /// # Errors
 ///
-/// `InvalidInput` for no signals at all, for one that cannot be caught, that is not known by name, or that is the one by which threads
-/// are interrupted; `AlreadyExists` for one that is registered already; and what the system says if there are no
-/// resources.
+/// `InvalidInput` for no signals at all, for one that cannot be caught, that is not known by name,
+/// or that is the one by which threads are interrupted; `AlreadyExists` for one that is registered
+/// already; and what the system says if there are no resources.
 pub fn interrupt_on(signals: &[c_int], target: impl Into<Interrupter>) -> io::Result<Registration> {
     let target = target.into();
     if signals.is_empty() {
@@ -61,7 +63,8 @@ pub fn interrupt_on(signals: &[c_int], target: impl Into<Interrupter>) -> io::Re
             target.ask(Reason::Signal(signal));
         }
     })?;
-    // Locked after the registration was made, so unlocked before that is dropped on an error: its end locks too.
+    // Locked after the registration was made, so unlocked before that is dropped on an error: its
+    // end locks too.
     let mut registered = lock();
     for &signal in signals {
         check(signal, &registered)?;
@@ -69,7 +72,8 @@ pub fn interrupt_on(signals: &[c_int], target: impl Into<Interrupter>) -> io::Re
         if let Some(Standing::Over(default)) = registered.remove(&signal) {
             low_level::unregister(default);
         }
-        // In this order: the first signal finds the flag clear, and sets it; the second finds it set.
+        // In this order: the first signal finds the flag clear, and sets it; the second finds it
+        // set.
         let default = flag::register_conditional_default(signal, asked.clone())?;
         registered.insert(signal, Standing::InForce(default));
         registration.signals.push(signal);
@@ -116,7 +120,8 @@ pub(crate) fn name(signal: c_int) -> String {
     low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
 }
 
-/// What becomes of a signal that was ever registered, with the action that is conditional on its being asked a second time.
+/// What becomes of a signal that was ever registered, with the action that is conditional on its
+/// being asked a second time.
 #[derive(Clone, Copy)]
 enum Standing {
     InForce(SigId),

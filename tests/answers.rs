@@ -1,4 +1,5 @@
-//! The table of answers, from the side of real callers: what must run as asked although a cause stands, and what must not.
+//! The table of answers, from the side of real callers: what must run as asked although a cause
+//! stands, and what must not.
 
 mod common;
 
@@ -15,7 +16,8 @@ use std::thread;
 use common::watched;
 use eintr::{Outcome, Road};
 
-/// Runs `body` on a managed thread that has been asked and has found out by a refused read: all that it does is answered by the table.
+/// Runs `body` on a managed thread that has been asked and has found out by a refused read: all
+/// that it does is answered by the table.
 fn reached<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     if eintr::support().reach != Road::Exact {
         eprintln!("skipped: {name}: no Syscall User Dispatch here");

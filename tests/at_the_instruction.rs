@@ -1,9 +1,10 @@
-//! A signal of our number that comes exactly at a syscall's instruction, before it has run: what waits returns EINTR, and
-//! what must not fail is made (S9).
+//! A signal of our number that comes exactly at a syscall's instruction, before it has run: what
+//! waits returns EINTR, and what must not fail is made (S9).
 //!
-//! The tests here work like this, without luck: the processor stops at each instruction, for its trap flag is set. SIGTRAP's
-//! handler, with everything blocked, looks whether a syscall is next, and if so sends the thread SIGUSR1. That fires when
-//! SIGTRAP's handler returns: in front of the very instruction.
+//! The tests here work like this, without luck: the processor stops at each instruction, for its
+//! trap flag is set. SIGTRAP's handler, with everything blocked, looks whether a syscall is next,
+//! and if so sends the thread SIGUSR1. That fires when SIGTRAP's handler returns: in front of the
+//! very instruction.
 
 #![cfg(target_arch = "x86_64")]
 
@@ -31,7 +32,8 @@ static LET_IN: AtomicUsize = AtomicUsize::new(0);
 
 const TRAP_FLAG: i64 = 0x100;
 
-/// Runs with everything blocked: what it sends fires when it returns, at the instruction that was stepped to.
+/// Runs with everything blocked: what it sends fires when it returns, at the instruction that was
+/// stepped to.
 extern "C" fn step(_signal: c_int, _info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel's context; the thread is about to execute what stands at its counter.
     unsafe {
@@ -80,7 +82,8 @@ fn what_waits_returns_eintr_and_what_must_not_fail_does_not() {
             let [read, written] = [reader.as_raw_fd(), writer.as_raw_fd()].map(|fd| fd as usize);
             let mut byte = 0u8;
             let at = &raw mut byte as usize;
-            // The test is in order: a signal does land at the instruction, and the call that waits is not made.
+            // The test is in order: a signal does land at the instruction, and the call that waits
+            // is not made.
             nix::unistd::write(&writer, b"xy").unwrap();
             let eintr = Err(libc::EINTR);
             assert_eq!(stepped(|| syscall(libc::SYS_read, [read, at, 1, 0])), eintr);

@@ -1,7 +1,8 @@
-//! The brakes (DESIGN §5): a loop that ignores its errors does not burn a core, and one that heeds them is not slowed down.
+//! The brakes (DESIGN §5): a loop that ignores its errors does not burn a core, and one that heeds
+//! them is not slowed down.
 //!
-//! The tests here work like this: they measure times that are at least so long, whatever the load; and where something is to
-//! be quick, the limit is the time that it would take with the brakes on.
+//! The tests here work like this: they measure times that are at least so long, whatever the load;
+//! and where something is to be quick, the limit is the time that it would take with the brakes on.
 
 mod common;
 #[path = "common/target.rs"]

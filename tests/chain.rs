@@ -1,9 +1,10 @@
-//! Signals of our number that are not ours (P5, S1, S4): they go on to the handler that was there before, or to the default
-//! action, as if we were not there.
+//! Signals of our number that are not ours (P5, S1, S4): they go on to the handler that was there
+//! before, or to the default action, as if we were not there.
 //!
-//! The tests here work like this: a process has one disposition for a signal, so each case runs in a process of its own. It
-//! installs a handler as an application does, then chooses that signal for eintr, then sends it as others would. A
-//! process that the default action ends must end by exactly that signal.
+//! The tests here work like this: a process has one disposition for a signal, so each case runs in
+//! a process of its own. It installs a handler as an application does, then chooses that signal for
+//! eintr, then sends it as others would. A process that the default action ends must end by exactly
+//! that signal.
 
 #[path = "common/child.rs"]
 mod child;
@@ -26,7 +27,8 @@ fn runs() -> usize {
     RUNS.load(SeqCst)
 }
 
-/// Chooses SIGUSR1 while the application's handler with those flags and that mask is there, and has it interrupt once.
+/// Chooses SIGUSR1 while the application's handler with those flags and that mask is there, and has
+/// it interrupt once.
 fn chain(flags: c_int, mask: &[c_int]) {
     signals::handle(SIGUSR1, count, flags, mask);
     interrupt_once(Signal::USR1);

@@ -1,9 +1,10 @@
-//! What happens to our signal on its way (S4, S5): it merges with others, finds no room in the kernel's queue, is sent by
-//! others than us, is waited for by others than us. The thread that was asked is interrupted all the same, and the
-//! process lives.
+//! What happens to our signal on its way (S4, S5): it merges with others, finds no room in the
+//! kernel's queue, is sent by others than us, is waited for by others than us. The thread that was
+//! asked is interrupted all the same, and the process lives.
 //!
-//! The tests here work like this: limits and dispositions are the process's, so each case runs in a process of its own.
-//! Where a case needs a signal to wait, the target thread blocks it, and `/proc` is asked whether it is pending.
+//! The tests here work like this: limits and dispositions are the process's, so each case runs in a
+//! process of its own. Where a case needs a signal to wait, the target thread blocks it, and
+//! `/proc` is asked whether it is pending.
 
 #[path = "common/child.rs"]
 mod child;
@@ -26,8 +27,9 @@ use target::{
     is_eintr, is_interrupt, own_read, pipe, plain_read, target, unreached, wait_until_armed,
 };
 
-/// An outside signal waits in front of ours: the kernel merges ours into it, and what arrives names another sender. The thread's
-/// plain read must end, which takes the handler: nothing else would look.
+/// An outside signal waits in front of ours: the kernel merges ours into it, and what arrives names
+/// another sender. The thread's plain read must end, which takes the handler: nothing else would
+/// look.
 fn merged_with_an_outside_signal() {
     let (reader, _writer) = pipe();
     let (tell, told) = std::sync::mpsc::channel();
@@ -180,7 +182,8 @@ fn the_applications_own_signals_to_an_armed_thread() {
             while !eintr::is_interrupted() {
                 let _ = plain_read(&reader);
             }
-            // Armed: whoever sent it, a signal of ours ends a plain call, and is the application's as well.
+            // Armed: whoever sent it, a signal of ours ends a plain call, and is the application's
+            // as well.
             while RUNS.load(SeqCst) < 100 {
                 assert!(is_eintr(&plain_read(&reader).unwrap_err()));
             }

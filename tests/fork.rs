@@ -1,9 +1,11 @@
-//! What holds in the children of `fork`, `vfork` and a raw `clone` (S6, DESIGN §5): the calling thread's tasks go on, all
-//! others have ended, no lock is copied while held, no timer or signal of the parent's is taken for one's own.
+//! What holds in the children of `fork`, `vfork` and a raw `clone` (S6, DESIGN §5): the calling
+//! thread's tasks go on, all others have ended, no lock is copied while held, no timer or signal of
+//! the parent's is taken for one's own.
 //!
-//! The tests here work like this: the child checks, and ends by `_exit` with 0 or 1, or is ended by an alarm if it is stuck; the
-//! parent checks its status. A forked child of a process with threads uses no more of libc than it must. Each
-//! case runs in a process of its own, since forks and handlers are the process's.
+//! The tests here work like this: the child checks, and ends by `_exit` with 0 or 1, or is ended by
+//! an alarm if it is stuck; the parent checks its status. A forked child of a process with threads
+//! uses no more of libc than it must. Each case runs in a process of its own, since forks and
+//! handlers are the process's.
 
 #[path = "common/child.rs"]
 mod child;
@@ -37,7 +39,8 @@ use target::{came_back, is_interrupt, own_read, pipe, plain_read, target};
 /// Forks; the child must come to the end of `checks`.
 #[track_caller]
 fn in_fork(checks: impl FnOnce()) {
-    // SAFETY: the child runs the checks of these tests: eintr, threads, pipes, and memory, which glibc keeps in order.
+    // SAFETY: the child runs the checks of these tests: eintr, threads, pipes, and memory, which
+    // glibc keeps in order.
     match unsafe { nix::unistd::fork() }.unwrap() {
         ForkResult::Parent { child } => survived(child),
         ForkResult::Child => {
@@ -323,7 +326,8 @@ fn the_parents_timer_is_not_the_childs() {
     });
 }
 
-/// Makes a child that shares nothing but what `flags` says, on a stack of its own, and waits for its end; its exit status.
+/// Makes a child that shares nothing but what `flags` says, on a stack of its own, and waits for
+/// its end; its exit status.
 fn clone(flags: c_int, body: &mut dyn FnMut() -> bool) -> c_int {
     extern "C" fn run(body: *mut c_void) -> c_int {
         // SAFETY: the reference below, which outlives the child's use of it.
@@ -346,8 +350,8 @@ fn clone(flags: c_int, body: &mut dyn FnMut() -> bool) -> c_int {
     status
 }
 
-/// A child whose memory says that the thread is armed, though it is not the thread that was asked. A signal of our number
-/// is for the application's handler then, and the child's read goes on.
+/// A child whose memory says that the thread is armed, though it is not the thread that was asked.
+/// A signal of our number is for the application's handler then, and the child's read goes on.
 fn not_believed_in_the_child(flags: c_int) {
     static CHILD: AtomicI32 = AtomicI32::new(0);
     signals::handle(SIGUSR1, count, libc::SA_RESTART, &[]);
@@ -447,7 +451,8 @@ fn a_child_of_a_raw_clone_reaches_no_thread_of_its_parents() {
             task.run(|| {
                 let own = Interrupter::current().unwrap();
                 let status = clone(0, &mut || {
-                    // Nobody has asked the parent; the child asks its copy, which is its own business.
+                    // Nobody has asked the parent; the child asks its copy, which is its own
+                    // business.
                     let request = own.interrupt();
                     let raised = checkpoint().is_err();
                     let answered = matches!(request.wait(Duration::ZERO), Outcome::Raised);
@@ -495,7 +500,8 @@ fn commands_are_run_unharmed_by_armed_threads() {
                     for _ in 0..10 {
                         let mut command = Command::new("true");
                         if fork {
-                            // SAFETY: nothing at all. It has std fork by itself, in place of posix_spawn.
+                            // SAFETY: nothing at all. It has std fork by itself, in place of
+                            // posix_spawn.
                             unsafe { command.pre_exec(|| Ok(())) };
                         }
                         if armed {

@@ -1,9 +1,10 @@
 //! The handler takes no lock, allocates nothing, and keeps errno (P10).
 //!
-//! The tests here work like this: our handler has SA_ONSTACK, so a thread with an alternate stack has it run there. The
-//! allocator of this binary aborts when it finds itself called on that stack. That the handler has run there is seen by
-//! the marks that it leaves on a stack filled with a pattern. Locks are found out by a thread that is hit by signals
-//! while it holds every lock of ours in turn: a handler that takes one never comes back, and the watchdog says so.
+//! The tests here work like this: our handler has SA_ONSTACK, so a thread with an alternate stack
+//! has it run there. The allocator of this binary aborts when it finds itself called on that stack.
+//! That the handler has run there is seen by the marks that it leaves on a stack filled with a
+//! pattern. Locks are found out by a thread that is hit by signals while it holds every lock of
+//! ours in turn: a handler that takes one never comes back, and the watchdog says so.
 
 #[path = "common/child.rs"]
 mod child;
@@ -88,7 +89,8 @@ impl Alternate {
     fn was_used(&mut self) -> bool {
         let start = self.0.as_mut_ptr();
         let length = self.0.len();
-        // SAFETY: the handlers that wrote there have returned; volatile, for the compiler does not know of them.
+        // SAFETY: the handlers that wrote there have returned; volatile, for the compiler does not
+        // know of them.
         let used = (0..length).any(|i| unsafe { start.add(i).read_volatile() } != PATTERN);
         if used {
             self.0.fill(PATTERN);
@@ -122,7 +124,8 @@ fn allocates_nothing(reach: bool) {
         ready.send(()).unwrap();
         (0..50)
             .map(|round| {
-                // In our own call; in a plain one, with a timer made; while computing, in a mask and after it.
+                // In our own call; in a plain one, with a timer made; while computing, in a mask
+                // and after it.
                 let interrupted = match round % 3 {
                     0 => is_interrupt(&own_read(&reader)),
                     1 => came_back(&plain_read(&reader)),

@@ -1,7 +1,8 @@
 //! Which signal is ours (S1), and what `install` answers to bad input.
 //!
-//! The tests here work like this: a process chooses its signal once, so each case runs in a process of its own. It
-//! prepares dispositions or masks, uses eintr for the first time, and asks it which signal is in use.
+//! The tests here work like this: a process chooses its signal once, so each case runs in a process
+//! of its own. It prepares dispositions or masks, uses eintr for the first time, and asks it which
+//! signal is in use.
 
 #[path = "common/child.rs"]
 mod child;
@@ -75,8 +76,8 @@ fn real_time_signals_come_last_from_the_highest_down() {
 #[test]
 fn a_daemon_that_waits_for_the_signal_keeps_it() {
     alone("a_daemon_that_waits_for_the_signal_keeps_it", || {
-        // As daemons do: blocked before the threads are made, taken by one of them. (Sent to that one, for the test
-        // harness has a thread that does not block it.)
+        // As daemons do: blocked before the threads are made, taken by one of them. (Sent to that
+        // one, for the test harness has a thread that does not block it.)
         signals::block(&[SIGUSR1]);
         let (tell, told) = std::sync::mpsc::channel();
         let daemon = thread::spawn(move || {

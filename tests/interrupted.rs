@@ -1,4 +1,5 @@
-//! What is handed out: the interrupt as an error, through every kind of error, and as the end of an iterator (P4).
+//! What is handed out: the interrupt as an error, through every kind of error, and as the end of an
+//! iterator (P4).
 //!
 //! The tests here work like this: a task asks itself, and looks at what it is given.
 

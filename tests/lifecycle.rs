@@ -1,8 +1,10 @@
-//! Beginnings and ends: what becomes of requests that come too early, too late, or in the middle of an end (P6, P7), of
-//! tasks that never run, of bodies that panic, of waits with odd limits, and what the report says meanwhile (P8).
+//! Beginnings and ends: what becomes of requests that come too early, too late, or in the middle of
+//! an end (P6, P7), of tasks that never run, of bodies that panic, of waits with odd limits, and
+//! what the report says meanwhile (P8).
 //!
-//! The tests here work like this: nothing in them sleeps to let something happen; where a thread must be somewhere,
-//! `/proc` is asked, or the thread says so itself. Races are run often, and each request must have its answer.
+//! The tests here work like this: nothing in them sleeps to let something happen; where a thread
+//! must be somewhere, `/proc` is asked, or the thread says so itself. Races are run often, and each
+//! request must have its answer.
 
 mod common;
 #[path = "common/signals.rs"]
@@ -29,7 +31,8 @@ const AT_ONCE: Duration = Duration::ZERO;
 fn ten_thousand_threads_are_interrupted_while_they_exit() {
     watched("ten_thousand_threads_are_interrupted_while_they_exit", || {
         let threads = if emulated() { 1_000 } else { 10_000 };
-        // The threads go on to an asker, who asks each again and again until it is gone, and a few times after that.
+        // The threads go on to an asker, who asks each again and again until it is gone, and a few
+        // times after that.
         let (go_on, going) = mpsc::sync_channel::<eintr::JoinHandle<usize>>(32);
         let asker = thread::spawn(move || {
             let mut raised = 0;
@@ -39,7 +42,8 @@ fn ten_thousand_threads_are_interrupted_while_they_exit() {
                 while after < 3 {
                     let is_over = interrupter.is_finished();
                     after += usize::from(thread.is_finished());
-                    // A signal to a thread that is gone would be an error of the kernel's, and Undeliverable.
+                    // A signal to a thread that is gone would be an error of the kernel's, and
+                    // Undeliverable.
                     match interrupter.interrupt().wait(AT_ONCE) {
                         Outcome::Raised | Outcome::Finished => {}
                         Outcome::NotStarted | Outcome::Stuck(_) if !is_over => {}
@@ -74,7 +78,8 @@ fn is_raised_or_finished(outcome: &Outcome) -> bool {
 #[test]
 fn a_request_never_reaches_the_next_job_on_the_same_thread() {
     watched("a_request_never_reaches_the_next_job_on_the_same_thread", || {
-        // A pool of one thread, whose jobs are tasks; every other one is interrupted around its end.
+        // A pool of one thread, whose jobs are tasks; every other one is interrupted around its
+        // end.
         let (submit, jobs) = mpsc::channel::<(usize, Task)>();
         let pool = thread::spawn(move || {
             let mut harmed = 0;

@@ -1,7 +1,7 @@
 //! The rules of meaning (DESIGN §5): what is raised when, what takes it, who belongs to whom.
 //!
-//! The tests here work like this: most need one thread only, for a task may ask itself; the word is set at once. Where
-//! threads meet, they hand each other what they need by channels.
+//! The tests here work like this: most need one thread only, for a task may ask itself; the word is
+//! set at once. Where threads meet, they hand each other what they need by channels.
 
 mod common;
 #[path = "common/target.rs"]
@@ -299,7 +299,8 @@ fn a_thousand_nested_masks_and_tasks() {
             assert!(take().is_some() && take().is_none());
         });
     }
-    // On the way out each task has its own request only: those outside are under the masks around it.
+    // On the way out each task has its own request only: those outside are under the masks around
+    // it.
     thread::Builder::new()
         .stack_size(64 << 20)
         .spawn(|| {

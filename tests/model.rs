@@ -1,11 +1,13 @@
-//! A model of `src/state.rs`, checked in every interleaving (within a bound on preemptions) by loom.
+//! A model of `src/state.rs`, checked in every interleaving (within a bound on preemptions) by
+//! loom.
 //!
-//! The file itself is compiled in, over loom's lock and atomics. What is around it is written again here, as small as it
-//! can be: the kernel's queue of signals, a thread that can be interrupted between any two of its steps, the trampoline and the
-//! handler ([`Cpu`]), and the lock that a task's requests are kept under ([`Job`]).
+//! The file itself is compiled in, over loom's lock and atomics. What is around it is written again
+//! here, as small as it can be: the kernel's queue of signals, a thread that can be interrupted
+//! between any two of its steps, the trampoline and the handler ([`Cpu`]), and the lock that a
+//! task's requests are kept under ([`Job`]).
 //!
-//! A lost wake-up is a thread that sleeps for ever, which loom reports as a deadlock. The checker is checked: with each
-//! of the [`Mistake`]s that one could make here, the model must find one.
+//! A lost wake-up is a thread that sleeps for ever, which loom reports as a deadlock. The checker
+//! is checked: with each of the [`Mistake`]s that one could make here, the model must find one.
 
 use std::io;
 use std::sync::Arc;
@@ -30,7 +32,8 @@ use state::{Asked, Delivery, Floor, Record, Thread, Word};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mistake {
     None,
-    /// The handler does nothing, and the thread relies on EINTR: the flag that everybody writes first.
+    /// The handler does nothing, and the thread relies on EINTR: the flag that everybody writes
+    /// first.
     FlagAndEintr,
     /// The asker signals, then stores.
     SignalFirst,
@@ -53,7 +56,8 @@ struct Cpu {
     mistake: Mistake,
 }
 
-/// The kernel's queue of signals for one thread. Its lock is the edge from the asker to the handler.
+/// The kernel's queue of signals for one thread. Its lock is the edge from the asker to the
+/// handler.
 #[derive(Default)]
 struct Queue {
     pending: bool,
@@ -137,7 +141,8 @@ impl Cpu {
         }
     }
 
-    /// The trampoline around a syscall that has its result at once: whether it is cancelled instead.
+    /// The trampoline around a syscall that has its result at once: whether it is cancelled
+    /// instead.
     fn cancels(&self) -> bool {
         if self.word.is_armed() {
             return true;
@@ -161,7 +166,8 @@ impl Thread<Task> for Arc<Cpu> {
         Cpu::send(self).inspect_err(|_| self.in_flight.store(false, Ordering::Release))
     }
 
-    /// Which task counts refusals is no part of the model: it is written under the lock, and read by the thread itself.
+    /// Which task counts refusals is no part of the model: it is written under the lock, and read
+    /// by the thread itself.
     fn point_at(&self, _cause: Option<&Task>) {}
 }
 
@@ -212,7 +218,8 @@ impl Target {
         self.record.enter(task.clone(), false, false)
     }
 
-    /// A call of ours that blocks until it is interrupted: as `calls::complete`, with the task that raises.
+    /// A call of ours that blocks until it is interrupted: as `calls::complete`, with the task that
+    /// raises.
     fn blocking_call(&self) -> Arc<Task> {
         loop {
             self.cpu.tick();
@@ -241,7 +248,8 @@ impl Target {
         }
     }
 
-    /// The end of a test: every signal is let in. Nothing is in flight, and the word says what the stack says.
+    /// The end of a test: every signal is let in. Nothing is in flight, and the word says what the
+    /// stack says.
     fn settle(&self) {
         self.let_in();
         assert!(!self.cpu.in_flight.load(Ordering::Relaxed), "a signal in flight that nobody sent");
@@ -300,7 +308,8 @@ impl Job {
     }
 }
 
-/// Runs `body` in every interleaving of at most two preemptions; of more, where `LOOM_MAX_PREEMPTIONS` says so.
+/// Runs `body` in every interleaving of at most two preemptions; of more, where
+/// `LOOM_MAX_PREEMPTIONS` says so.
 fn check(body: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = model.preemption_bound.or(Some(2));

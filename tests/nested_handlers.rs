@@ -1,9 +1,10 @@
-//! A handler of the application's interrupts our own call, and the request comes while that handler runs (S3, P1): the
-//! call must come back when the handler returns, or when it is left by a jump.
+//! A handler of the application's interrupts our own call, and the request comes while that handler
+//! runs (S3, P1): the call must come back when the handler returns, or when it is left by a jump.
 //!
-//! The tests here work like this: each case runs in a process of its own, for handlers are the process's. The thread sleeps in
-//! our own read (`/proc` says so); SIGUSR2 brings it into a handler that spins until it is told to go on; then the thread is
-//! asked. `/proc` says when our signal waits for the handler's end. Only then may the handler go on.
+//! The tests here work like this: each case runs in a process of its own, for handlers are the
+//! process's. The thread sleeps in our own read (`/proc` says so); SIGUSR2 brings it into a handler
+//! that spins until it is told to go on; then the thread is asked. `/proc` says when our signal
+//! waits for the handler's end. Only then may the handler go on.
 
 #[path = "common/child.rs"]
 mod child;
@@ -207,7 +208,8 @@ fn in_a_handler_that_unblocks_everything() {
         let stuck = spawn(reach, move || own_read(reader)).blocked_in(libc::SYS_read);
         enter_handler(stuck.tid, SIGUSR2);
         let request = stuck.thread.interrupt();
-        // It lands in the handler as often as it is sent; what comes after the handler's end is the timer's.
+        // It lands in the handler as often as it is sent; what comes after the handler's end is the
+        // timer's.
         assert!(matches!(request.wait(Duration::from_millis(20)), Outcome::Stuck(_)));
         MAY_END.store(1, SeqCst);
         assert!(matches!(request.wait(LIMIT), Outcome::Raised));
@@ -279,7 +281,8 @@ extern "C" fn hold_and_escape(signal: c_int) {
 fn read_until_escaped(reader: &OwnedFd) {
     let mut result = None;
     let read = || deep(64, &mut || result = Some(own_read(reader).is_ok()));
-    // SAFETY: the frames between here and our call hold a reference to the descriptor and a result without a destructor.
+    // SAFETY: the frames between here and our call hold a reference to the descriptor and a result
+    // without a destructor.
     let escaped = WAY_OUT.with(|place| unsafe { escape::call_escapably(place.as_ptr(), read) });
     assert!(escaped && result.is_none());
 }
@@ -381,7 +384,8 @@ fn a_task_deeper_than_a_call_that_was_left_by_a_jump() {
                         results.push(is_interrupt(&own_read(reader)));
                     });
                 });
-                // The outer request was put off once more at the mask's end; with it gone, nothing is left behind.
+                // The outer request was put off once more at the mask's end; with it gone, nothing
+                // is left behind.
                 results.push(eintr::take().is_some() && signals::blocked().is_empty());
             });
             results

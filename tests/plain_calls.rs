@@ -1,10 +1,11 @@
-//! Plain calls of an armed thread return EINTR, again and again while the cause stands (P11, S9); those of any other
-//! thread do not (P5); and what must never fail never does.
+//! Plain calls of an armed thread return EINTR, again and again while the cause stands (P11, S9);
+//! those of any other thread do not (P5); and what must never fail never does.
 //!
-//! The tests here work like this: a table of libc's waiting calls, each with the event that lets it come back by itself. The
-//! thread is in the call (`/proc` says so) when it is asked. SIGUSR1 is ours; the application has a handler for it that
-//! counts, with SA_RESTART, so that a signal that is not ours is seen to land. The table runs in one process for each
-//! question, for the handler is the process's.
+//! The tests here work like this: a table of libc's waiting calls, each with the event that lets it
+//! come back by itself. The thread is in the call (`/proc` says so) when it is asked. SIGUSR1 is
+//! ours; the application has a handler for it that counts, with SA_RESTART, so that a signal that
+//! is not ours is seen to land. The table runs in one process for each question, for the handler is
+//! the process's.
 
 #[path = "common/child.rs"]
 mod child;
@@ -180,7 +181,8 @@ fn open_fifo() -> Waiting {
 
 /// To a Unix socket whose backlog is full.
 fn connect() -> Waiting {
-    // SAFETY: the address is all zero but for the family, and as long as it says: an autobound, abstract one.
+    // SAFETY: the address is all zero but for the family, and as long as it says: an autobound,
+    // abstract one.
     unsafe {
         let mut address: libc::sockaddr_un = mem::zeroed();
         address.sun_family = libc::AF_UNIX as libc::sa_family_t;
@@ -213,7 +215,8 @@ fn socket() -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0)) }
 }
 
-/// A sleep: a handler ends it, whatever its flags say, so it is not for the threads that nobody asked.
+/// A sleep: a handler ends it, whatever its flags say, so it is not for the threads that nobody
+/// asked.
 fn nanosleep() -> Waiting {
     let call = || {
         let time = libc::timespec { tv_sec: 3600, tv_nsec: 0 };
@@ -223,7 +226,8 @@ fn nanosleep() -> Waiting {
     waiting("nanosleep", libc::SYS_clock_nanosleep, call, || {})
 }
 
-/// How long nothing comes any more once the cause is gone: six times the longest pause of the repetition.
+/// How long nothing comes any more once the cause is gone: six times the longest pause of the
+/// repetition.
 const QUIET: Duration = Duration::from_millis(300);
 
 #[test]

@@ -1,9 +1,9 @@
-//! Every interruptible call at every point: asked before, asked while it is blocked, asked under a mask, with its result
-//! there already, and disturbed by signals that are nobody's.
+//! Every interruptible call at every point: asked before, asked while it is blocked, asked under a
+//! mask, with its result there already, and disturbed by signals that are nobody's.
 //!
-//! The test works like this: the scenes of the example `stuck` make real objects and a call that blocks on them; each
-//! point takes a fresh scene, brings it about, and says what must come out. Whether a thread is blocked is asked of
-//! `/proc`.
+//! The test works like this: the scenes of the example `stuck` make real objects and a call that
+//! blocks on them; each point takes a fresh scene, brings it about, and says what must come out.
+//! Whether a thread is blocked is asked of `/proc`.
 
 mod common;
 
@@ -121,7 +121,8 @@ fn asked_while_blocked() {
     });
 }
 
-/// Under a mask the request waits: the call goes on to its result, and the checkpoint after the mask raises.
+/// Under a mask the request waits: the call goes on to its result, and the checkpoint after the
+/// mask raises.
 #[test]
 fn asked_under_a_mask() {
     for_every_call("under a mask", |scene| {
@@ -137,7 +138,8 @@ fn asked_under_a_mask() {
     });
 }
 
-/// A request that stands is raised, though the result is there; and the result is still there after it was taken.
+/// A request that stands is raised, though the result is there; and the result is still there after
+/// it was taken.
 #[test]
 fn result_already_there() {
     for_every_call("with its result there", |scene| {

@@ -1,8 +1,9 @@
-//! A work-stealing pool that runs strangers' jobs inside ours: none of them is armed by what ours is asked (P6, nesting by
-//! creation).
+//! A work-stealing pool that runs strangers' jobs inside ours: none of them is armed by what ours
+//! is asked (P6, nesting by creation).
 //!
-//! The tests here work like this: rayon runs other jobs on a thread that waits in `join`, `scope` or `yield_now`, on top of
-//! the job that waits. So a task of ours has others above it on its stack that it did not make.
+//! The tests here work like this: rayon runs other jobs on a thread that waits in `join`, `scope`
+//! or `yield_now`, on top of the job that waits. So a task of ours has others above it on its stack
+//! that it did not make.
 
 mod common;
 #[path = "common/target.rs"]
@@ -25,7 +26,8 @@ fn strangers_jobs_stolen_into_our_task_run_unharmed() {
         let (start, started) = mpsc::channel::<()>();
         let (queued, all_queued) = mpsc::channel::<()>();
         let count = stolen.clone();
-        // The pool has one thread, and that is in our task: whatever else it runs, it runs inside ours.
+        // The pool has one thread, and that is in our task: whatever else it runs, it runs inside
+        // ours.
         pool.spawn(move || {
             ours.run(|| {
                 start.send(()).unwrap();

@@ -1,7 +1,7 @@
 //! Reach: unmodified code that knows nothing of us comes back.
 //!
-//! Each test here puts a managed thread into a plain blocking call, waits until /proc says that it sleeps there, interrupts
-//! it, and looks at what it got.
+//! Each test here puts a managed thread into a plain blocking call, waits until /proc says that it
+//! sleeps there, interrupts it, and looks at what it got.
 
 mod common;
 
@@ -18,7 +18,8 @@ use std::time::Duration;
 use common::{gettid, wait_until_blocked, watched};
 use eintr::{Interrupted, Outcome, Road};
 
-/// Runs `call` in a managed thread, interrupts it once it sleeps in `syscall`, and returns what it returned.
+/// Runs `call` in a managed thread, interrupts it once it sleeps in `syscall`, and returns what it
+/// returned.
 fn interrupted_in<T: Send + 'static>(
     name: &str,
     syscall: i64,

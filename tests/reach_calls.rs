@@ -1,7 +1,8 @@
 //! Every foreign call that reach is for: of std, of a crate, of C; each unmodified.
 //!
-//! The test works like this: the scenes of the example `reached` make real objects and a call that blocks on them; each point
-//! takes a fresh scene, brings it about, and says what must come out. Whether a thread is blocked is asked of `/proc`.
+//! The test works like this: the scenes of the example `reached` make real objects and a call that
+//! blocks on them; each point takes a fresh scene, brings it about, and says what must come out.
+//! Whether a thread is blocked is asked of `/proc`.
 
 mod common;
 

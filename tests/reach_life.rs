@@ -1,7 +1,9 @@
-//! What must not change while a cause stands: waits for other threads, children, masks, stacks, signals.
+//! What must not change while a cause stands: waits for other threads, children, masks, stacks,
+//! signals.
 //!
-//! Each body runs in a task that was asked and has dispatch on: a plain read has been refused. `assert_reached` refuses another,
-//! which says that reach works right there; if it does not, the watchdog finds a thread asleep in `read`.
+//! Each body runs in a task that was asked and has dispatch on: a plain read has been refused.
+//! `assert_reached` refuses another, which says that reach works right there; if it does not, the
+//! watchdog finds a thread asleep in `read`.
 
 mod common;
 
@@ -45,7 +47,8 @@ fn refusals() -> u64 {
     Interrupter::current().unwrap().report().refused
 }
 
-/// Has another thread wait until this one sleeps in a futex, and then wake it. Nothing was refused meanwhile.
+/// Has another thread wait until this one sleeps in a futex, and then wake it. Nothing was refused
+/// meanwhile.
 fn left_alone<T>(wait: impl FnOnce() -> T, wake: impl FnOnce() + Send) -> T {
     let (here, before) = (gettid(), refusals());
     let result = thread::scope(|scope| {

@@ -1,6 +1,8 @@
-//! Reach in thread pools: a job is cancelled by its own task's interrupter, and no other job notices.
+//! Reach in thread pools: a job is cancelled by its own task's interrupter, and no other job
+//! notices.
 //!
-//! The jobs are unmodified std reads of sockets. A job that is not to notice must sleep through it all and get its bytes.
+//! The jobs are unmodified std reads of sockets. A job that is not to notice must sleep through it
+//! all and get its bytes.
 
 mod common;
 
@@ -51,7 +53,8 @@ fn read_a_byte(mut stream: &UnixStream) -> Came {
     }
 }
 
-/// Runs the two jobs on a pool of one thread, one after the other. The first is interrupted, and the second sleeps and gets its byte.
+/// Runs the two jobs on a pool of one thread, one after the other. The first is interrupted, and
+/// the second sleeps and gets its byte.
 fn one_after_the_other(run: impl Fn(Box<dyn FnOnce() + Send>)) {
     let (tell, told) = mpsc::channel::<(ThreadId, i32)>();
     let (tell_end, ends) = mpsc::channel::<(Came, bool)>();
@@ -141,7 +144,8 @@ fn tokio_awaits_a_cancelled_job() {
     });
 }
 
-/// A pool's thread that waits inside our job runs a stranger's there. Ours is interrupted; the stranger sleeps on.
+/// A pool's thread that waits inside our job runs a stranger's there. Ours is interrupted; the
+/// stranger sleeps on.
 #[test]
 fn rayon_a_stolen_job_does_not_notice() {
     if !is_reached_here("rayon") {

@@ -1,4 +1,5 @@
-//! Reach by its rules: where it is on, what masks and nesting make of it, what a refusal leaves, and what the asker hears.
+//! Reach by its rules: where it is on, what masks and nesting make of it, what a refusal leaves,
+//! and what the asker hears.
 
 mod common;
 
@@ -314,7 +315,8 @@ fn what_does_not_wait_is_not_refused() {
     });
 }
 
-/// What does not block gets out for a while; what would block is refused at once, and all of it in the end. The outputs go on.
+/// What does not block gets out for a while; what would block is refused at once, and all of it in
+/// the end. The outputs go on.
 #[test]
 fn goodbyes() {
     const FOR: Duration = Duration::from_millis(100);
@@ -450,7 +452,8 @@ fn a_loop_that_does_not_listen_is_braked() {
             (0..TIMES).for_each(|_| again());
             let (took, used) = (start.elapsed(), cpu_time_of_this_thread() - used);
             assert!(took >= Duration::from_millis(10) * TIMES, "{took:?}");
-            // Where even to fall asleep and to wake up costs that much, it is not ours to answer for.
+            // Where even to fall asleep and to wake up costs that much, it is not ours to answer
+            // for.
             let before = cpu_time_of_this_thread();
             let sleep = |_| eintr::mask(|| thread::sleep(Duration::from_millis(10)));
             (0..TIMES).for_each(sleep);

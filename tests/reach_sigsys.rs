@@ -83,7 +83,8 @@ fn filter(syscall: libc::c_long, answer: u32) {
         statement(give, libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: numbers, and a program that lives through the call. All threads are to be under the filter.
+    // SAFETY: numbers, and a program that lives through the call. All threads are to be under the
+    // filter.
     unsafe {
         assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
         let flags = libc::SECCOMP_FILTER_FLAG_TSYNC;
@@ -145,7 +146,8 @@ fn a_sandbox_without_a_handler_kills() {
     });
 }
 
-/// Where pipes cannot be asked to take what they can without waiting: the pipe's end is refused all the same, and what fits gets out.
+/// Where pipes cannot be asked to take what they can without waiting: the pipe's end is refused all
+/// the same, and what fits gets out.
 #[test]
 fn a_sandbox_without_pwritev2() {
     for errno in [libc::ENOSYS, libc::EPERM] {
@@ -168,7 +170,8 @@ fn a_sandbox_without_pwritev2() {
     }
 }
 
-/// The application takes SIGSYS for itself, after us. Dispatch is not begun, and the second-best way is taken.
+/// The application takes SIGSYS for itself, after us. Dispatch is not begun, and the second-best
+/// way is taken.
 fn taken_over(handler: usize) {
     eintr::support();
     set_sigsys(handler);
@@ -229,15 +232,16 @@ fn sigsys_handled_by_the_reached_thread() {
     });
 }
 
-/// Its poll is refused where dispatch was on when the handler came, and takes its millisecond where it was not: our signal waits until
-/// a handler with a full mask has returned.
+/// Its poll is refused where dispatch was on when the handler came, and takes its millisecond where
+/// it was not: our signal waits until a handler with a full mask has returned.
 extern "C" fn count_and_poll(_: i32) {
     // SAFETY: no descriptors.
     unsafe { libc::poll(ptr::null_mut(), 0, 1) };
     HANDLED.fetch_add(1, Ordering::SeqCst);
 }
 
-/// Handlers with full masks, as libuv's and HotSpot's, make syscalls on threads that are armed and not, all the time.
+/// Handlers with full masks, as libuv's and HotSpot's, make syscalls on threads that are armed and
+/// not, all the time.
 #[test]
 fn handlers_with_full_masks_under_fire() {
     alone("handlers_with_full_masks_under_fire", || {

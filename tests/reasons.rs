@@ -1,4 +1,5 @@
-//! A reason is the user's: its destructor may do what it likes, so it must not run under a lock of ours.
+//! A reason is the user's: its destructor may do what it likes, so it must not run under a lock of
+//! ours.
 
 mod common;
 

@@ -1,7 +1,8 @@
 //! Reach where dispatch is missing: the second-best way.
 //!
-//! This process forbids itself the prctl by a seccomp filter before it first uses the library, as a sandbox would. (On
-//! aarch64 the kernel has none to forbid.) Then plain calls are made as in `reach.rs`.
+//! This process forbids itself the prctl by a seccomp filter before it first uses the library, as a
+//! sandbox would. (On aarch64 the kernel has none to forbid.) Then plain calls are made as in
+//! `reach.rs`.
 
 mod common;
 
@@ -60,7 +61,8 @@ fn filter() {
         statement(answer, libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: numbers, and a program that lives through the call. All threads are to be under the filter.
+    // SAFETY: numbers, and a program that lives through the call. All threads are to be under the
+    // filter.
     unsafe {
         assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
         let flags = libc::SECCOMP_FILTER_FLAG_TSYNC;
@@ -151,8 +153,8 @@ fn every_foreign_call_comes_back() {
     }
 }
 
-/// Code at the start of a page, with nothing before it, that looks like the return from an interrupted syscall: -EINTR is in the register.
-/// It runs until the flag is set.
+/// Code at the start of a page, with nothing before it, that looks like the return from an
+/// interrupted syscall: -EINTR is in the register. It runs until the flag is set.
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn nothing_is_read_where_nothing_is() {

@@ -1,4 +1,5 @@
-//! What must not kill a reached thread (S2): the kernel stops it at its syscalls by a SIGSYS, and one that is blocked is death.
+//! What must not kill a reached thread (S2): the kernel stops it at its syscalls by a SIGSYS, and
+//! one that is blocked is death.
 //!
 //! Each test runs in a process of its own: the test binary starts itself again, for that one test.
 
@@ -33,7 +34,8 @@ fn alone(name: &str, body: impl FnOnce()) {
     assert!(child.status.success(), "{}\n{output}", child.status);
 }
 
-/// Runs `body` on a managed thread that has been asked, has found out by a refused read, and has dispatch on from there.
+/// Runs `body` on a managed thread that has been asked, has found out by a refused read, and has
+/// dispatch on from there.
 fn reached<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
     let worker = eintr::spawn(|| {
         let (mut reader, _writer) = UnixStream::pair().unwrap();

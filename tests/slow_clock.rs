@@ -1,4 +1,5 @@
-//! A clock that cannot be read without a syscall (Xen's, hpet, acpi_pm): no syscall of libc's may be made while SIGSYS is blocked (S11).
+//! A clock that cannot be read without a syscall (Xen's, hpet, acpi_pm): no syscall of libc's may
+//! be made while SIGSYS is blocked (S11).
 //!
 //! This program has a `clock_gettime` of its own, which takes the place of libc's.
 

@@ -1,7 +1,7 @@
 //! SIGTERM becomes an interrupt; a second one ends the process.
 //!
-//! The tests here work like this: each runs in a process of its own, sends itself the signals, and its end is checked from
-//! outside.
+//! The tests here work like this: each runs in a process of its own, sends itself the signals, and
+//! its end is checked from outside.
 
 #[path = "common/child.rs"]
 mod child;

@@ -1,8 +1,9 @@
-//! What must never fail nor be left out never is, in an armed thread under a hail of signals (S9): close, munmap, and the
-//! futexes of locks.
+//! What must never fail nor be left out never is, in an armed thread under a hail of signals (S9):
+//! close, munmap, and the futexes of locks.
 //!
-//! The tests here work like this: another thread sends SIGUSR1 without pause; it is the application's, with a handler that
-//! counts, and ours, so that each of them has the armed thread's handler at work. With reach and without.
+//! The tests here work like this: another thread sends SIGUSR1 without pause; it is the
+//! application's, with a handler that counts, and ours, so that each of them has the armed thread's
+//! handler at work. With reach and without.
 
 #[path = "common/child.rs"]
 mod child;

@@ -1,6 +1,8 @@
-//! What is the user's runs where no lock of ours is held: destructors of reasons may ask, look, run tasks, and fork.
+//! What is the user's runs where no lock of ours is held: destructors of reasons may ask, look, run
+//! tasks, and fork.
 //!
-//! The tests here work like this: a reason's destructor does all of that. It runs in a process of its own, for it forks.
+//! The tests here work like this: a reason's destructor does all of that. It runs in a process of
+//! its own, for it forks.
 
 #[path = "common/child.rs"]
 mod child;

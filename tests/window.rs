@@ -12,9 +12,9 @@
 //! timer must not hide that, for our own calls do without: the tracer keeps its signals back, and
 //! counts as lost a wake-up that only the timer brought.
 //!
-//! The other way round, the asker is single-stepped through `interrupt()`, and while it stands at an
-//! instruction the target makes the whole call. Calls of std's that are reached go through the same
-//! trials as our own, and libc's in a task without reach, for which the timer counts (P11).
+//! The other way round, the asker is single-stepped through `interrupt()`, and while it stands at
+//! an instruction the target makes the whole call. Calls of std's that are reached go through the
+//! same trials as our own, and libc's in a task without reach, for which the timer counts (P11).
 //!
 //! Two wrong implementations go through the same trials, and must be found out: the checker is
 //! checked.

@@ -1,5 +1,5 @@
-//! Reading one ready byte, against the plain call, and against the way that needs no signal: poll on the descriptor and on an
-//! eventfd that says stop, then read.
+//! Reading one ready byte, against the plain call, and against the way that needs no signal: poll
+//! on the descriptor and on an eventfd that says stop, then read.
 
 use std::io::{PipeReader, PipeWriter, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -56,7 +56,8 @@ pub fn bench(criterion: &mut Criterion, table: &mut Table) {
             bytes.borrow_mut().timed(times, |fd| poll_and_read(fd, &mut three))
         }),
     ];
-    // A program in which somebody interrupts somebody has two threads, and libc's calls look at that.
+    // A program in which somebody interrupts somebody has two threads, and libc's calls look at
+    // that.
     std::thread::spawn(|| ()).join().unwrap();
     let task = eintr::Task::root();
     if let Some([ours, plain, polled]) = task.run(|| hold(&mut group, CHUNK, ways)) {

@@ -13,8 +13,9 @@ use crate::table::Table;
 
 const UNROLLED: u64 = 16;
 
-/// Times a look, again and again: 16 to a turn of the loop, so that the look is timed and not the loop. The fences are for the
-/// compiler, which would otherwise look at a plain variable once and for all.
+/// Times a look, again and again: 16 to a turn of the loop, so that the look is timed and not the
+/// loop. The fences are for the compiler, which would otherwise look at a plain variable once and
+/// for all.
 macro_rules! looks {
     ($times:expr, $look:expr) => {{
         let start = Instant::now();

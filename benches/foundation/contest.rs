@@ -1,12 +1,15 @@
 //! Several ways of doing one thing, timed in turns.
 //!
-//! Criterion times one function after the other, seconds apart. On a virtual machine of two cores that others use as well, a second
-//! is long: the clock rate, the neighbours and the host change, and a ratio of 1.02 drowns. So each function that criterion
-//! sees here runs all ways in turns, a chunk at a time, and returns the time of its own. A chunk is longer than a look at the clock by
-//! some thousand times, and shorter than a slice of the scheduler's: what disturbs it disturbs few chunks, or all ways alike.
+//! Criterion times one function after the other, seconds apart. On a virtual machine of two cores
+//! that others use as well, a second is long: the clock rate, the neighbours and the host change,
+//! and a ratio of 1.02 drowns. So each function that criterion sees here runs all ways in turns, a
+//! chunk at a time, and returns the time of its own. A chunk is longer than a look at the clock by
+//! some thousand times, and shorter than a slice of the scheduler's: what disturbs it disturbs few
+//! chunks, or all ways alike.
 //!
-//! A ratio is the median of the ratios within a turn. (Rejected: the ratio of the medians. When the machine changes its pace halfway, as it
-//! does several times a run, each median falls into one pace or the other; the ratio jumped by a quarter.)
+//! A ratio is the median of the ratios within a turn. (Rejected: the ratio of the medians. When the
+//! machine changes its pace halfway, as it does several times a run, each median falls into one
+//! pace or the other; the ratio jumped by a quarter.)
 
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
 //! What the foundation costs, beside what the same costs without us.
 //!
-//! A figure alone says more about the machine than about the code, so everything here is a ratio: each way of doing a thing runs
-//! in turns with the others, in one process, a fraction of a millisecond to each (see [`contest`]). The table at the end has
-//! the ratios and their limits. A benchmark is no test: a ratio above its limit is marked, and fails nothing.
+//! A figure alone says more about the machine than about the code, so everything here is a ratio:
+//! each way of doing a thing runs in turns with the others, in one process, a fraction of a
+//! millisecond to each (see [`contest`]). The table at the end has the ratios and their limits. A
+//! benchmark is no test: a ratio above its limit is marked, and fails nothing.
 //!
 //! `cargo bench --bench foundation` runs all; a name after `--` chooses, as criterion does.
 

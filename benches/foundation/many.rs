@@ -1,5 +1,5 @@
-//! Interrupting very many stuck threads, against a loop of bare `pthread_kill`s: how long the asker is at it, and how long until
-//! the last read has returned.
+//! Interrupting very many stuck threads, against a loop of bare `pthread_kill`s: how long the asker
+//! is at it, and how long until the last read has returned.
 
 use std::cell::RefCell;
 use std::time::Duration;

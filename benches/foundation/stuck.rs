@@ -1,5 +1,6 @@
-//! Threads that sit in a read until they are interrupted, round after round: in ours by a request, or in libc's by a signal with
-//! an empty handler. The same threads do both, so that neither has the better ones.
+//! Threads that sit in a read until they are interrupted, round after round: in ours by a request,
+//! or in libc's by a signal with an empty handler. The same threads do both, so that neither has
+//! the better ones.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -155,7 +156,8 @@ impl Common {
         let result = eintr::io::read(&self.silent, &mut [0; 8]);
         self.returned();
         assert!(result.is_err_and(|error| error.interrupted().is_some()));
-        // Plain waiting calls of an armed thread are interrupted again and again, and so would the wait for the next round be.
+        // Plain waiting calls of an armed thread are interrupted again and again, and so would the
+        // wait for the next round be.
         assert!(eintr::take().is_some());
         self.next_round(round)
     }
@@ -170,7 +172,8 @@ impl Common {
         self.next_round(round)
     }
 
-    /// The read has returned. The rest of the round is waited for inside the task: its end is no part of the time.
+    /// The read has returned. The rest of the round is waited for inside the task: its end is no
+    /// part of the time.
     fn returned(&self) {
         let now = self.start.elapsed();
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -191,7 +194,8 @@ impl Common {
 }
 
 impl Own {
-    /// Whether the thread sleeps in read. The kernel says "running" instead of a number if it does not sleep.
+    /// Whether the thread sleeps in read. The kernel says "running" instead of a number if it does
+    /// not sleep.
     fn sits_in_read(&self) -> bool {
         let tid = self.tid.load(Ordering::Relaxed);
         let syscall = std::fs::read_to_string(format!("/proc/self/task/{tid}/syscall"));

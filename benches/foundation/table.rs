@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::contest;
 
-/// Aligned rows: what, ours, the reference, their ratio, its limit. Ours and the reference are medians, and so is the ratio, of the ratios
-/// within a turn: it need not be theirs.
+/// Aligned rows: what, ours, the reference, their ratio, its limit. Ours and the reference are
+/// medians, and so is the ratio, of the ratios within a turn: it need not be theirs.
 #[derive(Default)]
 pub struct Table(Vec<[String; 5]>);
 

@@ -1,7 +1,9 @@
-//! From the request to the return of a thread that is stuck in read, against a bare `pthread_kill` and EINTR.
+//! From the request to the return of a thread that is stuck in read, against a bare `pthread_kill`
+//! and EINTR.
 //!
-//! Both threads are on one CPU, where the figure is steady; across CPUs it is the scheduler's. The clock is read right before the
-//! request, and right after the call has returned in the target. A task with reach pays there for what its later plain calls need.
+//! Both threads are on one CPU, where the figure is steady; across CPUs it is the scheduler's. The
+//! clock is read right before the request, and right after the call has returned in the target. A
+//! task with reach pays there for what its later plain calls need.
 
 use std::time::Duration;
 

@@ -126,7 +126,8 @@ fn pause() -> Made {
     Ok(Scene::new(PAUSE, call).ends(ends))
 }
 
-/// Locks of `lockf` are a process's, and never in the way of its own threads: the holder is a child.
+/// Locks of `lockf` are a process's, and never in the way of its own threads: the holder is a
+/// child.
 fn lockf() -> Made {
     let path = temporary_path();
     let file = File::options().create(true).truncate(true).write(true).open(&path).expect("a file");
@@ -163,7 +164,8 @@ const COMMAND: &CStr = c"exec sleep 1000.5";
 fn system() -> Made {
     // SAFETY: a command that ends with a null byte.
     let call = || checked(unsafe { libc::system(COMMAND.as_ptr()) } as isize);
-    // The child is the shell's and `system`'s alone; who interrupts it has a child left. It is found by its command.
+    // The child is the shell's and `system`'s alone; who interrupts it has a child left. It is
+    // found by its command.
     Ok(Scene::new(&[libc::SYS_wait4], call).release(|| {
         for child in children_that_run(b"sleep\x001000.5\0") {
             let _ = kill(child, Signal::SIGKILL);

@@ -1,17 +1,19 @@
-//! Threads stuck in calls that know nothing of interrupts: what a flag and a signal do for them, and what `eintr` does.
+//! Threads stuck in calls that know nothing of interrupts: what a flag and a signal do for them,
+//! and what `eintr` does.
 //!
 //! ```sh
 //! cargo run --release --example reached
 //! ```
 //!
-//! Each cell is measured here and now: a thread makes the call, `/proc` says that it sleeps there, and it is asked to stop,
+//! Each cell is measured here and now: a thread makes the call, `/proc` says that it sleeps there,
+//! and it is asked to stop,
 //!
-//! * in the naive column by a flag and one signal whose handler has no SA_RESTART, for code that looks at the flag whenever
-//!   the call returns;
+//! * in the naive column by a flag and one signal whose handler has no SA_RESTART, for code that
+//!   looks at the flag whenever the call returns;
 //! * in the other by [`eintr::Interrupter::interrupt`], for a managed thread with the same code.
 //!
-//! The cell says how long the call took to return, or that it was stuck after the limit. Exit status 0 only if the last column
-//! has no stuck cell.
+//! The cell says how long the call took to return, or that it was stuck after the limit. Exit
+//! status 0 only if the last column has no stuck cell.
 
 mod c;
 mod crates;

@@ -25,8 +25,8 @@ pub fn was_signalled() -> bool {
 /// Sends a thread of this process the signal.
 pub fn signal(tid: i32) {
     static INSTALLED: Once = Once::new();
-    // SAFETY: an action without SA_RESTART, and no pointer but to it; the handler touches a thread-local that needs no
-    // initialisation.
+    // SAFETY: an action without SA_RESTART, and no pointer but to it; the handler touches a
+    // thread-local that needs no initialisation.
     unsafe {
         INSTALLED.call_once(|| {
             let mut action: libc::sigaction = std::mem::zeroed();

@@ -1,7 +1,8 @@
 //! A nameserver that never answers, asked by one thread and no other.
 //!
-//! (A resolv.conf of one's own needs a mount namespace and the right to make one. glibc's resolver has a state for each thread, of a
-//! layout that `<resolv.h>` has fixed, and goes by it if the program changed it.)
+//! (A resolv.conf of one's own needs a mount namespace and the right to make one. glibc's resolver
+//! has a state for each thread, of a layout that `<resolv.h>` has fixed, and goes by it if the
+//! program changed it.)
 
 use std::net::{SocketAddr, UdpSocket};
 
@@ -51,7 +52,8 @@ pub fn ask_only(nameserver: SocketAddr) {
     address.sin_family = libc::AF_INET as u16;
     address.sin_port = nameserver.port().to_be();
     address.sin_addr.s_addr = u32::from_ne_bytes(nameserver.ip().octets());
-    // SAFETY: the state is this thread's own, made by `__res_init`, and laid out as `State` at its beginning.
+    // SAFETY: the state is this thread's own, made by `__res_init`, and laid out as `State` at its
+    // beginning.
     unsafe {
         __res_init();
         let state = &mut *__res_state();

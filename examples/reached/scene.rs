@@ -1,6 +1,7 @@
 //! What a call is stuck in: real objects, made for it alone.
 //!
-//! Shared by `reached`, which measures each call, and by the tests of reach, which look at how each ends.
+//! Shared by `reached`, which measures each call, and by the tests of reach, which look at how each
+//! ends.
 
 use std::fs;
 use std::io;
@@ -32,7 +33,8 @@ pub fn let_go(release: Option<Release>) {
 pub enum When {
     /// Once its thread sleeps in one of these syscalls.
     Asleep(&'static [c_long]),
-    /// Once it says that it has looked at the flag for the last time, and before it makes its syscall.
+    /// Once it says that it has looked at the flag for the last time, and before it makes its
+    /// syscall.
     Said(Arc<AtomicBool>),
 }
 
@@ -69,8 +71,8 @@ pub enum Ends {
     Early,
     /// With EINTR, the only error that it may have.
     Eintr,
-    /// With EINTR if it was asleep, since the kernel does not take up again a call that has a timeout; made once more, as code that
-    /// handles EINTR does, it is refused or over at once.
+    /// With EINTR if it was asleep, since the kernel does not take up again a call that has a
+    /// timeout; made once more, as code that handles EINTR does, it is refused or over at once.
     AfterEintr,
     /// With an error of its own, made of the one that it got.
     WithItsOwnError,

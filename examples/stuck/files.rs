@@ -323,7 +323,8 @@ pub fn flock() -> Made {
     Ok(Scene::new("fs::flock", &["flock"], move || eintr::fs::flock(&inside, LockKind::Exclusive))
         .provide(move || outside.lock().unwrap().take())
         .check(move || {
-            // The holder goes; then the lock is free for another, so the interrupted call does not have it.
+            // The holder goes; then the lock is free for another, so the interrupted call does not
+            // have it.
             let other = holder.lock().unwrap().as_ref().expect("still held").file();
             drop(holder.lock().unwrap().take());
             let free = nix::fcntl::Flock::lock(other, nix::fcntl::FlockArg::LockExclusiveNonblock);

@@ -5,7 +5,8 @@
 //! cargo run --release --example stuck -- --json  # the same rows as a JSON array
 //! ```
 //!
-//! Exit status 0 only if every call came back as interrupted and everything that it touched is intact.
+//! Exit status 0 only if every call came back as interrupted and everything that it touched is
+//! intact.
 
 mod events;
 mod files;

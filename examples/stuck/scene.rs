@@ -1,6 +1,7 @@
 //! What a call is stuck in: real objects, made for it alone.
 //!
-//! Shared by `stuck`, which interrupts each call once, and by the points test, which interrupts each at all its points.
+//! Shared by `stuck`, which interrupts each call once, and by the points test, which interrupts
+//! each at all its points.
 
 use std::time::Duration;
 

@@ -21,9 +21,9 @@ pub(crate) use limit::Limit;
 
 /// Runs an interruptible syscall until it has a result.
 ///
-/// A cancelled attempt did nothing, and so did one that ended with EINTR: an armed thread raises, any
-/// other (a stray signal, or a cause that is gone again) goes on. An attempt whose time is limited must
-/// look at the clock itself, so that going on does not start its time anew.
+/// A cancelled attempt did nothing, and so did one that ended with EINTR: an armed thread raises,
+/// any other (a stray signal, or a cause that is gone again) goes on. An attempt whose time is
+/// limited must look at the clock itself, so that going on does not start its time anew.
 #[inline]
 pub(crate) fn complete<T>(mut attempt: impl FnMut() -> Outcome<T>) -> Result<T, Error> {
     loop {

@@ -9,19 +9,22 @@ pub(crate) mod table;
 
 pub use support::{Road, Support, support};
 
-/// Runs `f` with reach on: while the thread is armed, its plain blocking calls are refused with ECANCELED, whoever makes them.
+/// Runs `f` with reach on: while the thread is armed, its plain blocking calls are refused with
+/// ECANCELED, whoever makes them.
 ///
-/// Managed tasks have it on; this is for a stretch of one that has it off. It uses the kernel's Syscall User Dispatch; where that is
-/// missing, [`support()`] says so, and a second-best way is taken.
+/// Managed tasks have it on; this is for a stretch of one that has it off. It uses the kernel's
+/// Syscall User Dispatch; where that is missing, [`support()`] says so, and a second-best way is
+/// taken.
 ///
-/// What has already begun to return is not touched, nor is what does not wait. So a call that sleeps with a timeout of its own (a
-/// socket with a read timeout, a poll, a sleep) returns EINTR as ever when a request finds it there, and is refused if it is made
-/// again. What a syscall is told is said by this table:
+/// What has already begun to return is not touched, nor is what does not wait. So a call that
+/// sleeps with a timeout of its own (a socket with a read timeout, a poll, a sleep) returns EINTR
+/// as ever when a request finds it there, and is refused if it is made again. What a syscall is
+/// told is said by this table:
 ///
 #[doc = include_str!("answers.md")]
 ///
-/// In the same task and while the cause stands, [`Interrupted::of`](crate::Interrupted::of) recognises the error. Code that treats
-/// an error as fatal will fail on it.
+/// In the same task and while the cause stands, [`Interrupted::of`](crate::Interrupted::of)
+/// recognises the error. Code that treats an error as fatal will fail on it.
 ///
 /// # Examples
 ///
@@ -41,7 +44,8 @@ pub fn reach<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
-/// Runs `f` with reach off: an armed thread's plain calls return EINTR, and what handles that goes on as it always has.
+/// Runs `f` with reach off: an armed thread's plain calls return EINTR, and what handles that goes
+/// on as it always has.
 ///
 /// ```
 /// eintr::without_reach(|| std::thread::sleep(std::time::Duration::from_millis(1)));

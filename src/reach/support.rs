@@ -31,9 +31,10 @@ pub enum Road {
     Exact,
     /// A signal answers the call that it finds, and is repeated with back-off.
     ///
-    /// That is so for plain calls on aarch64, before Linux 5.11, under valgrind, and where a sandbox forbids the prctl. On x86_64
-    /// a call that the kernel does not restart (a sleep, a poll, a socket with a timeout) is then answered only if it was already
-    /// waiting when the request came; otherwise, and for deadlines, it returns EINTR.
+    /// That is so for plain calls on aarch64, before Linux 5.11, under valgrind, and where a
+    /// sandbox forbids the prctl. On x86_64 a call that the kernel does not restart (a sleep, a
+    /// poll, a socket with a timeout) is then answered only if it was already waiting when the
+    /// request came; otherwise, and for deadlines, it returns EINTR.
     SecondBest,
     /// Seen before the call only: no signal was free to end one.
     Absent,

@@ -1,7 +1,7 @@
 //! The one table of answers: what a reached thread's syscalls are told while a cause stands (S14).
 //!
-//! A syscall that has no row is run as asked. So is one whose row has an exception that holds. The table is data; the
-//! handler that goes by it is in `sys`.
+//! A syscall that has no row is run as asked. So is one whose row has an exception that holds. The
+//! table is data; the handler that goes by it is in `sys`.
 
 use libc::c_long;
 
@@ -20,12 +20,14 @@ pub(crate) enum Answer {
     Run,
 }
 
-/// When a row does not apply, and the syscall is run as asked. Numbers are those of arguments, from 0.
+/// When a row does not apply, and the syscall is run as asked. Numbers are those of arguments, from
+/// 0.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Unless {
     /// The descriptor has O_NONBLOCK.
     Nonblocking(usize),
-    /// The descriptor is a file, or a device that is ready for these events: what is done to it ends by itself.
+    /// The descriptor is a file, or a device that is ready for these events: what is done to it
+    /// ends by itself.
     EndsByItself(usize, i16),
     /// One of these bits is set.
     Flag(usize, usize),
@@ -39,15 +41,19 @@ pub(crate) enum Unless {
     ZeroTime(usize),
     /// The path, relative to the directory, leads to something that is no FIFO.
     NoFifo { directory: Option<usize>, path: usize },
-    /// The pipe or pair of sockets by which a child of std's tells that it could not exec: close-on-exec, 8 bytes, after a fork.
+    /// The pipe or pair of sockets by which a child of std's tells that it could not exec:
+    /// close-on-exec, 8 bytes, after a fork.
     ExecStatus { fd: usize, length: usize },
     /// The same, in that child.
     ExecReport { fd: usize, length: usize },
-    /// It gives back a lock: a release, or a look that does not wait. The `struct flock` is behind that pointer.
+    /// It gives back a lock: a release, or a look that does not wait. The `struct flock` is behind
+    /// that pointer.
     Unlocks(usize),
-    /// The operations on a set of semaphores are releases and attempts only; so many of them are behind that pointer.
+    /// The operations on a set of semaphores are releases and attempts only; so many of them are
+    /// behind that pointer.
     Releases { operations: usize, count: usize },
-    /// The process is a child that this thread has killed (by SIGKILL) since it was armed, or that could not exec.
+    /// The process is a child that this thread has killed (by SIGKILL) since it was armed, or that
+    /// could not exec.
     Dying(usize),
     /// It is a standard output: 1 or 2.
     StandardOutput(usize),

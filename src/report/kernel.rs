@@ -14,7 +14,8 @@ pub enum ThreadState {
     Running,
     /// In a wait that a signal ends.
     Sleeping,
-    /// In a wait that nothing ends but its completion (state D): a disk, a dead NFS server. Nobody can reach it.
+    /// In a wait that nothing ends but its completion (state D): a disk, a dead NFS server. Nobody
+    /// can reach it.
     Uninterruptible,
     /// Stopped, by a signal or a debugger.
     Stopped,
@@ -70,7 +71,8 @@ pub(super) fn look(tid: i32) -> Option<ThreadReport> {
     })
 }
 
-/// The name of the syscall in a line of `/proc/PID/task/TID/syscall`; none for a thread that runs or sleeps outside of one.
+/// The name of the syscall in a line of `/proc/PID/task/TID/syscall`; none for a thread that runs
+/// or sleeps outside of one.
 fn syscall(line: &str) -> Option<String> {
     let number = line.split_whitespace().next()?.parse().ok().filter(|number| *number >= 0)?;
     Some(match syscall_name::of(number) {

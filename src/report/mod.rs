@@ -12,7 +12,8 @@ mod syscall_name;
 
 pub use kernel::ThreadState;
 
-/// Where a task is, and what has become of the requests to it. A snapshot: by the time it is read, the task may have moved on.
+/// Where a task is, and what has become of the requests to it. A snapshot: by the time it is read,
+/// the task may have moved on.
 ///
 /// # Examples
 ///
@@ -46,7 +47,8 @@ pub struct Report {
     pub refused: u64,
     /// Whether a [mask](crate::mask()) stands between.
     pub masked: bool,
-    /// Whether the program has replaced our handler by one of its own since: nothing can be interrupted then.
+    /// Whether the program has replaced our handler by one of its own since: nothing can be
+    /// interrupted then.
     pub handler_replaced: bool,
 }
 
@@ -70,7 +72,8 @@ impl Report {
     pub(crate) fn of(node: &Arc<Node>) -> Self {
         let figures = node.figures();
         let thread = figures.tid.and_then(kernel::look);
-        // The kernel was asked about a number. If the task has left that thread meanwhile, the number may be another's.
+        // The kernel was asked about a number. If the task has left that thread meanwhile, the
+        // number may be another's.
         let thread = thread.filter(|_| node.figures().tid == figures.tid);
         Self {
             task: figures.id,

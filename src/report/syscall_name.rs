@@ -40,8 +40,8 @@ pub(super) fn of(number: c_long) -> Option<&'static str> {
     })
 }
 
-/// The name of a syscall, if it is one in which a thread may be found waiting. A user-mode emulator shows us the numbers of
-/// the kernel that it runs on.
+/// The name of a syscall, if it is one in which a thread may be found waiting. A user-mode emulator
+/// shows us the numbers of the kernel that it runs on.
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) fn of(number: c_long) -> Option<&'static str> {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/arch");

@@ -29,7 +29,8 @@ pub(super) fn end(block: &Block) {
     block.limited.store(false, Ordering::Relaxed);
 }
 
-/// The syscall's result without running it; or that it is to run as asked, and by which exception if by one.
+/// The syscall's result without running it; or that it is to run as asked, and by which exception
+/// if by one.
 pub(super) fn by_table(
     block: &Block,
     number: c_long,
@@ -61,8 +62,8 @@ pub(super) fn unrun(block: &Block, answer: Answer) -> Option<isize> {
 /// ECANCELED; the asker hears of it, or the deadline.
 fn refuse(block: &Block) -> isize {
     deadlines::note_refusal(block);
-    // SAFETY: the pointer is null, or to a task's count that lives as long as the task is on this thread's stack, and it is this thread
-    // that takes it off.
+    // SAFETY: the pointer is null, or to a task's count that lives as long as the task is on this
+    // thread's stack, and it is this thread that takes it off.
     if let Some(refusals) = unsafe { block.refusals.load(Ordering::Acquire).as_ref() } {
         refusals.count.fetch_add(1, Ordering::Release);
         refusals.changes.fetch_add(1, Ordering::Release);

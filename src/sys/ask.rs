@@ -1,9 +1,10 @@
-//! Questions to the kernel from within a handler: what kind a descriptor is, whether it is ready, what a pointer points to.
+//! Questions to the kernel from within a handler: what kind a descriptor is, whether it is ready,
+//! what a pointer points to.
 //!
 //! # Safety
 //!
-//! Each block hands the kernel structures of its own. What the interrupted code's pointers point to is read through the kernel, which
-//! answers EFAULT where a look would be a SIGSEGV.
+//! Each block hands the kernel structures of its own. What the interrupted code's pointers point to
+//! is read through the kernel, which answers EFAULT where a look would be a SIGSEGV.
 
 use std::mem::MaybeUninit;
 
@@ -94,7 +95,8 @@ pub(super) fn is_ready(fd: usize, events: i16) -> bool {
     ready == Ok(1)
 }
 
-/// Whether operations on a set of semaphores (`struct sembuf`) never wait: each is a release or an attempt.
+/// Whether operations on a set of semaphores (`struct sembuf`) never wait: each is a release or an
+/// attempt.
 pub(super) fn never_waits(operations: usize, count: usize) -> bool {
     let mut buffer = [libc::sembuf { sem_num: 0, sem_op: 0, sem_flg: 0 }; 32];
     let Some(copy) = buffer.get_mut(..count) else { return false };
@@ -116,7 +118,8 @@ fn read(address: usize, into: *mut libc::c_void, length: usize) -> bool {
     let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: length };
     let [local, remote] = [&raw const local, &raw const remote].map(|iovec| iovec as usize);
     let arguments = [raw::getpid() as usize, local, 1, remote, 1, 0];
-    // SAFETY: the kernel reads the one place, if it is there, and writes the other, which is ours and as large.
+    // SAFETY: the kernel reads the one place, if it is there, and writes the other, which is ours
+    // and as large.
     unsafe { syscall(libc::SYS_process_vm_readv, arguments) == Ok(length) }
 }
 
@@ -127,6 +130,7 @@ pub(super) fn poke<const N: usize>(address: usize, words: &[usize; N]) -> bool {
     let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: length };
     let [local, remote] = [&raw const local, &raw const remote].map(|iovec| iovec as usize);
     let arguments = [raw::getpid() as usize, local, 1, remote, 1, 0];
-    // SAFETY: the kernel reads ours and writes the other, if it is there, as the syscall would have.
+    // SAFETY: the kernel reads ours and writes the other, if it is there, as the syscall would
+    // have.
     unsafe { syscall(libc::SYS_process_vm_writev, arguments) == Ok(length) }
 }

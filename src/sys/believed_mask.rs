@@ -1,8 +1,10 @@
-//! The mask that a reached thread believes it has: the kernel's, and SIGSYS if the thread has asked to have it blocked (S2).
+//! The mask that a reached thread believes it has: the kernel's, and SIGSYS if the thread has asked
+//! to have it blocked (S2).
 //!
-//! Nothing here changes the kernel's mask by a syscall. What the thread asks for is worked out and written into the saved context, and
-//! our handler's return puts it in force, all at once. (Rejected: to make the syscall and strike SIGSYS from what it did. A signal that
-//! it lets in runs its handler before the second step, with SIGSYS blocked, and its first syscall is death.)
+//! Nothing here changes the kernel's mask by a syscall. What the thread asks for is worked out and
+//! written into the saved context, and our handler's return puts it in force, all at once.
+//! (Rejected: to make the syscall and strike SIGSYS from what it did. A signal that it lets in runs
+//! its handler before the second step, with SIGSYS blocked, and its first syscall is death.)
 //!
 //! # Safety
 //!
@@ -55,9 +57,10 @@ pub(super) fn change(
     0
 }
 
-/// Before an `rt_sigreturn` of a reached thread: the mask that it restores must not hold SIGSYS. It does where the handler ran inside
-/// a ppoll or a sigsuspend that had opened it. One that does not hold it tells nothing: SIGSYS was struck from the mask that the handler
-/// interrupted. (So a handler that blocks SIGSYS and returns leaves it blocked, where the kernel would not.)
+/// Before an `rt_sigreturn` of a reached thread: the mask that it restores must not hold SIGSYS. It
+/// does where the handler ran inside a ppoll or a sigsuspend that had opened it. One that does not
+/// hold it tells nothing: SIGSYS was struck from the mask that the handler interrupted. (So a
+/// handler that blocks SIGSYS and returns leaves it blocked, where the kernel would not.)
 pub(super) fn prepare_return(block: &Block, context: &ucontext_t) {
     let address = arch::mask_to_restore(context);
     let Some([mask]) = ask::peek(address) else { return };

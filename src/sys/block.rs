@@ -1,9 +1,9 @@
 //! The per-thread block: what the trampoline, the handler and the checkpoint of one thread look at.
 //!
-//! A thread-local without destructor and without lazy initialisation, so that the handler may touch it. Rust's
-//! standard library does not promise that of thread-locals in general; the argument here is that a `const` one without
-//! a destructor is plain memory of the thread's static TLS block, and that only a thread which has touched its block
-//! is ever a target (S6).
+//! A thread-local without destructor and without lazy initialisation, so that the handler may touch
+//! it. Rust's standard library does not promise that of thread-locals in general; the argument here
+//! is that a `const` one without a destructor is plain memory of the thread's static TLS block, and
+//! that only a thread which has touched its block is ever a target (S6).
 //!
 //! # Safety
 //!
@@ -42,7 +42,8 @@ pub(crate) struct Block {
     pub(super) dispatching: AtomicBool,
     /// Whether the thread has asked to have SIGSYS blocked, which waits until dispatch is off (S2).
     pub(super) sigsys_blocked: AtomicBool,
-    /// When the thread's calls began to be answered, in nanoseconds of the monotonic clock; 0 if they are not.
+    /// When the thread's calls began to be answered, in nanoseconds of the monotonic clock; 0 if
+    /// they are not.
     pub(super) answering_since: AtomicU64,
     /// Where an asker saw this thread sleep.
     pub(super) seen: Sighting,
@@ -50,7 +51,8 @@ pub(crate) struct Block {
     pub(super) forked: AtomicI32,
     /// The last child that this thread has sent SIGKILL since, or that could not exec.
     pub(super) dying: AtomicI32,
-    /// What counts the refusals of the outermost cause. It lives as long as its task is on this thread's stack.
+    /// What counts the refusals of the outermost cause. It lives as long as its task is on this
+    /// thread's stack.
     pub(super) refusals: AtomicPtr<Refusals>,
     /// Errors handed out since the last checkpoint, take or task end: what the brakes go by.
     pub(crate) unheeded: AtomicU32,

@@ -24,7 +24,8 @@ pub(crate) type Outcome<T> = Result<T, Stop>;
 ///
 /// # Safety
 ///
-/// As the syscall's own: pointers among the arguments must be valid for what the kernel does to them.
+/// As the syscall's own: pointers among the arguments must be valid for what the kernel does to
+/// them.
 #[inline]
 pub(crate) unsafe fn call<const N: usize>(nr: c_long, args: [usize; N]) -> Outcome<usize> {
     let arg = |i: usize| args.get(i).copied().unwrap_or(0);

@@ -2,8 +2,8 @@
 //!
 //! # Safety
 //!
-//! The function that is called is the one that the application had installed for this signal, with the arguments that the
-//! kernel made for it.
+//! The function that is called is the one that the application had installed for this signal, with
+//! the arguments that the kernel made for it.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -86,7 +86,8 @@ impl Previous {
         }
         let itself = if self.has(libc::SA_NODEFER) { 0 } else { signal::bit(number) };
         let mask = *signal::saved_mask(saved) | self.mask.load(Ordering::Relaxed) | itself;
-        // Less SIGSYS: dispatch may be on, and then the handler's first syscall would end the process (S2).
+        // Less SIGSYS: dispatch may be on, and then the handler's first syscall would end the
+        // process (S2).
         let mask = mask & !signal::bit(libc::SIGSYS);
         let ours = signal::change_mask(libc::SIG_SETMASK, mask);
         if self.has(libc::SA_SIGINFO) {
@@ -106,8 +107,9 @@ impl Previous {
     }
 }
 
-/// The default action: of every signal that we catch (SIGSYS, SIGUSR1, SIGUSR2, the real-time ones) it is the process's end. By raw
-/// syscalls: those of libc's would be stopped where dispatch is on, and SIGSYS be recorded and never be set (S2).
+/// The default action: of every signal that we catch (SIGSYS, SIGUSR1, SIGUSR2, the real-time ones)
+/// it is the process's end. By raw syscalls: those of libc's would be stopped where dispatch is on,
+/// and SIGSYS be recorded and never be set (S2).
 fn act_by_default(number: c_int) {
     // SAFETY: the default disposition is no handler at all.
     let _ = unsafe { signal::set_action(number, &Action::new(libc::SIG_DFL, 0, 0)) };

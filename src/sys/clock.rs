@@ -23,7 +23,8 @@ pub(crate) fn after(now: u64, duration: Duration) -> u64 {
     at.filter(|at| *at <= i64::MAX as u64).unwrap_or(NEVER)
 }
 
-/// The moment of an [`Instant`]. The same instant is always the same moment, so that two deadlines with one instant pass together.
+/// The moment of an [`Instant`]. The same instant is always the same moment, so that two deadlines
+/// with one instant pass together.
 pub(crate) fn of(instant: Instant) -> u64 {
     static PAIR: OnceLock<(Instant, u64)> = OnceLock::new();
     let (known, moment) = *PAIR.get_or_init(closest_pair);
@@ -33,8 +34,9 @@ pub(crate) fn of(instant: Instant) -> u64 {
     }
 }
 
-/// An instant and its moment. std does not tell what is in an `Instant`, so both are read one after the other; of several pairs
-/// that with the least time between is right to some 20 ns, and no slice of the scheduler's is in it.
+/// An instant and its moment. std does not tell what is in an `Instant`, so both are read one after
+/// the other; of several pairs that with the least time between is right to some 20 ns, and no
+/// slice of the scheduler's is in it.
 fn closest_pair() -> (Instant, u64) {
     let pair = || {
         let before = now();
@@ -73,7 +75,8 @@ mod tests {
         assert_eq!(moment, of(instant));
         assert_eq!(of(instant + Duration::from_secs(3)), moment + 3_000_000_000);
         assert_eq!(of(instant - Duration::from_millis(3)), moment - 3_000_000);
-        // Both are read from one clock; the pair is right to far less than this, and the looks are in order.
+        // Both are read from one clock; the pair is right to far less than this, and the looks are
+        // in order.
         let slack = 100_000;
         assert!(moment <= now() + slack, "an instant of the past is not in the future");
         let before = now();

@@ -1,21 +1,25 @@
 //! What tells a thread that a deadline has passed: a kernel timer of its own (S16).
 //!
-//! It is made at the thread's first deadline, signals that thread alone, and stays until the thread ends. It is set only when it must fire
-//! earlier than it stands. A deadline that ends leaves it as it is; it then fires at a moment of the past that nobody waits for
-//! any more, and its handler sets it for the moment that is the first by now, if there is one. So a loop of short calls with a limit
-//! of a second each makes a handful of syscalls in a second, not two for each call.
+//! It is made at the thread's first deadline, signals that thread alone, and stays until the thread
+//! ends. It is set only when it must fire earlier than it stands. A deadline that ends leaves it as
+//! it is; it then fires at a moment of the past that nobody waits for any more, and its handler
+//! sets it for the moment that is the first by now, if there is one. So a loop of short calls with
+//! a limit of a second each makes a handful of syscalls in a second, not two for each call.
 //!
-//! The repeat timer of [`timer`](super::timer) is another one: the two run at the same time, and stop for different reasons. Both carry the
-//! same mark, since by S4 nothing follows from a siginfo but that the signal is ours: every signal of ours, whoever sent it, has the
-//! handler compare the clock with the thread's earliest deadline.
+//! The repeat timer of [`timer`] is another one: the two run at the same time, and
+//! stop for different reasons. Both carry the same mark, since by S4 nothing follows from a siginfo
+//! but that the signal is ours: every signal of ours, whoever sent it, has the handler compare the
+//! clock with the thread's earliest deadline.
 //!
-//! Where plain calls are not reached, the kernel repeats the shot every 50 ms, until the timer is set anew. That is for the plain call that
-//! may follow after the shot has ended a call of ours, and the error was ignored (P11): to set the repeat timer on that occasion would make
-//! every deadline a microsecond later. For the same reason it is not stopped where the deadline ends. One shot of no use comes
-//! after, as it does after a deadline that did not pass.
+//! Where plain calls are not reached, the kernel repeats the shot every 50 ms, until the timer is
+//! set anew. That is for the plain call that may follow after the shot has ended a call of ours,
+//! and the error was ignored (P11): to set the repeat timer on that occasion would make every
+//! deadline a microsecond later. For the same reason it is not stopped where the deadline ends. One
+//! shot of no use comes after, as it does after a deadline that did not pass.
 //!
-//! Where the kernel gives no timer (EAGAIN at the limit on queued signals), the [`keeper`] signals in its place. Its lock is not
-//! for handlers, so there the thread itself tells every change of its earliest deadline.
+//! Where the kernel gives no timer (EAGAIN at the limit on queued signals), the [`keeper`] signals
+//! in its place. Its lock is not for handlers, so there the thread itself tells every change of its
+//! earliest deadline.
 //!
 //! # Safety
 //!
@@ -54,15 +58,17 @@ impl DeadlineTimer {
         }
     }
 
-    /// Whether it is set to fire at that moment or before it, seen from now. A moment that has come and was not noticed serves nobody:
-    /// the shot was lost, to a sigwait of the application's or to a handler in the place of ours.
+    /// Whether it is set to fire at that moment or before it, seen from now. A moment that has come
+    /// and was not noticed serves nobody: the shot was lost, to a sigwait of the application's or
+    /// to a handler in the place of ours.
     #[inline]
     pub(super) fn serves(&self, at: u64, now: u64) -> bool {
         let stands_at = self.stands_at.load(Relaxed);
         now < stands_at && stands_at <= at
     }
 
-    /// Has the thread, which is the calling one, signalled at that moment; whether that is left to the keeper.
+    /// Has the thread, which is the calling one, signalled at that moment; whether that is left to
+    /// the keeper.
     pub(super) fn set_for(&self, block: &Block, at: u64) -> bool {
         match self.get_or_create(block) {
             Some(id) => {
@@ -129,8 +135,8 @@ pub(super) enum Shot {
     Repeated,
 }
 
-/// The handler's part: arms the thread if its earliest deadline has passed, or sets the timer for it if a shot has come too early for
-/// that. Async-signal-safe.
+/// The handler's part: arms the thread if its earliest deadline has passed, or sets the timer for
+/// it if a shot has come too early for that. Async-signal-safe.
 pub(super) fn look(block: &Block) -> Shot {
     let timer = &block.deadlines.timer;
     let earliest = block.deadlines.earliest.load(Relaxed);
@@ -164,8 +170,8 @@ pub(super) fn look(block: &Block) -> Shot {
     Shot::Repeated
 }
 
-/// Stops the timer before our signal is blocked, if no deadline needs it: a shot must not stay pending, nor be taken for an
-/// application's signal by its sigwait.
+/// Stops the timer before our signal is blocked, if no deadline needs it: a shot must not stay
+/// pending, nor be taken for an application's signal by its sigwait.
 pub(super) fn rest_if_idle(block: &Block) {
     let timer = &block.deadlines.timer;
     let is_idle = block.deadlines.earliest.load(Relaxed) == NEVER;

@@ -1,29 +1,34 @@
 //! The deadlines of one thread: frames on its own stack, linked from its block.
 //!
-//! Most deadlines never pass, so beginning and ending one is a look at the clock and a few stores: no lock, no syscall, no memory. The
-//! frame lies on the stack of the function that runs the deadline's body, and unlinks itself on the way out, also by a panic. (Rejected:
-//! frames in the thread's record. Its lock and the gate before it cost more than all the rest.)
+//! Most deadlines never pass, so beginning and ending one is a look at the clock and a few stores:
+//! no lock, no syscall, no memory. The frame lies on the stack of the function that runs the
+//! deadline's body, and unlinks itself on the way out, also by a panic. (Rejected: frames in the
+//! thread's record. Its lock and the gate before it cost more than all the rest.)
 //!
-//! Only the thread looks at its frames. The handler looks at one number, `earliest`: of the frames that no mask hides, the moment that
-//! comes first. It is stored before the timer is asked whether it stands early enough, so a shot that comes in between, and finds nothing
-//! to do at its own moment, moves the timer to the new one by itself.
+//! Only the thread looks at its frames. The handler looks at one number, `earliest`: of the frames
+//! that no mask hides, the moment that comes first. It is stored before the timer is asked whether
+//! it stands early enough, so a shot that comes in between, and finds nothing to do at its own
+//! moment, moves the timer to the new one by itself.
 //!
 //! # Order
 //!
-//! Tasks are in the record, deadlines are here, and the outermost cause is to be raised first. So a frame remembers how many tasks began
-//! before it: those are outside of it, all others inside. Where a mask or a root task begins, what the list holds by then is hidden.
+//! Tasks are in the record, deadlines are here, and the outermost cause is to be raised first. So a
+//! frame remembers how many tasks began before it: those are outside of it, all others inside.
+//! Where a mask or a root task begins, what the list holds by then is hidden.
 //!
 //! # Who was raised
 //!
-//! A deadline that is raised is marked, and by that its `timeout` knows that the error it gets may be told as `TimedOut`. If an
-//! outer deadline has passed by then too, that is the cause which stands, and the inner one does not tell; but nor was the outer
-//! one raised, and nobody would tell. So the error is passed on in the name of the outer one, by marking it.
+//! A deadline that is raised is marked, and by that its `timeout` knows that the error it gets may
+//! be told as `TimedOut`. If an outer deadline has passed by then too, that is the cause which
+//! stands, and the inner one does not tell; but nor was the outer one raised, and nobody would
+//! tell. So the error is passed on in the name of the outer one, by marking it.
 //!
 //! # Safety
 //!
-//! Frames are reached through pointers. A frame is linked while its `Open` borrows it, and unlinked before it goes; frames begin and end on
-//! one thread in the order of its stack; and only that thread follows the pointers. What leaves a body by `longjmp` breaks this, as it
-//! breaks every destructor that it passes over.
+//! Frames are reached through pointers. A frame is linked while its `Open` borrows it, and unlinked
+//! before it goes; frames begin and end on one thread in the order of its stack; and only that
+//! thread follows the pointers. What leaves a body by `longjmp` breaks this, as it breaks every
+//! destructor that it passes over.
 
 use std::cell::Cell;
 use std::ptr;
@@ -126,7 +131,8 @@ impl<'a> Open<'a> {
             deadlines.innermost.store(ptr::from_ref(frame).cast_mut(), Relaxed);
             if frame.at < frame.earliest_before {
                 deadlines.earliest.store(frame.at, Relaxed);
-                // The handler sees one or the other: the new moment, or a timer that has been looked at.
+                // The handler sees one or the other: the new moment, or a timer that has been
+                // looked at.
                 compiler_fence(SeqCst);
                 if !deadlines.timer.serves(frame.at, now) {
                     frame.debts.set(prepare(block, frame, now));
@@ -153,8 +159,9 @@ impl Drop for Open<'_> {
     }
 }
 
-/// Makes sure that a deadline which comes before all others is noticed: the thread is registered, our signal is open, and the timer stands
-/// at it or before. Only here is the mask looked at, by syscall: a timer that is set was set with the signal open.
+/// Makes sure that a deadline which comes before all others is noticed: the thread is registered,
+/// our signal is open, and the timer stands at it or before. Only here is the mask looked at, by
+/// syscall: a timer that is set was set with the signal open.
 #[cold]
 fn prepare(block: &Block, frame: &Frame, now: u64) -> Debts {
     let record = thread::register();
@@ -183,15 +190,16 @@ fn end_armed(block: &Block, frame: &Frame) {
     }
     follow(block);
     if !block.word.is_armed() {
-        // What was ignored has ended, as if a task had: whoever waits by deadlines again and again is not braked.
+        // What was ignored has ended, as if a task had: whoever waits by deadlines again and again
+        // is not braked.
         block.unheeded.store(0, Relaxed);
     }
     thread::settle();
     thread::block_again(frame.debts.get().unblocked);
 }
 
-/// Makes the word and the timer follow from `earliest`, after the thread changed its stack. First the bit is cleared, then comes the look at
-/// the clock: see [`state`](crate::state).
+/// Makes the word and the timer follow from `earliest`, after the thread changed its stack. First
+/// the bit is cleared, then comes the look at the clock: see [`state`](crate::state).
 fn follow(block: &Block) {
     let deadlines = &block.deadlines;
     block.word.disarm(DEADLINE);
@@ -237,15 +245,17 @@ impl Deadlines {
         }
     }
 
-    /// Looks at the outermost deadline that has passed and is not hidden, beginning inside at that frame.
+    /// Looks at the outermost deadline that has passed and is not hidden, beginning inside at that
+    /// frame.
     fn outermost_passed<T>(&self, from: *const Frame, look: impl FnOnce(&Frame) -> T) -> Option<T> {
         let now = clock::now();
         let floor = self.floor.load(Relaxed).cast_const();
         let mut outermost = None;
         let mut next = from;
         while next != floor {
-            // SAFETY: the caller begins at a frame of this thread's that is linked or is being ended, and each one's outer frame outlives
-            // it. The list ends at null, and so does a floor that is in no list: it is a frame of this list or null.
+            // SAFETY: the caller begins at a frame of this thread's that is linked or is being
+            // ended, and each one's outer frame outlives it. The list ends at null, and so does a
+            // floor that is in no list: it is a frame of this list or null.
             let Some(frame) = (unsafe { next.as_ref() }) else { break };
             if frame.at <= now {
                 outermost = Some(frame);
@@ -263,7 +273,8 @@ impl Deadlines {
     }
 }
 
-/// To be called by the handler that refuses a syscall: an error was handed out, and if it was because of a deadline, that will know.
+/// To be called by the handler that refuses a syscall: an error was handed out, and if it was
+/// because of a deadline, that will know.
 pub(super) fn note_refusal(block: &Block) {
     if block.word.is_armed_by(DEADLINE) {
         block.deadlines.refused.store(true, Relaxed);
@@ -373,7 +384,8 @@ pub(crate) fn end_task(hidden: Option<Hidden>) {
     }
 }
 
-/// In the child of a fork: the deadlines of the thread that forked go on, by a timer of this process's.
+/// In the child of a fork: the deadlines of the thread that forked go on, by a timer of this
+/// process's.
 pub(super) fn resume() {
     block::with(come_to_light);
 }

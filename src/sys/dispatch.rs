@@ -1,15 +1,19 @@
-//! Turning Syscall User Dispatch on and off: the gate through which an armed thread's plain calls are answered.
+//! Turning Syscall User Dispatch on and off: the gate through which an armed thread's plain calls
+//! are answered.
 //!
-//! On means that the kernel stops this thread at the entry of every syscall that is not made from our own stub, and delivers SIGSYS
-//! ([`trap`]). It is on only while the thread is armed, so that it costs nothing before, and there is no window
-//! between a check and the entry: the entry is the check.
+//! On means that the kernel stops this thread at the entry of every syscall that is not made from
+//! our own stub, and delivers SIGSYS ([`trap`]). It is on only while the thread is armed, so that
+//! it costs nothing before, and there is no window between a check and the entry: the entry is the
+//! check.
 //!
-//! No selector byte (S11): a wrong or unmapped byte is death, and the word already says what it would say.
+//! No selector byte (S11): a wrong or unmapped byte is death, and the word already says what it
+//! would say.
 //!
 //! # Safety
 //!
-//! A SIGSYS that is forced while it is blocked or ignored ends the process. So dispatch begins only with our handler in place and
-//! SIGSYS open, in the interrupted code's mask and in those of all handlers (S2).
+//! A SIGSYS that is forced while it is blocked or ignored ends the process. So dispatch begins only
+//! with our handler in place and SIGSYS open, in the interrupted code's mask and in those of all
+//! handlers (S2).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -31,8 +35,9 @@ pub(super) static PREVIOUS: Previous = Previous::default_action();
 static AVAILABLE: AtomicBool = AtomicBool::new(false);
 static SWEPT_AT: AtomicU64 = AtomicU64::new(0);
 
-/// How long a look at all handlers' masks is good for, in nanoseconds: not long, since a handler that is installed meanwhile can end the
-/// process, and long enough for a thousand threads to be asked at once.
+/// How long a look at all handlers' masks is good for, in nanoseconds: not long, since a handler
+/// that is installed meanwhile can end the process, and long enough for a thousand threads to be
+/// asked at once.
 const SWEEP_EVERY: u64 = 1_000_000;
 
 /// Whether this process can be reached by dispatch.
@@ -40,8 +45,9 @@ pub(crate) fn is_available() -> bool {
     AVAILABLE.load(Ordering::Relaxed)
 }
 
-/// Installs the SIGSYS handler, if the kernel has dispatch. Under valgrind it says so and the program dies: asked first (S12). Where a sandbox
-/// forbids to look through the kernel at what a pointer points to, the masks of S2 could not be kept.
+/// Installs the SIGSYS handler, if the kernel has dispatch. Under valgrind it says so and the
+/// program dies: asked first (S12). Where a sandbox forbids to look through the kernel at what a
+/// pointer points to, the masks of S2 could not be kept.
 pub(super) fn prepare() {
     if !arch::CAN_DISPATCH || arch::on_valgrind() || set(OFF).is_err() {
         return;
@@ -51,9 +57,9 @@ pub(super) fn prepare() {
     if ask::peek::<1>(address).is_none() || !ask::poke(address, &[0]) {
         return;
     }
-    // SA_SIGINFO: the handler needs the context and the siginfo.
-    // SA_RESTART: does not matter to a syscall that was not begun, but a SIGSYS that somebody sends must not interrupt.
-    // SA_NODEFER and an empty mask: a second SIGSYS inside the handler (a seccomp trap) is death if blocked.
+    // SA_SIGINFO: the handler needs the context and the siginfo. SA_RESTART: does not matter to a
+    // syscall that was not begun, but a SIGSYS that somebody sends must not interrupt. SA_NODEFER
+    // and an empty mask: a second SIGSYS inside the handler (a seccomp trap) is death if blocked.
     // Not SA_ONSTACK: nested frames would fill a small alternate stack.
     let flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_NODEFER;
     let ours = Action::new(trap::on_sigsys as *const () as usize, flags, 0);
@@ -100,8 +106,8 @@ fn handler_is_ours() -> bool {
     signal::action(libc::SIGSYS).is_ok_and(|now| now.handler == ours)
 }
 
-/// Takes SIGSYS out of the masks of all handlers. Another thread may install one with a full mask at any time, so this is done again at the
-/// syscalls of a reached thread.
+/// Takes SIGSYS out of the masks of all handlers. Another thread may install one with a full mask
+/// at any time, so this is done again at the syscalls of a reached thread.
 pub(super) fn sweep(now: u64) {
     let last = SWEPT_AT.load(Ordering::Relaxed);
     if last != 0 && now.wrapping_sub(last) < SWEEP_EVERY {
@@ -126,15 +132,17 @@ fn open_mask(number: c_int) {
         let open = wanted.without(signal::bit(libc::SIGSYS));
         // SAFETY: a disposition that was there, but for its mask.
         match unsafe { signal::set_action(number, &open) } {
-            // Another thread has set one since we looked, and we have undone that: theirs is to stand.
+            // Another thread has set one since we looked, and we have undone that: theirs is to
+            // stand.
             Ok(before) if before != expected => (wanted, expected) = (before, open),
             _ => return,
         }
     }
 }
 
-/// Ends dispatch, on the thread itself. The flag last: a handler that comes between finds it on, and leaves it to the caller to look
-/// whether it is wanted again. (The other order: the handler turns it on, we turn it off, and the flag says for ever that it is on.)
+/// Ends dispatch, on the thread itself. The flag last: a handler that comes between finds it on,
+/// and leaves it to the caller to look whether it is wanted again. (The other order: the handler
+/// turns it on, we turn it off, and the flag says for ever that it is on.)
 pub(super) fn end(block: &Block) {
     if block.dispatching.load(Ordering::Relaxed) {
         let _ = set(OFF);
@@ -152,7 +160,8 @@ pub(super) fn forget(block: &Block) {
     block.dispatching.store(false, Ordering::Relaxed);
 }
 
-/// Makes dispatch and the repeat timer follow from the word, after the thread changed its own stack or its reach.
+/// Makes dispatch and the repeat timer follow from the word, after the thread changed its own stack
+/// or its reach.
 pub(super) fn settle(block: &Block) {
     timer::rest_if_unarmed(block);
     if !is_wanted(block) {
@@ -162,15 +171,16 @@ pub(super) fn settle(block: &Block) {
             block_sigsys(block);
         }
     }
-    // Only the handler begins it, or the repeat timer where it is not to begin (P11). A request that came between the look and the end is
-    // made good here as well.
+    // Only the handler begins it, or the repeat timer where it is not to begin (P11). A request
+    // that came between the look and the end is made good here as well.
     if block.word.is_armed() && !block.dispatching.load(Ordering::Relaxed) {
         let _ = thread::signal_block(block, block.tid.load(Ordering::Relaxed));
     }
 }
 
-/// Blocks SIGSYS on this thread: now, or once dispatch has ended. With everything blocked meanwhile: a handler that began dispatch between
-/// the look and the block would leave it on with SIGSYS blocked.
+/// Blocks SIGSYS on this thread: now, or once dispatch has ended. With everything blocked
+/// meanwhile: a handler that began dispatch between the look and the block would leave it on with
+/// SIGSYS blocked.
 pub(super) fn block_sigsys(block: &Block) {
     let before = signal::change_mask(libc::SIG_SETMASK, signal::ALL);
     let is_on = block.dispatching.load(Ordering::Relaxed);

@@ -1,14 +1,15 @@
 //! What holds across `fork`.
 //!
-//! The child has one thread, and a copy of every lock as it was. So all that we lock is locked behind one gate, which a fork
-//! closes first: no lock of ours is ever copied while held, and no structure half changed. In the child the forking thread's
-//! own tasks go on; every other task belongs to an older generation and reads as finished, without a look at it.
+//! The child has one thread, and a copy of every lock as it was. So all that we lock is locked
+//! behind one gate, which a fork closes first: no lock of ours is ever copied while held, and no
+//! structure half changed. In the child the forking thread's own tasks go on; every other task
+//! belongs to an older generation and reads as finished, without a look at it.
 //!
-//! (Rejected: taking each lock in turn, or stealing locks in the child. A lock stolen from a thread that was in the middle of
-//! a change protects a structure in the middle of a change.)
+//! (Rejected: taking each lock in turn, or stealing locks in the child. A lock stolen from a thread
+//! that was in the middle of a change protects a structure in the middle of a change.)
 //!
-//! A child that was made by a raw `clone` runs no such handlers. Its thread has another id than its record says, so that neither
-//! our handler nor a task's beginning there believes the record (S6).
+//! A child that was made by a raw `clone` runs no such handlers. Its thread has another id than its
+//! record says, so that neither our handler nor a task's beginning there believes the record (S6).
 //!
 //! # Safety
 //!
@@ -24,7 +25,8 @@ static GATE: RwLock<()> = RwLock::new(());
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 static CLOSED: Closed = Closed(UnsafeCell::new(None));
 
-/// As long as it lives, the process does not fork. Not to be held while anything of the user's runs, nor taken twice.
+/// As long as it lives, the process does not fork. Not to be held while anything of the user's
+/// runs, nor taken twice.
 pub(crate) struct Gate {
     _open: RwLockReadGuard<'static, ()>,
 }
@@ -41,8 +43,8 @@ pub(crate) fn generation() -> u32 {
 
 struct Closed(UnsafeCell<Option<RwLockWriteGuard<'static, ()>>>);
 
-// SAFETY: only `prepare`, `parent` and `child` touch the cell, one after the other on the thread that forks, and each of them
-// while that thread holds the write lock.
+// SAFETY: only `prepare`, `parent` and `child` touch the cell, one after the other on the thread
+// that forks, and each of them while that thread holds the write lock.
 unsafe impl Sync for Closed {}
 
 /// Has the three handlers run around every `fork`.

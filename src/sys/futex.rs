@@ -20,8 +20,8 @@ fn arguments(word: &AtomicU32, expected: u32, until: Option<&Moment>) -> [usize;
     [word.as_ptr() as usize, WAIT, expected as usize, until, 0, ANY_BIT]
 }
 
-/// Sleeps while the word is `expected`, until it is woken or the moment comes. No interrupt ends it. It may wake without
-/// a reason.
+/// Sleeps while the word is `expected`, until it is woken or the moment comes. No interrupt ends
+/// it. It may wake without a reason.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, until: Option<Instant>) {
     let until = until.map(at);
     // SAFETY: the kernel reads the word and the time, both borrowed.

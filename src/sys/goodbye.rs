@@ -1,7 +1,9 @@
-//! Writes of a reached thread: for a while after arming they run if they do not block, so that goodbyes get out.
+//! Writes of a reached thread: for a while after arming they run if they do not block, so that
+//! goodbyes get out.
 //!
-//! Whether they block is asked of the kernel in the same call that writes, not guessed: sockets with MSG_DONTWAIT, pipes with
-//! RWF_NOWAIT. Where there is neither (a terminal, a named FIFO) it is asked by poll, and given no more than poll promises.
+//! Whether they block is asked of the kernel in the same call that writes, not guessed: sockets
+//! with MSG_DONTWAIT, pipes with RWF_NOWAIT. Where there is neither (a terminal, a named FIFO) it
+//! is asked by poll, and given no more than poll promises.
 //!
 //! # Safety
 //!
@@ -59,7 +61,8 @@ fn with_flags(number: c_long, mut arguments: [usize; 6], index: usize) -> Result
 /// The vector is the interrupted code's, or one of ours that points to its buffer.
 fn write_vector(block: &Block, fd: usize, vector: usize, count: usize) -> Result<usize, i32> {
     let mut message = [0_usize; 7];
-    // The kernel's `struct msghdr`: name, its length, the vector, its count, control data, its length, flags.
+    // The kernel's `struct msghdr`: name, its length, the vector, its count, control data, its
+    // length, flags.
     [message[2], message[3]] = [vector, count];
     // SAFETY: the kernel reads the message of ours and, as the write would have, the vector.
     let sent = unsafe { syscall(libc::SYS_sendmsg, [fd, message.as_ptr() as usize, DONTWAIT]) };
@@ -81,8 +84,9 @@ fn write_vector(block: &Block, fd: usize, vector: usize, count: usize) -> Result
     }
 }
 
-/// Writes what poll says there is room for. It may be wrong (a terminal with room for a few bytes is ready, and another thread may be
-/// quicker), so the timer's signal ends the write: see [`handler`](super::handler).
+/// Writes what poll says there is room for. It may be wrong (a terminal with room for a few bytes
+/// is ready, and another thread may be quicker), so the timer's signal ends the write: see
+/// [`handler`](super::handler).
 fn write_limited(block: &Block, fd: usize, address: usize, length: usize) -> Result<usize, i32> {
     let ours = super::install::signal().map_or(0, signal::bit);
     let can_be_ended = signal::mask() & ours == 0 && timer::start(block);

@@ -1,8 +1,9 @@
 //! The handler of our signal.
 //!
-//! It runs on the thread that is asked, between any two of its instructions. It touches atomics, the saved context and
-//! raw syscalls; it takes no lock and allocates nothing (P10). **Whoever edits this file: a `thread_local` with a destructor, a
-//! `format!`, a `panic!`, a `Mutex`, an `Arc` that might drop, each is a deadlock that happens once a month.**
+//! It runs on the thread that is asked, between any two of its instructions. It touches atomics,
+//! the saved context and raw syscalls; it takes no lock and allocates nothing (P10). **Whoever
+//! edits this file: a `thread_local` with a destructor, a `format!`, a `panic!`, a `Mutex`, an
+//! `Arc` that might drop, each is a deadlock that happens once a month.**
 //!
 //! What it does follows from the thread's word, never from the siginfo (S4).
 //!
@@ -56,16 +57,17 @@ pub(super) unsafe extern "C" fn on_signal(
     match sender {
         Sender::Ours => {}
         Sender::Unknown if answered => {}
-        // One that merged with ours still goes to the handler that was there before, but a default action does not follow
-        // upon a signal that had an answer (S4).
+        // One that merged with ours still goes to the handler that was there before, but a default
+        // action does not follow upon a signal that had an answer (S4).
         Sender::Unknown | Sender::Other => {
             install::PREVIOUS.pass_on(number, info, context, !answered)
         }
     }
 }
 
-/// Whether the block is this thread's. It is not in the child of a vfork, which runs on its parent's memory, nor in that of a raw
-/// clone (S6). The kernel need not be asked about a signal of ours: that was sent to the thread whose id stands there, and came to no other.
+/// Whether the block is this thread's. It is not in the child of a vfork, which runs on its
+/// parent's memory, nor in that of a raw clone (S6). The kernel need not be asked about a signal of
+/// ours: that was sent to the thread whose id stands there, and came to no other.
 fn is_believed(block: &Block, sender: Sender) -> bool {
     let tid = block.tid.load(Ordering::Acquire);
     tid != 0 && (sender == Sender::Ours || tid == raw::gettid())
@@ -73,7 +75,8 @@ fn is_believed(block: &Block, sender: Sender) -> bool {
 
 /// Does what the word says; whether there was anything of ours to do.
 fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
-    // Before the look at the word: an asker that finds the flag set relies on this handler (see `thread::signal_block`).
+    // Before the look at the word: an asker that finds the flag set relies on this handler (see
+    // `thread::signal_block`).
     let was_in_flight = block.in_flight.swap(false, Ordering::AcqRel);
     let shot = deadline_timer::look(block);
     if !block.word.is_armed() {
@@ -103,7 +106,8 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
                 arch::cancel(context);
             }
             own_call = true;
-            // Put off until this call it may have been. Its own end is certain now, that of the call around it is not.
+            // Put off until this call it may have been. Its own end is certain now, that of the
+            // call around it is not.
             block.deferred.store(false, Ordering::Relaxed);
             if open == arch::sp(context) { arch::mark_before(context) } else { open }
         }
@@ -122,8 +126,9 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     true
 }
 
-/// Whether that is the mark of a call which a handler of the application's has interrupted, and we are in that handler. When it
-/// returns, the kernel goes on with that call: our signal must fire there and not here alone (S3).
+/// Whether that is the mark of a call which a handler of the application's has interrupted, and we
+/// are in that handler. When it returns, the kernel goes on with that call: our signal must fire
+/// there and not here alone (S3).
 fn is_open(mark: usize, block: &Block, context: &ucontext_t) -> bool {
     if mark != 0 && is_left_behind(mark, context) {
         let [now, then] = [Ordering::Relaxed; 2];
@@ -133,8 +138,8 @@ fn is_open(mark: usize, block: &Block, context: &ucontext_t) -> bool {
     mark != 0
 }
 
-/// Whether the open mark is that of a call that was left by siglongjmp: the stack has grown back past it. (Code on an alternate
-/// stack tells nothing, and counts as a handler.)
+/// Whether the open mark is that of a call that was left by siglongjmp: the stack has grown back
+/// past it. (Code on an alternate stack tells nothing, and counts as a handler.)
 fn is_left_behind(open: usize, context: &ucontext_t) -> bool {
     let sp = arch::sp(context);
     let alternate = &context.uc_stack;
@@ -142,8 +147,9 @@ fn is_left_behind(open: usize, context: &ucontext_t) -> bool {
     sp >= open && !on_alternate
 }
 
-/// Has our signal wait until the handler that it landed in returns. If it fires again, and still not there, then that handler unblocked
-/// it by itself, as siglongjmp does on its way out: from then on the timer asks again.
+/// Has our signal wait until the handler that it landed in returns. If it fires again, and still
+/// not there, then that handler unblocked it by itself, as siglongjmp does on its way out: from
+/// then on the timer asks again.
 fn put_off(block: &Block, number: c_int, context: &mut ucontext_t) {
     if block.deferred.swap(true, Ordering::Relaxed) {
         return timer::repeat(block);

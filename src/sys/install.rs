@@ -59,7 +59,8 @@ fn install_first_free(by: &'static Location<'static>) {
     });
 }
 
-/// Installs that signal, unless something was installed before. What is in force, and whether it is this.
+/// Installs that signal, unless something was installed before. What is in force, and whether it is
+/// this.
 pub(crate) fn choose(signal: c_int, by: &'static Location<'static>) -> (Installed, bool) {
     let mut first = false;
     let installed = INSTALLED.get_or_init(|| {
@@ -69,8 +70,9 @@ pub(crate) fn choose(signal: c_int, by: &'static Location<'static>) -> (Installe
     (*installed, first)
 }
 
-/// SIGUSR1, SIGUSR2, then real-time signals from the highest down: those whose disposition is the default and which the calling thread
-/// does not block. (A blocked one is somebody's sigwait or signalfd; unblocking it has killed such a daemon.)
+/// SIGUSR1, SIGUSR2, then real-time signals from the highest down: those whose disposition is the
+/// default and which the calling thread does not block. (A blocked one is somebody's sigwait or
+/// signalfd; unblocking it has killed such a daemon.)
 fn free_signals() -> impl Iterator<Item = c_int> {
     let blocked = signal::mask();
     [libc::SIGUSR1, libc::SIGUSR2]
@@ -82,12 +84,13 @@ fn free_signals() -> impl Iterator<Item = c_int> {
 
 /// Installs the handler.
 fn set(number: c_int) -> Result<c_int, i32> {
-    // SA_SIGINFO: the handler needs the context, and the siginfo to tell whom to pass the signal on to.
-    // SA_RESTART: threads that nobody asked see no EINTR (P5).
-    // SA_ONSTACK: a thread with a small stack that has an alternate one (Go's, a guard against overflow) runs us there. Unless we pass
-    // signals on to a handler that does not ask for it: std's alternate stack is 8 KB, too small for a frame of ours, a handler that
-    // was made for the thread's stack, and the frame of a SIGSYS at its first syscall.
-    // The mask is full: no handler of the application's runs between our look at the word and our return.
+    // SA_SIGINFO: the handler needs the context, and the siginfo to tell whom to pass the signal on
+    // to. SA_RESTART: threads that nobody asked see no EINTR (P5). SA_ONSTACK: a thread with a
+    // small stack that has an alternate one (Go's, a guard against overflow) runs us there. Unless
+    // we pass signals on to a handler that does not ask for it: std's alternate stack is 8 KB, too
+    // small for a frame of ours, a handler that was made for the thread's stack, and the frame of a
+    // SIGSYS at its first syscall. The mask is full: no handler of the application's runs between
+    // our look at the word and our return.
     let before = signal::action(number)?;
     let is_on_stack = !before.is_caught() || before.has(libc::SA_ONSTACK);
     let on_stack = if is_on_stack { libc::SA_ONSTACK } else { 0 };

@@ -1,7 +1,9 @@
-//! The keeper: one thread for the process that signals at deadlines, where the kernel has no timer to give (S16).
+//! The keeper: one thread for the process that signals at deadlines, where the kernel has no timer
+//! to give (S16).
 //!
-//! A pure second-best: it exists only once `timer_create` has failed, which it does at the limit on queued signals. It signals as an asker
-//! does, through the record, so never a thread that has gone. One entry for each thread at most, the earliest of its deadlines.
+//! A pure second-best: it exists only once `timer_create` has failed, which it does at the limit on
+//! queued signals. It signals as an asker does, through the record, so never a thread that has
+//! gone. One entry for each thread at most, the earliest of its deadlines.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -50,7 +52,8 @@ fn locked<T>(f: impl FnOnce(&mut Kept) -> T) -> T {
     value
 }
 
-/// Has a thread signalled at a moment, in the place of the one that was asked for before. [`NEVER`] is no moment.
+/// Has a thread signalled at a moment, in the place of the one that was asked for before. [`NEVER`]
+/// is no moment.
 pub(super) fn keep(record: &Arc<ThreadRecord>, before: u64, at: u64) {
     let key = |moment| (moment, Arc::as_ptr(record) as usize);
     let (_old, is_first, was_running) = locked(|kept| {
@@ -72,7 +75,8 @@ pub(super) fn keep(record: &Arc<ThreadRecord>, before: u64, at: u64) {
     }
 }
 
-/// Starts the keeper. Signals are blocked in it: an application's are meant for the application's threads.
+/// Starts the keeper. Signals are blocked in it: an application's are meant for the application's
+/// threads.
 fn start() {
     let before = signal::change_mask(libc::SIG_SETMASK, signal::ALL);
     let started = std_thread::Builder::new().name("eintr-deadlines".into()).spawn(run);
@@ -100,7 +104,8 @@ fn run() {
         }
         for record in due.values() {
             let _gate = fork::gate();
-            // What cannot be sent leaves the deadline to nobody: by then the signal is not ours any more.
+            // What cannot be sent leaves the deadline to nobody: by then the signal is not ours any
+            // more.
             record.thread(|thread| thread.signal());
         }
     }

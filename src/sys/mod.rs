@@ -2,7 +2,8 @@
 //!
 //! # Safety
 //!
-//! This folder holds all `unsafe` code. Each file says at its head what it relies on, and each block why it may.
+//! This folder holds all `unsafe` code. Each file says at its head what it relies on, and each
+//! block why it may.
 
 #![allow(unsafe_code)]
 

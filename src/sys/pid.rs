@@ -1,9 +1,10 @@
 //! This process's id, remembered where no other process finds it.
 //!
-//! A request needs it, and asking the kernel is a tenth of what sending a signal costs. An ordinary variable would be copied into a
-//! child: a fork's could be told, but that of a raw `clone` would signal its parent's thread (S6). So it stands on a page of its own, which
-//! the kernel empties in whatever process gets a copy of it. (A child of vfork gets no copy: it shares the page and the tasks, and a
-//! request of its is one to its parent's threads.)
+//! A request needs it, and asking the kernel is a tenth of what sending a signal costs. An ordinary
+//! variable would be copied into a child: a fork's could be told, but that of a raw `clone` would
+//! signal its parent's thread (S6). So it stands on a page of its own, which the kernel empties in
+//! whatever process gets a copy of it. (A child of vfork gets no copy: it shares the page and the
+//! tasks, and a request of its is one to its parent's threads.)
 //!
 //! # Safety
 //!
@@ -17,7 +18,8 @@ static PAGE: AtomicPtr<AtomicI32> = AtomicPtr::new(std::ptr::null_mut());
 
 const SIZE: usize = size_of::<AtomicI32>();
 
-/// Makes the page. Where the kernel has no such page (before 4.14, or emulated), it will be asked each time.
+/// Makes the page. Where the kernel has no such page (before 4.14, or emulated), it will be asked
+/// each time.
 pub(super) fn prepare() {
     let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
     let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize;

@@ -1,4 +1,5 @@
-//! Syscalls as they are, without errno and without a test, for handlers and for what libc does not offer.
+//! Syscalls as they are, without errno and without a test, for handlers and for what libc does not
+//! offer.
 //!
 //! # Safety
 //!
@@ -12,7 +13,8 @@ use super::arch;
 ///
 /// # Safety
 ///
-/// As the syscall's own: pointers among the arguments must be valid for what the kernel does to them.
+/// As the syscall's own: pointers among the arguments must be valid for what the kernel does to
+/// them.
 pub(crate) unsafe fn syscall<const N: usize>(nr: c_long, args: [usize; N]) -> Result<usize, i32> {
     let arg = |i: usize| args.get(i).copied().unwrap_or(0);
     // SAFETY: the caller's promise, unchanged.
@@ -20,7 +22,8 @@ pub(crate) unsafe fn syscall<const N: usize>(nr: c_long, args: [usize; N]) -> Re
     if result < 0 { Err(-result as i32) } else { Ok(result as usize) }
 }
 
-/// The calling thread's id, from the kernel: no cache of libc's, so it is true in a child of any fork.
+/// The calling thread's id, from the kernel: no cache of libc's, so it is true in a child of any
+/// fork.
 pub(crate) fn gettid() -> i32 {
     // SAFETY: no arguments.
     unsafe { syscall(libc::SYS_gettid, []) }.unwrap_or(0) as i32

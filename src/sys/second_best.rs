@@ -1,11 +1,15 @@
-//! Reach where there is no dispatch: the handler itself answers the plain call that its signal found (S10).
+//! Reach where there is no dispatch: the handler itself answers the plain call that its signal
+//! found (S10).
 //!
-//! A call that the kernel restarts, or that has not begun, stands at its instruction with its number: it is answered by the table, as if
-//! it had been trapped. A call that returned -EINTR (a sleep, a poll) stands behind its instruction. On aarch64 the number is still in its
-//! register. On x86_64 it is gone; there the asker looks at `/proc/self/task/TID/syscall` before it sends, and the handler believes that if
-//! the counter and the stack pointer are those that the asker saw. A deadline's signal has no such asker.
+//! A call that the kernel restarts, or that has not begun, stands at its instruction with its
+//! number: it is answered by the table, as if it had been trapped. A call that returned -EINTR (a
+//! sleep, a poll) stands behind its instruction. On aarch64 the number is still in its register. On
+//! x86_64 it is gone; there the asker looks at `/proc/self/task/TID/syscall` before it sends, and
+//! the handler believes that if the counter and the stack pointer are those that the asker saw. A
+//! deadline's signal has no such asker.
 //!
-//! It is second best for its window: a signal that comes just before the call is made good only by the repeat timer.
+//! It is second best for its window: a signal that comes just before the call is made good only by
+//! the repeat timer.
 //!
 //! # Safety
 //!

@@ -1,7 +1,9 @@
-//! Signals at the level of the kernel: sets, masks, dispositions, sending, and telling whose a signal is.
+//! Signals at the level of the kernel: sets, masks, dispositions, sending, and telling whose a
+//! signal is.
 //!
-//! Through raw syscalls, not libc: libc keeps signals of its own out of sets, its `sigaction` is wrapped by sanitizers, and its
-//! `pthread_kill` blocks and restores all signals around the syscall (S1, S5).
+//! Through raw syscalls, not libc: libc keeps signals of its own out of sets, its `sigaction` is
+//! wrapped by sanitizers, and its `pthread_kill` blocks and restores all signals around the syscall
+//! (S1, S5).
 //!
 //! # Safety
 //!
@@ -101,7 +103,8 @@ pub(super) fn change_mask(how: c_int, set: Set) -> Set {
     old
 }
 
-/// Whether the word at or around an address can be read: by the kernel, which reads a set there before it finds fault with what to do.
+/// Whether the word at or around an address can be read: by the kernel, which reads a set there
+/// before it finds fault with what to do.
 pub(super) fn is_readable(address: usize) -> bool {
     let address = address & !(SET_SIZE - 1);
     // SAFETY: the kernel reads a set, if one is there, and changes nothing.
@@ -115,7 +118,8 @@ pub(super) fn mask() -> Set {
     change_mask(libc::SIG_BLOCK, 0)
 }
 
-/// The mask that the interrupted code goes on with. libc's type is larger than the kernel's; the first word is the whole of it.
+/// The mask that the interrupted code goes on with. libc's type is larger than the kernel's; the
+/// first word is the whole of it.
 pub(super) fn saved_mask(context: &mut ucontext_t) -> &mut Set {
     // SAFETY: the kernel's set lies at the start of libc's, and is borrowed with the context.
     unsafe { &mut *(&raw mut context.uc_sigmask).cast::<Set>() }
@@ -136,7 +140,8 @@ struct Queued {
 
 const _: () = assert!(size_of::<Queued>() == size_of::<siginfo_t>());
 
-/// Marks what is ours: the address of this byte, which nothing else in the process has. It is compared, never followed.
+/// Marks what is ours: the address of this byte, which nothing else in the process has. It is
+/// compared, never followed.
 pub(super) fn magic() -> usize {
     static MAGIC: u8 = 0;
     &raw const MAGIC as usize
@@ -144,9 +149,9 @@ pub(super) fn magic() -> usize {
 
 /// Sends our signal to a thread of this process.
 ///
-/// At the limit on queued signals a real-time signal is refused with EAGAIN. A standard one is delivered without its siginfo,
-/// and by S4 that is enough. (Rejected: sending a real-time signal as `kill` sends, which is never refused; only the thread
-/// itself may do that.)
+/// At the limit on queued signals a real-time signal is refused with EAGAIN. A standard one is
+/// delivered without its siginfo, and by S4 that is enough. (Rejected: sending a real-time signal
+/// as `kill` sends, which is never refused; only the thread itself may do that.)
 pub(super) fn send(tid: i32, signal: c_int) -> Result<(), i32> {
     let pid = pid::get();
     let code = libc::SI_QUEUE;
@@ -175,7 +180,8 @@ pub(super) enum Sender {
 
 /// Whose a delivered signal is.
 pub(super) fn sender(info: &siginfo_t) -> Sender {
-    // SAFETY: a siginfo is as large as `Queued`, whose fields are plain numbers: any bytes are valid for them.
+    // SAFETY: a siginfo is as large as `Queued`, whose fields are plain numbers: any bytes are
+    // valid for them.
     let info = unsafe { &*(&raw const *info).cast::<Queued>() };
     match info.code {
         libc::SI_QUEUE | libc::SI_TIMER if info.value == magic() => Sender::Ours,

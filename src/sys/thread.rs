@@ -2,8 +2,9 @@
 //!
 //! # Safety
 //!
-//! A [`Target`] points to the block of a thread. It is used under one of the record's locks only, and the record is closed under both
-//! before the thread's memory goes: by a pthread key, whose destructors run after those of Rust's thread-locals.
+//! A [`Target`] points to the block of a thread. It is used under one of the record's locks only,
+//! and the record is closed under both before the thread's memory goes: by a pthread key, whose
+//! destructors run after those of Rust's thread-locals.
 
 use std::io;
 use std::ptr::{self, NonNull};
@@ -26,7 +27,8 @@ pub(crate) struct Target {
     block: NonNull<Block>,
 }
 
-// SAFETY: a block is made of atomics; the pointer is valid wherever a record hands a target out, see the module.
+// SAFETY: a block is made of atomics; the pointer is valid wherever a record hands a target out,
+// see the module.
 unsafe impl Send for Target {}
 
 impl Target {
@@ -36,7 +38,8 @@ impl Target {
     }
 
     fn block(&self) -> &Block {
-        // SAFETY: one of the record's locks is held and it is not closed, so the thread and its block are there.
+        // SAFETY: one of the record's locks is held and it is not closed, so the thread and its
+        // block are there.
         unsafe { self.block.as_ref() }
     }
 }
@@ -66,8 +69,8 @@ pub(super) fn signal_block(block: &Block, tid: i32) -> io::Result<()> {
     if announce(block) { send_announced(block, tid) } else { Ok(()) }
 }
 
-/// The swap pairs with the handler's: if we find the flag set, a handler is still to run, and its swap, which comes after ours,
-/// makes it see all that we did before.
+/// The swap pairs with the handler's: if we find the flag set, a handler is still to run, and its
+/// swap, which comes after ours, makes it see all that we did before.
 fn announce(block: &Block) -> bool {
     !block.in_flight.swap(true, Ordering::AcqRel)
 }
@@ -96,7 +99,8 @@ pub(crate) fn address() -> usize {
 /// The calling thread's record, if it has one.
 pub(crate) fn registered() -> Option<Arc<ThreadRecord>> {
     let record = NonNull::new(block::with(|block| block.record.load(Ordering::Relaxed)))?;
-    // SAFETY: the pointer came from `Arc::into_raw` in `register`, and the block owns one count until the thread ends.
+    // SAFETY: the pointer came from `Arc::into_raw` in `register`, and the block owns one count
+    // until the thread ends.
     unsafe {
         Arc::increment_strong_count(record.as_ptr());
         Some(Arc::from_raw(record.as_ptr()))
@@ -108,8 +112,8 @@ pub(crate) fn is_registered_as(record: &Arc<ThreadRecord>) -> bool {
     ptr::eq(block::with(|block| block.record.load(Ordering::Relaxed)), Arc::as_ptr(record))
 }
 
-/// The calling thread's record, which is made if there is none. A record that is another thread's (in the child of a raw
-/// `clone`, S6) becomes this one's.
+/// The calling thread's record, which is made if there is none. A record that is another thread's
+/// (in the child of a raw `clone`, S6) becomes this one's.
 pub(crate) fn register() -> Arc<ThreadRecord> {
     if let Some(record) = registered() {
         if block::with(|block| block.tid.load(Ordering::Relaxed)) != raw::gettid() {
@@ -156,8 +160,9 @@ fn settle_in() {
     });
 }
 
-/// Has `end` called when this thread ends. Where the system has no key left, a record of a few dozen bytes is leaked for each
-/// thread; nobody can reach the thread through it, since its tasks have ended.
+/// Has `end` called when this thread ends. Where the system has no key left, a record of a few
+/// dozen bytes is leaked for each thread; nobody can reach the thread through it, since its tasks
+/// have ended.
 fn at_thread_end() {
     static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
     let key = KEY.get_or_init(|| {
@@ -171,7 +176,8 @@ fn at_thread_end() {
     }
 }
 
-/// Closes the record: nobody signals this thread any more. If another destructor registers it again, this one is called again.
+/// Closes the record: nobody signals this thread any more. If another destructor registers it
+/// again, this one is called again.
 extern "C" fn end(_value: *mut libc::c_void) {
     block::with(|block| {
         let Some(record) = registered() else { return };
@@ -199,7 +205,8 @@ impl Unblocked {
     }
 }
 
-/// Unblocks our signal on this thread, and SIGSYS: where that is blocked, dispatch cannot begin (S2).
+/// Unblocks our signal on this thread, and SIGSYS: where that is blocked, dispatch cannot begin
+/// (S2).
 pub(crate) fn unblock_signals() -> Unblocked {
     let Some(number) = install::signal() else { return Unblocked(0) };
     let sigsys = if dispatch::is_available() { signal::bit(libc::SIGSYS) } else { 0 };
@@ -223,16 +230,18 @@ pub(crate) fn block_again(Unblocked(signals): Unblocked) {
     }
 }
 
-/// To be called before a thread's outermost task begins: a signal that is still on its way here was lost (to a sigwait of the
-/// application's, or to a handler that replaced ours), and must not keep others from being sent.
+/// To be called before a thread's outermost task begins: a signal that is still on its way here was
+/// lost (to a sigwait of the application's, or to a handler that replaced ours), and must not keep
+/// others from being sent.
 pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
     if record.innermost().is_none() {
         block::with(|block| block.in_flight.store(false, Ordering::Relaxed));
     }
 }
 
-/// To be called after the thread changed its own stack or its reach, with no lock of ours held: the timer and dispatch follow. If nothing
-/// stands any more, a signal that is still on its way is let in: what runs next is not who was asked (P6).
+/// To be called after the thread changed its own stack or its reach, with no lock of ours held: the
+/// timer and dispatch follow. If nothing stands any more, a signal that is still on its way is let
+/// in: what runs next is not who was asked (P6).
 pub(crate) fn settle() {
     block::with(|block| {
         dispatch::settle(block);
@@ -240,8 +249,8 @@ pub(crate) fn settle() {
             return;
         }
         if block.deferred.swap(false, Ordering::Relaxed) {
-            // The handler has put it off. (What looked like a handler of the application's, whose end would unblock it, may have been
-            // code below a call that was left by siglongjmp.)
+            // The handler has put it off. (What looked like a handler of the application's, whose
+            // end would unblock it, may have been code below a call that was left by siglongjmp.)
             let ours = install::signal().map_or(0, signal::bit);
             signal::change_mask(libc::SIG_UNBLOCK, ours);
         }
@@ -251,7 +260,8 @@ pub(crate) fn settle() {
     });
 }
 
-/// On the way out of any syscall, the kernel delivers what was sent before. What was announced and not sent is waited for.
+/// On the way out of any syscall, the kernel delivers what was sent before. What was announced and
+/// not sent is waited for.
 #[cold]
 fn let_signal_in(block: &Block) {
     raw::gettid();

@@ -61,8 +61,9 @@ pub(super) fn span(duration: Duration) -> libc::timespec {
     libc::timespec { tv_sec, tv_nsec: libc::c_long::from(duration.subsec_nanos() as i32) }
 }
 
-/// Now, in nanoseconds of the monotonic clock, from a handler. By a raw syscall: libc's makes one of its own where the clock cannot be
-/// read without, and with dispatch on and SIGSYS blocked that is death (S11).
+/// Now, in nanoseconds of the monotonic clock, from a handler. By a raw syscall: libc's makes one
+/// of its own where the clock cannot be read without, and with dispatch on and SIGSYS blocked that
+/// is death (S11).
 pub(super) fn now_nanos() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel writes a time.

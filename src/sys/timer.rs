@@ -1,10 +1,11 @@
 //! The thread's own kernel timer.
 //!
-//! While a cause stands, plain calls are interrupted again and again, with back-off (P11): the first signal may have landed just before
-//! the call. The handler starts the timer, and each shot starts the next. Neither our own calls need it nor those that are reached.
+//! While a cause stands, plain calls are interrupted again and again, with back-off (P11): the
+//! first signal may have landed just before the call. The handler starts the timer, and each shot
+//! starts the next. Neither our own calls need it nor those that are reached.
 //!
-//! A kernel timer rather than a thread that resends: it costs nothing until it is needed, it cannot hit another thread, and it may be
-//! created and set from a handler, by raw syscalls.
+//! A kernel timer rather than a thread that resends: it costs nothing until it is needed, it cannot
+//! hit another thread, and it may be created and set from a handler, by raw syscalls.
 //!
 //! # Safety
 //!
@@ -24,8 +25,8 @@ const SOON: u32 = 1;
 
 /// Sets the timer for the next shot, twice as far away as the last. Async-signal-safe.
 ///
-/// Without a timer (the kernel refuses one at the limit on queued signals) a plain call that was about to begin when the signal
-/// came stays uninterrupted until the next request.
+/// Without a timer (the kernel refuses one at the limit on queued signals) a plain call that was
+/// about to begin when the signal came stays uninterrupted until the next request.
 pub(super) fn repeat(block: &Block) {
     let Some(timer) = get_or_create(block) else { return };
     let pause = match block.repeat.load(Ordering::Relaxed) {
@@ -36,9 +37,10 @@ pub(super) fn repeat(block: &Block) {
     set(timer, pause);
 }
 
-/// As [`repeat`], where the signal has answered a call of ours: the first shot is a long way off, since it is for a plain call that
-/// may follow if the error is ignored, and every other thread pays for it. (A kernel timer that does not come before the clock's
-/// next tick is set and taken back without a word to the hardware; on a virtual machine that is 10 us less.)
+/// As [`repeat`], where the signal has answered a call of ours: the first shot is a long way off,
+/// since it is for a plain call that may follow if the error is ignored, and every other thread
+/// pays for it. (A kernel timer that does not come before the clock's next tick is set and taken
+/// back without a word to the hardware; on a virtual machine that is 10 us less.)
 pub(super) fn repeat_after_own_call(block: &Block) {
     if block.repeat.load(Ordering::Relaxed) != 0 {
         return repeat(block);
@@ -48,14 +50,16 @@ pub(super) fn repeat_after_own_call(block: &Block) {
     set(timer, LAST_PAUSE);
 }
 
-/// Makes sure that a thread whose signal is a real-time one has a timer: at the limit on queued signals nothing else reaches it.
+/// Makes sure that a thread whose signal is a real-time one has a timer: at the limit on queued
+/// signals nothing else reaches it.
 pub(super) fn prepare(block: &Block) {
     if install::signal().is_some_and(signal::is_real_time) {
         get_or_create(block);
     }
 }
 
-/// Has the timer shoot now; false if there is none. A timer's signal is allocated with it, so it finds room where others do not.
+/// Has the timer shoot now; false if there is none. A timer's signal is allocated with it, so it
+/// finds room where others do not.
 pub(super) fn shoot(block: &Block) -> bool {
     existing(block).map(|timer| set(timer, SOON)).is_some()
 }
@@ -81,7 +85,8 @@ pub(super) fn rest_if_unarmed(block: &Block) {
         return;
     }
     stop(block);
-    // A request that came between the look and the stop has had its timer stopped, which may be all that it had.
+    // A request that came between the look and the stop has had its timer stopped, which may be all
+    // that it had.
     if block.word.is_armed() {
         shoot(block);
     }

@@ -1,12 +1,15 @@
-//! The handler of SIGSYS: a reached thread's syscall has been stopped at the kernel's entry, and is answered.
+//! The handler of SIGSYS: a reached thread's syscall has been stopped at the kernel's entry, and is
+//! answered.
 //!
-//! It knows the number and the arguments, goes by one table (`reach::table`), and either writes a result into the saved
-//! context or makes the syscall from our stub, which the kernel lets through. Some syscalls act on the very context that we stand on, or
-//! return twice; they have paths of their own (S13). The same rules hold as for our signal's handler (P10).
+//! It knows the number and the arguments, goes by one table (`reach::table`), and either writes a
+//! result into the saved context or makes the syscall from our stub, which the kernel lets through.
+//! Some syscalls act on the very context that we stand on, or return twice; they have paths of
+//! their own (S13). The same rules hold as for our signal's handler (P10).
 //!
 //! # Safety
 //!
-//! A syscall that is run as asked has the interrupted code's own arguments: it does to memory what it would have done.
+//! A syscall that is run as asked has the interrupted code's own arguments: it does to memory what
+//! it would have done.
 
 use std::sync::atomic::Ordering;
 
@@ -167,8 +170,8 @@ fn in_child(block: &Block, context: &mut ucontext_t) {
     }
 }
 
-/// Makes the syscall. A mask for the time of the call must not hold SIGSYS, or the handlers that it lets in would die of it; nor
-/// must that of a handler (S2).
+/// Makes the syscall. A mask for the time of the call must not hold SIGSYS, or the handlers that it
+/// lets in would die of it; nor must that of a handler (S2).
 fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
     let less_sigsys = |set: usize| set & !signal::bit(libc::SIGSYS) as usize;
     let mask: usize;
@@ -202,8 +205,8 @@ fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
     make(number, arguments)
 }
 
-/// A wait with a mask of its own is where a program lets in what it blocks elsewhere. Refused for ever, it would never see
-/// those signals: they are let in all the same.
+/// A wait with a mask of its own is where a program lets in what it blocks elsewhere. Refused for
+/// ever, it would never see those signals: they are let in all the same.
 fn let_signals_in(number: c_long, arguments: [usize; 6]) {
     let mask = match number {
         libc::SYS_rt_sigsuspend => arguments[0],
@@ -227,8 +230,9 @@ fn make(number: c_long, arguments: [usize; 6]) -> isize {
     }
 }
 
-/// Has the syscall made again with dispatch off: one that returns twice, on our memory, and one whose numbers are not ours. Dispatch must
-/// begin again: libc blocks all signals around such a syscall, so one of ours fires at its unblock, exactly; else the timer asks again (S13).
+/// Has the syscall made again with dispatch off: one that returns twice, on our memory, and one
+/// whose numbers are not ours. Dispatch must begin again: libc blocks all signals around such a
+/// syscall, so one of ours fires at its unblock, exactly; else the timer asks again (S13).
 fn let_through(block: &Block, context: &mut ucontext_t) {
     step_aside(block, context);
     let ours = super::install::signal().map_or(0, signal::bit);
@@ -239,7 +243,8 @@ fn let_through(block: &Block, context: &mut ucontext_t) {
     }
 }
 
-/// Ends dispatch and has the syscall made again. A SIGSYS that the thread believes blocked is blocked from then on.
+/// Ends dispatch and has the syscall made again. A SIGSYS that the thread believes blocked is
+/// blocked from then on.
 fn step_aside(block: &Block, context: &mut ucontext_t) {
     dispatch::end(block);
     if block.sigsys_blocked.swap(false, Ordering::Relaxed) {

@@ -1,9 +1,11 @@
 //! Undoing the kernel's restart of a plain call (P11, S9).
 //!
-//! Our handler has `SA_RESTART`, for the sake of threads that nobody asked (P5). In an armed thread, a call that waits is made to
-//! return EINTR all the same: the counter is moved past the syscall instruction. An interrupted call and one that has not begun look the
-//! same there, so it is done for calls of which both may fail with EINTR and nothing is lost. Not for `close` (the
-//! descriptor would leak), not for any futex (a wake-up would be lost, and libc aborts), not for `munmap`.
+//! Our handler has `SA_RESTART`, for the sake of threads that nobody asked (P5). In an armed
+//! thread, a call that waits is made to return EINTR all the same: the counter is moved past the
+//! syscall instruction. An interrupted call and one that has not begun look the same there, so it
+//! is done for calls of which both may fail with EINTR and nothing is lost. Not for `close` (the
+//! descriptor would leak), not for any futex (a wake-up would be lost, and libc aborts), not for
+//! `munmap`.
 
 use libc::{c_long, ucontext_t};
 
@@ -17,7 +19,8 @@ pub(super) fn undo_restart(context: &mut ucontext_t) {
     }
 }
 
-/// Whether a syscall waits, and may fail with EINTR instead. The second argument tells the commands of `fcntl` and `ioctl` apart.
+/// Whether a syscall waits, and may fail with EINTR instead. The second argument tells the commands
+/// of `fcntl` and `ioctl` apart.
 fn waits(number: c_long, second: usize) -> bool {
     match number {
         libc::SYS_fcntl => matches!(second as i32, libc::F_SETLKW | libc::F_OFD_SETLKW),
@@ -29,8 +32,8 @@ fn waits(number: c_long, second: usize) -> bool {
 
 const TCSBRKP: libc::Ioctl = 0x5425;
 
-/// Each is in signal(7)'s list of calls that `SA_RESTART` restarts, or returns EINTR whatever the flag says and may stand at its instruction
-/// not yet begun.
+/// Each is in signal(7)'s list of calls that `SA_RESTART` restarts, or returns EINTR whatever the
+/// flag says and may stand at its instruction not yet begun.
 const WAITING: &[c_long] = &[
     libc::SYS_read,
     libc::SYS_readv,

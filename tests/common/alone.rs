@@ -7,7 +7,8 @@ use super::watched;
 
 const ALONE: &str = "EINTR_ALONE";
 
-/// Runs the test's body in a child process, which must end well; in the parent only that is looked at.
+/// Runs the test's body in a child process, which must end well; in the parent only that is looked
+/// at.
 pub fn alone(name: &str, body: impl FnOnce()) {
     ends_alone(name, body, |status, output| {
         // A name that is no test's would end well, too.

@@ -1,7 +1,9 @@
-//! A process for each case: for tests of what a process has only one of, and for those that must see one die.
+//! A process for each case: for tests of what a process has only one of, and for those that must
+//! see one die.
 //!
-//! The test binary runs itself again, with the case's name in the environment: there the case runs, here its end is
-//! checked. A case that came to its end says so, so that a misspelt name cannot pass.
+//! The test binary runs itself again, with the case's name in the environment: there the case runs,
+//! here its end is checked. A case that came to its end says so, so that a misspelt name cannot
+//! pass.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
@@ -47,7 +49,8 @@ pub fn limit_life() {
     unsafe { libc::alarm(LIMIT.as_secs() as u32 * 3 / 2) };
 }
 
-/// This program, to be run again. The kernel does not know how to run another machine's: the runner of the target does.
+/// This program, to be run again. The kernel does not know how to run another machine's: the runner
+/// of the target does.
 pub fn itself() -> Option<Command> {
     let program = fs::canonicalize(env::current_exe().unwrap()).unwrap();
     let target = env::consts::ARCH.to_uppercase();

@@ -3,17 +3,20 @@
 //! What version 7.2, aarch64 on x86_64, does not do, found by asking each call of the points table:
 //!
 //! * sendfile, splice, tee and vmsplice run no `SA_RESTART` handler before they return;
-//! * ptrace, preadv2, pwritev2, epoll_pwait2, io_uring and native AIO fail with ENOSYS, the prctl for Syscall User Dispatch with EINVAL;
+//! * ptrace, preadv2, pwritev2, epoll_pwait2, io_uring and native AIO fail with ENOSYS, the prctl
+//!   for Syscall User Dispatch with EINVAL;
 //! * real-time signals 63 and 64 can be caught and not sent (EINVAL);
 //! * a process has at most 32 timers of `timer_create`, and EAGAIN after that;
 //! * a vfork child has a memory of its own;
-//! * `/proc/self/stat` has a pid and a stack, no state; `/proc/self/task/TID/*` is the kernel's, with the kernel's syscall numbers;
+//! * `/proc/self/stat` has a pid and a stack, no state; `/proc/self/task/TID/*` is the kernel's,
+//!   with the kernel's syscall numbers;
 //! * in a dynamically linked program `pthread_create` may hang: tests are linked statically.
 
 use std::io::Write;
 use std::{env, fs, io};
 
-/// Whether another machine's kernel runs this program. `EINTR_EMULATED` says so where `/proc` does not.
+/// Whether another machine's kernel runs this program. `EINTR_EMULATED` says so where `/proc` does
+/// not.
 pub fn emulated() -> bool {
     let kernel = fs::read_to_string("/proc/sys/kernel/arch").unwrap_or_default();
     let foreign = !kernel.is_empty() && kernel.trim() != env::consts::ARCH;
@@ -47,7 +50,8 @@ pub fn kernels_number(syscall: i64) -> i64 {
     row.unwrap_or_else(|| panic!("syscall {syscall} lacks its number on x86_64")).1
 }
 
-/// The number that a syscall has on the emulated machine, and the number of what the emulator calls for it on x86_64.
+/// The number that a syscall has on the emulated machine, and the number of what the emulator calls
+/// for it on x86_64.
 const X86_64: &[(i64, i64)] = &[
     (libc::SYS_read, 0),
     (libc::SYS_readv, 19),

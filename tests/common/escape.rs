@@ -1,5 +1,5 @@
-//! Leaving a signal handler by a jump, as C's `sigsetjmp` and `siglongjmp` do. (Those return twice, which Rust functions
-//! must not; here one function returns once, by one way or the other.)
+//! Leaving a signal handler by a jump, as C's `sigsetjmp` and `siglongjmp` do. (Those return twice,
+//! which Rust functions must not; here one function returns once, by one way or the other.)
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
@@ -15,7 +15,8 @@ unsafe extern "C" {
     fn eintr_test_escape(place: *const usize) -> !;
 }
 
-// isize eintr_test_call_escapably(place, f, arg): 0 if f returned, 1 if it was left by eintr_test_escape(place).
+// isize eintr_test_call_escapably(place, f, arg): 0 if f returned, 1 if it was left by
+// eintr_test_escape(place).
 #[cfg(target_arch = "x86_64")]
 global_asm!(
     ".globl eintr_test_call_escapably, eintr_test_escape",

@@ -1,4 +1,5 @@
-//! What the tests share: a watchdog that names what is stuck, and questions to the kernel in place of sleeps.
+//! What the tests share: a watchdog that names what is stuck, and questions to the kernel in place
+//! of sleeps.
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
 
@@ -17,13 +18,15 @@ pub use emulation::{emulated, kernels_number, skipped_under_emulation};
 /// Long enough for a loaded machine under emulation; nothing waits for it unless it has failed.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs a test's body; aborts the process, with the name and the threads' whereabouts, if it does not come back.
+/// Runs a test's body; aborts the process, with the name and the threads' whereabouts, if it does
+/// not come back.
 pub fn watched<T>(name: &str, body: impl FnOnce() -> T) -> T {
     let (done, ended) = mpsc::channel::<()>();
     let name = name.to_owned();
     let watchdog = thread::spawn(move || {
         if ended.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
-            // Not by `eprintln!`: the test harness keeps that to itself, and does not live to show it.
+            // Not by `eprintln!`: the test harness keeps that to itself, and does not live to show
+            // it.
             let _ =
                 writeln!(io::stderr(), "watchdog: {name} is stuck after {LIMIT:?}\n{}", threads());
             std::process::abort();
@@ -55,7 +58,8 @@ pub fn sleeps_in(tid: i32, syscall: i64) -> bool {
     sleeping_in(tid) == Some(kernels_number(syscall))
 }
 
-/// The kernel's number of the syscall in which a thread of this process sleeps; none if it runs, or sleeps outside of one.
+/// The kernel's number of the syscall in which a thread of this process sleeps; none if it runs, or
+/// sleeps outside of one.
 pub fn sleeping_in(tid: i32) -> Option<i64> {
     let stat = fs::read_to_string(format!("/proc/self/task/{tid}/stat")).ok()?;
     let state = stat.rsplit(") ").next()?.chars().next()?;

@@ -1,4 +1,5 @@
-//! Signals as an application uses them: through libc, knowing nothing of eintr. And what `/proc` tells of them.
+//! Signals as an application uses them: through libc, knowing nothing of eintr. And what `/proc`
+//! tells of them.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 

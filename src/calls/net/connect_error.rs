@@ -25,7 +25,7 @@ impl fmt::Display for ConnectState {
     }
 }
 
-/// The error of [`connect`](super::connect), with where the attempt stands.
+/// The error of [`connect`](super::connect()), with where the attempt stands.
 ///
 /// It converts into [`Error`] and [`io::Error`]; [`Interrupted::of`](crate::Interrupted::of) sees
 /// the interrupt inside.

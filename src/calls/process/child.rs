@@ -38,9 +38,9 @@ use crate::sys::call::{Outcome, Stop};
 ///
 /// See [wait(2)](https://man7.org/linux/man-pages/man2/wait.2.html).
 pub fn wait(child: &mut Child) -> Result<ExitStatus, Error> {
-    // Only std knows whether it has reaped the child: then its id may be another's by now, and must not
-    // be waited for. So std is asked first, and is the one to reap. (Rejected: reaping in one syscall of
-    // ours; the Child would not know, and kill or wait for whoever has the id next.)
+    // Only std knows whether it has reaped the child: then its id may be another's by now, and must
+    // not be waited for. So std is asked first, and is the one to reap. (Rejected: reaping in one
+    // syscall of ours; the Child would not know, and kill or wait for whoever has the id next.)
     loop {
         if let Some(status) = complete(|| look(child))? {
             return Ok(status);

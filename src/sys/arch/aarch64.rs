@@ -1,15 +1,15 @@
-//! aarch64: the trampoline, the raw syscall, and what the handler reads and writes in a saved context.
-//! See [`super`] for the list of what this file must supply.
+//! aarch64: the trampoline, the raw syscall, and what the handler reads and writes in a saved
+//! context. See [`super`] for the list of what this file must supply.
 
 use core::arch::global_asm;
 use libc::{c_long, ucontext_t};
 
 // isize eintr_call(block x0, nr x1, a1 x2, a2 x3, a3 x4, a4 x5, a5 x6, a6 x7)
 //
-// Between `begin` and `end` the syscall has not run, or the kernel has put the counter back onto the
-// instruction to restart it: either way nothing has happened, and the handler may go to `cancelled`.
-// The call is marked open (with the stack pointer, so that a mark left behind by a siglongjmp can be
-// told) from the first store to the last, all inside these labels (S3).
+// Between `begin` and `end` the syscall has not run, or the kernel has put the counter back onto
+// the instruction to restart it: either way nothing has happened, and the handler may go to
+// `cancelled`. The call is marked open (with the stack pointer, so that a mark left behind by a
+// siglongjmp can be told) from the first store to the last, all inside these labels (S3).
 global_asm!(
     ".pushsection .text.eintr_call,\"ax\",@progbits",
     ".hidden eintr_call, eintr_call_begin, eintr_call_end, eintr_call_cancelled, eintr_call_limit",
@@ -111,7 +111,8 @@ pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
     context.uc_mcontext.sp as usize
 }
 
-/// Where an `rt_sigreturn` at which the context stands finds the mask that it restores: the frame is a siginfo and a context.
+/// Where an `rt_sigreturn` at which the context stands finds the mask that it restores: the frame
+/// is a siginfo and a context.
 pub(in crate::sys) fn mask_to_restore(context: &ucontext_t) -> usize {
     sp(context) + size_of::<libc::siginfo_t>() + core::mem::offset_of!(ucontext_t, uc_sigmask)
 }

@@ -2,15 +2,17 @@
 //!
 //! A file here supplies
 //!
-//! * `eintr_call`, the trampoline, with the labels `begin`, `end`, `cancelled` and `limit`: it marks the
-//!   call open in the block, tests the block's first word, makes the syscall and closes the mark;
+//! * `eintr_call`, the trampoline, with the labels `begin`, `end`, `cancelled` and `limit`: it
+//!   marks the call open in the block, tests the block's first word, makes the syscall and closes
+//!   the mark;
 //! * `eintr_raw`, a syscall without test and without errno, for use in handlers;
 //! * `eintr_restorer` and `RESTORER_FLAG`, for `rt_sigaction`;
 //! * `mark_before`, the mark that the open call found when it set its own;
-//! * `pc`, `set_pc`, `sp`, `number`, `number_behind`, `arguments`, `result`, `set_result`, `step_over`, `retry` and
-//!   `SYSCALL_INSTRUCTION`, the saved context;
+//! * `pc`, `set_pc`, `sp`, `number`, `number_behind`, `arguments`, `result`, `set_result`,
+//!   `step_over`, `retry` and `SYSCALL_INSTRUCTION`, the saved context;
 //! * `mask_to_restore`, where an `rt_sigreturn` finds the mask that it restores;
-//! * `CAN_DISPATCH`, `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscall and the restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
+//! * `CAN_DISPATCH`, `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscall and the
+//!   restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
 //!
 //! # Safety
 //!
@@ -32,7 +34,8 @@ mod machine;
 compile_error!("eintr knows the machine code of x86_64 and aarch64 only");
 
 unsafe extern "C" {
-    /// The trampoline: the kernel's result, or [`CANCELLED`]. The block is a `Block`; this side needs its two first fields.
+    /// The trampoline: the kernel's result, or [`CANCELLED`]. The block is a `Block`; this side
+    /// needs its two first fields.
     pub(super) fn eintr_call(
         block: *const c_void,
         nr: c_long,
@@ -105,7 +108,8 @@ pub(super) fn cancel(context: &mut ucontext_t) {
     machine::set_pc(context, &raw const eintr_call_cancelled as usize);
 }
 
-/// Whether the context stands at a syscall instruction: about to make the syscall, or to make it again.
+/// Whether the context stands at a syscall instruction: about to make the syscall, or to make it
+/// again.
 pub(super) fn is_at_syscall(context: &ucontext_t) -> bool {
     is_syscall_instruction(machine::pc(context))
 }
@@ -117,11 +121,13 @@ pub(super) fn is_behind_interrupted_syscall(context: &ucontext_t) -> bool {
 }
 
 fn is_syscall_instruction(address: usize) -> bool {
-    // The upper half is the kernel's; the vsyscall page there is executable and cannot be read (S9).
+    // The upper half is the kernel's; the vsyscall page there is executable and cannot be read
+    // (S9).
     if address == 0 || address > isize::MAX as usize {
         return false;
     }
-    // Where the thread executes there is code, but it may be mapped for execution only; and before it there may be nothing.
+    // Where the thread executes there is code, but it may be mapped for execution only; and before
+    // it there may be nothing.
     let last = address + machine::SYSCALL_INSTRUCTION.len() - 1;
     if !is_readable(address) || !is_readable(last) {
         return false;

@@ -1,15 +1,15 @@
-//! x86_64: the trampoline, the restorer, the raw syscall, and what the handler reads and writes in a
-//! saved context. See [`super`] for the list of what this file must supply.
+//! x86_64: the trampoline, the restorer, the raw syscall, and what the handler reads and writes in
+//! a saved context. See [`super`] for the list of what this file must supply.
 
 use core::arch::global_asm;
 use libc::{c_long, ucontext_t};
 
 // isize eintr_call(block rdi, nr rsi, a1 rdx, a2 rcx, a3 r8, a4 r9, a5 [rsp+8], a6 [rsp+16])
 //
-// Between `begin` and `end` the syscall has not run, or the kernel has put the counter back onto the
-// instruction to restart it: either way nothing has happened, and the handler may go to `cancelled`.
-// The call is marked open (with the stack pointer, so that a mark left behind by a siglongjmp can be
-// told) from the first store to the last pop, all inside these labels (S3).
+// Between `begin` and `end` the syscall has not run, or the kernel has put the counter back onto
+// the instruction to restart it: either way nothing has happened, and the handler may go to
+// `cancelled`. The call is marked open (with the stack pointer, so that a mark left behind by a
+// siglongjmp can be told) from the first store to the last pop, all inside these labels (S3).
 global_asm!(
     ".pushsection .text.eintr_call,\"ax\",@progbits",
     ".hidden eintr_call, eintr_call_begin, eintr_call_end, eintr_call_cancelled, eintr_call_limit",
@@ -78,7 +78,8 @@ global_asm!(
     "ret",
     ".cfi_endproc",
     ".size eintr_raw, . - eintr_raw",
-    // Unwinders look at the byte before the return address too: it must belong to no other function.
+    // Unwinders look at the byte before the return address too: it must belong to no other
+    // function.
     "nop",
     ".p2align 4",
     ".type eintr_restorer,@function",
@@ -86,7 +87,8 @@ global_asm!(
     ".byte 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00", // mov rax, 15 (rt_sigreturn)
     "syscall",
     ".size eintr_restorer, . - eintr_restorer",
-    // The kernel allows the addresses below start + length, and the counter stands behind the instruction by then.
+    // The kernel allows the addresses below start + length, and the counter stands behind the
+    // instruction by then.
     "nop",
     "eintr_stub_limit:",
     ".popsection",
@@ -117,7 +119,8 @@ pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
     context.uc_mcontext.gregs[libc::REG_RSP as usize] as usize
 }
 
-/// Where an `rt_sigreturn` at which the context stands finds the mask that it restores: the frame's context begins at the stack pointer.
+/// Where an `rt_sigreturn` at which the context stands finds the mask that it restores: the frame's
+/// context begins at the stack pointer.
 pub(in crate::sys) fn mask_to_restore(context: &ucontext_t) -> usize {
     sp(context) + core::mem::offset_of!(ucontext_t, uc_sigmask)
 }
@@ -148,7 +151,8 @@ pub(super) fn step_over(context: &mut ucontext_t) {
 /// This architecture's kernel stops a thread at its syscalls when asked (since 5.11).
 pub(in crate::sys) const CAN_DISPATCH: bool = true;
 
-/// `AUDIT_ARCH_X86_64`: the syscall numbers are this architecture's, not those of a 32-bit `int 0x80`.
+/// `AUDIT_ARCH_X86_64`: the syscall numbers are this architecture's, not those of a 32-bit
+/// `int 0x80`.
 pub(in crate::sys) const AUDIT_ARCH: u32 = 0xc000_003e;
 
 /// The arguments of a syscall.
@@ -168,8 +172,8 @@ pub(in crate::sys) fn retry(context: &mut ucontext_t) {
     context.uc_mcontext.gregs[libc::REG_RIP as usize] -= SYSCALL_INSTRUCTION.len() as i64;
 }
 
-// _Bool eintr_on_valgrind(void): valgrind's client request RUNNING_ON_VALGRIND (0x1001). The rotations add up to nothing on a
-// processor; valgrind knows them by sight.
+// _Bool eintr_on_valgrind(void): valgrind's client request RUNNING_ON_VALGRIND (0x1001). The
+// rotations add up to nothing on a processor; valgrind knows them by sight.
 global_asm!(
     ".pushsection .text.eintr_on_valgrind,\"ax\",@progbits",
     ".hidden eintr_on_valgrind",

@@ -12,7 +12,8 @@ use crate::sys::time::span;
 /// What the kernel is told about the size of a set.
 pub(super) const SET_SIZE: usize = size_of::<Set>();
 
-/// The set of those signals without ours, which a wait would swallow (S7). EINVAL for what is no signal.
+/// The set of those signals without ours, which a wait would swallow (S7). EINVAL for what is no
+/// signal.
 pub(crate) fn set_without_ours(signals: &[c_int]) -> Outcome<Set> {
     let mut set = 0;
     for &signal in signals {

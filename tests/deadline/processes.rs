@@ -1,0 +1,164 @@
+//! Deadlines across `fork`, and where the kernel gives no timer.
+
+use std::time::{Duration, Instant};
+
+use eintr::{mask, timeout, timeout_at, within};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork};
+
+use crate::child::alone;
+use crate::common::threads;
+use crate::{HOUR, SHORT, Told, assert_told_before, raise_when_armed, raised, read_in_vain};
+
+/// Runs `f` in a child and here. Where it fails in the child, the child's exit status is not zero.
+fn in_both(f: impl Fn()) {
+    // SAFETY: the child allocates and takes locks, which glibc's and the library's handlers allow;
+    // it ends by `_exit`.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => {
+            let sound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_ok();
+            // SAFETY: no arguments that matter.
+            unsafe { libc::_exit(i32::from(!sound)) }
+        }
+        ForkResult::Parent { child } => {
+            f();
+            assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
+        }
+    }
+}
+
+/// Reads until it is interrupted, and tells why.
+fn why() -> Option<Told> {
+    read_in_vain().err().map(Told::from)
+}
+
+fn deadlines_go_on_in_a_child() {
+    let told = timeout(5 * SHORT, || {
+        timeout(HOUR, || {
+            in_both(|| assert_eq!(why(), Some(Told::Deadline)));
+            Err::<(), _>(Told::Own)
+        })
+    });
+    assert_eq!(told, Err(Told::TimedOut));
+    in_both(|| {
+        assert_eq!(raised(), None);
+        assert_eq!(timeout(SHORT, || Ok(read_in_vain()?)), Err(Told::TimedOut));
+    });
+}
+
+#[test]
+fn across_fork() {
+    alone("processes::across_fork", deadlines_go_on_in_a_child);
+}
+
+/// What is hidden is set anew where it comes to light.
+#[test]
+fn across_fork_in_a_mask() {
+    alone("processes::across_fork_in_a_mask", || {
+        within(5 * SHORT, || {
+            // The timer stands at the outer one, in the parent alone.
+            let forked = mask(|| {
+                // SAFETY: as above.
+                unsafe { fork() }.unwrap()
+            });
+            assert_eq!(why(), Some(Told::Deadline));
+            match forked {
+                // SAFETY: no arguments that matter.
+                ForkResult::Child => unsafe { libc::_exit(0) },
+                ForkResult::Parent { child } => {
+                    assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
+                }
+            }
+        });
+    });
+}
+
+/// From here on the kernel queues nothing for us and makes no timer.
+fn exhaust_the_queue() {
+    // SAFETY: the kernel reads a limit.
+    unsafe {
+        let limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        assert_eq!(libc::setrlimit(libc::RLIMIT_SIGPENDING, &limit), 0);
+    }
+}
+
+fn has_keeper() -> bool {
+    let names = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let mut names = names.map(|task| std::fs::read_to_string(task.path().join("comm")));
+    names.any(|name| name.is_ok_and(|name| name.trim() == "eintr-deadlines"))
+}
+
+#[test]
+fn no_keeper_while_there_are_timers() {
+    alone("processes::no_keeper_while_there_are_timers", || {
+        assert_eq!(timeout(SHORT, || Ok(read_in_vain()?)), Err(Told::TimedOut));
+        assert!(!has_keeper(), "{}", threads());
+    });
+}
+
+#[test]
+fn without_a_timer() {
+    alone("processes::without_a_timer", || {
+        exhaust_the_queue();
+        let start = Instant::now();
+        assert_eq!(timeout(2 * SHORT, || Ok(read_in_vain()?)), Err(Told::TimedOut));
+        assert!(start.elapsed() >= 2 * SHORT);
+        assert!(has_keeper(), "{}", threads());
+        // One after the other, the second in the time that the first had asked for.
+        within(SHORT, || ());
+        assert_eq!(timeout(2 * SHORT, || Ok(read_in_vain()?)), Err(Told::TimedOut));
+        // A shorter one in a longer one, then the rest of that; masks; and no time at all.
+        let outer = Instant::now() + 5 * SHORT;
+        let told = timeout_at(outer, || {
+            assert_told_before(outer, timeout(SHORT, raise_when_armed));
+            within(2 * SHORT, || ());
+            mask(|| {
+                assert_eq!(timeout(SHORT, || Ok(read_in_vain()?)), Err(Told::TimedOut));
+                assert_eq!(raised(), None);
+            });
+            within(Duration::ZERO, || assert_eq!(why(), Some(Told::Deadline)));
+            Ok(read_in_vain()?)
+        });
+        assert_eq!(told, Err(Told::TimedOut));
+        assert_eq!(raised(), None);
+    });
+}
+
+/// The keeper sleeps for an hour when the short one comes, and vice versa.
+#[test]
+fn without_timers_in_many_threads() {
+    alone("processes::without_timers_in_many_threads", || {
+        exhaust_the_queue();
+        within(HOUR, || {
+            std::thread::scope(|scope| {
+                for i in 0..32 {
+                    scope.spawn(move || {
+                        for _ in 0..10 {
+                            let told = timeout(SHORT * (i % 4), || Ok(read_in_vain()?));
+                            assert_eq!(told, Err(Told::TimedOut));
+                            within(HOUR, || ());
+                        }
+                    });
+                }
+            });
+        });
+    });
+}
+
+#[test]
+fn across_fork_without_a_timer() {
+    alone("processes::across_fork_without_a_timer", || {
+        exhaust_the_queue();
+        deadlines_go_on_in_a_child();
+    });
+}
+
+/// The timer was made before the limit was reached; the child needs one of its own and gets none.
+#[test]
+fn across_fork_into_a_process_without_timers() {
+    alone("processes::across_fork_into_a_process_without_timers", || {
+        within(SHORT, || ());
+        exhaust_the_queue();
+        deadlines_go_on_in_a_child();
+    });
+}

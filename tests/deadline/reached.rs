@@ -1,0 +1,215 @@
+//! Deadlines and reach: plain std code that knows nothing of us is refused in time, and the timeout
+//! tells.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::fd::AsRawFd;
+use std::process::Command;
+use std::time::Duration;
+
+use eintr::{Interrupted, Reason, Road, Task, TimedOut, mask, reach, task, timeout, within};
+
+use crate::common::watched;
+use crate::{HOUR, SHORT, Told, pipe, raised};
+
+/// Runs `f` with reach on, where that is exact.
+fn reached(name: &str, f: impl FnOnce()) {
+    match eintr::support().reach {
+        Road::Exact => watched(name, || reach(f)),
+        _ => eprintln!("skipped: {name}: no Syscall User Dispatch here"),
+    }
+}
+
+fn times_out<T>(f: impl FnOnce() -> io::Result<T>) {
+    match timeout(SHORT, f) {
+        Err(error) => assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}"),
+        Ok(_) => panic!("it returned a result"),
+    }
+    assert_eq!(raised(), None);
+}
+
+fn plain_read_in_vain() -> io::Result<usize> {
+    let (mut reader, _writer) = pipe();
+    reader.read(&mut [0])
+}
+
+#[test]
+fn accept() {
+    reached("accept", || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        times_out(|| listener.accept());
+        times_out(|| listener.incoming().next().unwrap());
+    });
+}
+
+/// To a listener whose queue is full: the peer does not answer.
+#[test]
+fn connect() {
+    reached("connect", || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        // SAFETY: a descriptor of ours; listening again only sets the length of the queue.
+        assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 0) }, 0);
+        let mut waiting = Vec::new();
+        let full = loop {
+            match std::net::TcpStream::connect_timeout(&address, 10 * SHORT) {
+                Ok(stream) => waiting.push(stream),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(full.kind(), io::ErrorKind::TimedOut);
+        times_out(|| std::net::TcpStream::connect(address));
+    });
+}
+
+#[test]
+fn wait_for_a_child() {
+    reached("wait for a child", || {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        times_out(|| child.wait());
+        child.kill().unwrap();
+        assert!(!child.wait().unwrap().success());
+    });
+}
+
+#[test]
+fn lock() {
+    reached("lock", || {
+        let path = std::env::temp_dir().join(format!("eintr-reached-{}", std::process::id()));
+        let [held, wanted] = [(); 2].map(|()| File::create(&path).unwrap());
+        std::fs::remove_file(&path).unwrap();
+        let flock = |file: &File| {
+            // SAFETY: no pointers.
+            match unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) } {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        };
+        flock(&held).unwrap();
+        times_out(|| flock(&wanted));
+        drop(held);
+        flock(&wanted).unwrap();
+    });
+}
+
+/// `read_line` retries EINTR; the line that had come is kept by the reader's owner.
+#[test]
+fn read_line() {
+    reached("read_line", || {
+        let (reader, mut writer) = pipe();
+        io::Write::write_all(&mut writer, b"one\nhal").unwrap();
+        let mut lines = BufReader::new(reader);
+        let mut line = String::new();
+        times_out(|| -> io::Result<()> {
+            loop {
+                line.clear();
+                lines.read_line(&mut line)?;
+            }
+        });
+    });
+}
+
+/// A sleep cut short is not an error: the checkpoint after it raises.
+#[test]
+fn sleep() {
+    reached("sleep", || {
+        let told = timeout(SHORT, || {
+            std::thread::sleep(HOUR);
+            Ok::<_, Told>(eintr::checkpoint()?)
+        });
+        assert_eq!(told, Err(Told::TimedOut));
+        let cut_short = timeout(SHORT, || {
+            std::thread::sleep(HOUR);
+            Err::<(), _>(Told::Own)
+        });
+        assert_eq!(cut_short, Err(Told::Own), "nothing was raised");
+    });
+}
+
+#[test]
+fn a_refusal_is_recognised() {
+    reached("recognised", || {
+        let reason = within(SHORT, || {
+            let error = plain_read_in_vain().unwrap_err();
+            Interrupted::of(&error).map(|interrupted| interrupted.reason().clone())
+        });
+        assert!(matches!(reason.value, Some(Reason::Deadline)), "{reason:?}");
+        let foreign = within(Duration::ZERO, || {
+            let error = io::Error::from_raw_os_error(libc::ECANCELED);
+            Interrupted::of(&error).is_some()
+        });
+        assert!(!foreign.value, "nothing was refused");
+    });
+}
+
+/// Who tells, where a syscall was refused and nothing else raised.
+#[test]
+fn the_right_deadline_tells() {
+    reached("who tells", || {
+        let inner = |limit| timeout(limit, plain_read_in_vain);
+        let own = |_| io::Error::other("as the inner one told");
+        let outer = timeout(HOUR, || inner(SHORT).map_err(own));
+        assert_eq!(outer.unwrap_err().kind(), io::ErrorKind::Other);
+        let outer = timeout(SHORT, || {
+            let error = inner(HOUR).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
+            Err::<(), _>(error)
+        });
+        assert_eq!(outer.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        // A mask between the refusal and the end of the deadline does not make it forget.
+        let masked = timeout(SHORT, || {
+            let error = plain_read_in_vain();
+            mask(|| assert_eq!(timeout(HOUR, || Ok::<_, TimedOut>(1)), Ok(1)));
+            error
+        });
+        assert_eq!(masked.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        // Nor does a refusal tell for a deadline that begins later.
+        let later = timeout(SHORT, || {
+            plain_read_in_vain().unwrap_err();
+            let inner = || timeout(Duration::ZERO, || Err::<(), _>(Told::Own));
+            Ok::<_, Told>([inner(), mask(inner), Task::root().run(inner)])
+        });
+        assert_eq!(later, Ok([Err(Told::Own), Err(Told::Own), Err(Told::Own)]));
+    });
+}
+
+#[test]
+fn a_request_from_outside_keeps_the_refusal() {
+    reached("a request from outside", || {
+        let (task, interrupter) = task();
+        let told = task.run(|| {
+            interrupter.interrupt();
+            timeout(Duration::ZERO, plain_read_in_vain)
+        });
+        assert_eq!(told.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+        assert!(interrupter.raised().is_some());
+    });
+}
+
+#[test]
+fn calls_after_the_end_are_not_refused() {
+    reached("after the end", || {
+        times_out(plain_read_in_vain);
+        let (mut reader, mut writer) = pipe();
+        let writes = std::thread::spawn(move || {
+            std::thread::sleep(3 * SHORT);
+            io::Write::write_all(&mut writer, b"x").unwrap();
+        });
+        assert_eq!(reader.read(&mut [0; 2]).unwrap(), 1);
+        writes.join().unwrap();
+    });
+}
+
+/// One who waits by deadlines, again and again, is not braked.
+#[test]
+fn again_and_again() {
+    reached("again and again", || {
+        let start = std::time::Instant::now();
+        for _ in 0..1000 {
+            let told = timeout(Duration::ZERO, plain_read_in_vain);
+            assert_eq!(told.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        }
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    });
+}
