@@ -127,12 +127,6 @@ fn sleep_ends() {
 /// The scenes of the example `reached`, each asked while it sleeps.
 #[test]
 fn every_foreign_call_comes_back() {
-    if common::skipped_under_emulation(
-        "foreign calls",
-        "the scenes know the machine's own syscalls",
-    ) {
-        return;
-    }
     forbid_dispatch();
     let cases: [&[scene::Case]; 4] = [own::CASES, std_calls::CASES, crates::CASES, c::CASES];
     for case in cases.into_iter().flatten() {

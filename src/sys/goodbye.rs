@@ -76,7 +76,8 @@ fn write_vector(block: &Block, fd: usize, vector: usize, count: usize) -> Result
     if !matches!(written, Err(libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM)) {
         return written;
     }
-    match ask::peek::<2>(vector).ok_or(libc::EFAULT)? {
+    // What cannot be looked at (an emulator has no such syscall either) is not written.
+    match ask::peek::<2>(vector).ok_or(libc::EAGAIN)? {
         // Nothing written would be taken for the end.
         [_, 0] if count > 1 => Err(libc::EAGAIN),
         [address, length] => write_limited(block, fd, address, length.min(libc::PIPE_BUF)),
