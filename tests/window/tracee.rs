@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::thread::JoinHandleExt;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
-use std::{fs, thread};
+use std::thread;
 
 use eintr::{Error, Interrupter, Task};
 use nix::fcntl::OFlag;
@@ -96,8 +96,11 @@ fn obey(director: i32, jobs: &Receiver<Job>, mut replies: UnixStream, alternate_
     }
 }
 
+/// How many are open. They are handed out from below, so none is beyond.
 fn descriptors() -> isize {
-    fs::read_dir("/proc/self/fd").unwrap().count() as isize
+    // SAFETY: no pointers.
+    let is_open = |fd: &i32| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0;
+    (0..64).filter(is_open).count() as isize
 }
 
 /// Makes the call between two marks, and judges what it returned.
