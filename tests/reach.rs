@@ -256,3 +256,24 @@ fn a_plain_call_after_an_own_call() {
         drop(writer);
     });
 }
+
+/// The child has not executed yet, and std waits for word of it: it would panic on an error.
+#[test]
+fn a_spawn_that_is_under_way_goes_on() {
+    interrupted_in("spawn", libc::SYS_recvfrom, || {
+        let mut command = Command::new("true");
+        // SAFETY: a sleep, in the child. (Long enough for the parent to be found waiting; if it is not, the test says so.)
+        unsafe {
+            use std::os::unix::process::CommandExt;
+            command.pre_exec(|| {
+                let patience = libc::timespec { tv_sec: 1, tv_nsec: 0 };
+                libc::nanosleep(&patience, std::ptr::null_mut());
+                Ok(())
+            })
+        };
+        let mut child = command.spawn().expect("a child");
+        while child.try_wait().unwrap().is_none() {
+            thread::yield_now();
+        }
+    });
+}

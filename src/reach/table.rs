@@ -258,7 +258,9 @@ mod tests {
             Unless::NoneOf(_, numbers) => format!("not command {numbers:?}"),
             Unless::ZeroMilliseconds(_) | Unless::ZeroTime(_) => "its timeout is zero".into(),
             Unless::NoFifo { .. } => "it is no FIFO, or with O_NONBLOCK".into(),
-            Unless::ExecStatus { .. } => "8 bytes, close-on-exec, after a fork".into(),
+            Unless::ExecStatus { .. } => {
+                "8 bytes, close-on-exec, after a fork or of packets".into()
+            }
             Unless::ExecReport { .. } => "8 bytes, close-on-exec, in a forked child".into(),
             Unless::Unlocks(_) => "it unlocks".into(),
             Unless::Releases { .. } => "it releases, or IPC_NOWAIT".into(),

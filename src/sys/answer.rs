@@ -103,8 +103,11 @@ fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
             flags & (libc::O_NONBLOCK | libc::O_PATH) != 0 || !ask::is_fifo(from, arguments[path])
         }
         Unless::ExecStatus { fd, length } => {
-            block.forked.load(Ordering::Relaxed) > 0
-                && is_exec_status(arguments[fd], arguments[length])
+            // A fork from before the thread was reached was not seen. A socket of packets is
+            // std's all the same.
+            let forked = block.forked.load(Ordering::Relaxed) > 0;
+            is_exec_status(arguments[fd], arguments[length])
+                && (forked || ask::kind(arguments[fd]) == Some(Kind::Packets))
         }
         Unless::ExecReport { fd, length } => {
             block.forked.load(Ordering::Relaxed) < 0
