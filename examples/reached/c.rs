@@ -165,21 +165,22 @@ fn system() -> Made {
     // SAFETY: a command that ends with a null byte.
     let call = || checked(unsafe { libc::system(COMMAND.as_ptr()) } as isize);
     // The child is the shell's and `system`'s alone; who interrupts it has a child left. It is
-    // found by its command.
+    // found by the end of its command, which is the shell's at first and then that of sleep.
     Ok(Scene::new(&[libc::SYS_wait4], call).release(|| {
-        for child in children_that_run(b"sleep\x001000.5\0") {
+        for child in children_that_run(b"sleep 1000.5\0", b"sleep\x001000.5\0") {
             let _ = kill(child, Signal::SIGKILL);
             let _ = nix::sys::wait::waitpid(child, None);
         }
     }))
 }
 
-fn children_that_run(command: &[u8]) -> Vec<Pid> {
+fn children_that_run(shell: &[u8], command: &[u8]) -> Vec<Pid> {
     let processes = fs::read_dir("/proc").expect("/proc").flatten();
     let of_ours = processes.filter_map(|entry| {
         let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
         let parent: u32 = stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()?;
-        let runs = fs::read(entry.path().join("cmdline")).ok()? == command;
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        let runs = line.ends_with(shell) || line == command;
         let id = entry.file_name().to_str()?.parse().ok()?;
         (parent == std::process::id() && runs).then(|| Pid::from_raw(id))
     });
