@@ -60,6 +60,16 @@ fn one_that_the_thread_blocks_is_passed_over() {
     });
 }
 
+/// It says nothing about any one signal: the one that is least likely to be waited for.
+#[test]
+fn a_thread_that_blocks_everything_gets_the_highest() {
+    alone("a_thread_that_blocks_everything_gets_the_highest", || {
+        signals::change_mask(libc::SIG_SETMASK, &signals::full());
+        let highest = if common::emulated() { first_use() } else { SIGRTMAX() };
+        assert_eq!(first_use(), highest);
+    });
+}
+
 #[test]
 fn real_time_signals_come_last_from_the_highest_down() {
     if skipped_under_emulation("real-time signals", "the emulator lacks the highest") {

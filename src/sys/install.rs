@@ -54,7 +54,8 @@ pub(crate) fn ensure() {
 #[cold]
 fn install_first_free(by: &'static Location<'static>) {
     INSTALLED.get_or_init(|| {
-        let signal = free_signals().next().ok_or(0).and_then(set);
+        let signal = free_signals(signal::mask()).next().or_else(last_resort).ok_or(0);
+        let signal = signal.and_then(set);
         Installed { signal, by }
     });
 }
@@ -73,13 +74,18 @@ pub(crate) fn choose(signal: c_int, by: &'static Location<'static>) -> (Installe
 /// SIGUSR1, SIGUSR2, then real-time signals from the highest down: those whose disposition is the
 /// default and which the calling thread does not block. (A blocked one is somebody's sigwait or
 /// signalfd; unblocking it has killed such a daemon.)
-fn free_signals() -> impl Iterator<Item = c_int> {
-    let blocked = signal::mask();
+fn free_signals(blocked: signal::Set) -> impl Iterator<Item = c_int> {
     [libc::SIGUSR1, libc::SIGUSR2]
         .into_iter()
         .chain((libc::SIGRTMIN()..=libc::SIGRTMAX()).rev())
         .filter(move |&number| blocked & signal::bit(number) == 0)
         .filter(|&number| signal::action(number).is_ok_and(|old| old.handler == libc::SIG_DFL))
+}
+
+/// For a thread that blocks everything, and so says nothing about any one signal: the highest free
+/// real-time signal, which is the least likely to be waited for.
+fn last_resort() -> Option<c_int> {
+    free_signals(0).find(|number| signal::is_real_time(*number))
 }
 
 /// Installs the handler.
