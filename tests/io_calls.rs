@@ -514,6 +514,12 @@ fn copy_keeps_what_a_writer_that_is_gone_has_not_taken() {
 
 #[test]
 fn a_writer_of_the_pipe_can_be_interrupted_while_copy_waits_for_a_socket() {
+    if skipped_under_emulation(
+        "copy to a full socket",
+        "not always seen to block, on a busy machine",
+    ) {
+        return;
+    }
     watched("copy to a full socket", || {
         let ((reader, writer), (here, there)) = (pipe().unwrap(), tcp_pair());
         fill(&writer);
