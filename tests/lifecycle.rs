@@ -133,6 +133,7 @@ fn after_the_end() {
     assert!(matches!(thread.interrupt().wait(Duration::MAX), Outcome::Finished));
     assert!(matches!(interrupter.interrupt_with("late").wait(AT_ONCE), Outcome::Finished));
     assert!(interrupter.raised().is_none() && interrupter.is_finished());
+    assert!(interrupter.report().pending_for.is_none(), "what nobody will be told is not kept");
     interrupter.wait_finished(AT_ONCE).unwrap();
     assert_eq!(thread.join().unwrap(), 42);
 }
