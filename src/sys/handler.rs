@@ -119,9 +119,8 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     block.deferred.store(false, Ordering::Relaxed);
     match shot {
         _ if reached => {}
-        _ if !own_call => timer::repeat(block),
-        Shot::Repeated => {}
-        Shot::None | Shot::Single => timer::repeat_after_own_call(block),
+        Shot::Repeated if own_call => {}
+        _ => timer::repeat(block),
     }
     true
 }

@@ -31,23 +31,10 @@ pub(super) fn repeat(block: &Block) {
     let Some(timer) = get_or_create(block) else { return };
     let pause = match block.repeat.load(Ordering::Relaxed) {
         0 => FIRST_PAUSE,
-        last => last.saturating_mul(2).clamp(FIRST_PAUSE, LAST_PAUSE),
+        last => last.saturating_mul(2).min(LAST_PAUSE),
     };
     block.repeat.store(pause, Ordering::Relaxed);
     set(timer, pause);
-}
-
-/// As [`repeat`], where the signal has answered a call of ours: the first shot is a long way off,
-/// since it is for a plain call that may follow if the error is ignored, and every other thread
-/// pays for it. (A kernel timer that does not come before the clock's next tick is set and taken
-/// back without a word to the hardware; on a virtual machine that is 10 us less.)
-pub(super) fn repeat_after_own_call(block: &Block) {
-    if block.repeat.load(Ordering::Relaxed) != 0 {
-        return repeat(block);
-    }
-    let Some(timer) = get_or_create(block) else { return };
-    block.repeat.store(1, Ordering::Relaxed);
-    set(timer, LAST_PAUSE);
 }
 
 /// Makes sure that a thread whose signal is a real-time one has a timer: at the limit on queued
