@@ -8,9 +8,11 @@ use crate::node::Node;
 use crate::sys::install;
 
 mod kernel;
+mod stragglers;
 mod syscall_name;
 
 pub use kernel::ThreadState;
+pub use stragglers::{Panicked, Stragglers};
 
 /// Where a task is, and what has become of the requests to it. A snapshot: by the time it is read,
 /// the task may have moved on.
