@@ -33,6 +33,7 @@ pub(crate) mod net;
 mod pid;
 pub(crate) mod process;
 mod raw;
+pub(crate) mod scoped;
 mod second_best;
 mod signal;
 pub(crate) mod terminal;

@@ -139,7 +139,7 @@ pub(super) fn adopt() {
     if let Some(record) = registered() {
         settle_in();
         // Without an allocation: the child's turn of a foreign allocator may be still to come.
-        record.each_task(Node::adopt);
+        record.each_task(|task| task.adopt(&record));
     }
 }
 
