@@ -150,6 +150,12 @@ fn discard(socket: BorrowedFd<'_>, mut peeked: &mut [u8]) {
     }
 }
 
+/// How much a descriptor takes at once, after poll has said that it is ready: a socket with a third
+/// of its buffer free is, and `SPLICE_F_NONBLOCK` does not keep a socket from waiting for more.
+fn takes_at_once(writer: BorrowedFd<'_>) -> usize {
+    getsockopt(&writer, sockopt::SndBuf).map_or(CHUNK, |buffer| (buffer / 4).clamp(4096, CHUNK))
+}
+
 /// Splices without waiting inside, for there the pipe is locked, and a thread that reads or writes
 /// it could not be interrupted.
 fn splice_when_ready(reader: BorrowedFd<'_>, writer: BorrowedFd<'_>) -> Result<usize, Error> {
@@ -157,7 +163,8 @@ fn splice_when_ready(reader: BorrowedFd<'_>, writer: BorrowedFd<'_>) -> Result<u
     loop {
         poll(&mut [PollFd::new(&reader, Events::IN)], None)?;
         poll(&mut [PollFd::new(&writer, Events::OUT)], None)?;
-        match complete(|| sys::io::splice(reader, None, writer, None, CHUNK, flags)) {
+        let length = takes_at_once(writer);
+        match complete(|| sys::io::splice(reader, None, writer, None, length, flags)) {
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
             spliced => return spliced,
         }
