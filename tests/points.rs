@@ -13,6 +13,8 @@ mod events;
 mod files;
 #[path = "../examples/stuck/processes.rs"]
 mod processes;
+#[path = "../examples/stuck/ring.rs"]
+mod ring;
 #[path = "../examples/stuck/scene.rs"]
 mod scene;
 #[path = "../examples/stuck/scenes.rs"]
