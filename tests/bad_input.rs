@@ -191,8 +191,12 @@ fn empty_datagrams() {
         assert_eq!(net::send(&there, b"whole", SendFlags::empty()).unwrap(), 5);
         let mut buffer = [0; 8];
         assert_eq!(net::recv(&here, &mut buffer, RecvFlags::empty()).unwrap(), 0);
-        let received = net::recvmsg(&here, &mut [], RecvFlags::empty()).unwrap();
-        assert!(received.bytes == 0 && received.truncated);
+        if !skipped_under_emulation("no buffers", "recvmsg takes no message then") {
+            let received = net::recvmsg(&here, &mut [], RecvFlags::empty()).unwrap();
+            assert!(received.bytes == 0 && received.truncated);
+        } else {
+            assert_eq!(net::recv(&here, &mut [], RecvFlags::empty()).unwrap(), 0);
+        }
         assert_eq!(net::recv(&here, &mut buffer, RecvFlags::empty()).unwrap(), 5);
     });
 }
