@@ -164,3 +164,15 @@ pub(in crate::sys) fn retry(context: &mut ucontext_t) {
 pub(super) unsafe extern "C" fn eintr_on_valgrind() -> u32 {
     0
 }
+
+#[cfg(test)]
+mod tests {
+    /// With branch protection, a jump to anything else than a landing pad is death (S8).
+    #[test]
+    fn the_handler_jumps_to_a_landing_pad() {
+        const BTI_JC: u32 = 0xd503_24df;
+        let label = (&raw const super::super::eintr_call_cancelled).cast::<u32>();
+        // SAFETY: the label of an instruction, in code that can be read.
+        assert_eq!(unsafe { label.read() }, BTI_JC);
+    }
+}
