@@ -4,6 +4,8 @@
 //! two marks each, and its parent traces its syscalls. Between the marks there must be the one
 //! syscall that the plain call makes too; or none, for what is no call.
 
+#[path = "deadline/allocations.rs"]
+mod allocations;
 #[path = "common/child.rs"]
 mod child;
 mod common;
@@ -284,4 +286,30 @@ fn tasks_take_no_descriptors_and_no_threads() {
         }
         assert_eq!(here(), before, "over");
     });
+}
+
+/// With a request of its own, and nothing of it is left in the end.
+#[test]
+fn a_task_takes_little_heap() {
+    const TASKS: usize = 100;
+    let ask_one = || {
+        let (task, interrupter) = eintr::task();
+        interrupter.interrupt();
+        (task, interrupter)
+    };
+    let run = |(task, _interrupter): (eintr::Task, _)| {
+        task.run(|| {
+            assert!(eintr::checkpoint().is_err());
+            eintr::take();
+        });
+    };
+    // What a thread has once and for all.
+    run(ask_one());
+    let mut tasks = Vec::with_capacity(TASKS);
+    let before = allocations::here();
+    tasks.extend((0..TASKS).map(|_| ask_one()));
+    let each = (allocations::here() - before) as usize / TASKS;
+    assert!(each <= 512, "{each} bytes");
+    tasks.drain(..).for_each(run);
+    assert_eq!(allocations::here(), before);
 }
