@@ -120,6 +120,7 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     match shot {
         _ if reached => {}
         Shot::Repeated if own_call => {}
+        _ if own_call => timer::repeat_after_own_call(block),
         _ => timer::repeat(block),
     }
     true

@@ -12,7 +12,7 @@ use libc::c_int;
 
 use super::chain::Previous;
 use super::signal::{self, Action};
-use super::{dispatch, fork, handler, pid};
+use super::{dispatch, fork, handler, pid, timer};
 
 /// What was installed, or why nothing was.
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +112,7 @@ fn set(number: c_int) -> Result<c_int, i32> {
             PREVIOUS.remember(&before);
             fork::watch();
             pid::prepare();
+            timer::learn_tick();
             dispatch::prepare();
             Ok(number)
         }

@@ -51,6 +51,10 @@ use crate::sys;
 ///
 /// The first [`Partial::done`] bytes have arrived at the writer, and the next is the next that the
 /// reader gives: to go on later is to call it again.
+///
+/// See [read(2)](https://man7.org/linux/man-pages/man2/read.2.html),
+/// [write(2)](https://man7.org/linux/man-pages/man2/write.2.html) and, for pipes,
+/// [splice(2)](https://man7.org/linux/man-pages/man2/splice.2.html).
 pub fn copy(reader: impl AsFd, writer: impl AsFd) -> Result<u64, Partial> {
     let (reader, writer) = (reader.as_fd(), writer.as_fd());
     let mut route = Route::between(reader, writer).map_err(|error| Partial::new(0, error))?;
