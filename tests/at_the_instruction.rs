@@ -133,6 +133,40 @@ fn what_waits_returns_eintr_and_what_must_not_fail_does_not() {
     });
 }
 
+/// A sleep that has not begun has all of its time left, and a caller that goes on with what is left
+/// must find it.
+#[test]
+fn a_sleep_tells_what_is_left() {
+    alone("a_sleep_tells_what_is_left", || {
+        steps_are_handled();
+        with_armed_task(|| {
+            let time = |seconds| libc::timespec { tv_sec: seconds, tv_nsec: 7 };
+            let asked = time(3);
+            let mut left = time(-1);
+            let [from, to] = [&raw const asked as usize, &raw mut left as usize];
+            let eintr = Err(libc::EINTR);
+            assert_eq!(stepped(|| syscall(libc::SYS_nanosleep, [from, to, 0, 0])), eintr);
+            assert_eq!((left.tv_sec, left.tv_nsec), (3, 7));
+            left = time(-1);
+            let clock = libc::CLOCK_MONOTONIC as usize;
+            let sleep = || syscall(libc::SYS_clock_nanosleep, [clock, 0, from, to]);
+            assert_eq!(stepped(sleep), eintr);
+            assert_eq!((left.tv_sec, left.tv_nsec), (3, 7));
+            // One until a moment tells nothing, and leaves the place alone.
+            left = time(-1);
+            let absolute = libc::TIMER_ABSTIME as usize;
+            let past = time(0);
+            let past = &raw const past as usize;
+            let sleep = || syscall(libc::SYS_clock_nanosleep, [clock, absolute, past, to]);
+            assert_eq!(stepped(sleep), eintr);
+            assert_eq!(left.tv_sec, -1);
+            // Bad pointers are the kernel's to find fault with.
+            let efault = Err(libc::EFAULT);
+            assert_eq!(stepped(|| syscall(libc::SYS_nanosleep, [8, to, 0, 0])), efault);
+        });
+    });
+}
+
 #[test]
 fn of_a_thread_that_nobody_asked_everything_is_made() {
     alone("of_a_thread_that_nobody_asked_everything_is_made", || {
