@@ -167,6 +167,30 @@ fn a_sleep_tells_what_is_left() {
     });
 }
 
+/// The kernel goes on with a connection whose connect was interrupted, and the caller waits for it
+/// by poll: for one that was never begun that would be the wrong thing to do.
+#[test]
+fn a_connect_that_has_not_begun_is_made() {
+    alone("a_connect_that_has_not_begun_is_made", || {
+        steps_are_handled();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // SAFETY: all bytes zero are a valid address.
+        let mut address: libc::sockaddr_in = unsafe { std::mem::zeroed() };
+        address.sin_family = libc::AF_INET as libc::sa_family_t;
+        address.sin_port = port.to_be();
+        address.sin_addr.s_addr = u32::from_ne_bytes([127, 0, 0, 1]);
+        with_armed_task(|| {
+            // SAFETY: no pointers; the descriptor is closed with the process.
+            let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) } as usize;
+            let [from, length] = [&raw const address as usize, size_of_val(&address)];
+            let connect = || syscall(libc::SYS_connect, [fd, from, length, 0]);
+            assert_eq!(stepped(connect), Ok(0));
+            assert_eq!(connect(), Err(libc::EISCONN));
+        });
+    });
+}
+
 #[test]
 fn of_a_thread_that_nobody_asked_everything_is_made() {
     alone("of_a_thread_that_nobody_asked_everything_is_made", || {

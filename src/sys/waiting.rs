@@ -9,7 +9,7 @@
 
 use libc::{c_long, ucontext_t};
 
-use super::{arch, ask};
+use super::{arch, ask, net};
 
 /// Lets the waiting syscall at which the context stands return EINTR.
 pub(super) fn undo_restart(context: &mut ucontext_t) {
@@ -27,6 +27,12 @@ fn waits(number: c_long, arguments: &[usize; 6]) -> bool {
         libc::SYS_fcntl => matches!(second as i32, libc::F_SETLKW | libc::F_OFD_SETLKW),
         // tcdrain, and the same under its own name.
         libc::SYS_ioctl => matches!(second as libc::Ioctl, libc::TCSBRK | TCSBRKP),
+        // The kernel goes on with an interrupted one, and the caller polls for its end. Of one that
+        // has not begun a poll says that it is done.
+        libc::SYS_connect => {
+            let state = net::tcp_state_of(arguments[0]);
+            state.is_none_or(|state| net::TCP_CONNECTING.contains(&state))
+        }
         _ => WAITING.contains(&number) || waits_here_only(number),
     }
 }
@@ -69,7 +75,6 @@ const WAITING: &[c_long] = &[
     libc::SYS_copy_file_range,
     libc::SYS_accept,
     libc::SYS_accept4,
-    libc::SYS_connect,
     libc::SYS_recvfrom,
     libc::SYS_recvmsg,
     libc::SYS_recvmmsg,
