@@ -191,6 +191,19 @@ fn a_connect_that_has_not_begun_is_made() {
     });
 }
 
+/// What callers rely on never to fail with EINTR.
+#[test]
+fn a_few_random_bytes_are_made() {
+    alone("a_few_random_bytes_are_made", || {
+        steps_are_handled();
+        with_armed_task(|| {
+            let mut bytes = [0u8; 256];
+            let at = bytes.as_mut_ptr() as usize;
+            assert_eq!(stepped(|| syscall(libc::SYS_getrandom, [at, 256, 0, 0])), Ok(256));
+        });
+    });
+}
+
 #[test]
 fn of_a_thread_that_nobody_asked_everything_is_made() {
     alone("of_a_thread_that_nobody_asked_everything_is_made", || {
