@@ -121,6 +121,7 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
         }
         return record;
     }
+    fork::watch();
     let tid = raw::gettid();
     let record = block::with(|block| {
         let record = Arc::new(Record::new(Target { block: NonNull::from(block) }));
