@@ -165,10 +165,10 @@ impl Drop for Open<'_> {
 #[cold]
 fn prepare(block: &Block, frame: &Frame, now: u64) -> Debts {
     let record = thread::register();
+    let unblocked = thread::unblock_signals();
     if frame.outer.is_null() {
         thread::forget_lost_signal(&record);
     }
-    let unblocked = thread::unblock_signals();
     let tell_keeper = if frame.at > now {
         block.deadlines.timer.set_for(block, frame.at)
     } else {
