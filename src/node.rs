@@ -136,6 +136,7 @@ static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Node {
     pub(crate) fn new(name: Option<Box<str>>, nesting: Nesting) -> Arc<Self> {
+        fork::watch();
         Arc::new(Self {
             id: LAST_ID.fetch_add(1, Ordering::Relaxed) + 1,
             nesting,

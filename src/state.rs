@@ -286,9 +286,12 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         });
     }
 
-    /// Waits until an asker that has announced a signal has sent it.
-    pub(crate) fn await_asker(&self) {
-        drop(self.bell());
+    /// Runs `f` while nobody announces a signal to this thread or sends one: not an asker, which
+    /// holds the bell, nor who looks at the thread, which holds the stack. What was announced before
+    /// has been sent.
+    pub(crate) fn undisturbed<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _bell = self.bell();
+        self.locked(|_| f())
     }
 
     /// The thread ends.
@@ -316,7 +319,7 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         })
     }
 
-    /// Looks at the thread; none once it has gone.
+    /// Looks at the thread, and perhaps signals it; none once it has gone.
     pub(crate) fn thread<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
         self.locked(|stack| stack.thread.as_ref().map(f))
     }

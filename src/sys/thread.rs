@@ -121,6 +121,7 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
         }
         return record;
     }
+    fork::watch();
     let tid = raw::gettid();
     let record = block::with(|block| {
         let record = Arc::new(Record::new(Target { block: NonNull::from(block) }));
@@ -230,13 +231,21 @@ pub(crate) fn block_again(Unblocked(signals): Unblocked) {
     }
 }
 
-/// To be called before a thread's outermost task begins: a signal that is still on its way here was
-/// lost (to a sigwait of the application's, or to a handler that replaced ours), and must not keep
-/// others from being sent.
+/// To be called before a thread's outermost task or deadline begins, with our signal open: a signal
+/// that is still on its way here was lost (to a sigwait of the application's, or to a handler that
+/// replaced ours), and must not keep others from being sent. What the keeper has just sent is let in
+/// first. (Unannounced it would pass for somebody else's: it has no siginfo where there is a
+/// keeper.)
 pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
-    if record.innermost().is_none() {
-        block::with(|block| block.in_flight.store(false, Ordering::Relaxed));
-    }
+    block::with(|block| {
+        if block.in_flight.load(Ordering::Relaxed) && record.innermost().is_none() {
+            let _gate = fork::gate();
+            record.undisturbed(|| {
+                raw::gettid();
+                block.in_flight.store(false, Ordering::Relaxed);
+            });
+        }
+    });
 }
 
 /// To be called after the thread changed its own stack or its reach, with no lock of ours held: the
@@ -268,7 +277,7 @@ fn let_signal_in(block: &Block) {
     if block.in_flight.load(Ordering::Relaxed) {
         let gate = fork::gate();
         if let Some(record) = registered() {
-            record.await_asker();
+            record.undisturbed(|| ());
         }
         drop(gate);
         raw::gettid();
