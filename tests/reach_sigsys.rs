@@ -237,8 +237,9 @@ fn a_sandbox_without_pwritev2() {
 /// The application takes SIGSYS for itself, after us. Dispatch is not begun, and the second-best
 /// way is taken.
 fn taken_over(handler: usize) {
-    eintr::support();
+    assert_eq!(eintr::support().reach, eintr::Road::Exact);
     set_sigsys(handler);
+    assert_eq!(eintr::support().reach, eintr::Road::SecondBest, "it says so");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (tell, told) = mpsc::channel();
     let worker = eintr::spawn(move || {
@@ -249,6 +250,16 @@ fn taken_over(handler: usize) {
         assert!(Interrupted::of(&error).is_some(), "{error}");
     });
     wait_until_blocked(told.recv().unwrap(), libc::SYS_accept4);
+    worker.interrupt();
+    worker.join().unwrap();
+
+    // One that the kernel does not restart: the asker looks what it is.
+    let (tell, told) = mpsc::channel();
+    let worker = eintr::spawn(move || {
+        tell.send(gettid()).unwrap();
+        thread::sleep(std::time::Duration::MAX);
+    });
+    wait_until_blocked(told.recv().unwrap(), libc::SYS_clock_nanosleep);
     worker.interrupt();
     worker.join().unwrap();
 }
