@@ -40,4 +40,4 @@ pub(crate) mod thread;
 pub(crate) mod time;
 mod timer;
 mod trap;
-mod waiting;
+pub(crate) mod waiting;

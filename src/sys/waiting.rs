@@ -59,7 +59,7 @@ const TCSBRKP: libc::Ioctl = 0x5425;
 
 /// Each is in signal(7)'s list of calls that `SA_RESTART` restarts, or returns EINTR whatever the
 /// flag says and may stand at its instruction not yet begun.
-const WAITING: &[c_long] = &[
+pub(crate) const WAITING: &[c_long] = &[
     libc::SYS_read,
     libc::SYS_readv,
     libc::SYS_pread64,
