@@ -547,8 +547,10 @@ fn waiting() -> Vec<Probes> {
     const DYING: &str = "the child was killed by SIGKILL, or could not exec";
     let kill = |child: usize| raw(libc::SYS_kill, [child, libc::SIGKILL as usize]);
     let [first, second] = [(); 2].map(|()| {
-        let child = Command::new("sleep").arg("1000").spawn().unwrap();
-        child.id() as usize
+        // It must not keep the outputs of a test that has failed.
+        let mut child = Command::new("sleep");
+        child.arg("1000").stdout(Stdio::null()).stderr(Stdio::null());
+        child.spawn().unwrap().id() as usize
     });
     let wait4 = move |options: c_int| raw(libc::SYS_wait4, [first, NULL, options as usize, NULL]);
     let waitid = move |options: c_int| {
