@@ -34,5 +34,5 @@ pub use interrupter::{Interrupter, Outcome, Request};
 pub use iter::{Interruptible, IteratorExt};
 pub use mask::mask;
 pub use reach::{Road, Support, reach, support, without_reach};
-pub use report::{Report, ThreadReport, ThreadState};
+pub use report::{Report, ThreadReport, ThreadState, report};
 pub use task::{Builder, JoinHandle, Task, spawn, task};

@@ -62,6 +62,7 @@ struct Life {
     /// The last one that was raised and is not pending any more.
     raised: Option<Interrupted>,
     raises: u64,
+    raised_at: Option<Instant>,
     /// Refusals that `raised` and `raised_up_to` know of.
     refused: u64,
     waiters: u32,
@@ -125,6 +126,7 @@ pub(crate) struct Figures {
     pub(crate) masked: bool,
     pub(crate) pending_since: Option<Instant>,
     pub(crate) raises: u64,
+    pub(crate) raised_at: Option<Instant>,
     pub(crate) refused: u64,
     pub(crate) tid: Option<i32>,
 }
@@ -150,6 +152,7 @@ impl Node {
                 raised_up_to: 0,
                 raised: None,
                 raises: 0,
+                raised_at: None,
                 refused: 0,
                 waiters: 0,
             }),
@@ -249,6 +252,7 @@ impl Node {
         };
         life.raised_up_to = life.raised_up_to.max(id);
         life.raises += 1;
+        life.raised_at = Some(Instant::now());
         self.changed(life);
         Some(interrupted)
     }
@@ -393,6 +397,12 @@ impl Node {
         }
     }
 
+    /// The tasks that run on the thread of that record, outermost first.
+    pub(crate) fn all_on(record: &ThreadRecord) -> Vec<Arc<Self>> {
+        let _gate = fork::gate();
+        record.tasks()
+    }
+
     /// What a report shows.
     pub(crate) fn figures(self: &Arc<Self>) -> Figures {
         let gate = fork::gate();
@@ -410,6 +420,7 @@ impl Node {
             masked: record.is_some_and(|record| record.is_masked(self)),
             pending_since: life.as_ref().and_then(|life| life.pending.front().map(|p| p.since)),
             raises: life.as_ref().map_or(0, |life| life.raises),
+            raised_at: life.as_ref().and_then(|life| life.raised_at),
             refused: life.as_ref().map_or(0, |life| life.refused),
             tid: record.and_then(|record| record.thread(|thread| thread.tid())),
         }

@@ -257,6 +257,11 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         self.locked(|stack| stack.frames.iter().for_each(|frame| f(&frame.task)));
     }
 
+    /// All tasks, outermost first.
+    pub(crate) fn tasks(&self) -> Vec<Arc<N>> {
+        self.locked(|stack| stack.frames.iter().map(|frame| frame.task.clone()).collect())
+    }
+
     /// The task whose request is to be raised: the outermost unmasked one that has any, among so
     /// many tasks from the outside (which may be more than there are).
     pub(crate) fn outermost_cause(&self, among: usize) -> Option<Arc<N>> {

@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use libc::c_int;
 
 use super::block::{self, Block};
-use super::{deadline_timer, dispatch, fork, install, raw, second_best, signal, timer};
+use super::{deadline_timer, dispatch, fork, install, raw, roll, second_best, signal, timer};
 use crate::node::Node;
 use crate::state::{Record, Thread, Word};
 
@@ -130,6 +130,7 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
         timer::prepare(block);
         record
     });
+    roll::enter(&record);
     at_thread_end();
     record
 }
@@ -138,6 +139,7 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
 pub(super) fn adopt() {
     if let Some(record) = registered() {
         settle_in();
+        roll::adopt(&record);
         // Without an allocation: the child's turn of a foreign allocator may be still to come.
         record.each_task(Node::adopt);
     }
@@ -182,6 +184,7 @@ extern "C" fn end(_value: *mut libc::c_void) {
     block::with(|block| {
         let Some(record) = registered() else { return };
         record.close();
+        roll::leave(&record);
         dispatch::end(block);
         timer::delete(block);
         deadline_timer::delete(block);

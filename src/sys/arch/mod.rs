@@ -90,17 +90,20 @@ pub(super) enum Place {
 /// Where in the trampoline the context stands.
 pub(super) fn place(context: &ucontext_t) -> Place {
     let pc = machine::pc(context);
-    let entry = eintr_call as *const () as usize;
-    let [begin, end, limit] =
-        [&raw const eintr_call_begin, &raw const eintr_call_end, &raw const eintr_call_limit]
-            .map(|label| label as usize);
+    let [begin, end] =
+        [&raw const eintr_call_begin, &raw const eintr_call_end].map(|label| label as usize);
     if (begin..end).contains(&pc) {
         Place::Window
-    } else if (entry..limit).contains(&pc) {
+    } else if is_in_trampoline(pc) {
         Place::Trampoline
     } else {
         Place::Outside
     }
+}
+
+/// Whether a program counter stands in the trampoline.
+pub(super) fn is_in_trampoline(pc: usize) -> bool {
+    (eintr_call as *const () as usize..&raw const eintr_call_limit as usize).contains(&pc)
 }
 
 /// Lets the call that stands in the window return [`CANCELLED`].
