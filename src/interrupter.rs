@@ -86,7 +86,7 @@ impl Interrupter {
         };
         match self.0.wait_for(None, Instant::now().checked_add(limit), enough) {
             Progress::Finished => Ok(()),
-            _ => Err(self.report()),
+            _ => Err(Report::of_straggler(&self.0)),
         }
     }
 
@@ -98,7 +98,7 @@ impl Interrupter {
         self.0.raised()
     }
 
-    /// Where the task is now.
+    /// Where the task is now, without its thread's stack: nobody is disturbed.
     pub fn report(&self) -> Report {
         Report::of(&self.0)
     }
@@ -153,7 +153,7 @@ impl Request {
             return Outcome::Finished;
         }
         let until = Instant::now().checked_add(limit);
-        let report = || Report::of(&self.node);
+        let report = || Report::of_straggler(&self.node);
         match self.node.wait_for(self.id, until, is_answer) {
             Progress::Raised => Outcome::Raised,
             Progress::Finished => Outcome::Finished,

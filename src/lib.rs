@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
+#![cfg_attr(not(feature = "stacks"), allow(dead_code, reason = "some of it serves stacks only"))]
 #![warn(missing_docs, unreachable_pub, missing_debug_implementations)]
 
 #[cfg(not(target_os = "linux"))]
@@ -34,5 +35,7 @@ pub use interrupter::{Interrupter, Outcome, Request};
 pub use iter::{Interruptible, IteratorExt};
 pub use mask::mask;
 pub use reach::{Road, Support, reach, support, without_reach};
+#[cfg(feature = "stacks")]
+pub use report::{Frame, Stack};
 pub use report::{Report, ThreadReport, ThreadState, report};
 pub use task::{Builder, JoinHandle, Task, spawn, task};

@@ -403,6 +403,15 @@ impl Node {
         record.tasks()
     }
 
+    /// The record of the thread that runs it.
+    pub(crate) fn record(&self) -> Option<Arc<ThreadRecord>> {
+        let gate = fork::gate();
+        match &self.life(&gate)?.phase {
+            Phase::Running(record) => Some(record.clone()),
+            Phase::NotStarted | Phase::Finished => None,
+        }
+    }
+
     /// What a report shows.
     pub(crate) fn figures(self: &Arc<Self>) -> Figures {
         let gate = fork::gate();

@@ -321,6 +321,14 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         })
     }
 
+    /// Looks at the thread while it runs that task; none if it does not.
+    pub(crate) fn thread_of<R>(&self, task: &Arc<N>, f: impl FnOnce(&T) -> R) -> Option<R> {
+        self.locked(|stack| {
+            stack.find(task)?;
+            stack.thread.as_ref().map(f)
+        })
+    }
+
     /// Looks at the thread; none once it has gone.
     pub(crate) fn thread<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
         self.locked(|stack| stack.thread.as_ref().map(f))

@@ -14,7 +14,7 @@ pub(super) fn of(report: &Report) -> Option<&'static str> {
         (Some(ThreadState::Stopped), _) => "SIGCONT, or the debugger's `continue`",
         _ if report.handler_replaced => "eintr::install, with a signal that nobody else handles",
         _ if report.masked => "none is needed: it is raised where the mask ends",
-        (_, Some(syscall)) if syscall.starts_with("futex") && !is_own_call(thread) => {
+        (_, Some(syscall)) if syscall.starts_with("futex") && !thread.is_in_own_call() => {
             "eintr::sync in place of that lock, condition variable or channel, or eintr::with_hook"
         }
         _ if thread.blocks_signal => "let the thread unblock our signal, or come to a checkpoint",
@@ -27,10 +27,6 @@ pub(super) fn of(report: &Report) -> Option<&'static str> {
         }
         _ => return None,
     })
-}
-
-fn is_own_call(thread: &ThreadReport) -> bool {
-    thread.counter.is_some_and(crate::sys::memory::is_own_call)
 }
 
 fn is_event_loop(syscall: &str) -> bool {

@@ -29,8 +29,11 @@ pub(super) fn look(tid: i32) -> Option<ThreadReport> {
         (Some(call), Some(name)) => waits_on::look(tid, name, call),
         _ => Default::default(),
     };
-    let is_ended = call.is_some() && waits_on::is_ended_by_a_signal(known, &waits_on);
     Some(ThreadReport {
+        #[cfg(feature = "stacks")]
+        stack: None,
+        #[cfg(feature = "stacks")]
+        is_ended_by_a_signal: call.is_some() && waits_on::is_ended_by_a_signal(known, &waits_on),
         tid,
         name: field("Name").map(str::to_owned),
         state: field("State").and_then(|state| state.chars().next()).map(ThreadState::of),
@@ -40,7 +43,6 @@ pub(super) fn look(tid: i32) -> Option<ThreadReport> {
         wchan: file("wchan").filter(|name| !name.is_empty() && name != "0"),
         blocks_signal: blocked & ours != 0,
         counter: call.map(|call| call.pc),
-        is_ended_by_a_signal: is_ended,
     })
 }
 

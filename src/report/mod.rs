@@ -10,10 +10,14 @@ use crate::sys::{install, roll};
 
 mod cure;
 mod kernel;
+#[cfg(feature = "stacks")]
+mod stack;
 mod syscall_name;
 mod thread;
 mod waits_on;
 
+#[cfg(feature = "stacks")]
+pub use stack::{Frame, Stack};
 pub use thread::{ThreadReport, ThreadState};
 
 /// Where a task is, and what has become of the requests to it. A snapshot: by the time it is read,
@@ -74,14 +78,31 @@ pub struct Report {
 /// ```
 pub fn report() -> Vec<Report> {
     let mut reports = Vec::new();
+    let mut innermost = Vec::new();
     for record in roll::records() {
-        reports.extend(Node::all_on(&record).iter().map(Report::of));
+        let mut tasks: Vec<_> = Node::all_on(&record).into_iter().map(with_report).collect();
+        innermost.extend(tasks.pop());
+        reports.extend(tasks);
     }
+    take_stacks(&mut innermost);
+    reports.extend(innermost);
+    let mut reports: Vec<_> = reports.into_iter().map(|(_, report)| report).collect();
     // What has ended since, or belongs to the process before a fork.
-    reports.retain(|report: &Report| !report.finished);
+    reports.retain(|report| !report.finished);
     reports.sort_by_key(|report| report.task);
     reports
 }
+
+fn with_report(node: Arc<Node>) -> (Arc<Node>, Report) {
+    let report = Report::of(&node);
+    (node, report)
+}
+
+#[cfg(feature = "stacks")]
+use stack::take as take_stacks;
+
+#[cfg(not(feature = "stacks"))]
+fn take_stacks(_tasks: &mut [(Arc<Node>, Report)]) {}
 
 impl Report {
     pub(crate) fn of(node: &Arc<Node>) -> Self {
@@ -103,6 +124,15 @@ impl Report {
             masked: figures.masked,
             handler_replaced: install::is_replaced(),
         }
+    }
+
+    /// The same with the thread's stack, for a task that does not come back: that costs its thread
+    /// a signal.
+    pub(crate) fn of_straggler(node: &Arc<Node>) -> Self {
+        let mut task = [with_report(node.clone())];
+        take_stacks(&mut task);
+        let [(_, report)] = task;
+        report
     }
 
     /// What can be done about it, for a task that was asked: another kind of lock, a checkpoint.
@@ -130,6 +160,20 @@ impl Report {
             Some(name) => f.write_str(name),
             None => write!(f, "task {}", self.task),
         }
+    }
+
+    #[cfg(feature = "stacks")]
+    fn write_stack(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(stack) = self.thread.as_ref().and_then(|thread| thread.stack.as_ref()) else {
+            return Ok(());
+        };
+        f.write_str("\n    stack:")?;
+        stack.to_string().lines().try_for_each(|line| write!(f, "\n      {line}"))
+    }
+
+    #[cfg(not(feature = "stacks"))]
+    fn write_stack(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
     }
 
     fn write_requests(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -171,6 +215,6 @@ impl fmt::Display for Report {
         if let Some(cure) = self.cure() {
             write!(f, "\n    cure: {cure}")?;
         }
-        Ok(())
+        self.write_stack(f)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::sys::memory;
+
 /// The thread in a [`Report`](crate::Report), as the kernel sees it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -23,10 +25,22 @@ pub struct ThreadReport {
     pub wchan: Option<String>,
     /// Whether it blocks our signal, so that its plain calls are not interrupted.
     pub blocks_signal: bool,
+    /// Its stack, in a [dump](crate::report()) and for a task that was asked in vain; none if it did
+    /// not answer, or would have noticed.
+    #[cfg(feature = "stacks")]
+    pub stack: Option<super::Stack>,
     /// Where in the program the syscall was made.
     pub(super) counter: Option<usize>,
     /// Whether a signal would end the syscall, were it a plain one.
+    #[cfg(feature = "stacks")]
     pub(super) is_ended_by_a_signal: bool,
+}
+
+impl ThreadReport {
+    /// Whether it is in a call of ours.
+    pub(super) fn is_in_own_call(&self) -> bool {
+        self.counter.is_some_and(memory::is_own_call)
+    }
 }
 
 /// What the kernel says that a thread is doing.

@@ -37,6 +37,7 @@ mod raw;
 pub(crate) mod roll;
 mod second_best;
 mod signal;
+pub(crate) mod snapshot;
 pub(crate) mod terminal;
 pub(crate) mod thread;
 pub(crate) mod time;
