@@ -12,12 +12,14 @@ mod cure;
 mod kernel;
 #[cfg(feature = "stacks")]
 mod stack;
+mod stragglers;
 mod syscall_name;
 mod thread;
 mod waits_on;
 
 #[cfg(feature = "stacks")]
 pub use stack::{Frame, Stack};
+pub use stragglers::{Panicked, Stragglers};
 pub use thread::{ThreadReport, ThreadState};
 
 /// Where a task is, and what has become of the requests to it. A snapshot: by the time it is read,
@@ -133,6 +135,13 @@ impl Report {
         take_stacks(&mut task);
         let [(_, report)] = task;
         report
+    }
+
+    /// The same for many tasks, whose threads together are not waited for much longer.
+    pub(crate) fn of_stragglers(nodes: Vec<Arc<Node>>) -> Vec<Self> {
+        let mut tasks: Vec<_> = nodes.into_iter().map(with_report).collect();
+        take_stacks(&mut tasks);
+        tasks.into_iter().map(|(_, report)| report).collect()
     }
 
     /// What can be done about it, for a task that was asked: another kind of lock, a checkpoint.
