@@ -317,6 +317,23 @@ fn reporting(done: &Arc<AtomicBool>) -> std::thread::JoinHandle<usize> {
     })
 }
 
+/// Waits for half a second on a semaphore of C's; its error.
+fn timed_semaphore() -> Option<i32> {
+    // SAFETY: the semaphore and the time are borrowed; all bytes zero are a valid time, and room
+    // for a semaphore.
+    unsafe {
+        let mut semaphore: libc::sem_t = std::mem::zeroed();
+        let mut until: libc::timespec = std::mem::zeroed();
+        libc::sem_init(&mut semaphore, 0, 0);
+        libc::clock_gettime(libc::CLOCK_REALTIME, &mut until);
+        until.tv_nsec += 500_000_000;
+        until.tv_sec += until.tv_nsec / 1_000_000_000;
+        until.tv_nsec %= 1_000_000_000;
+        let waited = libc::sem_timedwait(&mut semaphore, &until);
+        (waited != 0).then(|| std::io::Error::last_os_error().raw_os_error())?
+    }
+}
+
 #[test]
 fn calls_go_on_while_they_are_reported() {
     // Alone: other tests' reports may come just before the poll begins.
@@ -328,6 +345,13 @@ fn calls_go_on_while_they_are_reported() {
         server.set_read_timeout(Some(LIMIT)).unwrap();
         let limited = unreached(move || (&server).read(&mut [0; 2]));
         let limited = limited.blocked_in(libc::SYS_recvfrom);
+        // Blocking writes return when all is written, if nothing comes between.
+        let (sink, source) = pipe();
+        let written = vec![7; 1 << 20];
+        let size = written.len();
+        let writer_of_all = unreached(move || nix::unistd::write(&source, &written));
+        let writer_of_all = writer_of_all.blocked_in(libc::SYS_write);
+        let semaphore = unreached(timed_semaphore).blocked_in(libc::SYS_futex);
         let nap = Duration::from_millis(300);
         let poller = unreached(move || target::rest(nap));
         let sleeper = target(move || {
@@ -342,6 +366,10 @@ fn calls_go_on_while_they_are_reported() {
         assert!(poller.result(), "its poll was cut short");
         done.store(true, SeqCst);
         assert!(reporter.join().unwrap() > 0);
+        assert_eq!(semaphore.result(), Some(libc::ETIMEDOUT), "its semaphore was cut short");
+        let mut all = vec![0; size];
+        File::from(sink).read_exact(&mut all).unwrap();
+        assert_eq!(writer_of_all.result(), Ok(size), "its write was cut short");
         nix::unistd::write(&writer, b"x").unwrap();
         assert_eq!(plain.result().unwrap(), b'x');
         std::io::Write::write_all(&mut &client, b"xy").unwrap();

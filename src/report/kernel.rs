@@ -33,7 +33,9 @@ pub(super) fn look(tid: i32) -> Option<ThreadReport> {
         #[cfg(feature = "stacks")]
         stack: None,
         #[cfg(feature = "stacks")]
-        is_ended_by_a_signal: call.is_some() && waits_on::is_ended_by_a_signal(known, &waits_on),
+        is_ended_by_a_signal: call
+            .as_ref()
+            .is_some_and(|call| waits_on::is_ended_by_a_signal(known, call, waits_on.fd)),
         tid,
         name: field("Name").map(str::to_owned),
         state: field("State").and_then(|state| state.chars().next()).map(ThreadState::of),

@@ -149,31 +149,31 @@ fn abstract_name(address: &std::os::unix::net::SocketAddr) -> Option<String> {
     Some(format!("@{}", String::from_utf8_lossy(name)))
 }
 
-/// Whether a signal ends the syscall, though its handler asks for the restart of what it
-/// interrupts (signal(7)). One that we do not know may be such a one.
-pub(super) fn is_ended_by_a_signal(name: Option<&str>, waits_on: &WaitsOn) -> bool {
+/// Whether a signal ends the syscall, or cuts its result short, though its handler asks for the
+/// restart of what it interrupts (signal(7)). One that we do not know may be such a one.
+pub(super) fn is_ended_by_a_signal(name: Option<&str>, call: &Call, fd: Option<i32>) -> bool {
     let Some(name) = name else { return true };
-    let is_socket = matches!(
-        name,
-        "accept"
-            | "accept4"
-            | "connect"
-            | "read"
-            | "readv"
-            | "recvfrom"
-            | "recvmsg"
-            | "recvmmsg"
-            | "write"
-            | "writev"
-            | "sendto"
-            | "sendmsg"
-            | "sendmmsg"
-            | "sendfile"
-    );
-    NEVER_RESTARTED.contains(&name) || is_socket && waits_on.fd.is_some_and(net::has_timeout)
+    let [_, operation, third, fourth, ..] = call.arguments;
+    let wants_all = |flags| flags & libc::MSG_WAITALL as usize != 0;
+    let has_timeout = || fd.is_some_and(net::has_timeout);
+    match name {
+        "futex" => waits(operation) && fourth != 0,
+        "futex_waitv" => fourth != 0,
+        "recvfrom" => wants_all(fourth) || has_timeout(),
+        "recvmsg" => wants_all(third) || has_timeout(),
+        "accept" | "accept4" | "connect" | "read" | "readv" | "recvmmsg" => has_timeout(),
+        _ => ENDED.contains(&name),
+    }
 }
 
-const NEVER_RESTARTED: &[&str] = &[
+/// Whether a futex operation waits, with its time as the fourth argument. (Those of priority
+/// inheritance go on after a signal.)
+fn waits(operation: usize) -> bool {
+    let operation = operation as i32 & libc::FUTEX_CMD_MASK;
+    matches!(operation, libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET | libc::FUTEX_WAIT_REQUEUE_PI)
+}
+
+const ENDED: &[&str] = &[
     "poll",
     "ppoll",
     "select",
@@ -193,4 +193,18 @@ const NEVER_RESTARTED: &[&str] = &[
     "msgsnd",
     "io_getevents",
     "io_uring_enter",
+    // What has been written by then is the result.
+    "write",
+    "writev",
+    "pwrite64",
+    "pwritev",
+    "pwritev2",
+    "sendto",
+    "sendmsg",
+    "sendmmsg",
+    "sendfile",
+    "splice",
+    "tee",
+    "vmsplice",
+    "copy_file_range",
 ];
