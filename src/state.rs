@@ -257,6 +257,11 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         self.locked(|stack| stack.frames.iter().for_each(|frame| f(&frame.task)));
     }
 
+    /// All tasks, outermost first.
+    pub(crate) fn tasks(&self) -> Vec<Arc<N>> {
+        self.locked(|stack| stack.frames.iter().map(|frame| frame.task.clone()).collect())
+    }
+
     /// The task whose request is to be raised: the outermost unmasked one that has any, among so
     /// many tasks from the outside (which may be more than there are).
     pub(crate) fn outermost_cause(&self, among: usize) -> Option<Arc<N>> {
@@ -319,7 +324,19 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         })
     }
 
+<<<<<<< HEAD
     /// Looks at the thread, and perhaps signals it; none once it has gone.
+=======
+    /// Looks at the thread while it runs that task; none if it does not.
+    pub(crate) fn thread_of<R>(&self, task: &Arc<N>, f: impl FnOnce(&T) -> R) -> Option<R> {
+        self.locked(|stack| {
+            stack.find(task)?;
+            stack.thread.as_ref().map(f)
+        })
+    }
+
+    /// Looks at the thread; none once it has gone.
+>>>>>>> reports
     pub(crate) fn thread<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
         self.locked(|stack| stack.thread.as_ref().map(f))
     }

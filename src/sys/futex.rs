@@ -45,6 +45,12 @@ pub(crate) fn wake(word: &AtomicU32, count: u32) -> usize {
     unsafe { syscall(libc::SYS_futex, [word.as_ptr() as usize, WAKE, count]) }.unwrap_or(0)
 }
 
+/// Wakes all that sleep on the word at that address, which may not be there any more.
+pub(super) fn wake_address(address: usize) {
+    // SAFETY: the kernel uses the address as a key only.
+    let _ = unsafe { syscall(libc::SYS_futex, [address, WAKE, i32::MAX as usize]) };
+}
+
 /// Wakes all that sleep on the word.
 pub(crate) fn wake_all(word: &AtomicU32) {
     wake(word, u32::MAX);

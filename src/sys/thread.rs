@@ -14,7 +14,9 @@ use std::sync::{Arc, OnceLock};
 use libc::c_int;
 
 use super::block::{self, Block};
-use super::{deadline_timer, dispatch, fork, install, raw, second_best, signal, timer};
+use super::{
+    deadline_timer, dispatch, fork, install, raw, roll, second_best, signal, snapshot, timer,
+};
 use crate::node::Node;
 use crate::state::{Record, Thread, Word};
 
@@ -37,7 +39,7 @@ impl Target {
         self.block().tid.load(Ordering::Relaxed)
     }
 
-    fn block(&self) -> &Block {
+    pub(super) fn block(&self) -> &Block {
         // SAFETY: one of the record's locks is held and it is not closed, so the thread and its
         // block are there.
         unsafe { self.block.as_ref() }
@@ -131,6 +133,7 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
         timer::prepare(block);
         record
     });
+    roll::enter(&record);
     at_thread_end();
     record
 }
@@ -139,6 +142,7 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
 pub(super) fn adopt() {
     if let Some(record) = registered() {
         settle_in();
+        roll::adopt(&record);
         // Without an allocation: the child's turn of a foreign allocator may be still to come.
         record.each_task(Node::adopt);
     }
@@ -151,6 +155,7 @@ fn settle_in() {
         timer::forget(block);
         deadline_timer::forget(block);
         dispatch::forget(block);
+        snapshot::forget(block);
         block.in_flight.store(false, Ordering::Relaxed);
         block.deferred.store(false, Ordering::Relaxed);
         block.tid.store(tid, Ordering::Release);
@@ -183,6 +188,8 @@ extern "C" fn end(_value: *mut libc::c_void) {
     block::with(|block| {
         let Some(record) = registered() else { return };
         record.close();
+        roll::leave(&record);
+        snapshot::refuse(block);
         dispatch::end(block);
         timer::delete(block);
         deadline_timer::delete(block);
