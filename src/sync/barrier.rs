@@ -1,6 +1,7 @@
 //! [`Barrier`].
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::interrupted::Interrupted;
 use crate::sys::locks;
@@ -103,6 +104,10 @@ impl Barrier {
         self.wait_by(&Interruptibly::begin()?)
     }
 }
+
+// Nothing of the user's runs in it.
+impl UnwindSafe for Barrier {}
+impl RefUnwindSafe for Barrier {}
 
 impl fmt::Debug for Barrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

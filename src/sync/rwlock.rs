@@ -185,8 +185,9 @@ impl<T: ?Sized> RwLock<T> {
 // A panic of a writer's poisons it, so what is half done is not taken for whole.
 impl<T: ?Sized> UnwindSafe for RwLock<T> {}
 impl<T: ?Sized> RefUnwindSafe for RwLock<T> {}
-impl<T: ?Sized> UnwindSafe for RwLockReadGuard<'_, T> {}
-impl<T: ?Sized> RefUnwindSafe for RwLockReadGuard<'_, T> {}
+// A reader's does not.
+impl<T: ?Sized + RefUnwindSafe> UnwindSafe for RwLockReadGuard<'_, T> {}
+impl<T: ?Sized + RefUnwindSafe> RefUnwindSafe for RwLockReadGuard<'_, T> {}
 impl<T: ?Sized> UnwindSafe for RwLockWriteGuard<'_, T> {}
 impl<T: ?Sized> RefUnwindSafe for RwLockWriteGuard<'_, T> {}
 
