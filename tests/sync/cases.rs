@@ -74,7 +74,11 @@ fn mutex() -> Case {
         let _guard = theirs.lock().unwrap();
         wait();
     });
-    case("Mutex::lock", move || mutex.lock_interruptible().map(|guard| drop(guard.unwrap())), unlock)
+    case(
+        "Mutex::lock",
+        move || mutex.lock_interruptible().map(|guard| drop(guard.unwrap())),
+        unlock,
+    )
 }
 
 fn condvar_wait() -> Case {
@@ -128,7 +132,11 @@ fn read() -> Case {
         let _guard = theirs.write().unwrap();
         wait();
     });
-    case("RwLock::read", move || lock.read_interruptible().map(|guard| drop(guard.unwrap())), unlock)
+    case(
+        "RwLock::read",
+        move || lock.read_interruptible().map(|guard| drop(guard.unwrap())),
+        unlock,
+    )
 }
 
 fn write_behind_a_reader() -> Case {
