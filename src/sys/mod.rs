@@ -29,6 +29,7 @@ pub(crate) mod install;
 pub(crate) mod io;
 pub(crate) mod ipc;
 mod keeper;
+pub(crate) mod locks;
 pub(crate) mod memory;
 pub(crate) mod net;
 mod pid;
