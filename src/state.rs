@@ -324,9 +324,6 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         })
     }
 
-<<<<<<< HEAD
-    /// Looks at the thread, and perhaps signals it; none once it has gone.
-=======
     /// Looks at the thread while it runs that task; none if it does not.
     pub(crate) fn thread_of<R>(&self, task: &Arc<N>, f: impl FnOnce(&T) -> R) -> Option<R> {
         self.locked(|stack| {
@@ -335,8 +332,7 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         })
     }
 
-    /// Looks at the thread; none once it has gone.
->>>>>>> reports
+    /// Looks at the thread, and perhaps signals it; none once it has gone.
     pub(crate) fn thread<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
         self.locked(|stack| stack.thread.as_ref().map(f))
     }
