@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::interrupted::{Interrupted, Reason};
+use crate::members::{self, Members};
 use crate::state::{Delivery, Floor};
 use crate::sys::deadlines;
 use crate::sys::fork::{self, Gate};
@@ -25,6 +26,8 @@ pub(crate) struct Node {
     /// that forked, no others.
     generation: AtomicU32,
     pub(crate) refusals: Refusals,
+    /// Of a group's, which never runs and is not asked itself.
+    members: Option<Box<Members>>,
     life: Mutex<Life>,
 }
 
@@ -62,6 +65,7 @@ struct Life {
     /// The last one that was raised and is not pending any more.
     raised: Option<Interrupted>,
     raises: u64,
+    raised_at: Option<Instant>,
     /// Refusals that `raised` and `raised_up_to` know of.
     refused: u64,
     waiters: u32,
@@ -78,6 +82,8 @@ struct Pending {
     id: u64,
     interrupted: Interrupted,
     since: Instant,
+    /// It was meant for the group that the task is in, so the task cannot take it.
+    by_group: bool,
 }
 
 /// What an ended task no longer needs. It holds reasons of the user's, and perhaps the last count
@@ -125,6 +131,7 @@ pub(crate) struct Figures {
     pub(crate) masked: bool,
     pub(crate) pending_since: Option<Instant>,
     pub(crate) raises: u64,
+    pub(crate) raised_at: Option<Instant>,
     pub(crate) refused: u64,
     pub(crate) tid: Option<i32>,
 }
@@ -136,11 +143,26 @@ static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Node {
     pub(crate) fn new(name: Option<Box<str>>, nesting: Nesting) -> Arc<Self> {
+        Self::with_members(name, nesting, None)
+    }
+
+    /// A group's.
+    pub(crate) fn group() -> Arc<Self> {
+        Self::with_members(None, Nesting::Root, Some(Box::default()))
+    }
+
+    fn with_members(
+        name: Option<Box<str>>,
+        nesting: Nesting,
+        members: Option<Box<Members>>,
+    ) -> Arc<Self> {
+        fork::watch();
         Arc::new(Self {
             id: LAST_ID.fetch_add(1, Ordering::Relaxed) + 1,
             nesting,
             generation: AtomicU32::new(fork::generation()),
             refusals: Refusals::default(),
+            members,
             life: Mutex::new(Life {
                 name,
                 phase: Phase::NotStarted,
@@ -150,6 +172,7 @@ impl Node {
                 raised_up_to: 0,
                 raised: None,
                 raises: 0,
+                raised_at: None,
                 refused: 0,
                 waiters: 0,
             }),
@@ -162,6 +185,15 @@ impl Node {
             Some(parent) => Nesting::Task(parent.id),
             None => Nesting::Thread(thread::address()),
         }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The members, if it is a group's.
+    pub(crate) fn members(&self) -> Option<&Members> {
+        self.members.as_deref()
     }
 
     pub(crate) fn set_name(&self, name: Box<str>) {
@@ -249,6 +281,7 @@ impl Node {
         };
         life.raised_up_to = life.raised_up_to.max(id);
         life.raises += 1;
+        life.raised_at = Some(Instant::now());
         self.changed(life);
         Some(interrupted)
     }
@@ -261,6 +294,9 @@ impl Node {
         record: &ThreadRecord,
         gate: &Gate,
     ) -> Option<(Interrupted, Option<Interrupted>)> {
+        if self.life(gate)?.pending.iter().any(|pending| pending.by_group) {
+            return None;
+        }
         let interrupted = self.raise(gate)?;
         let mut life = self.life(gate)?;
         // It shares its reason with what is handed out, so this is not the last of it.
@@ -275,8 +311,16 @@ impl Node {
     // The askers.
 
     /// Asks. The request's id, or none if the task has ended.
-    pub(crate) fn request(self: &Arc<Self>, reason: Reason) -> Option<u64> {
-        let interrupted = Interrupted::new(reason);
+    pub(crate) fn request(self: &Arc<Self>, interrupted: Interrupted) -> Option<u64> {
+        self.note(interrupted, false)
+    }
+
+    /// The same for a group that the task is in.
+    pub(crate) fn request_by_group(self: &Arc<Self>, interrupted: Interrupted) -> Option<u64> {
+        self.note(interrupted, true)
+    }
+
+    fn note(self: &Arc<Self>, interrupted: Interrupted, by_group: bool) -> Option<u64> {
         let gate = fork::gate();
         let mut life = self.life(&gate)?;
         if matches!(life.phase, Phase::Finished) {
@@ -294,10 +338,12 @@ impl Node {
                 // four.
                 life.pending.reserve_exact(1);
             }
-            life.pending.push_back(Pending { id, interrupted, since: Instant::now() });
+            life.pending.push_back(Pending { id, interrupted, since: Instant::now(), by_group });
             life.pending.len() - 1
         });
-        let id = life.pending[index].id;
+        let pending = &mut life.pending[index];
+        pending.by_group |= by_group;
+        let id = pending.id;
         self.tell(life, &gate);
         Some(id)
     }
@@ -393,8 +439,26 @@ impl Node {
         }
     }
 
+    /// The tasks that run on the thread of that record, outermost first.
+    pub(crate) fn all_on(record: &ThreadRecord) -> Vec<Arc<Self>> {
+        let _gate = fork::gate();
+        record.tasks()
+    }
+
+    /// The record of the thread that runs it.
+    pub(crate) fn record(&self) -> Option<Arc<ThreadRecord>> {
+        let gate = fork::gate();
+        match &self.life(&gate)?.phase {
+            Phase::Running(record) => Some(record.clone()),
+            Phase::NotStarted | Phase::Finished => None,
+        }
+    }
+
     /// What a report shows.
     pub(crate) fn figures(self: &Arc<Self>) -> Figures {
+        if self.members.is_some() {
+            return members::figures(self);
+        }
         let gate = fork::gate();
         let life = self.life(&gate);
         let phase = life.as_ref().map_or(Phase::Finished, |life| life.phase.clone());
@@ -410,6 +474,7 @@ impl Node {
             masked: record.is_some_and(|record| record.is_masked(self)),
             pending_since: life.as_ref().and_then(|life| life.pending.front().map(|p| p.since)),
             raises: life.as_ref().map_or(0, |life| life.raises),
+            raised_at: life.as_ref().and_then(|life| life.raised_at),
             refused: life.as_ref().map_or(0, |life| life.refused),
             tid: record.and_then(|record| record.thread(|thread| thread.tid())),
         }

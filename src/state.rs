@@ -257,6 +257,11 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         self.locked(|stack| stack.frames.iter().for_each(|frame| f(&frame.task)));
     }
 
+    /// All tasks, outermost first.
+    pub(crate) fn tasks(&self) -> Vec<Arc<N>> {
+        self.locked(|stack| stack.frames.iter().map(|frame| frame.task.clone()).collect())
+    }
+
     /// The task whose request is to be raised: the outermost unmasked one that has any, among so
     /// many tasks from the outside (which may be more than there are).
     pub(crate) fn outermost_cause(&self, among: usize) -> Option<Arc<N>> {
@@ -286,9 +291,12 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         });
     }
 
-    /// Waits until an asker that has announced a signal has sent it.
-    pub(crate) fn await_asker(&self) {
-        drop(self.bell());
+    /// Runs `f` while nobody announces a signal to this thread or sends one: not an asker, which
+    /// holds the bell, nor who looks at the thread, which holds the stack. What was announced before
+    /// has been sent.
+    pub(crate) fn undisturbed<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _bell = self.bell();
+        self.locked(|_| f())
     }
 
     /// The thread ends.
@@ -316,7 +324,15 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         })
     }
 
-    /// Looks at the thread; none once it has gone.
+    /// Looks at the thread while it runs that task; none if it does not.
+    pub(crate) fn thread_of<R>(&self, task: &Arc<N>, f: impl FnOnce(&T) -> R) -> Option<R> {
+        self.locked(|stack| {
+            stack.find(task)?;
+            stack.thread.as_ref().map(f)
+        })
+    }
+
+    /// Looks at the thread, and perhaps signals it; none once it has gone.
     pub(crate) fn thread<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
         self.locked(|stack| stack.thread.as_ref().map(f))
     }

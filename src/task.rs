@@ -260,9 +260,24 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        install::ensure();
+        let task = self.task();
+        self.start(task, |task| task.run(f))
+    }
+
+    /// The task that the thread's whole body is to be.
+    pub(crate) fn task(&self) -> Task {
         let name = self.name.as_deref().map(Box::from);
-        let task = Task { node: Node::new(name, Nesting::Root), reach: self.reach };
+        Task { node: Node::new(name, Nesting::Root), reach: self.reach }
+    }
+
+    /// Spawns the thread, which is to run that task.
+    #[track_caller]
+    pub(crate) fn start<F, T>(self, task: Task, run: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce(Task) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        install::ensure();
         let interrupter = task.interrupter();
         let mut builder = std_thread::Builder::new();
         if let Some(name) = self.name {
@@ -271,7 +286,7 @@ impl Builder {
         if let Some(size) = self.stack_size {
             builder = builder.stack_size(size);
         }
-        let thread = builder.spawn(move || task.run(f))?;
+        let thread = builder.spawn(move || run(task))?;
         Ok(JoinHandle { thread, interrupter })
     }
 }

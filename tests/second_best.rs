@@ -153,6 +153,27 @@ fn every_foreign_call_comes_back() {
     }
 }
 
+/// Another call is made at the same instruction and on the same stack as the one that the asker saw.
+/// It is not answered in that one's place: for a sleep, a poll's error is none. (On aarch64 a call
+/// that returned keeps its number.)
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn one_call_is_not_taken_for_another() {
+    interrupted_in("a poll, then a sleep", libc::SYS_ppoll, || {
+        let hour = libc::timespec { tv_sec: 3600, tv_nsec: 0 };
+        let time = &raw const hour as i64;
+        let poll = [libc::SYS_ppoll, 0, 0, time];
+        let sleep = [libc::SYS_clock_nanosleep, libc::CLOCK_MONOTONIC.into(), 0, time];
+        let errors = [poll, sleep, sleep].map(|[number, first, second, third]| {
+            // SAFETY: no descriptors; a time that is read; what is left of it is written nowhere.
+            let result = unsafe { libc::syscall(number, first, second, third, 0, 0) };
+            assert_eq!(result, -1);
+            io::Error::last_os_error().raw_os_error().unwrap()
+        });
+        assert_eq!(errors, [libc::ECANCELED, libc::EINTR, libc::EINTR]);
+    });
+}
+
 /// Code at the start of a page, with nothing before it, that looks like the return from an
 /// interrupted syscall: -EINTR is in the register. It runs until the flag is set.
 #[cfg(target_arch = "x86_64")]

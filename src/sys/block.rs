@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, 
 
 use super::deadlines::Deadlines;
 use super::second_best::Sighting;
+use super::snapshot::Wanted;
 use super::thread::ThreadRecord;
 use crate::node::Refusals;
 use crate::state::Word;
@@ -56,6 +57,8 @@ pub(crate) struct Block {
     pub(super) refusals: AtomicPtr<Refusals>,
     /// Errors handed out since the last checkpoint, take or task end: what the brakes go by.
     pub(crate) unheeded: AtomicU32,
+    /// What a reporter wants to know of this thread, or null.
+    pub(super) snapshot: AtomicPtr<Wanted>,
     /// What this thread is to have done by when.
     pub(super) deadlines: Deadlines,
     /// The thread's record, an `Arc` turned into a pointer, or null.
@@ -82,6 +85,7 @@ thread_local! {
             dying: AtomicI32::new(0),
             refusals: AtomicPtr::new(std::ptr::null_mut()),
             unheeded: AtomicU32::new(0),
+            snapshot: AtomicPtr::new(std::ptr::null_mut()),
             deadlines: Deadlines::new(),
             record: AtomicPtr::new(std::ptr::null_mut()),
         }

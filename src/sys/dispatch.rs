@@ -33,6 +33,8 @@ const ON: usize = 1;
 pub(super) static PREVIOUS: Previous = Previous::default_action();
 
 static AVAILABLE: AtomicBool = AtomicBool::new(false);
+/// The application has set a handler of its own for SIGSYS.
+static TAKEN_OVER: AtomicBool = AtomicBool::new(false);
 static SWEPT_AT: AtomicU64 = AtomicU64::new(0);
 
 /// How long a look at all handlers' masks is good for, in nanoseconds: not long, since a handler
@@ -41,8 +43,18 @@ static SWEPT_AT: AtomicU64 = AtomicU64::new(0);
 const SWEEP_EVERY: u64 = 1_000_000;
 
 /// Whether this process can be reached by dispatch.
-pub(crate) fn is_available() -> bool {
+pub(super) fn is_available() -> bool {
     AVAILABLE.load(Ordering::Relaxed)
+}
+
+/// Whether it is, as things are: the application may have taken SIGSYS for itself since.
+pub(crate) fn is_usable() -> bool {
+    is_available() && handler_is_ours()
+}
+
+/// The same, as it was when a thread was last to be reached: askers go by that, and save a syscall.
+pub(super) fn was_usable() -> bool {
+    is_available() && !TAKEN_OVER.load(Ordering::Relaxed)
 }
 
 /// Installs the SIGSYS handler, if the kernel has dispatch. Under valgrind it says so and the
@@ -103,7 +115,9 @@ pub(super) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
 
 fn handler_is_ours() -> bool {
     let ours = trap::on_sigsys as *const () as usize;
-    signal::action(libc::SIGSYS).is_ok_and(|now| now.handler == ours)
+    let is_ours = signal::action(libc::SIGSYS).is_ok_and(|now| now.handler == ours);
+    TAKEN_OVER.store(!is_ours, Ordering::Relaxed);
+    is_ours
 }
 
 /// Takes SIGSYS out of the masks of all handlers. Another thread may install one with a full mask

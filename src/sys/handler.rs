@@ -19,7 +19,7 @@ use super::arch::{self, Place};
 use super::block::{self, Block};
 use super::deadline_timer::{self, Shot};
 use super::signal::{self, Sender};
-use super::{dispatch, install, raw, second_best, thread, timer, waiting};
+use super::{dispatch, install, raw, second_best, snapshot, thread, timer, waiting};
 
 /// Keeps the interrupted code's errno.
 pub(super) struct ErrnoGuard(c_int);
@@ -75,9 +75,10 @@ fn is_believed(block: &Block, sender: Sender) -> bool {
 
 /// Does what the word says; whether there was anything of ours to do.
 fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
-    // Before the look at the word: an asker that finds the flag set relies on this handler (see
-    // `thread::signal_block`).
+    // Before the look at the word and at what a reporter wants: an asker that finds the flag set
+    // relies on this handler (see `thread::signal_block`).
     let was_in_flight = block.in_flight.swap(false, Ordering::AcqRel);
+    snapshot::serve(block, context);
     let shot = deadline_timer::look(block);
     if !block.word.is_armed() {
         return was_in_flight || shot != Shot::None;

@@ -19,6 +19,10 @@ pub(super) type Set = u64;
 /// All signals.
 pub(super) const ALL: Set = !0;
 
+/// All that may be blocked around syscalls that are not our own: where dispatch is on, or where a
+/// sandbox traps them, a blocked SIGSYS is death (S2).
+pub(super) const ALL_BUT_SIGSYS: Set = ALL & !(1 << (libc::SIGSYS - 1));
+
 /// The set of one signal.
 pub(super) fn bit(signal: c_int) -> Set {
     1 << (signal - 1)

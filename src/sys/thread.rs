@@ -14,7 +14,9 @@ use std::sync::{Arc, OnceLock};
 use libc::c_int;
 
 use super::block::{self, Block};
-use super::{deadline_timer, dispatch, fork, install, raw, second_best, signal, timer};
+use super::{
+    deadline_timer, dispatch, fork, install, raw, roll, second_best, signal, snapshot, timer,
+};
 use crate::node::Node;
 use crate::state::{Record, Thread, Word};
 
@@ -37,7 +39,7 @@ impl Target {
         self.block().tid.load(Ordering::Relaxed)
     }
 
-    fn block(&self) -> &Block {
+    pub(super) fn block(&self) -> &Block {
         // SAFETY: one of the record's locks is held and it is not closed, so the thread and its
         // block are there.
         unsafe { self.block.as_ref() }
@@ -121,6 +123,7 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
         }
         return record;
     }
+    fork::watch();
     let tid = raw::gettid();
     let record = block::with(|block| {
         let record = Arc::new(Record::new(Target { block: NonNull::from(block) }));
@@ -130,6 +133,7 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
         timer::prepare(block);
         record
     });
+    roll::enter(&record);
     at_thread_end();
     record
 }
@@ -138,6 +142,7 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
 pub(super) fn adopt() {
     if let Some(record) = registered() {
         settle_in();
+        roll::adopt(&record);
         // Without an allocation: the child's turn of a foreign allocator may be still to come.
         record.each_task(Node::adopt);
     }
@@ -150,6 +155,7 @@ fn settle_in() {
         timer::forget(block);
         deadline_timer::forget(block);
         dispatch::forget(block);
+        snapshot::forget(block);
         block.in_flight.store(false, Ordering::Relaxed);
         block.deferred.store(false, Ordering::Relaxed);
         block.tid.store(tid, Ordering::Release);
@@ -182,6 +188,8 @@ extern "C" fn end(_value: *mut libc::c_void) {
     block::with(|block| {
         let Some(record) = registered() else { return };
         record.close();
+        roll::leave(&record);
+        snapshot::refuse(block);
         dispatch::end(block);
         timer::delete(block);
         deadline_timer::delete(block);
@@ -230,13 +238,21 @@ pub(crate) fn block_again(Unblocked(signals): Unblocked) {
     }
 }
 
-/// To be called before a thread's outermost task begins: a signal that is still on its way here was
-/// lost (to a sigwait of the application's, or to a handler that replaced ours), and must not keep
-/// others from being sent.
+/// To be called before a thread's outermost task or deadline begins, with our signal open: a signal
+/// that is still on its way here was lost (to a sigwait of the application's, or to a handler that
+/// replaced ours), and must not keep others from being sent. What the keeper has just sent is let in
+/// first. (Unannounced it would pass for somebody else's: it has no siginfo where there is a
+/// keeper.)
 pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
-    if record.innermost().is_none() {
-        block::with(|block| block.in_flight.store(false, Ordering::Relaxed));
-    }
+    block::with(|block| {
+        if block.in_flight.load(Ordering::Relaxed) && record.innermost().is_none() {
+            let _gate = fork::gate();
+            record.undisturbed(|| {
+                raw::gettid();
+                block.in_flight.store(false, Ordering::Relaxed);
+            });
+        }
+    });
 }
 
 /// To be called after the thread changed its own stack or its reach, with no lock of ours held: the
@@ -268,7 +284,7 @@ fn let_signal_in(block: &Block) {
     if block.in_flight.load(Ordering::Relaxed) {
         let gate = fork::gate();
         if let Some(record) = registered() {
-            record.await_asker();
+            record.undisturbed(|| ());
         }
         drop(gate);
         raw::gettid();

@@ -4,6 +4,8 @@
 use core::arch::global_asm;
 use libc::{c_long, ucontext_t};
 
+use super::Registers;
+
 // isize eintr_call(block x0, nr x1, a1 x2, a2 x3, a3 x4, a4 x5, a5 x6, a6 x7)
 //
 // Between `begin` and `end` the syscall has not run, or the kernel has put the counter back onto
@@ -109,6 +111,11 @@ pub(in crate::sys) fn mark_before(context: &ucontext_t) -> usize {
 
 pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
     context.uc_mcontext.sp as usize
+}
+
+pub(in crate::sys) fn registers(context: &ucontext_t) -> Registers {
+    let [fp, link] = [29, 30].map(|i| context.uc_mcontext.regs[i] as usize);
+    Registers { pc: pc(context), sp: sp(context), fp, link }
 }
 
 /// Where an `rt_sigreturn` at which the context stands finds the mask that it restores: the frame

@@ -10,6 +10,7 @@
 //! * `mark_before`, the mark that the open call found when it set its own;
 //! * `pc`, `set_pc`, `sp`, `number`, `number_behind`, `arguments`, `result`, `set_result`,
 //!   `step_over`, `retry` and `SYSCALL_INSTRUCTION`, the saved context;
+//! * `registers`, those by which a stack is unwound;
 //! * `mask_to_restore`, where an `rt_sigreturn` finds the mask that it restores;
 //! * `CAN_DISPATCH`, `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscall and the
 //!   restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
@@ -69,12 +70,24 @@ pub(super) const CANCELLED: isize = isize::MIN;
 
 pub(super) use machine::{
     AUDIT_ARCH, CAN_DISPATCH, RESTORER_FLAG, arguments, mark_before, mask_to_restore, number,
-    number_behind, pc, retry, set_result, sp,
+    number_behind, pc, registers, retry, set_result, sp,
 };
 
 /// Where the restorer is.
 pub(super) fn restorer() -> usize {
     machine::eintr_restorer as *const () as usize
+}
+
+/// The registers by which a stack is unwound.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Registers {
+    pub(crate) pc: usize,
+    pub(crate) sp: usize,
+    /// The frame pointer.
+    pub(crate) fp: usize,
+    /// Where the innermost function returns to, where the machine has a register for it.
+    #[cfg_attr(target_arch = "x86_64", allow(dead_code, reason = "it has none"))]
+    pub(crate) link: usize,
 }
 
 /// Where in the trampoline a program counter stands.
@@ -90,17 +103,20 @@ pub(super) enum Place {
 /// Where in the trampoline the context stands.
 pub(super) fn place(context: &ucontext_t) -> Place {
     let pc = machine::pc(context);
-    let entry = eintr_call as *const () as usize;
-    let [begin, end, limit] =
-        [&raw const eintr_call_begin, &raw const eintr_call_end, &raw const eintr_call_limit]
-            .map(|label| label as usize);
+    let [begin, end] =
+        [&raw const eintr_call_begin, &raw const eintr_call_end].map(|label| label as usize);
     if (begin..end).contains(&pc) {
         Place::Window
-    } else if (entry..limit).contains(&pc) {
+    } else if is_in_trampoline(pc) {
         Place::Trampoline
     } else {
         Place::Outside
     }
+}
+
+/// Whether a program counter stands in the trampoline.
+pub(super) fn is_in_trampoline(pc: usize) -> bool {
+    (eintr_call as *const () as usize..&raw const eintr_call_limit as usize).contains(&pc)
 }
 
 /// Lets the call that stands in the window return [`CANCELLED`].

@@ -4,6 +4,8 @@
 use core::arch::global_asm;
 use libc::{c_long, ucontext_t};
 
+use super::Registers;
+
 // isize eintr_call(block rdi, nr rsi, a1 rdx, a2 rcx, a3 r8, a4 r9, a5 [rsp+8], a6 [rsp+16])
 //
 // Between `begin` and `end` the syscall has not run, or the kernel has put the counter back onto
@@ -117,6 +119,11 @@ pub(in crate::sys) fn mark_before(context: &ucontext_t) -> usize {
 
 pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
     context.uc_mcontext.gregs[libc::REG_RSP as usize] as usize
+}
+
+pub(in crate::sys) fn registers(context: &ucontext_t) -> Registers {
+    let fp = context.uc_mcontext.gregs[libc::REG_RBP as usize] as usize;
+    Registers { pc: pc(context), sp: sp(context), fp, link: 0 }
 }
 
 /// Where an `rt_sigreturn` at which the context stands finds the mask that it restores: the frame's

@@ -94,7 +94,7 @@ pub static ALL: &[Row] = &[
     reached("reached_accept", libc::SYS_accept4, reached::accept),
     reached("reached_open", libc::SYS_openat, reached::open),
     reached("reached_sleep", libc::SYS_clock_nanosleep, reached::sleep),
-    reached("reached_wait", libc::SYS_waitid, reached::wait),
+    reached("reached_wait", libc::SYS_wait4, reached::wait),
     naive("naive_flag", naive::flag),
     naive("naive_after", naive::after),
 ];
