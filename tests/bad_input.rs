@@ -192,7 +192,11 @@ fn empty_datagrams() {
         let mut buffer = [0; 8];
         assert_eq!(net::recv(&here, &mut buffer, RecvFlags::empty()).unwrap(), 0);
         let received = net::recvmsg(&here, &mut [], RecvFlags::empty()).unwrap();
-        assert!(received.bytes == 0 && received.truncated);
+        assert_eq!(received.bytes, 0);
+        let why = "it hands out no flags with a message of no bytes";
+        if !skipped_under_emulation("a datagram that is cut to nothing says so", why) {
+            assert!(received.truncated);
+        }
         assert_eq!(net::recv(&here, &mut buffer, RecvFlags::empty()).unwrap(), 5);
     });
 }
