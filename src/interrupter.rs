@@ -88,6 +88,16 @@ impl Interrupter {
     ///
     /// On its own task's thread it answers at once.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let worker = eintr::spawn(|| eintr::time::sleep(Duration::MAX));
+    /// worker.interrupt();
+    /// if let Err(report) = worker.interrupter().wait_finished(Duration::from_secs(10)) {
+    ///     panic!("it does not stop: {report}");
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// A [`Report`] of where the task is, if it has not ended by then.
@@ -108,6 +118,17 @@ impl Interrupter {
     ///
     /// This is how the asker tells a task that failed because it was interrupted from one that
     /// failed.
+    ///
+    /// ```
+    /// let worker = eintr::spawn(|| {
+    ///     std::thread::sleep(std::time::Duration::MAX); // says nothing of what ended it
+    ///     eintr::checkpoint()
+    /// });
+    /// let interrupter = worker.interrupter();
+    /// interrupter.interrupt_with("lunch");
+    /// worker.join().unwrap().unwrap_err();
+    /// assert_eq!(interrupter.raised().unwrap().to_string(), "interrupted: lunch");
+    /// ```
     pub fn raised(&self) -> Option<Interrupted> {
         members::tasks(&self.0).iter().find_map(|task| task.raised())
     }
