@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use child::alone;
-use common::{LIMIT, gettid, skipped_under_emulation, wait_until, wait_until_blocked, watched};
+use common::{LIMIT, skipped_under_emulation, wait_until, wait_until_blocked, watched};
 use eintr::{Interrupter, Outcome, Report, ThreadState};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
@@ -448,6 +448,7 @@ fn state_d_is_reported_from_outside() {
 #[cfg(feature = "stacks")]
 mod stacks {
     use super::*;
+    use crate::common::gettid;
 
     /// The functions on the stack in a dump's report of that thread.
     fn functions<T>(target: &Target<T>) -> Option<Vec<String>> {
