@@ -100,7 +100,8 @@ impl Interrupter {
     ///
     /// # Errors
     ///
-    /// A [`Report`] of where the task is, if it has not ended by then.
+    /// A [`Report`] of where the task is, if it has not ended by then. To have its stack may take a
+    /// tenth of a second more.
     pub fn wait_finished(&self, limit: Duration) -> Result<(), Report> {
         let enough = |progress: &Progress| {
             matches!(progress, Progress::Finished | Progress::Running { here: true, .. })
@@ -170,7 +171,8 @@ impl Request {
     /// Waits for what becomes of the request, but no longer than `limit`. Cannot itself be
     /// interrupted.
     ///
-    /// On the thread of the task that was asked it answers at once.
+    /// On the thread of the task that was asked it answers at once. A report's stack, which is had
+    /// as for [`report()`](crate::report()), may take a tenth of a second more.
     ///
     /// # Examples
     ///

@@ -68,6 +68,20 @@ pub struct Report {
 /// Where all tasks are that run in this process, in the order in which they were made: a daemon's
 /// thread dump.
 ///
+/// With the feature `stacks`, which is on by default, each thread's stack is in the report of the
+/// innermost task on it. That costs the thread one signal. It does not notice: no call that the
+/// kernel restarts is ended by it, none of ours, and a thread that sits in a plain call that would
+/// be (a sleep, a poll, a write that has got half way; see
+/// [signal(7)](https://man7.org/linux/man-pages/man7/signal.7.html)) is not signalled, unless it is
+/// interrupted anyway. One that comes to such a call in that very moment may see it return early,
+/// once.
+///
+/// A thread that does not answer (state D, our signal blocked) is told from outside, without its
+/// stack. So this does not hang: all threads together hold it up for a second at most. In a
+/// process that has changed its user, the kernel shows less of a thread, unless it is made
+/// "dumpable" again by
+/// [prctl(2)](https://man7.org/linux/man-pages/man2/prctl.2.html).
+///
 /// # Examples
 ///
 /// ```
@@ -78,20 +92,26 @@ pub struct Report {
 ///     }
 /// });
 /// ```
+///
+/// # Interruption
+///
+/// Not interruptible.
 pub fn report() -> Vec<Report> {
-    let mut reports = Vec::new();
+    let mut outer = Vec::new();
     let mut innermost = Vec::new();
     for record in roll::records() {
         let mut tasks: Vec<_> = Node::all_on(&record).into_iter().map(with_report).collect();
         innermost.extend(tasks.pop());
-        reports.extend(tasks);
+        outer.extend(tasks);
     }
     take_stacks(&mut innermost);
-    reports.extend(innermost);
-    let mut reports: Vec<_> = reports.into_iter().map(|(_, report)| report).collect();
+    let all = innermost.into_iter().chain(outer);
+    let mut reports: Vec<_> = all.map(|(_, report)| report).collect();
     // What has ended since, or belongs to the process before a fork.
     reports.retain(|report| !report.finished);
+    // One that runs on several threads is told once, with its stack if there is one.
     reports.sort_by_key(|report| report.task);
+    reports.dedup_by_key(|report| report.task);
     reports
 }
 
