@@ -72,12 +72,14 @@ fn ask_about_me() -> i32 {
     }
 }
 
+/// What a thread runs.
+type Body = Box<dyn FnOnce() + Send>;
+/// Waits for that thread's end.
+type Join = Box<dyn FnOnce()>;
+
 /// The syscalls that a body makes between its marks, on a thread that `spawn` makes; none if the
 /// kernel cannot be had to tell.
-fn syscalls_of(
-    body: fn(),
-    spawn: fn(Box<dyn FnOnce() + Send>) -> Box<dyn FnOnce()>,
-) -> Option<Vec<i32>> {
+fn syscalls_of(body: fn(), spawn: fn(Body) -> Join) -> Option<Vec<i32>> {
     let asked_at = Arc::new(AtomicI32::new(NOT_YET));
     let id = Arc::new(AtomicI32::new(0));
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -144,17 +146,17 @@ fn next_notice(listener: &OwnedFd) -> Option<Notice> {
     }
 }
 
-fn on_a_plain_thread(body: Box<dyn FnOnce() + Send>) -> Box<dyn FnOnce()> {
+fn on_a_plain_thread(body: Body) -> Join {
     let thread = thread::spawn(body);
     Box::new(move || thread.join().unwrap())
 }
 
-fn on_a_managed_thread(body: Box<dyn FnOnce() + Send>) -> Box<dyn FnOnce()> {
+fn on_a_managed_thread(body: Body) -> Join {
     let thread = eintr::spawn(body);
     Box::new(move || thread.join().unwrap())
 }
 
-fn in_a_task(body: Box<dyn FnOnce() + Send>) -> Box<dyn FnOnce()> {
+fn in_a_task(body: Body) -> Join {
     let (task, _interrupter) = eintr::task();
     let thread = thread::spawn(move || task.run(|| eintr::reach(body)));
     Box::new(move || thread.join().unwrap())
