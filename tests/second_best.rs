@@ -27,9 +27,11 @@ use std::io::{self, Read};
 use std::net::{TcpListener, UdpSocket};
 use std::sync::{Once, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use common::{gettid, wait_until, wait_until_blocked, watched};
+use common::{
+    gettid, skipped_under_emulation, times_asleep, wait_until, wait_until_blocked, watched,
+};
 use eintr::{Interrupted, Road};
 
 fn forbid_dispatch() {
@@ -151,6 +153,47 @@ fn every_foreign_call_comes_back() {
         });
         scene::let_go(release);
     }
+}
+
+/// A wait that nothing may end (a foreign lock's) is disturbed by the repeated signal, less and less
+/// often; and by none once nothing is pending.
+#[test]
+fn signals_back_off_and_fall_silent() {
+    const SEEN: Duration = Duration::from_millis(400);
+    if skipped_under_emulation("signals are counted", "the emulator goes to sleep by itself") {
+        return;
+    }
+    forbid_dispatch();
+    watched("signals", || {
+        let (tell, told) = mpsc::channel();
+        let (end_first, first_ends) = mpsc::channel::<()>();
+        let (end_second, second_ends) = mpsc::channel::<()>();
+        let worker = eintr::spawn(move || {
+            tell.send(gettid()).unwrap();
+            first_ends.recv().unwrap();
+            assert!(eintr::take().is_some());
+            tell.send(gettid()).unwrap();
+            second_ends.recv().unwrap();
+        });
+        let tid = told.recv().unwrap();
+        wait_until_blocked(tid, libc::SYS_futex);
+        let (before, asked) = (times_asleep(tid), Instant::now());
+        worker.interrupt();
+        thread::sleep(SEEN);
+        let (times, time) = (times_asleep(tid) - before, asked.elapsed());
+        // The request's own signal; then after 1 ms, 2 ms, 4 ... 32 ms, and every 50 ms.
+        let most = 1 + 6 + time.as_millis() as u64 / 50;
+        assert!((2..=most).contains(&times), "{times} times in {time:?}, {most} at most");
+
+        end_first.send(()).unwrap();
+        told.recv().unwrap();
+        wait_until_blocked(tid, libc::SYS_futex);
+        let before = times_asleep(tid);
+        thread::sleep(SEEN);
+        assert_eq!(times_asleep(tid), before, "nothing is pending");
+        end_second.send(()).unwrap();
+        worker.join().unwrap();
+    });
 }
 
 /// Another call is made at the same instruction and on the same stack as the one that the asker saw.

@@ -11,13 +11,12 @@ use std::time::Duration;
 use criterion::Criterion;
 
 use crate::contest::{Way, hold};
+use crate::cpu::OneCpu;
 use crate::stuck::{How, Stuck};
 use crate::table::Table;
 
 pub fn bench(criterion: &mut Criterion, table: &mut Table) {
-    let everywhere = affinity();
-    let here = only(current_cpu());
-    set_affinity(&here);
+    let _here = OneCpu::take();
     let stuck = Stuck::new(1).unwrap();
     let timed = |how, times| (0..times).map(|_| stuck.round(how).returned).sum();
     let mut group = criterion.benchmark_group("request_to_return");
@@ -31,34 +30,4 @@ pub fn bench(criterion: &mut Criterion, table: &mut Table) {
         table.times("request to return from read / pthread_kill", &ours, &bare, Some(1.1));
         table.times("the same in a task with reach / pthread_kill", &reached, &bare, Some(1.1));
     }
-    set_affinity(&everywhere);
-}
-
-fn current_cpu() -> usize {
-    // SAFETY: no arguments.
-    usize::try_from(unsafe { libc::sched_getcpu() }).unwrap_or(0)
-}
-
-fn only(cpu: usize) -> libc::cpu_set_t {
-    // SAFETY: the set is plain bits, and the macro checks the index.
-    unsafe {
-        let mut set = std::mem::zeroed();
-        libc::CPU_SET(cpu, &mut set);
-        set
-    }
-}
-
-/// The CPUs of the calling thread, and of the threads that it makes.
-fn affinity() -> libc::cpu_set_t {
-    // SAFETY: all bits are valid, and the kernel writes a set.
-    unsafe {
-        let mut set = std::mem::zeroed();
-        assert_eq!(libc::sched_getaffinity(0, size_of_val(&set), &mut set), 0);
-        set
-    }
-}
-
-fn set_affinity(set: &libc::cpu_set_t) {
-    // SAFETY: the kernel reads a set.
-    assert_eq!(unsafe { libc::sched_setaffinity(0, size_of_val(set), set) }, 0);
 }

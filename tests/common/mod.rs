@@ -73,6 +73,14 @@ pub fn wait_until_blocked(tid: i32, syscall: i64) {
     wait_until(&format!("thread {tid} sleeps in syscall {syscall}"), || sleeps_in(tid, syscall));
 }
 
+/// How often a thread of this process has gone to sleep so far. One that sleeps, and is woken by a
+/// signal to sleep on, has gone to sleep once more.
+pub fn times_asleep(tid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/self/task/{tid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.expect("the kernel counts").trim().parse().unwrap()
+}
+
 /// Waits for something that another thread or process is about to bring about.
 pub fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
     let start = Instant::now();
