@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use libc::c_int;
 
 use super::block::{self, Block};
-use super::{deadline_timer, dispatch, fork, install, raw, second_best, signal, timer};
+use super::{deadline_timer, deadlines, dispatch, fork, install, raw, second_best, signal, timer};
 use crate::node::Node;
 use crate::state::{Record, Thread, Word};
 
@@ -178,11 +178,14 @@ fn at_thread_end() {
 }
 
 /// Closes the record: nobody signals this thread any more. If another destructor registers it
-/// again, this one is called again.
+/// again, this one is called again. What did not end before, since the thread was ended without
+/// unwinding (musl's `pthread_exit`), ends here.
 extern "C" fn end(_value: *mut libc::c_void) {
     block::with(|block| {
         let Some(record) = registered() else { return };
-        record.close();
+        let left = record.close();
+        deadlines::forget(block);
+        left.iter().for_each(|task| task.give_up());
         dispatch::end(block);
         timer::delete(block);
         deadline_timer::delete(block);
