@@ -247,10 +247,10 @@ impl Node {
         drop((left, frame));
     }
 
-    /// The task is given up unrun, unless it was run.
+    /// The task has ended, if it had not: it was given up unrun, or its thread has gone.
     pub(crate) fn give_up(&self) {
         let gate = fork::gate();
-        let life = self.life(&gate).filter(|life| matches!(life.phase, Phase::NotStarted));
+        let life = self.life(&gate).filter(|life| !matches!(life.phase, Phase::Finished));
         let left = life.map(|life| self.finish(life, || None));
         drop(gate);
         drop(left);

@@ -299,11 +299,18 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         self.locked(|_| f())
     }
 
-    /// The thread ends.
-    pub(crate) fn close(&self) {
+    /// The thread ends. The tasks that have not ended before are handed out: what ended the thread
+    /// did not unwind.
+    pub(crate) fn close(&self) -> Vec<Arc<N>> {
         let mut bell = self.bell();
-        self.locked(|stack| stack.thread = None);
+        let left = self.locked(|stack| {
+            let frames = std::mem::take(&mut stack.frames);
+            stack.refresh();
+            stack.thread = None;
+            frames
+        });
         *bell = None;
+        left.into_iter().map(|frame| frame.task).collect()
     }
 
     // The asker's side.

@@ -385,6 +385,17 @@ pub(crate) fn end_task(hidden: Option<Hidden>) {
     }
 }
 
+/// At the end of the thread: there are no frames any more, be it that nothing unlinked them.
+pub(super) fn forget(block: &Block) {
+    let deadlines = &block.deadlines;
+    deadlines.innermost.store(ptr::null_mut(), Relaxed);
+    deadlines.floor.store(ptr::null_mut(), Relaxed);
+    deadlines.earliest.store(NEVER, Relaxed);
+    compiler_fence(SeqCst);
+    block.word.disarm(DEADLINE);
+    deadlines.tasks.store(0, Relaxed);
+}
+
 /// In the child of a fork: the deadlines of the thread that forked go on, by a timer of this
 /// process's.
 pub(super) fn resume() {

@@ -15,7 +15,8 @@ use libc::c_int;
 
 use super::block::{self, Block};
 use super::{
-    deadline_timer, dispatch, fork, install, raw, roll, second_best, signal, snapshot, timer,
+    deadline_timer, deadlines, dispatch, fork, install, raw, roll, second_best, signal, snapshot,
+    timer,
 };
 use crate::node::Node;
 use crate::state::{Record, Thread, Word};
@@ -183,13 +184,16 @@ fn at_thread_end() {
 }
 
 /// Closes the record: nobody signals this thread any more. If another destructor registers it
-/// again, this one is called again.
+/// again, this one is called again. What did not end before, since the thread was ended without
+/// unwinding (musl's `pthread_exit`), ends here.
 extern "C" fn end(_value: *mut libc::c_void) {
     block::with(|block| {
         let Some(record) = registered() else { return };
-        record.close();
+        let left = record.close();
         roll::leave(&record);
         snapshot::refuse(block);
+        deadlines::forget(block);
+        left.iter().for_each(|task| task.give_up());
         dispatch::end(block);
         timer::delete(block);
         deadline_timer::delete(block);
