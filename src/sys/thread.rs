@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use libc::c_int;
 
 use super::block::{self, Block};
-use super::{deadline_timer, dispatch, fork, install, raw, second_best, signal, timer};
+use super::{deadline_timer, dispatch, fork, futex_road, install, raw, second_best, signal, timer};
 use crate::node::Node;
 use crate::state::{Record, Thread, Word};
 
@@ -56,6 +56,10 @@ impl Thread<Node> for Target {
     fn send(&self) -> io::Result<()> {
         second_best::look(self.block(), self.tid());
         send_announced(self.block(), self.tid())
+    }
+
+    fn tell(&self) -> io::Result<()> {
+        if futex_road::tell(self.block()) { Ok(()) } else { self.send() }
     }
 
     fn point_at(&self, cause: Option<&Node>) {
@@ -151,6 +155,7 @@ fn settle_in() {
         deadline_timer::forget(block);
         dispatch::forget(block);
         block.in_flight.store(false, Ordering::Relaxed);
+        futex_road::forget(block);
         block.deferred.store(false, Ordering::Relaxed);
         block.tid.store(tid, Ordering::Release);
         timer::prepare(block);
@@ -268,7 +273,7 @@ fn let_signal_in(block: &Block) {
     if block.in_flight.load(Ordering::Relaxed) {
         let gate = fork::gate();
         if let Some(record) = registered() {
-            record.await_asker();
+            record.between_askers(|| futex_road::notice(block));
         }
         drop(gate);
         raw::gettid();
