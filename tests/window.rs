@@ -131,7 +131,7 @@ macro_rules! tests {
 tests! {
     own: read write accept recv connect sleep poll epoll_wait open flock ofd_lock waitid;
     own: futex_wait semop mq_receive;
-    own: event_wait channel_recv;
+    own: event_wait;
     reached: reached_read_exact reached_accept reached_open reached_wait;
     reached_without_result: reached_sleep;
     plain: plain_read plain_sleep;

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::atomic::AtomicU32;
 
-use eintr::sync::{Event, FutexWait, channel};
+use eintr::sync::{Event, FutexWait};
 
 use super::{Case, equal};
 
@@ -32,24 +32,5 @@ pub fn event_wait(ready: bool) -> Case {
     Case {
         call: Box::new(move || event.wait_interruptible().map(|()| 0).map_err(Into::into)),
         intact: Box::new(move |result| equal("it was set", ready || result.is_none(), true)),
-    }
-}
-
-/// A channel with a message, or without.
-pub fn channel_recv(ready: bool) -> Case {
-    let (sender, receiver) = channel();
-    if ready {
-        sender.send(7).unwrap();
-    }
-    let receiver = Rc::new(receiver);
-    let waited_for = receiver.clone();
-    Case {
-        call: Box::new(move || Ok(waited_for.recv_interruptible()?.unwrap_or(0))),
-        intact: Box::new(move |result| {
-            let sender = sender;
-            drop(sender);
-            let left = receiver.try_iter().count();
-            equal("messages", left + usize::from(result == Some(7)), ready.into())
-        }),
     }
 }
