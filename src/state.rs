@@ -114,7 +114,13 @@ pub(crate) trait Thread<N> {
     /// it can.
     fn send(&self) -> io::Result<()>;
 
-    /// Both.
+    /// As [`send`](Self::send), to a thread that is armed, and by an asker who holds the bell: where
+    /// the thread sleeps in a call that a futex wakes, that will do in the place of the signal.
+    fn tell(&self) -> io::Result<()> {
+        self.send()
+    }
+
+    /// Announces and sends.
     fn signal(&self) -> io::Result<()> {
         if self.announce() { self.send() } else { Ok(()) }
     }
@@ -349,7 +355,7 @@ impl<T: Thread<N> + Clone, N> Asked<'_, T, N> {
     /// Sends the signal, if one was announced. The thread is there, for the bell is held.
     pub(crate) fn tell(self) -> Delivery {
         let sent = match (self.found, &*self.bell) {
-            (Found::Untold, Some(thread)) => thread.send(),
+            (Found::Untold, Some(thread)) => thread.tell(),
             (Found::Untold, None) | (Found::Told, _) => Ok(()),
             (Found::Masked, _) => return Delivery::Masked,
             (Found::Absent, _) => return Delivery::Absent,

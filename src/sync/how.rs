@@ -7,7 +7,7 @@ use crate::checkpoint;
 use crate::interrupted::Interrupted;
 use crate::primitives::AtomicU32;
 use crate::sys::call::Stop;
-use crate::sys::futex;
+use crate::sys::{futex, futex_road};
 
 use super::raw::{How, Slept};
 
@@ -81,7 +81,7 @@ impl How for Interruptibly {
     type Stop = Interrupted;
 
     fn sleep(&self, word: &AtomicU32, expected: u32) -> Slept {
-        match futex::wait_interruptible(word, expected, None) {
+        match futex_road::wait(word, expected) {
             Err(Stop::Cancelled | Stop::Errno(libc::EINTR)) => Slept::Ended,
             // Woken, or the word was another (EAGAIN).
             Ok(()) | Err(Stop::Errno(_)) => Slept::Woken,

@@ -29,6 +29,10 @@ pub(crate) struct Block {
     pub(super) tid: AtomicI32,
     /// A signal of ours was sent to this thread and no handler has run since.
     pub(super) in_flight: AtomicBool,
+    /// The thread sleeps, or is about to, where waking its word wakes it.
+    pub(super) on_futex: AtomicBool,
+    /// It has been told by that in the place of the signal; or is being, under the bell.
+    pub(super) told_by_futex: AtomicBool,
     /// The handler has put our signal off to the end of an application's handler (S3).
     pub(super) deferred: AtomicBool,
     /// The kernel's id of this thread's timer, plus one; 0 if there is none.
@@ -72,6 +76,8 @@ thread_local! {
             open: AtomicUsize::new(0),
             tid: AtomicI32::new(0),
             in_flight: AtomicBool::new(false),
+            on_futex: AtomicBool::new(false),
+            told_by_futex: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
             timer: AtomicI32::new(0),
             repeat: AtomicU32::new(0),

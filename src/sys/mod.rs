@@ -23,6 +23,7 @@ pub(crate) mod flags;
 pub(crate) mod fork;
 pub(crate) mod fs;
 pub(crate) mod futex;
+pub(crate) mod futex_road;
 mod goodbye;
 mod handler;
 pub(crate) mod install;

@@ -15,8 +15,8 @@ use libc::c_int;
 
 use super::block::{self, Block};
 use super::{
-    deadline_timer, deadlines, dispatch, fork, install, raw, roll, second_best, signal, snapshot,
-    timer,
+    deadline_timer, deadlines, dispatch, fork, futex_road, install, raw, roll, second_best, signal,
+    snapshot, timer,
 };
 use crate::node::Node;
 use crate::state::{Record, Thread, Word};
@@ -59,6 +59,10 @@ impl Thread<Node> for Target {
     fn send(&self) -> io::Result<()> {
         second_best::look(self.block(), self.tid());
         send_announced(self.block(), self.tid())
+    }
+
+    fn tell(&self) -> io::Result<()> {
+        if futex_road::tell(self.block()) { Ok(()) } else { self.send() }
     }
 
     fn point_at(&self, cause: Option<&Node>) {
@@ -158,6 +162,7 @@ fn settle_in() {
         dispatch::forget(block);
         snapshot::forget(block);
         block.in_flight.store(false, Ordering::Relaxed);
+        futex_road::forget(block);
         block.deferred.store(false, Ordering::Relaxed);
         block.tid.store(tid, Ordering::Release);
         timer::prepare(block);
@@ -288,7 +293,7 @@ fn let_signal_in(block: &Block) {
     if block.in_flight.load(Ordering::Relaxed) {
         let gate = fork::gate();
         if let Some(record) = registered() {
-            record.undisturbed(|| ());
+            record.undisturbed(|| futex_road::notice(block));
         }
         drop(gate);
         raw::gettid();

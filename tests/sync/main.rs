@@ -13,6 +13,7 @@ mod condvars;
 mod locks;
 mod others;
 mod points;
+mod roads;
 mod std_program;
 mod types;
 

@@ -67,12 +67,12 @@ fn the_traits_are_those_of_std() {
         ours::Sender<Rc<u8>> = std_mpsc::Sender<Rc<u8>>,
         ours::SyncSender<u8> = std_mpsc::SyncSender<u8>,
         ours::SyncSender<Rc<u8>> = std_mpsc::SyncSender<Rc<u8>>,
-        ours::Receiver<Rc<u8>> = std_mpsc::Receiver<Rc<u8>>,
     }
     // More than std's: it may be cloned and shared.
     assert!(has!(ours::Receiver<u8>: Clone) && has!(ours::Receiver<u8>: Sync));
     assert!(has!(ours::Receiver<u8>: Send) && has!(std_mpsc::Receiver<u8>: Send));
     assert!(has!(ours::Receiver<Cell>: Sync), "messages are handed over, not shared");
+    assert!(!has!(ours::Receiver<Rc<u8>>: Send) && !has!(ours::Receiver<Rc<u8>>: Sync));
     assert!(!has!(ours::Parker: Sync) && has!(ours::Parker: Send));
 }
 

@@ -86,6 +86,7 @@ pub static ALL: &[Row] = &[
     own("ofd_lock", libc::SYS_fcntl, fs::ofd_lock),
     own("waitid", libc::SYS_waitid, process::waitid),
     own("futex_wait", libc::SYS_futex, sync::futex_wait),
+    own("event_wait", libc::SYS_futex_waitv, sync::event_wait),
     own("semop", libc::SYS_semtimedop, ipc::semop),
     own("mq_receive", libc::SYS_mq_timedreceive, ipc::mq_receive),
     plain("plain_read", libc::SYS_read, io::plain_read),
