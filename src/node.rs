@@ -39,8 +39,8 @@ pub(crate) enum Nesting {
     Root,
     /// Inside the task of that id.
     Task(u64),
-    /// Where no task runs, on the thread of that address.
-    Thread(usize),
+    /// Where no task runs, on the thread of that number.
+    Thread(u64),
 }
 
 /// What the SIGSYS handler may touch of a task.
@@ -183,7 +183,7 @@ impl Node {
     pub(crate) fn nesting_here() -> Nesting {
         match current() {
             Some(parent) => Nesting::Task(parent.id),
-            None => Nesting::Thread(thread::address()),
+            None => Nesting::Thread(thread::number()),
         }
     }
 
@@ -227,7 +227,7 @@ impl Node {
         let root = match self.nesting {
             Nesting::Root => true,
             Nesting::Task(parent) => record.innermost().is_none_or(|task| task.id != parent),
-            Nesting::Thread(home) => home != thread::address() || record.innermost().is_some(),
+            Nesting::Thread(home) => home != thread::number() || record.innermost().is_some(),
         };
         let mut life = self.life(&gate)?;
         life.phase = Phase::Running(record.clone());

@@ -388,3 +388,22 @@ fn futex_wait_at_its_points() {
         assert_eq!(futex_wait(&word, 0, None).unwrap(), FutexWait::Changed);
     });
 }
+
+/// The kernel wakes one if asked for none.
+#[test]
+fn no_wake_up_wakes_nobody() {
+    watched("futex_wake of none", || {
+        let word = AtomicU32::new(0);
+        let (tell, told) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                tell.send(gettid()).unwrap();
+                futex_wait(&word, 0, None)
+            });
+            wait_until_blocked(told.recv().unwrap(), libc::SYS_futex);
+            assert_eq!(futex_wake(&word, 0), 0);
+            wait_until("the one is woken", || futex_wake(&word, 1) == 1);
+            assert_eq!(waiter.join().unwrap().unwrap(), FutexWait::Woken);
+        });
+    });
+}

@@ -65,6 +65,8 @@ pub(crate) struct Block {
     pub(super) snapshot: AtomicPtr<Wanted>,
     /// What this thread is to have done by when.
     pub(super) deadlines: Deadlines,
+    /// What tells this thread from all others of the process, or 0 if nobody has asked.
+    pub(super) number: AtomicU64,
     /// The thread's record, an `Arc` turned into a pointer, or null.
     pub(super) record: AtomicPtr<ThreadRecord>,
 }
@@ -93,6 +95,7 @@ thread_local! {
             unheeded: AtomicU32::new(0),
             snapshot: AtomicPtr::new(std::ptr::null_mut()),
             deadlines: Deadlines::new(),
+            number: AtomicU64::new(0),
             record: AtomicPtr::new(std::ptr::null_mut()),
         }
     };

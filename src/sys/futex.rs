@@ -46,6 +46,10 @@ pub(crate) fn wait_interruptible(
 
 /// Wakes up to `count` of those that sleep on the word; how many they were.
 pub(crate) fn wake(word: &AtomicU32, count: u32) -> usize {
+    // The kernel wakes one before it counts.
+    if count == 0 {
+        return 0;
+    }
     let count = count.min(i32::MAX as u32) as usize;
     // SAFETY: the kernel uses the address as a key only.
     unsafe { syscall(libc::SYS_futex, [word.as_ptr() as usize, WAKE, count]) }.unwrap_or(0)

@@ -131,7 +131,7 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
 /// are in that handler. When it returns, the kernel goes on with that call: our signal must fire
 /// there and not here alone (S3).
 fn is_open(mark: usize, block: &Block, context: &ucontext_t) -> bool {
-    if mark != 0 && is_left_behind(mark, context) {
+    if mark != 0 && is_left_behind(mark, block, context) {
         let [now, then] = [Ordering::Relaxed; 2];
         let _ = block.open.compare_exchange(mark, 0, now, then);
         return false;
@@ -140,12 +140,16 @@ fn is_open(mark: usize, block: &Block, context: &ucontext_t) -> bool {
 }
 
 /// Whether the open mark is that of a call that was left by siglongjmp: the stack has grown back
-/// past it. (Code on an alternate stack tells nothing, and counts as a handler.)
-fn is_left_behind(open: usize, context: &ucontext_t) -> bool {
+/// past it. (Code on an alternate stack tells nothing, and counts as a handler. The kernel tells of
+/// that stack, but not while it has taken it back for a handler's time, by SS_AUTODISARM. But the C
+/// library puts a thread's locals, and with them the block, above the thread's stack: what lies
+/// beyond is another one.)
+fn is_left_behind(open: usize, block: &Block, context: &ucontext_t) -> bool {
     let sp = arch::sp(context);
     let alternate = &context.uc_stack;
     let on_alternate = (sp.wrapping_sub(alternate.ss_sp as usize)) < alternate.ss_size;
-    sp >= open && !on_alternate
+    let is_beyond = (open..sp).contains(&(&raw const *block as usize));
+    sp >= open && !on_alternate && !is_beyond
 }
 
 /// Has our signal wait until the handler that it landed in returns. If it fires again, and still

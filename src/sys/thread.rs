@@ -8,7 +8,7 @@
 
 use std::io;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use libc::c_int;
@@ -98,9 +98,19 @@ pub(super) fn send(block: &Block, tid: i32, number: c_int) -> Result<(), i32> {
     }
 }
 
-/// Tells this thread's block from any other thread's.
-pub(crate) fn address() -> usize {
-    block::address() as usize
+/// A number that no other thread has. (Not the block's address: the next thread often gets the place
+/// of one that has ended.)
+pub(crate) fn number() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    block::with(|block| {
+        let known = block.number.load(Ordering::Relaxed);
+        if known != 0 {
+            return known;
+        }
+        let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        block.number.store(number, Ordering::Relaxed);
+        number
+    })
 }
 
 /// The calling thread's record, if it has one.
