@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::{mem, ptr, thread};
 
 use common::alone::{alone, ends_alone};
-use common::{gettid, wait_until_blocked};
+use common::{gettid, wait_until, wait_until_blocked};
 use eintr::{Interrupted, Interrupter};
 
 /// Runs `body` on a managed thread that has been asked and has dispatch on.
@@ -191,9 +191,12 @@ fn a_keeper_that_a_reached_thread_starts() {
         reached(|| {
             let hour = std::time::Duration::from_secs(3600);
             eintr::within(hour, assert_reached);
-            let names = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-            let mut names = names.map(|task| std::fs::read_to_string(task.path().join("comm")));
-            assert!(names.any(|name| name.unwrap().trim() == "eintr-deadlines"));
+            // It gives itself its name.
+            wait_until("the keeper is there", || {
+                let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+                let mut names = tasks.map(|task| std::fs::read_to_string(task.path().join("comm")));
+                names.any(|name| name.is_ok_and(|name| name.trim() == "eintr-deadlines"))
+            });
         });
     });
 }
