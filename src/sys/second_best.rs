@@ -72,7 +72,7 @@ impl Sighting {
 
 /// The asker's look at a thread that it is about to signal.
 pub(super) fn look(block: &Block, tid: i32) {
-    if dispatch::was_usable() || !block.reach.load(Ordering::Relaxed) {
+    if arch::KEEPS_NUMBER || dispatch::was_usable() || !block.reach.load(Ordering::Relaxed) {
         return;
     }
     block.seen.forget();
