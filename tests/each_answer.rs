@@ -238,8 +238,9 @@ fn connections() -> Vec<Probes> {
         let socket = unsafe { libc::socket(libc::AF_UNIX, kind, 0) } as usize;
         [socket, ptr::from_mut(address) as usize, size_of::<libc::sockaddr_un>()]
     };
-    let [blocking, nonblocking] =
-        [libc::SOCK_STREAM, libc::SOCK_STREAM | libc::SOCK_NONBLOCK].map(connect);
+    let nonblocking = libc::SOCK_STREAM | libc::SOCK_NONBLOCK;
+    let [blocking, nonblocking, datagrams] =
+        [libc::SOCK_STREAM, nonblocking, libc::SOCK_DGRAM].map(connect);
     let accept = |number, name| {
         let [waits, does_not] = [false, true].map(listener);
         probe(name, move || raw(number, [waits])).unless(
@@ -251,11 +252,14 @@ fn connections() -> Vec<Probes> {
     vec![
         accept(libc::SYS_accept, "accept"),
         accept(libc::SYS_accept4, "accept4"),
-        probe("connect", move || raw(libc::SYS_connect, blocking)).unless(
-            NONBLOCKING,
-            move || raw(libc::SYS_connect, nonblocking),
-            0,
-        ),
+        // The listener is none for datagrams, and says so.
+        probe("connect", move || raw(libc::SYS_connect, blocking))
+            .unless(NONBLOCKING, move || raw(libc::SYS_connect, nonblocking), 0)
+            .unless(
+                "a socket of datagrams",
+                move || raw(libc::SYS_connect, datagrams),
+                error(libc::EPROTOTYPE),
+            ),
     ]
 }
 

@@ -67,7 +67,7 @@ fn ask_about_me() -> i32 {
     unsafe {
         assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
         let [mode, flag] =
-            [libc::SECCOMP_SET_MODE_FILTER as u64, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as u64];
+            [libc::SECCOMP_SET_MODE_FILTER as u64, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER];
         libc::syscall(libc::SYS_seccomp, mode, flag, &raw const program) as i32
     }
 }

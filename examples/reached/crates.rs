@@ -107,9 +107,9 @@ fn begin() -> Made {
 
 /// It ends its loop when there is an error.
 fn serve() -> Made {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let call = move || {
-        touche::Server::from(listener.try_clone()?).serve_single_thread(|_request| {
+    let call = || {
+        let server = touche::Server::builder().max_threads(1).try_bind("127.0.0.1:0")?;
+        server.serve_single_thread(|_request| {
             touche::Response::builder().body(()).map_err(io::Error::other)
         })
     };

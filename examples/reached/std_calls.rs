@@ -42,6 +42,7 @@ pub const CASES: &[Case] = &[
         read(|stream| BufReader::new(stream).lines().next().unwrap_or(Ok(String::new())).map(drop))
     }),
     case("io::copy", || read(|mut stream| io::copy(&mut stream, &mut io::sink()).map(drop))),
+    case("io::copy, pipe to socket", copy_spliced),
     case("TcpStream::write", || write(|mut stream| stream.write(&[0; 8]).map(drop))),
     case("TcpStream::write_all", || write(|mut stream| stream.write_all(&[0; 1 << 20]))),
     case("PipeWriter::write", || write_pipe(|mut pipe| pipe.write(&[0; 8]).map(drop))),
@@ -151,6 +152,17 @@ fn write_pipe(write: fn(&PipeWriter) -> io::Result<()>) -> Made {
     let (reader, writer) = io::pipe().expect("a pipe");
     fill(&writer);
     Ok(Scene::new(&[libc::SYS_write], move || write(&writer)).release(|| drop(reader)))
+}
+
+/// std has the kernel move the bytes.
+fn copy_spliced() -> Made {
+    let (mut reader, writer) = io::pipe().expect("a pipe");
+    let (mut near, far) = connected();
+    let call = move || {
+        let _open = &far;
+        io::copy(&mut reader, &mut near).map(drop)
+    };
+    Ok(Scene::new(&[libc::SYS_splice, libc::SYS_read], call).release(|| drop(writer)))
 }
 
 fn receive(timeout: Option<Duration>, receive: fn(&UdpSocket) -> io::Result<()>) -> Made {

@@ -25,7 +25,10 @@ pub use support::{Road, Support, support};
 #[doc = include_str!("answers.md")]
 ///
 /// In the same task and while the cause stands, [`Interrupted::of`](crate::Interrupted::of)
-/// recognises the error. Code that treats an error as fatal will fail on it.
+/// recognises the error. Code that treats an error as fatal will fail on it: std's `Command::output`
+/// and `Child::wait_with_output` panic, and `Command::status` leaves its child behind. In their place
+/// there are [`process::output`](crate::process::output()) and
+/// [`process::status`](crate::process::status()).
 ///
 /// # Examples
 ///

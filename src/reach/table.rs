@@ -28,6 +28,8 @@ pub(crate) enum Unless {
     Nonblocking(usize),
     /// Both descriptors have.
     BothNonblocking(usize, usize),
+    /// It is a socket of datagrams, which notes an address and waits for nobody.
+    Datagrams(usize),
     /// The descriptor is a file, or a device that is ready for these events: what is done to it
     /// ends by itself.
     EndsByItself(usize, i16),
@@ -87,8 +89,9 @@ pub(crate) struct Row {
 use Answer::{Goodbye, Interrupt, Refuse, Run, Zero};
 use OpenFlags::{Behind, In};
 use Unless::{
-    AsksForNone, BothNonblocking, Dying, EndsByItself, ExecReport, ExecStatus, Flag, NoFifo,
-    NoFlag, Nonblocking, NoneOf, Releases, StandardOutput, Unlocks, ZeroMilliseconds, ZeroTime,
+    AsksForNone, BothNonblocking, Datagrams, Dying, EndsByItself, ExecReport, ExecStatus, Flag,
+    NoFifo, NoFlag, Nonblocking, NoneOf, Releases, StandardOutput, Unlocks, ZeroMilliseconds,
+    ZeroTime,
 };
 
 macro_rules! table {
@@ -132,7 +135,7 @@ table! {
         "waits for a connection; the next one stays in the queue";
     SYS_accept4 "accept4": Refuse unless [Nonblocking(0)],
         "waits for a connection; the next one stays in the queue";
-    SYS_connect "connect": Refuse unless [Nonblocking(0)],
+    SYS_connect "connect": Refuse unless [Nonblocking(0), Datagrams(0)],
         "waits for the peer; one that has begun goes on by itself, as after EINTR";
     SYS_recvfrom "recvfrom": Refuse unless [Nonblocking(0), Flag(3, DONTWAIT), ExecStatus { fd: 0, length: 2 }],
         "waits for data; but std panics if the socket on which a child reports its exec says ECANCELED";
@@ -321,6 +324,7 @@ mod tests {
     fn words(unless: &Unless) -> String {
         match unless {
             Unless::Nonblocking(_) => "O_NONBLOCK".into(),
+            Unless::Datagrams(_) => "a socket of datagrams".into(),
             Unless::BothNonblocking(..) => "O_NONBLOCK on both".into(),
             Unless::EndsByItself(..) => "a file, or a device that is ready".into(),
             Unless::Flag(_, bits) => name_of_flags(*bits).into(),

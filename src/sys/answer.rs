@@ -87,6 +87,7 @@ fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
         Unless::BothNonblocking(one, other) => {
             ask::is_nonblocking(arguments[one]) && ask::is_nonblocking(arguments[other])
         }
+        Unless::Datagrams(fd) => ask::is_of_datagrams(arguments[fd]),
         Unless::EndsByItself(fd, events) => match ask::kind(arguments[fd]) {
             // A closed descriptor has an error of its own to give.
             None | Some(Kind::File) => true,

@@ -137,6 +137,9 @@ pub(super) fn result(context: &ucontext_t) -> isize {
     context.uc_mcontext.regs[0] as isize
 }
 
+/// Whether a syscall's number is still there when it has returned: it has a register of its own.
+pub(in crate::sys) const KEEPS_NUMBER: bool = true;
+
 /// The number of the syscall that the counter stands behind: it stays in its register.
 pub(in crate::sys) fn number_behind(context: &ucontext_t) -> Option<c_long> {
     Some(number(context))

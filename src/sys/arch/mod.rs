@@ -8,9 +8,9 @@
 //! * `eintr_raw`, a syscall without test and without errno, for use in handlers;
 //! * `eintr_restorer` and `RESTORER_FLAG`, for `rt_sigaction`;
 //! * `mark_before`, the mark that the open call found when it set its own;
-//! * `pc`, `set_pc`, `sp`, `number`, `number_behind`, `arguments`, `result`, `set_result`,
-//!   `step_over`, `retry` and `SYSCALL_INSTRUCTION`, the saved context;
 //! * `registers`, those by which a stack is unwound;
+//! * `pc`, `set_pc`, `sp`, `number`, `KEEPS_NUMBER`, `number_behind`, `arguments`, `result`,
+//!   `set_result`, `step_over`, `retry` and `SYSCALL_INSTRUCTION`, the saved context;
 //! * `mask_to_restore`, where an `rt_sigreturn` finds the mask that it restores;
 //! * `CAN_DISPATCH`, `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscall and the
 //!   restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
@@ -69,8 +69,8 @@ unsafe extern "C" {
 pub(super) const CANCELLED: isize = isize::MIN;
 
 pub(super) use machine::{
-    AUDIT_ARCH, CAN_DISPATCH, RESTORER_FLAG, arguments, mark_before, mask_to_restore, number,
-    number_behind, pc, registers, retry, set_result, sp,
+    AUDIT_ARCH, CAN_DISPATCH, KEEPS_NUMBER, RESTORER_FLAG, arguments, mark_before, mask_to_restore,
+    number, number_behind, pc, registers, retry, set_result, sp,
 };
 
 /// Where the restorer is.

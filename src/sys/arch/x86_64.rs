@@ -145,6 +145,9 @@ pub(super) fn result(context: &ucontext_t) -> isize {
     context.uc_mcontext.gregs[libc::REG_RAX as usize] as isize
 }
 
+/// Whether a syscall's number is still there when it has returned.
+pub(in crate::sys) const KEEPS_NUMBER: bool = false;
+
 /// The number of the syscall that the counter stands behind: its register holds the result now.
 pub(in crate::sys) fn number_behind(_context: &ucontext_t) -> Option<c_long> {
     None
