@@ -159,7 +159,7 @@ pub(super) fn adopt() {
         settle_in();
         roll::adopt(&record);
         // Without an allocation: the child's turn of a foreign allocator may be still to come.
-        record.each_task(Node::adopt);
+        record.each_task(|task| task.adopt(&record));
     }
 }
 
@@ -208,7 +208,7 @@ extern "C" fn end(_value: *mut libc::c_void) {
         roll::leave(&record);
         snapshot::refuse(block);
         deadlines::forget(block);
-        left.iter().for_each(|task| task.give_up());
+        left.iter().for_each(|task| task.give_up_on(&record));
         dispatch::end(block);
         timer::delete(block);
         deadline_timer::delete(block);
