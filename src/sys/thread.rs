@@ -93,6 +93,11 @@ pub(super) fn send(block: &Block, tid: i32, number: c_int) -> Result<(), i32> {
     }
 }
 
+/// The kernel's id of the calling thread.
+pub(crate) fn id() -> i32 {
+    raw::gettid()
+}
+
 /// Tells this thread's block from any other thread's.
 pub(crate) fn address() -> usize {
     block::address() as usize
