@@ -169,8 +169,9 @@ fn a_foreign_lock_is_told_with_its_cure() {
             let outcome = stuck.thread.interrupt().wait(Duration::from_millis(1));
             let Outcome::Stuck(report) = outcome else { panic!("a lock's wait is not broken") };
             let cure = report.cure().unwrap();
-            assert!(report.to_string().contains(&format!("\n    cure: {cure}")), "{report}");
-            cure.contains("eintr::sync") && cure.contains("with_hook")
+            let is_told = cure.contains("eintr::sync") && cure.contains("with_hook");
+            assert!(!is_told || report.to_string().contains(&format!("\n    cure: {cure}")));
+            is_told
         });
         drop(held);
         stuck.result();
