@@ -55,6 +55,8 @@ pub(crate) struct Refusals {
 struct Life {
     name: Option<Box<str>>,
     phase: Phase,
+    /// The other threads that it runs on: those of scopes inside of it.
+    guests: Option<Box<Guests>>,
     /// The oldest first. Ids ascend.
     pending: VecDeque<Pending>,
     /// Why the thread could not be told of the last of them.
@@ -76,6 +78,13 @@ enum Phase {
     NotStarted,
     Running(Arc<ThreadRecord>),
     Finished,
+}
+
+/// Threads in the order of their addresses, which is the order in which an asker takes their locks:
+/// two that ask two tasks on the same threads do not wait for each other.
+#[derive(Default)]
+struct Guests {
+    records: Vec<Arc<ThreadRecord>>,
 }
 
 struct Pending {
@@ -165,6 +174,7 @@ impl Node {
             life: Mutex::new(Life {
                 name,
                 phase: Phase::NotStarted,
+                guests: None,
                 pending: VecDeque::new(),
                 untold: None,
                 last_id: 0,
@@ -212,9 +222,15 @@ impl Node {
         })
     }
 
-    /// In the child of a fork: this task goes on here.
-    pub(crate) fn adopt(&self) {
+    /// In the child of a fork: this task goes on here, on the one thread that there is, whose record
+    /// that is. Allocates nothing and frees nothing.
+    pub(crate) fn adopt(&self, record: &Arc<ThreadRecord>) {
         self.generation.store(fork::generation(), Ordering::Relaxed);
+        let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::forget(life.guests.take());
+        if let Phase::Running(home) = &mut life.phase {
+            std::mem::forget(std::mem::replace(home, record.clone()));
+        }
     }
 
     // The task's own thread.
@@ -244,6 +260,31 @@ impl Node {
         let frame = left.is_none().then(|| record.leave(floor));
         drop(gate);
         drop((left, frame));
+    }
+
+    /// The task, which runs, begins on another thread as well, whose record that is.
+    pub(crate) fn begin_beside(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Floor {
+        let gate = fork::gate();
+        let mut life = self.life(&gate);
+        if let Some(life) = &mut life {
+            life.guests.get_or_insert_default().add(record.clone());
+        }
+        let pending = life.as_ref().is_some_and(|life| !life.pending.is_empty());
+        // Under our lock, as in `begin`.
+        record.enter(self.clone(), pending, false)
+    }
+
+    /// It ends there.
+    pub(crate) fn end_beside(&self, record: &Arc<ThreadRecord>, floor: Floor) {
+        let gate = fork::gate();
+        let mut life = self.life(&gate);
+        if let Some(guests) = life.as_mut().and_then(|life| life.guests.as_mut()) {
+            guests.remove(record);
+        }
+        let frame = record.leave(floor);
+        drop(life);
+        drop(gate);
+        drop(frame);
     }
 
     /// The task is given up unrun, unless it was run.
@@ -302,6 +343,7 @@ impl Node {
         life.pending.pop_front();
         if life.pending.is_empty() {
             record.clear(self);
+            life.each_guest(|guest| guest.clear(self));
         }
         let before = life.raised.replace(interrupted.clone());
         Some((interrupted, before))
@@ -312,6 +354,18 @@ impl Node {
     /// Asks. The request's id, or none if the task has ended.
     pub(crate) fn request(self: &Arc<Self>, interrupted: Interrupted) -> Option<u64> {
         self.note(interrupted, false)
+    }
+
+    /// Asks with an interrupt that it may have been asked with before.
+    pub(crate) fn request_once(self: &Arc<Self>, interrupted: &Interrupted) {
+        let gate = fork::gate();
+        let is_pending = self.life(&gate).is_some_and(|life| {
+            life.pending.iter().any(|pending| pending.interrupted.is(interrupted))
+        });
+        drop(gate);
+        if !is_pending {
+            self.request(interrupted.clone());
+        }
     }
 
     /// The same for a group that the task is in.
@@ -359,15 +413,22 @@ impl Node {
 
     /// Brings a request to the thread that runs the task, if one does.
     fn tell(self: &Arc<Self>, life: MutexGuard<'_, Life>, gate: &Gate) {
-        let Phase::Running(record) = &life.phase else { return };
-        let record = record.clone();
-        let asked = record.request(self);
+        let Phase::Running(home) = &life.phase else { return };
         let was_untold = life.untold.is_some();
-        // The thread needs our lock to raise, and may run in our place as soon as it is told.
-        drop(life);
-        let untold = match asked.tell() {
-            Delivery::Untold(error) => Some(error),
-            Delivery::Armed | Delivery::Masked | Delivery::Absent => None,
+        // The threads need our lock to raise, and may run in our place as soon as they are told.
+        let untold = match &life.guests {
+            None => {
+                let record = home.clone();
+                let asked = record.request(self);
+                drop(life);
+                error_of(asked.tell())
+            }
+            Some(guests) => {
+                let records = guests.and(home);
+                let asked: Vec<_> = records.iter().map(|record| record.request(self)).collect();
+                drop(life);
+                asked.into_iter().filter_map(|asked| error_of(asked.tell())).last()
+            }
         };
         if was_untold || untold.is_some() {
             if let Some(mut life) = self.life(gate) {
@@ -490,7 +551,51 @@ impl Node {
     }
 }
 
+/// Why the thread could not be told, if it could not.
+fn error_of(delivery: Delivery) -> Option<io::Error> {
+    match delivery {
+        Delivery::Untold(error) => Some(error),
+        Delivery::Armed | Delivery::Masked | Delivery::Absent => None,
+    }
+}
+
+impl Guests {
+    fn find(&self, record: &Arc<ThreadRecord>) -> Result<usize, usize> {
+        self.records.binary_search_by_key(&Arc::as_ptr(record), Arc::as_ptr)
+    }
+
+    fn add(&mut self, record: Arc<ThreadRecord>) {
+        if let Err(index) = self.find(&record) {
+            self.records.insert(index, record);
+        }
+    }
+
+    fn remove(&mut self, record: &Arc<ThreadRecord>) {
+        if let Ok(index) = self.find(record) {
+            self.records.remove(index);
+        }
+    }
+
+    /// All of them, and that one, in order.
+    fn and(&self, record: &Arc<ThreadRecord>) -> Vec<Arc<ThreadRecord>> {
+        let mut all = Self { records: self.records.clone() };
+        all.add(record.clone());
+        all.records
+    }
+}
+
 impl Life {
+    fn each_guest(&self, f: impl FnMut(&Arc<ThreadRecord>)) {
+        self.guests.iter().flat_map(|guests| &guests.records).for_each(f);
+    }
+
+    /// Whether the task runs on the calling thread.
+    fn runs_here(&self, home: &Arc<ThreadRecord>) -> bool {
+        let mut here = thread::is_registered_as(home);
+        self.each_guest(|guest| here |= thread::is_registered_as(guest));
+        here
+    }
+
     /// Catches up with the handler: a refusal is an error that was handed out, for the oldest
     /// request.
     fn notice(&mut self, refused: u64) {
@@ -517,7 +622,7 @@ impl Life {
             Phase::NotStarted => Progress::NotStarted,
             Phase::Finished => Progress::Finished,
             Phase::Running(record) => Progress::Running {
-                here: thread::is_registered_as(record),
+                here: self.runs_here(record),
                 masked: record.is_masked(node),
                 untold: self.untold(),
             },

@@ -247,6 +247,14 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         });
     }
 
+    /// The tasks that are not masked, outermost first, and how many are.
+    pub(crate) fn unmasked(&self) -> (Vec<Arc<N>>, usize) {
+        self.locked(|stack| {
+            let tasks = stack.unmasked().iter().map(|frame| frame.task.clone());
+            (tasks.collect(), stack.floor)
+        })
+    }
+
     /// The innermost task, masked or not.
     pub(crate) fn innermost(&self) -> Option<Arc<N>> {
         self.locked(|stack| stack.frames.last().map(|frame| frame.task.clone()))

@@ -55,6 +55,11 @@ pub fn without_reach<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
+/// Whether it is on here.
+pub(crate) fn is_on() -> bool {
+    block::with(|block| block.reach.load(Ordering::Relaxed))
+}
+
 /// Whether reach was on before; given back at the end, be that a panic.
 pub(crate) struct Reach(bool);
 

@@ -103,6 +103,11 @@ impl Limit {
         Self { now: clock::now(), at: clock::of(instant) }
     }
 
+    /// At that moment.
+    pub(crate) fn at_moment(at: u64) -> Self {
+        Self { now: clock::now(), at }
+    }
+
     /// Whether it has passed.
     pub(crate) fn has_passed(self) -> bool {
         self.at != NEVER && self.at <= clock::now()
@@ -265,6 +270,18 @@ impl Deadlines {
         outermost.map(look)
     }
 
+    /// Looks at each deadline that is not hidden, innermost first.
+    fn each(&self, mut look: impl FnMut(&Frame)) {
+        let floor = self.floor.load(Relaxed);
+        let mut next = self.innermost.load(Relaxed);
+        while next != floor {
+            // SAFETY: as in `outermost_passed`.
+            let Some(frame) = (unsafe { next.as_ref() }) else { break };
+            look(frame);
+            next = frame.outer;
+        }
+    }
+
     /// Marks the deadline that a refusal was due to.
     fn credit_refusals(&self, from: *const Frame) {
         if self.refused.swap(false, Relaxed) {
@@ -325,6 +342,39 @@ pub(crate) fn remaining() -> Option<std::time::Duration> {
     let earliest = block::with(|block| block.deadlines.earliest.load(Relaxed));
     let left = || std::time::Duration::from_nanos(earliest.saturating_sub(clock::now()));
     (earliest != NEVER).then(left)
+}
+
+/// A deadline in force here, for another thread to keep as well.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InForce {
+    pub(crate) at: u64,
+    /// How many tasks are outside of it.
+    pub(crate) tasks_outside: usize,
+}
+
+/// The deadlines in force here, innermost first.
+pub(crate) fn in_force() -> Vec<InForce> {
+    let mut all = Vec::new();
+    block::with(|block| {
+        block.deadlines.each(|frame| {
+            all.push(InForce { at: frame.at, tasks_outside: frame.tasks as usize });
+        });
+    });
+    all
+}
+
+/// Marks those of the deadlines in force here that were raised elsewhere, by their numbers, which
+/// are in the order of [`in_force`].
+pub(crate) fn mark_raised_elsewhere(raised: impl Fn(usize) -> bool) {
+    let mut number = 0;
+    block::with(|block| {
+        block.deadlines.each(|frame| {
+            if raised(number) {
+                frame.raised.set(true);
+            }
+            number += 1;
+        });
+    });
 }
 
 /// What was in force before a mask or a root task hid it.

@@ -35,6 +35,7 @@ mod pid;
 pub(crate) mod process;
 mod raw;
 pub(crate) mod roll;
+pub(crate) mod scoped;
 mod second_best;
 mod signal;
 pub(crate) mod snapshot;

@@ -148,7 +148,7 @@ pub(super) fn adopt() {
         settle_in();
         roll::adopt(&record);
         // Without an allocation: the child's turn of a foreign allocator may be still to come.
-        record.each_task(Node::adopt);
+        record.each_task(|task| task.adopt(&record));
     }
 }
 
