@@ -170,7 +170,7 @@ impl Group {
             }
             stuck.extend(tasks.into_iter().filter(|task| !ends(task, until)));
         }
-        let mut reports = Report::of_stragglers(stuck);
+        let mut reports = Report::of_stragglers(&stuck);
         // They may have come to it since.
         reports.retain(|report| !report.finished);
         let panics = self.members().take_panics();

@@ -252,7 +252,7 @@ fn ends_at_any_moment(mut seed: u64) {
         let address = daemon.address();
         let journal = File::create(daemon.journal()).unwrap();
         journal.lock().unwrap();
-        let flood = flood(&address, trial % 8 != 0);
+        let flood = flood(&address, trial % 16 != 0);
         let requests = ["", "prim", "nap 1000\n", "note late\n", "primes 1000000000\n"];
         let told = requests.map(|request| that_sent(&address, request));
         a_moment(&mut seed, 5_000);

@@ -4,10 +4,10 @@ use std::fs;
 
 use super::thread::{ThreadReport, ThreadState};
 use super::{syscall_name, waits_on};
-use crate::sys::install;
+use crate::sys::{install, thread};
 
 /// The syscall in which a thread is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) number: i64,
     pub(super) arguments: [usize; 6],
@@ -16,14 +16,13 @@ pub(super) struct Call {
 
 /// Looks at a thread; none if there is no such thread (or no `/proc`).
 pub(super) fn look(tid: i32) -> Option<ThreadReport> {
-    let file = |name: &str| fs::read_to_string(format!("/proc/self/task/{tid}/{name}")).ok();
-    let status = file("status")?;
+    let status = file(tid, "status")?;
     let field = |key: &str| {
         status.lines().find_map(|line| Some(line.strip_prefix(key)?.strip_prefix(':')?.trim()))
     };
     let blocked = field("SigBlk").and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(0);
     let ours = install::installed_signal().map_or(0, |number| 1 << (number - 1));
-    let call = file("syscall").as_deref().and_then(call);
+    let call = call_of(tid);
     let known = call.as_ref().and_then(|call| syscall_name::of(call.number));
     let waits_on = match (&call, known) {
         (Some(call), Some(name)) => waits_on::look(tid, name, call),
@@ -32,20 +31,27 @@ pub(super) fn look(tid: i32) -> Option<ThreadReport> {
     Some(ThreadReport {
         #[cfg(feature = "stacks")]
         stack: None,
-        #[cfg(feature = "stacks")]
-        is_ended_by_a_signal: call
-            .as_ref()
-            .is_some_and(|call| waits_on::is_ended_by_a_signal(known, call, waits_on.fd)),
         tid,
         name: field("Name").map(str::to_owned),
         state: field("State").and_then(|state| state.chars().next()).map(ThreadState::of),
         syscall: call.as_ref().map(|call| named(known, call.number)),
         fd: waits_on.fd,
         waits_on: waits_on.what,
-        wchan: file("wchan").filter(|name| !name.is_empty() && name != "0"),
+        wchan: file(tid, "wchan").filter(|name| !name.is_empty() && name != "0"),
         blocks_signal: blocked & ours != 0,
-        counter: call.map(|call| call.pc),
+        call,
     })
+}
+
+fn file(tid: i32, name: &str) -> Option<String> {
+    fs::read_to_string(format!("/proc/self/task/{tid}/{name}")).ok()
+}
+
+/// The syscall in which a thread sleeps; none if it runs. (The calling one is in a `read`, to look
+/// at itself.)
+pub(super) fn call_of(tid: i32) -> Option<Call> {
+    let is_another = tid != thread::id();
+    is_another.then(|| file(tid, "syscall").as_deref().and_then(call))?
 }
 
 fn named(known: Option<&str>, number: i64) -> String {

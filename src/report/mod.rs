@@ -12,11 +12,15 @@ mod cure;
 mod kernel;
 #[cfg(feature = "stacks")]
 mod stack;
+#[cfg(not(feature = "stacks"))]
+#[path = "no_stack.rs"]
+mod stack;
 mod stragglers;
 mod syscall_name;
 mod thread;
 mod waits_on;
 
+use stack::Dump;
 #[cfg(feature = "stacks")]
 pub use stack::{Frame, Stack};
 pub use stragglers::{Panicked, Stragglers};
@@ -73,8 +77,8 @@ pub struct Report {
 /// kernel restarts is ended by it, none of ours, and a thread that sits in a plain call that would
 /// be (a sleep, a poll, a write that has got half way; see
 /// [signal(7)](https://man7.org/linux/man-pages/man7/signal.7.html)) is not signalled, unless it is
-/// interrupted anyway. One that comes to such a call in that very moment may see it return early,
-/// once.
+/// interrupted anyway. One that comes to such a call in that very moment, or is just leaving it,
+/// may see it return early, once.
 ///
 /// A thread that does not answer (state D, our signal blocked) is told from outside, without its
 /// stack. So this does not hang: all threads together hold it up for a second at most. In a
@@ -97,16 +101,17 @@ pub struct Report {
 ///
 /// Not interruptible.
 pub fn report() -> Vec<Report> {
-    let mut outer = Vec::new();
+    let mut dump = Dump::new();
     let mut innermost = Vec::new();
+    let mut outer = Vec::new();
     for record in roll::records() {
-        let mut tasks: Vec<_> = Node::all_on(&record).into_iter().map(with_report).collect();
-        innermost.extend(tasks.pop());
-        outer.extend(tasks);
+        let mut tasks = Node::all_on(&record);
+        innermost.extend(tasks.pop().map(|task| dump.look(&task)));
+        outer.extend(tasks.iter().map(Report::of));
     }
-    take_stacks(&mut innermost);
-    let all = innermost.into_iter().chain(outer);
-    let mut reports: Vec<_> = all.map(|(_, report)| report).collect();
+    dump.end(innermost.iter_mut());
+    let mut reports = innermost;
+    reports.extend(outer);
     // What has ended since, or belongs to the process before a fork.
     reports.retain(|report| !report.finished);
     // One that runs on several threads is told once, with its stack if there is one.
@@ -114,17 +119,6 @@ pub fn report() -> Vec<Report> {
     reports.dedup_by_key(|report| report.task);
     reports
 }
-
-fn with_report(node: Arc<Node>) -> (Arc<Node>, Report) {
-    let report = Report::of(&node);
-    (node, report)
-}
-
-#[cfg(feature = "stacks")]
-use stack::take as take_stacks;
-
-#[cfg(not(feature = "stacks"))]
-fn take_stacks(_tasks: &mut [(Arc<Node>, Report)]) {}
 
 impl Report {
     pub(crate) fn of(node: &Arc<Node>) -> Self {
@@ -151,17 +145,18 @@ impl Report {
     /// The same with the thread's stack, for a task that does not come back: that costs its thread
     /// a signal.
     pub(crate) fn of_straggler(node: &Arc<Node>) -> Self {
-        let mut task = [with_report(node.clone())];
-        take_stacks(&mut task);
-        let [(_, report)] = task;
+        let mut dump = Dump::new();
+        let mut report = dump.look(node);
+        dump.end(std::iter::once(&mut report));
         report
     }
 
     /// The same for many tasks, whose threads together are not waited for much longer.
-    pub(crate) fn of_stragglers(nodes: Vec<Arc<Node>>) -> Vec<Self> {
-        let mut tasks: Vec<_> = nodes.into_iter().map(with_report).collect();
-        take_stacks(&mut tasks);
-        tasks.into_iter().map(|(_, report)| report).collect()
+    pub(crate) fn of_stragglers(nodes: &[Arc<Node>]) -> Vec<Self> {
+        let mut dump = Dump::new();
+        let mut reports: Vec<_> = nodes.iter().map(|node| dump.look(node)).collect();
+        dump.end(reports.iter_mut());
+        reports
     }
 
     /// What can be done about it, for a task that was asked: another kind of lock, a checkpoint.

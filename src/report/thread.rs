@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::kernel::Call;
 use crate::sys::memory;
 
 /// The thread in a [`Report`](crate::Report), as the kernel sees it.
@@ -29,17 +30,14 @@ pub struct ThreadReport {
     /// not answer, or would have noticed.
     #[cfg(feature = "stacks")]
     pub stack: Option<super::Stack>,
-    /// Where in the program the syscall was made.
-    pub(super) counter: Option<usize>,
-    /// Whether a signal would end the syscall, were it a plain one.
-    #[cfg(feature = "stacks")]
-    pub(super) is_ended_by_a_signal: bool,
+    /// The syscall as it was found.
+    pub(super) call: Option<Call>,
 }
 
 impl ThreadReport {
     /// Whether it is in a call of ours.
     pub(super) fn is_in_own_call(&self) -> bool {
-        self.counter.is_some_and(memory::is_own_call)
+        self.call.as_ref().is_some_and(|call| memory::is_own_call(call.pc))
     }
 }
 

@@ -7,7 +7,7 @@ use std::fs;
 
 use super::kernel::Call;
 use crate::sys::memory;
-use crate::sys::net::{self, Name, RawAddress};
+use crate::sys::net::{Name, RawAddress, told};
 
 /// What the syscall is about, as far as it can be told.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +22,7 @@ pub(super) fn look(tid: i32, name: &str, call: &Call) -> WaitsOn {
     let about = |what| WaitsOn { fd: None, what };
     match name {
         "connect" => {
-            let peer = net::asked_peer(second, third).and_then(|peer| text(&peer));
+            let peer = told::asked_peer(second, third).and_then(|peer| text(&peer));
             let to = peer.map_or(String::new(), |peer| format!(", to {peer}"));
             let socket = of_descriptor(tid, first as i32);
             WaitsOn { what: socket.what.map(|socket| socket + &to), ..socket }
@@ -113,7 +113,7 @@ fn descriptor(tid: i32, fd: i32) -> Option<String> {
 }
 
 fn socket(fd: i32) -> Option<String> {
-    let socket = net::socket(fd)?;
+    let socket = told::socket(fd)?;
     let family = match (socket.name.name(), socket.kind) {
         (Name::Ip(_), libc::SOCK_STREAM) => "TCP ",
         (Name::Ip(_), libc::SOCK_DGRAM) => "UDP ",
@@ -148,63 +148,3 @@ fn abstract_name(address: &std::os::unix::net::SocketAddr) -> Option<String> {
     let name = address.as_abstract_name()?;
     Some(format!("@{}", String::from_utf8_lossy(name)))
 }
-
-/// Whether a signal ends the syscall, or cuts its result short, though its handler asks for the
-/// restart of what it interrupts (signal(7)). One that we do not know may be such a one.
-pub(super) fn is_ended_by_a_signal(name: Option<&str>, call: &Call, fd: Option<i32>) -> bool {
-    let Some(name) = name else { return true };
-    let [_, operation, third, fourth, ..] = call.arguments;
-    let wants_all = |flags| flags & libc::MSG_WAITALL as usize != 0;
-    let has_timeout = || fd.is_some_and(net::has_timeout);
-    match name {
-        "futex" => waits(operation) && fourth != 0,
-        "futex_waitv" => fourth != 0,
-        "recvfrom" => wants_all(fourth) || has_timeout(),
-        "recvmsg" => wants_all(third) || has_timeout(),
-        "accept" | "accept4" | "connect" | "read" | "readv" | "recvmmsg" => has_timeout(),
-        _ => ENDED.contains(&name),
-    }
-}
-
-/// Whether a futex operation waits, with its time as the fourth argument. (Those of priority
-/// inheritance go on after a signal.)
-fn waits(operation: usize) -> bool {
-    let operation = operation as i32 & libc::FUTEX_CMD_MASK;
-    matches!(operation, libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET | libc::FUTEX_WAIT_REQUEUE_PI)
-}
-
-const ENDED: &[&str] = &[
-    "poll",
-    "ppoll",
-    "select",
-    "pselect6",
-    "epoll_wait",
-    "epoll_pwait",
-    "epoll_pwait2",
-    "nanosleep",
-    "clock_nanosleep",
-    "restart_syscall",
-    "rt_sigtimedwait",
-    "rt_sigsuspend",
-    "pause",
-    "semop",
-    "semtimedop",
-    "msgrcv",
-    "msgsnd",
-    "io_getevents",
-    "io_uring_enter",
-    // What has been written by then is the result.
-    "write",
-    "writev",
-    "pwrite64",
-    "pwritev",
-    "pwritev2",
-    "sendto",
-    "sendmsg",
-    "sendmmsg",
-    "sendfile",
-    "splice",
-    "tee",
-    "vmsplice",
-    "copy_file_range",
-];

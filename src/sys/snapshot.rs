@@ -30,7 +30,7 @@ use libc::ucontext_t;
 use super::arch;
 use super::block::Block;
 use super::thread::{Target, ThreadRecord};
-use super::{ask, fork, futex, signal};
+use super::{ask, fork, futex, signal, time};
 use crate::node::Node;
 use crate::state::Thread;
 
@@ -157,17 +157,14 @@ pub(crate) fn take(
     let wanted = Box::into_raw(Box::new(Wanted { state, snapshot: UnsafeCell::new(snapshot) }));
     // SAFETY: it is freed by us, below, and by nobody else.
     let shared = unsafe { &*wanted };
-    let state = if lay_out(record, task, wanted) {
-        let state = shared.wait(Instant::now() + limit);
-        if state == WANTED && !withdraw(record, wanted) {
-            shared.wait(Instant::now() + limit)
-        } else if state == WANTED {
-            GONE
-        } else {
-            state
-        }
-    } else {
-        GONE
+    let until = Instant::now() + limit;
+    let state = match lay_out_until(until, record, task, wanted) {
+        LaidOut::Yes => match shared.wait(until) {
+            WANTED if withdraw(record, wanted) => GONE,
+            WANTED => shared.wait(Instant::now() + limit),
+            state => state,
+        },
+        LaidOut::NotYet | LaidOut::No => GONE,
     };
     if state == WANTED {
         // A handler has it and does not come to its end: see the module.
@@ -178,23 +175,44 @@ pub(crate) fn take(
     (state == TAKEN).then(|| snapshot.into_inner())
 }
 
-/// Lays it out and signals the thread; false if there is no such thread, or another reporter is at
-/// it.
-fn lay_out(record: &ThreadRecord, task: &Arc<Node>, wanted: *mut Wanted) -> bool {
+enum LaidOut {
+    Yes,
+    /// Another reporter is at it.
+    NotYet,
+    /// There is no such thread, or it cannot be signalled.
+    No,
+}
+
+fn lay_out_until(
+    until: Instant,
+    record: &ThreadRecord,
+    task: &Arc<Node>,
+    wanted: *mut Wanted,
+) -> LaidOut {
+    loop {
+        match lay_out(record, task, wanted) {
+            LaidOut::NotYet if Instant::now() < until => time::pause(Duration::from_micros(50)),
+            laid_out => return laid_out,
+        }
+    }
+}
+
+/// Lays it out and signals the thread.
+fn lay_out(record: &ThreadRecord, task: &Arc<Node>, wanted: *mut Wanted) -> LaidOut {
     let _gate = fork::gate();
     // The task cannot end while we hold its thread's lock, and a signal that is sent by then is let
     // in before it does (P6).
-    record.thread_of(task, |thread| lay_out_for(thread, wanted)).unwrap_or(false)
+    record.thread_of(task, |thread| lay_out_for(thread, wanted)).unwrap_or(LaidOut::No)
 }
 
-fn lay_out_for(thread: &Target, wanted: *mut Wanted) -> bool {
+fn lay_out_for(thread: &Target, wanted: *mut Wanted) -> LaidOut {
     let place = &thread.block().snapshot;
     let [now, then] = [Ordering::AcqRel, Ordering::Relaxed];
     if place.compare_exchange(ptr::null_mut(), wanted, now, then).is_err() {
-        return false;
+        return LaidOut::NotYet;
     }
     // What could not be signalled may have come round by itself.
-    thread.signal().is_ok() || !take_back(thread, wanted)
+    if thread.signal().is_ok() || !take_back(thread, wanted) { LaidOut::Yes } else { LaidOut::No }
 }
 
 /// Takes it back; false if the thread has it.

@@ -113,6 +113,11 @@ pub(crate) fn number() -> u64 {
     })
 }
 
+/// The kernel's id of the calling thread.
+pub(crate) fn id() -> i32 {
+    raw::gettid()
+}
+
 /// The calling thread's record, if it has one.
 pub(crate) fn registered() -> Option<Arc<ThreadRecord>> {
     let record = NonNull::new(block::with(|block| block.record.load(Ordering::Relaxed)))?;

@@ -3,7 +3,8 @@
 //! A thread's stack costs it one signal. That ends no call that the kernel restarts, and none of
 //! ours; but a plain sleep or poll would return EINTR, and a thread that nobody has asked is not to
 //! notice (P5). So a thread that sits in such a call, and is not armed, keeps its stack to itself.
-//! (One that comes to such a call between the look and the signal may see an EINTR once. Rejected:
+//! (One that comes to such a call between the look and the signal, or is just leaving it, may see an
+//! EINTR once. Rejected:
 //! the stack of every thread, which a program that sleeps in C code would pay for; and stacks on
 //! demand alone, which are not there when they are needed.)
 //!
@@ -15,17 +16,19 @@
 //! frames by. The `backtrace` crate would do that too, behind one lock of the process's, which the
 //! child of a fork may find held, and keep the program's tables in memory for good.)
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Report;
 use super::thread::ThreadState;
+use super::{Report, kernel};
 use crate::node::Node;
 use crate::sys::snapshot;
 
 mod modules;
 mod names;
+mod notice;
 mod unwind;
 
 use names::Names;
@@ -35,6 +38,9 @@ use unwind::Unwinder;
 const ANSWER: Duration = Duration::from_millis(100);
 /// How long all threads together may keep a dump waiting.
 const ANSWERS: Duration = Duration::from_secs(1);
+
+/// How often a thread is looked at that moves on under the eyes of the reporter.
+const LOOKS: usize = 3;
 
 /// Where a thread was, from its innermost function outwards, as far as that can be told.
 #[derive(Clone)]
@@ -121,27 +127,55 @@ fn of_std(location: &str) -> &str {
     compiled.map_or(location, |(_hash, file)| file)
 }
 
-/// Takes the stacks of the threads that run those tasks, and puts them into their reports.
-pub(super) fn take(tasks: &mut [(Arc<Node>, Report)]) {
-    let until = Instant::now() + ANSWERS;
-    let mut unwinder = None;
-    let taken: Vec<_> = tasks
-        .iter()
-        .map(|(task, report)| {
-            let limit = until.saturating_duration_since(Instant::now()).min(ANSWER);
-            let record = may_be_signalled(report).then(|| task.record())??;
-            let snapshot = snapshot::take(&record, task, limit)?;
-            Some(unwinder.get_or_insert_with(Unwinder::new).unwind(&snapshot))
-        })
-        .collect();
-    let Some(unwinder) = unwinder else { return };
-    let addresses = taken.iter().flatten().flatten().copied().collect();
-    let names = Arc::new(Names::new(unwinder.modules, addresses));
-    for ((_, report), addresses) in tasks.iter_mut().zip(taken) {
-        if let (Some(thread), Some(addresses)) = (&mut report.thread, addresses) {
-            thread.stack = Some(Stack { addresses, names: names.clone() });
+/// A dump: the stacks that were taken, and what they were unwound by.
+pub(super) struct Dump {
+    until: Instant,
+    unwinder: Option<Unwinder>,
+    taken: Vec<(u64, Vec<Address>)>,
+}
+
+impl Dump {
+    pub(super) fn new() -> Self {
+        Self { until: Instant::now() + ANSWERS, unwinder: None, taken: Vec::new() }
+    }
+
+    /// The report on a task, whose thread's stack is taken.
+    pub(super) fn look(&mut self, task: &Arc<Node>) -> Report {
+        let mut report = Report::of(task);
+        for _ in 0..LOOKS {
+            if !has_moved_on(&report) {
+                break;
+            }
+            report = Report::of(task);
+        }
+        let limit = self.until.saturating_duration_since(Instant::now()).min(ANSWER);
+        let record = may_be_signalled(&report).then(|| task.record()).flatten();
+        if let Some(snapshot) = record.and_then(|record| snapshot::take(&record, task, limit)) {
+            let unwinder = self.unwinder.get_or_insert_with(Unwinder::new);
+            self.taken.push((report.task, unwinder.unwind(&snapshot)));
+        }
+        report
+    }
+
+    /// Puts the stacks into the reports.
+    pub(super) fn end<'a>(self, reports: impl Iterator<Item = &'a mut Report>) {
+        let Some(unwinder) = self.unwinder else { return };
+        let addresses = self.taken.iter().flat_map(|(_, addresses)| addresses).copied().collect();
+        let names = Arc::new(Names::new(unwinder.modules, addresses));
+        let mut taken: BTreeMap<_, _> = self.taken.into_iter().collect();
+        for report in reports {
+            if let (Some(thread), Some(addresses)) =
+                (&mut report.thread, taken.remove(&report.task))
+            {
+                thread.stack = Some(Stack { addresses, names: names.clone() });
+            }
         }
     }
+}
+
+fn has_moved_on(report: &Report) -> bool {
+    let thread = report.thread.as_ref();
+    thread.is_some_and(|thread| kernel::call_of(thread.tid) != thread.call)
 }
 
 /// Whether its thread would answer, and would not notice.
@@ -151,5 +185,5 @@ fn may_be_signalled(report: &Report) -> bool {
         && !thread.blocks_signal
         && !report.handler_replaced;
     let is_armed = report.pending_for.is_some() && !report.masked;
-    answers && (is_armed || !thread.is_ended_by_a_signal || thread.is_in_own_call())
+    answers && (is_armed || !notice::would_notice(thread) && !has_moved_on(report))
 }

@@ -14,11 +14,10 @@ use super::raw::syscall;
 
 mod address;
 mod message;
-mod told;
+pub(crate) mod told;
 
 pub(crate) use address::{Name, RawAddress, unnamed};
 pub(crate) use message::{recvmsg, recvv, sendmsg};
-pub(crate) use told::{asked_peer, has_timeout, socket};
 
 fn number(fd: BorrowedFd<'_>) -> usize {
     fd.as_raw_fd() as usize
