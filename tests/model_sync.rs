@@ -182,6 +182,7 @@ struct Watched(UnsafeCell<u32>);
 
 // SAFETY: loom looks at every access.
 unsafe impl Sync for Watched {}
+// SAFETY: as above.
 unsafe impl Send for Watched {}
 
 impl Watched {

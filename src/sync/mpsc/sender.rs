@@ -9,7 +9,7 @@ use crate::sync::how::{Interruptibly, ToTheEnd};
 use super::InterruptedSend;
 use super::channel::{Channel, Unsent};
 
-/// Sends into a [`channel`](super::channel): [`std::sync::mpsc::Sender`].
+/// Sends into a [`channel`](super::channel()): [`std::sync::mpsc::Sender`].
 ///
 /// With the last one gone, the receivers get what is left, and then errors.
 pub struct Sender<T>(Channel<T>);
