@@ -4,26 +4,35 @@
 pub(crate) use std::sync::atomic::{AtomicU32, Ordering, fence};
 pub(crate) use std::sync::{Mutex, MutexGuard};
 
-/// How long a thread that waits for another looks again before it goes to sleep: a microsecond or
-/// two of spinning, each time twice as long, then a few turns for whoever else wants the CPU. Going
-/// to sleep and being woken takes longer than that.
-#[derive(Default)]
-pub(crate) struct Patience(u32);
-
-const SPINS: u32 = 7;
-const TURNS: u32 = 4;
+/// How long a thread that waits for another looks again before it goes to sleep: spinning, each
+/// time twice as long, then giving the CPU to others for some turns.
+pub(crate) struct Patience {
+    spins: u32,
+    turns: u32,
+}
 
 impl Patience {
-    /// Passes a moment; false if it is time to sleep.
+    /// Less than it takes to go to sleep and be woken: for what may come at any time, or not.
+    pub(crate) const SHORT: Self = Self { spins: 4, turns: 0 };
+    /// The same, and then some turns: for what another is about to bring, if it gets the CPU.
+    pub(crate) const LONG: Self = Self { spins: 4, turns: 2 };
+
+    /// Passes so many moments, with a look after each: what the first successful one found.
     #[inline]
-    pub(crate) fn pass(&mut self) -> bool {
-        match self.0 {
-            spins @ 0..SPINS => (0..1_u32 << spins).for_each(|_| std::hint::spin_loop()),
-            SPINS.. if self.0 < SPINS + TURNS => std::thread::yield_now(),
-            _ => return false,
+    pub(crate) fn pass<T>(&self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+        for length in 0..self.spins {
+            (0..1_u32 << length).for_each(|_| std::hint::spin_loop());
+            if let Some(found) = look() {
+                return Some(found);
+            }
         }
-        self.0 += 1;
-        true
+        for _ in 0..self.turns {
+            std::thread::yield_now();
+            if let Some(found) = look() {
+                return Some(found);
+            }
+        }
+        None
     }
 }
 

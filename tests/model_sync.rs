@@ -18,12 +18,11 @@ mod primitives {
     pub(crate) use loom::sync::atomic::{AtomicU32, Ordering, fence};
 
     /// To look again before sleeping changes nothing but the time.
-    #[derive(Default)]
     pub(crate) struct Patience;
 
     impl Patience {
-        pub(crate) fn pass(&mut self) -> bool {
-            false
+        pub(crate) fn pass<T>(&self, _look: impl FnMut() -> Option<T>) -> Option<T> {
+            None
         }
     }
 
@@ -115,7 +114,7 @@ mod sys {
 #[path = "../src/sync/raw/mod.rs"]
 mod raw;
 
-use primitives::{AtomicU32, Ordering};
+use primitives::{AtomicU32, Ordering, Patience};
 use raw::{How, RawCondvar, RawEvent, RawMutex, RawRwLock, Sleepers, Slept, Token};
 use sys::futex;
 
@@ -183,6 +182,7 @@ struct Watched(UnsafeCell<u32>);
 
 // SAFETY: loom looks at every access.
 unsafe impl Sync for Watched {}
+// SAFETY: as above.
 unsafe impl Send for Watched {}
 
 impl Watched {
@@ -566,7 +566,7 @@ struct Counter {
 
 impl Counter {
     fn new() -> Arc<Self> {
-        let sleepers = Sleepers { announced: word(), wakeups: word() };
+        let sleepers = Sleepers { announced: word(), wakeups: word(), patience: Patience };
         Arc::new(Self { things: word(), sleepers })
     }
 

@@ -116,7 +116,10 @@ fn unbounded(count: u32) -> usize {
     let (to, from) = channel::<Message>();
     let send = |to: Sender<Message>| {
         move |message| match to.send_interruptible(message) {
-            Ok(sent) => Ok(sent.unwrap()),
+            Ok(sent) => {
+                sent.unwrap();
+                Ok(())
+            }
             Err(unsent) => Err((unsent.message, unsent.interrupted)),
         }
     };
@@ -131,7 +134,10 @@ fn bounded(bound: usize, count: u32) -> usize {
     let (to, from) = sync_channel::<Message>(bound);
     let send = |to: SyncSender<Message>| {
         move |message| match to.send_interruptible(message) {
-            Ok(sent) => Ok(sent.unwrap()),
+            Ok(sent) => {
+                sent.unwrap();
+                Ok(())
+            }
             Err(unsent) => Err((unsent.message, unsent.interrupted)),
         }
     };

@@ -4,8 +4,8 @@ use std::fmt;
 use std::mem;
 
 use crate::interrupted::Interrupted;
-use crate::primitives::AtomicU32;
 use crate::primitives::Ordering::{AcqRel, Acquire, Relaxed};
+use crate::primitives::{AtomicU32, Patience};
 
 use super::how::{Interruptibly, ToTheEnd, ended};
 use super::raw::{How, Sleepers};
@@ -40,7 +40,11 @@ pub struct SemaphorePermit<'a>(&'a Semaphore);
 impl Semaphore {
     /// A semaphore with so many permits.
     pub const fn new(permits: u32) -> Self {
-        let sleepers = Sleepers { announced: AtomicU32::new(0), wakeups: AtomicU32::new(0) };
+        let sleepers = Sleepers {
+            announced: AtomicU32::new(0),
+            wakeups: AtomicU32::new(0),
+            patience: Patience::SHORT,
+        };
         Self { permits: AtomicU32::new(permits), sleepers }
     }
 

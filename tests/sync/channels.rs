@@ -39,11 +39,20 @@ fn the_error_of_a_send_becomes_the_interrupt() {
     let (task, interrupter) = eintr::task();
     interrupter.interrupt_with("enough");
     task.run(|| {
-        let ours = || -> Result<(), Error> { Ok(sender.send_interruptible(())?.unwrap()) };
+        let ours = || -> Result<(), Error> {
+            sender.send_interruptible(())?.unwrap();
+            Ok(())
+        };
         assert!(ours().unwrap_err().interrupted().is_some());
-        let plain = || -> Result<(), Interrupted> { Ok(sender.send_interruptible(())?.unwrap()) };
+        let plain = || -> Result<(), Interrupted> {
+            sender.send_interruptible(())?.unwrap();
+            Ok(())
+        };
         assert_eq!(plain().unwrap_err().to_string(), "interrupted: enough");
-        let io = || -> std::io::Result<()> { Ok(sender.send_interruptible(())?.unwrap()) };
+        let io = || -> std::io::Result<()> {
+            sender.send_interruptible(())?.unwrap();
+            Ok(())
+        };
         assert!(Interrupted::of(&io().unwrap_err()).is_some());
         let unsent = sender.send_interruptible(()).unwrap_err();
         assert_eq!(unsent.to_string(), "message not sent: interrupted: enough");

@@ -49,14 +49,13 @@
 //! # Ok::<(), eintr::Interrupted>(())
 //! ```
 
+mod channel;
 mod interrupted_send;
 mod iter;
 mod receiver;
 mod rendezvous;
 mod sender;
 mod shared;
-
-use std::sync::Arc;
 
 pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
 
@@ -65,7 +64,7 @@ pub use iter::{IntoIter, Iter, IterInterruptible, TryIter};
 pub use receiver::Receiver;
 pub use sender::{Sender, SyncSender};
 
-use shared::Shared;
+use channel::Channel;
 
 /// A channel that holds any number of messages: to send never waits.
 ///
@@ -78,8 +77,8 @@ use shared::Shared;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
-    let shared = Arc::new(Shared::unbounded());
-    (Sender::new(shared.clone()), Receiver::new(shared))
+    let channel = Channel::unbounded();
+    (Sender::new(channel.handle()), Receiver::new(channel))
 }
 
 /// A channel that holds so many messages: to send waits while it is full. One that holds none hands
@@ -93,6 +92,6 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Receiver<T>) {
-    let shared = Arc::new(Shared::bounded(bound));
-    (SyncSender::new(shared.clone()), Receiver::new(shared))
+    let channel = Channel::bounded(bound);
+    (SyncSender::new(channel.handle()), Receiver::new(channel))
 }

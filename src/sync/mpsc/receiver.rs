@@ -2,26 +2,25 @@
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::Arc;
 use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use crate::interrupted::Interrupted;
 use crate::sync::how::{Interruptibly, TimeIsUp, ToTheEnd, Until, ended};
 
+use super::channel::Channel;
 use super::iter::{IntoIter, Iter, IterInterruptible, TryIter};
-use super::shared::Shared;
 
 /// Receives from a channel: [`std::sync::mpsc::Receiver`], which can be cloned and shared here, and
 /// beside it [`recv_interruptible`](Self::recv_interruptible) and
 /// [`iter_interruptible`](Self::iter_interruptible).
 ///
 /// With the last one gone, what is left is dropped, and to send is an error.
-pub struct Receiver<T>(Arc<Shared<T>>);
+pub struct Receiver<T>(Channel<T>);
 
 impl<T> Receiver<T> {
-    pub(super) fn new(shared: Arc<Shared<T>>) -> Self {
-        Self(shared)
+    pub(super) fn new(channel: Channel<T>) -> Self {
+        Self(channel)
     }
 
     /// Receives, and waits for a message as long as it takes.
@@ -130,7 +129,7 @@ impl<T> Receiver<T> {
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
         self.0.add_receiver();
-        Self(self.0.clone())
+        Self(self.0.handle())
     }
 }
 

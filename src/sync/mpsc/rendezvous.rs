@@ -12,7 +12,7 @@ use crate::sync::Condvar;
 use crate::sync::raw::How;
 use crate::sys::locks::Mutex;
 
-use super::shared::Unsent;
+use super::channel::Unsent;
 
 pub(super) struct Rendezvous<T> {
     state: Mutex<State<T>>,
@@ -27,8 +27,8 @@ struct State<T> {
     last_id: u64,
     /// How many receivers wait.
     waiting: usize,
-    /// One of the sides has gone.
-    disconnected: bool,
+    senders: usize,
+    receivers: usize,
 }
 
 struct Offer<T> {
@@ -57,18 +57,19 @@ impl<T> State<T> {
 
 impl<T> Rendezvous<T> {
     pub(super) fn new() -> Self {
-        let state = State { offers: VecDeque::new(), last_id: 0, waiting: 0, disconnected: false };
+        let state =
+            State { offers: VecDeque::new(), last_id: 0, waiting: 0, senders: 1, receivers: 1 };
         Self { state: Mutex::new(state), offered: Condvar::new(), taken: Condvar::new() }
     }
 
     pub(super) fn send<H: How>(&self, message: T, how: &H) -> Result<(), Unsent<T, H::Stop>> {
         let mut state = self.state.lock();
-        if state.disconnected {
+        if state.receivers == 0 {
             return Err(Unsent::Disconnected(message));
         }
         let id = state.offer(message);
         self.offered.notify_one();
-        let stands = |state: &mut State<T>| !state.disconnected && state.find(id).is_some();
+        let stands = |state: &mut State<T>| state.receivers > 0 && state.find(id).is_some();
         let waited = self.taken.sleep_while(&mut state, how, stands);
         match (state.withdraw(id), waited) {
             (None, _) => Ok(()),
@@ -79,7 +80,7 @@ impl<T> Rendezvous<T> {
 
     pub(super) fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         let mut state = self.state.lock();
-        if state.disconnected {
+        if state.receivers == 0 {
             return Err(TrySendError::Disconnected(message));
         }
         if state.waiting <= state.offers.len() {
@@ -96,13 +97,13 @@ impl<T> Rendezvous<T> {
                 self.taken.notify_all();
                 Some(Ok(offer.message))
             }
-            None => state.disconnected.then_some(Err(RecvError)),
+            None => (state.senders == 0).then_some(Err(RecvError)),
         }
     }
 
     pub(super) fn recv<H: How>(&self, how: &H) -> Result<Result<T, RecvError>, H::Stop> {
         let mut state = self.state.lock();
-        let nothing = |state: &mut State<T>| state.offers.is_empty() && !state.disconnected;
+        let nothing = |state: &mut State<T>| state.offers.is_empty() && state.senders > 0;
         state.waiting += 1;
         let waited = self.offered.sleep_while(&mut state, how, nothing);
         state.waiting -= 1;
@@ -117,10 +118,22 @@ impl<T> Rendezvous<T> {
         taken.ok_or(TryRecvError::Empty)?.map_err(|RecvError| TryRecvError::Disconnected)
     }
 
-    /// One of the sides has gone. An offer that nobody takes goes back to its sender.
-    pub(super) fn disconnect(&self) {
-        self.state.lock().disconnected = true;
+    pub(super) fn add_sender(&self) {
+        self.state.lock().senders += 1;
+    }
+
+    pub(super) fn remove_sender(&self) {
+        self.state.lock().senders -= 1;
         self.offered.notify_all();
+    }
+
+    pub(super) fn add_receiver(&self) {
+        self.state.lock().receivers += 1;
+    }
+
+    /// An offer that nobody will take goes back to its sender.
+    pub(super) fn remove_receiver(&self) {
+        self.state.lock().receivers -= 1;
         self.taken.notify_all();
     }
 }

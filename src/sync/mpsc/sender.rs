@@ -2,29 +2,28 @@
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::Arc;
 use std::sync::mpsc::{SendError, TrySendError};
 
 use crate::sync::how::{Interruptibly, ToTheEnd};
 
 use super::InterruptedSend;
-use super::shared::{Shared, Unsent};
+use super::channel::{Channel, Unsent};
 
-/// Sends into a [`channel`](super::channel): [`std::sync::mpsc::Sender`].
+/// Sends into a [`channel`](super::channel()): [`std::sync::mpsc::Sender`].
 ///
 /// With the last one gone, the receivers get what is left, and then errors.
-pub struct Sender<T>(Arc<Shared<T>>);
+pub struct Sender<T>(Channel<T>);
 
 /// Sends into a [`sync_channel`](super::sync_channel): [`std::sync::mpsc::SyncSender`], and beside
 /// it [`send_interruptible`](Self::send_interruptible).
 ///
 /// With the last one gone, the receivers get what is left, and then errors.
-pub struct SyncSender<T>(Arc<Shared<T>>);
+pub struct SyncSender<T>(Channel<T>);
 
 /// Sends, and waits for room as long as it takes.
 #[inline]
-fn send<T>(shared: &Shared<T>, message: T) -> Result<(), SendError<T>> {
-    match shared.send(message, &ToTheEnd) {
+fn send<T>(channel: &Channel<T>, message: T) -> Result<(), SendError<T>> {
+    match channel.send(message, &ToTheEnd) {
         Ok(()) => Ok(()),
         Err(Unsent::Disconnected(message)) => Err(SendError(message)),
         Err(Unsent::Stopped(_, never)) => match never {},
@@ -34,14 +33,14 @@ fn send<T>(shared: &Shared<T>, message: T) -> Result<(), SendError<T>> {
 /// Sends, unless the thread is interrupted first.
 #[inline]
 fn send_interruptible<T>(
-    shared: &Shared<T>,
+    channel: &Channel<T>,
     message: T,
 ) -> Result<Result<(), SendError<T>>, InterruptedSend<T>> {
     let how = match Interruptibly::begin() {
         Ok(how) => how,
         Err(interrupted) => return Err(InterruptedSend::new(message, interrupted)),
     };
-    match shared.send(message, &how) {
+    match channel.send(message, &how) {
         Ok(()) => Ok(Ok(())),
         Err(Unsent::Disconnected(message)) => Ok(Err(SendError(message))),
         Err(Unsent::Stopped(message, interrupted)) => {
@@ -51,8 +50,8 @@ fn send_interruptible<T>(
 }
 
 impl<T> Sender<T> {
-    pub(super) fn new(shared: Arc<Shared<T>>) -> Self {
-        Self(shared)
+    pub(super) fn new(channel: Channel<T>) -> Self {
+        Self(channel)
     }
 
     /// Sends. It never waits.
@@ -86,8 +85,8 @@ impl<T> Sender<T> {
 }
 
 impl<T> SyncSender<T> {
-    pub(super) fn new(shared: Arc<Shared<T>>) -> Self {
-        Self(shared)
+    pub(super) fn new(channel: Channel<T>) -> Self {
+        Self(channel)
     }
 
     /// Sends, and waits while the channel is full.
@@ -156,7 +155,7 @@ macro_rules! common {
         impl<T> Clone for $name<T> {
             fn clone(&self) -> Self {
                 self.0.add_sender();
-                Self(self.0.clone())
+                Self(self.0.handle())
             }
         }
 

@@ -13,13 +13,13 @@ use std::sync::mpsc::{RecvError, TryRecvError, TrySendError};
 
 use crossbeam_queue::{ArrayQueue, SegQueue};
 
-use crate::primitives::AtomicU32;
+use crate::primitives::{AtomicU32, Patience};
 use crate::sync::raw::{How, Sleepers};
 
-use super::rendezvous::Rendezvous;
+use super::channel::Unsent;
 
-pub(super) struct Shared<T> {
-    queue: Queue<T>,
+pub(super) struct Shared<Q> {
+    queue: Q,
     senders: AtomicUsize,
     receivers: AtomicUsize,
     /// Those who wait for a message.
@@ -28,92 +28,118 @@ pub(super) struct Shared<T> {
     givers: Sleepers,
 }
 
-enum Queue<T> {
-    Unbounded(SegQueue<T>),
-    Bounded(ArrayQueue<T>),
-    None(Rendezvous<T>),
+/// A queue without a lock.
+pub(super) trait Queue {
+    type Message;
+
+    /// Whether it may be full.
+    const IS_BOUNDED: bool;
+
+    /// Gives the message back if there is no room.
+    fn push(&self, message: Self::Message) -> Result<(), Self::Message>;
+
+    fn pop(&self) -> Option<Self::Message>;
 }
 
-/// Why a message was not sent, and the message.
-pub(super) enum Unsent<T, S> {
-    Disconnected(T),
-    Stopped(T, S),
+impl<T> Queue for SegQueue<T> {
+    type Message = T;
+
+    const IS_BOUNDED: bool = false;
+
+    #[inline]
+    fn push(&self, message: T) -> Result<(), T> {
+        SegQueue::push(self, message);
+        Ok(())
+    }
+
+    #[inline]
+    fn pop(&self) -> Option<T> {
+        SegQueue::pop(self)
+    }
 }
 
-impl<T> Shared<T> {
-    fn new(queue: Queue<T>) -> Self {
-        let nobody = || Sleepers { announced: AtomicU32::new(0), wakeups: AtomicU32::new(0) };
+impl<T> Queue for ArrayQueue<T> {
+    type Message = T;
+
+    const IS_BOUNDED: bool = true;
+
+    #[inline]
+    fn push(&self, message: T) -> Result<(), T> {
+        ArrayQueue::push(self, message)
+    }
+
+    #[inline]
+    fn pop(&self) -> Option<T> {
+        ArrayQueue::pop(self)
+    }
+}
+
+impl<Q: Queue> Shared<Q> {
+    pub(super) fn new(queue: Q) -> Self {
+        let nobody = |patience| Sleepers {
+            announced: AtomicU32::new(0),
+            wakeups: AtomicU32::new(0),
+            patience,
+        };
         Self {
             queue,
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
-            takers: nobody(),
-            givers: nobody(),
+            // Where senders sleep too, a receiver that slept at once would do so after each message
+            // of one that it has just woken: a switch of threads for each.
+            takers: nobody(if Q::IS_BOUNDED { Patience::LONG } else { Patience::SHORT }),
+            givers: nobody(Patience::LONG),
         }
-    }
-
-    pub(super) fn unbounded() -> Self {
-        Self::new(Queue::Unbounded(SegQueue::new()))
-    }
-
-    pub(super) fn bounded(bound: usize) -> Self {
-        Self::new(match bound {
-            0 => Queue::None(Rendezvous::new()),
-            _ => Queue::Bounded(ArrayQueue::new(bound)),
-        })
     }
 
     // The senders' side.
 
     /// Sends, and waits for room.
     #[inline]
-    pub(super) fn send<H: How>(&self, message: T, how: &H) -> Result<(), Unsent<T, H::Stop>> {
+    pub(super) fn send<H: How>(
+        &self,
+        message: Q::Message,
+        how: &H,
+    ) -> Result<(), Unsent<Q::Message, H::Stop>> {
         if self.receivers_are_gone() {
             return Err(Unsent::Disconnected(message));
         }
-        match &self.queue {
-            Queue::Unbounded(queue) => queue.push(message),
-            Queue::Bounded(queue) => self.push(queue, message, how)?,
-            Queue::None(rendezvous) => return rendezvous.send(message, how),
+        if let Err(message) = self.queue.push(message) {
+            self.push(message, how)?;
         }
         self.sent();
         Ok(())
     }
 
-    /// Puts a message into a queue, and waits for room.
+    /// Puts a message into the queue, once there is room.
+    #[cold]
     fn push<H: How>(
         &self,
-        queue: &ArrayQueue<T>,
-        message: T,
+        message: Q::Message,
         how: &H,
-    ) -> Result<(), Unsent<T, H::Stop>> {
-        let Err(message) = queue.push(message) else { return Ok(()) };
+    ) -> Result<(), Unsent<Q::Message, H::Stop>> {
         // The attempts hand it back and forth.
         let mut unsent = Some(message);
         let attempt = || {
             if self.receivers_are_gone() {
-                return Some(false);
+                return Some(());
             }
-            unsent = queue.push(unsent.take()?).err();
-            unsent.is_none().then_some(true)
+            unsent = self.queue.push(unsent.take()?).err();
+            unsent.is_none().then_some(())
         };
-        let result = self.givers.wait_for(how, attempt);
-        match (unsent, result) {
+        let waited = self.givers.wait_for(how, attempt);
+        match (unsent, waited) {
             (None, _) => Ok(()),
-            (Some(message), Ok(_)) => Err(Unsent::Disconnected(message)),
+            (Some(message), Ok(())) => Err(Unsent::Disconnected(message)),
             (Some(message), Err(stop)) => Err(Unsent::Stopped(message, stop)),
         }
     }
 
-    pub(super) fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
+    pub(super) fn try_send(&self, message: Q::Message) -> Result<(), TrySendError<Q::Message>> {
         if self.receivers_are_gone() {
             return Err(TrySendError::Disconnected(message));
         }
-        match &self.queue {
-            Queue::Unbounded(queue) => queue.push(message),
-            Queue::Bounded(queue) => queue.push(message).map_err(TrySendError::Full)?,
-            Queue::None(rendezvous) => return rendezvous.try_send(message),
-        }
+        self.queue.push(message).map_err(TrySendError::Full)?;
         self.sent();
         Ok(())
     }
@@ -140,31 +166,24 @@ impl<T> Shared<T> {
 
     pub(super) fn remove_sender(&self) {
         if self.senders.fetch_sub(1, AcqRel) == 1 {
-            match &self.queue {
-                Queue::Unbounded(_) | Queue::Bounded(_) => self.takers.wake_all(),
-                Queue::None(rendezvous) => rendezvous.disconnect(),
-            }
+            self.takers.wake_all();
         }
     }
 
     // The receivers' side.
 
     #[inline]
-    fn pop(&self) -> Option<T> {
-        match &self.queue {
-            Queue::Unbounded(queue) => queue.pop(),
-            Queue::Bounded(queue) => {
-                let message = queue.pop()?;
-                self.givers.wake_one();
-                Some(message)
-            }
-            Queue::None(_) => None,
+    fn pop(&self) -> Option<Q::Message> {
+        let message = self.queue.pop()?;
+        if Q::IS_BOUNDED {
+            self.givers.wake_one();
         }
+        Some(message)
     }
 
     /// A message, or that there will be none.
     #[inline]
-    fn take(&self) -> Option<Result<T, RecvError>> {
+    fn take(&self) -> Option<Result<Q::Message, RecvError>> {
         if let Some(message) = self.pop() {
             return Some(Ok(message));
         }
@@ -175,19 +194,13 @@ impl<T> Shared<T> {
 
     /// Receives, and waits for a message.
     #[inline]
-    pub(super) fn recv<H: How>(&self, how: &H) -> Result<Result<T, RecvError>, H::Stop> {
-        match &self.queue {
-            Queue::None(rendezvous) => rendezvous.recv(how),
-            _ => self.takers.wait_for(how, || self.take()),
-        }
+    pub(super) fn recv<H: How>(&self, how: &H) -> Result<Result<Q::Message, RecvError>, H::Stop> {
+        self.takers.wait_for(how, || self.take())
     }
 
-    pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
-        let taken = match &self.queue {
-            Queue::None(rendezvous) => return rendezvous.try_recv(),
-            _ => self.take(),
-        };
-        taken.ok_or(TryRecvError::Empty)?.map_err(|RecvError| TryRecvError::Disconnected)
+    pub(super) fn try_recv(&self) -> Result<Q::Message, TryRecvError> {
+        let taken = self.take().ok_or(TryRecvError::Empty)?;
+        taken.map_err(|RecvError| TryRecvError::Disconnected)
     }
 
     pub(super) fn add_receiver(&self) {
@@ -197,10 +210,7 @@ impl<T> Shared<T> {
     pub(super) fn remove_receiver(&self) {
         if self.receivers.fetch_sub(1, AcqRel) == 1 {
             fence(SeqCst);
-            match &self.queue {
-                Queue::Unbounded(_) | Queue::Bounded(_) => self.givers.wake_all(),
-                Queue::None(rendezvous) => rendezvous.disconnect(),
-            }
+            self.givers.wake_all();
             self.discard();
         }
     }

@@ -26,6 +26,8 @@ use super::{How, Slept};
 pub(crate) struct Sleepers {
     pub(crate) announced: AtomicU32,
     pub(crate) wakeups: AtomicU32,
+    /// Of each of them, before it sleeps.
+    pub(crate) patience: Patience,
 }
 
 impl Sleepers {
@@ -49,11 +51,8 @@ impl Sleepers {
         mut attempt: impl FnMut() -> Option<R>,
     ) -> Result<R, H::Stop> {
         loop {
-            let mut patience = Patience::default();
-            while patience.pass() {
-                if let Some(result) = attempt() {
-                    return Ok(result);
-                }
+            if let Some(result) = self.patience.pass(&mut attempt) {
+                return Ok(result);
             }
             let wakeups = self.announce();
             if let Some(result) = attempt() {
