@@ -68,6 +68,12 @@ impl Interrupter {
         Request { id: self.0.request(reason), node: self.0.clone() }
     }
 
+    /// The request of that number; none stands for one that came after the task's end.
+    #[cfg(feature = "capi")]
+    pub(crate) fn request(&self, id: Option<u64>) -> Request {
+        Request { node: self.0.clone(), id }
+    }
+
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()
@@ -130,6 +136,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// Its number among those to this task; none if the task had ended.
+    #[cfg(feature = "capi")]
+    pub(crate) fn id(&self) -> Option<u64> {
+        self.id
+    }
+
     /// Waits for what becomes of the request, but no longer than `limit`. Cannot itself be
     /// interrupted.
     ///

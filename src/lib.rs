@@ -6,6 +6,8 @@
 compile_error!("eintr is for Linux: it is made of Linux's signals and syscalls");
 
 mod calls;
+#[cfg(feature = "capi")]
+mod capi;
 mod checkpoint;
 mod deadline;
 mod error;
@@ -35,4 +37,5 @@ pub use iter::{Interruptible, IteratorExt};
 pub use mask::mask;
 pub use reach::{Road, Support, reach, support, without_reach};
 pub use report::{Report, ThreadReport, ThreadState};
+pub use sys::abandon::abandon;
 pub use task::{Builder, JoinHandle, Task, spawn, task};

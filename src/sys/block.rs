@@ -58,6 +58,8 @@ pub(crate) struct Block {
     pub(crate) unheeded: AtomicU32,
     /// What this thread is to have done by when.
     pub(super) deadlines: Deadlines,
+    /// Where the frame lies behind which a call runs that may be left, or 0.
+    pub(super) abandonable: AtomicUsize,
     /// The thread's record, an `Arc` turned into a pointer, or null.
     pub(super) record: AtomicPtr<ThreadRecord>,
 }
@@ -83,6 +85,7 @@ thread_local! {
             refusals: AtomicPtr::new(std::ptr::null_mut()),
             unheeded: AtomicU32::new(0),
             deadlines: Deadlines::new(),
+            abandonable: AtomicUsize::new(0),
             record: AtomicPtr::new(std::ptr::null_mut()),
         }
     };

@@ -15,11 +15,12 @@ use std::sync::atomic::Ordering;
 
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
 
+use super::abandon::Leave;
 use super::arch::{self, Place};
 use super::block::{self, Block};
 use super::deadline_timer::{self, Shot};
 use super::signal::{self, Sender};
-use super::{dispatch, install, raw, second_best, thread, timer, waiting};
+use super::{abandon, dispatch, install, raw, second_best, thread, timer, waiting};
 
 /// Keeps the interrupted code's errno.
 pub(super) struct ErrnoGuard(c_int);
@@ -84,6 +85,14 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     }
     // Whatever this instruction belongs to, the next call may be a plain one.
     let reached = dispatch::begin(block, context);
+    match abandon::leave(block, context) {
+        Leave::Nothing => {}
+        Leave::NotNow => timer::repeat(block),
+        Leave::Left => {
+            timer::repeat(block);
+            return true;
+        }
+    }
     let open = block.open.load(Ordering::Relaxed);
     let mut own_call = false;
     let interrupted = match arch::place(context) {
@@ -140,10 +149,13 @@ fn is_open(mark: usize, block: &Block, context: &ucontext_t) -> bool {
 /// Whether the open mark is that of a call that was left by siglongjmp: the stack has grown back
 /// past it. (Code on an alternate stack tells nothing, and counts as a handler.)
 fn is_left_behind(open: usize, context: &ucontext_t) -> bool {
-    let sp = arch::sp(context);
+    arch::sp(context) >= open && !is_on_alternate_stack(context)
+}
+
+/// Whether the interrupted code runs on the thread's alternate stack.
+pub(super) fn is_on_alternate_stack(context: &ucontext_t) -> bool {
     let alternate = &context.uc_stack;
-    let on_alternate = (sp.wrapping_sub(alternate.ss_sp as usize)) < alternate.ss_size;
-    sp >= open && !on_alternate
+    arch::sp(context).wrapping_sub(alternate.ss_sp as usize) < alternate.ss_size
 }
 
 /// Has our signal wait until the handler that it landed in returns. If it fires again, and still

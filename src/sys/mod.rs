@@ -7,6 +7,7 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod abandon;
 mod answer;
 mod arch;
 mod ask;
@@ -32,7 +33,7 @@ mod keeper;
 pub(crate) mod net;
 mod pid;
 pub(crate) mod process;
-mod raw;
+pub(crate) mod raw;
 mod second_best;
 mod signal;
 pub(crate) mod terminal;
