@@ -312,7 +312,7 @@ int eintr_waitid(unsigned kind, id_t id, siginfo_t *info, int options);
 int eintr_nanosleep(const struct timespec *time, struct timespec *left);
 /* Returns the error number, ECANCELED too. */
 int eintr_clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, struct timespec *left);
-int eintr_usleep(useconds_t microseconds);
+int eintr_usleep(unsigned microseconds);
 /* Sleeps while *word is what is expected, until eintr_futex_wake(), or until the time (NULL: never) is up, which is
  * ETIMEDOUT; EAGAIN if it is something else. The one right way to wait is a loop that looks at the word. This process
  * only. */

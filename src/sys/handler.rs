@@ -54,7 +54,10 @@ pub(super) unsafe extern "C" fn on_signal(
     let saved = unsafe { &mut *context.cast::<ucontext_t>() };
     // SAFETY: the kernel's siginfo.
     let sender = signal::sender(unsafe { &*info });
-    let answered = block::with(|block| is_believed(block, sender) && answer(block, number, saved));
+    // Only then is there a block to look at: a thread that nobody can ask has perhaps none yet.
+    let is_target = sender == Sender::Ours || thread::is_known();
+    let answered = is_target
+        && block::with(|block| is_believed(block, sender) && answer(block, number, saved));
     match sender {
         Sender::Ours => {}
         Sender::Unknown if answered => {}

@@ -1,6 +1,6 @@
 //! Sleeping, and the futex.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_uint};
 use std::time::Duration;
 
 use libc::{clockid_t, timespec};
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn eintr_clock_nanosleep(
 
 /// usleep(3)
 #[unsafe(no_mangle)]
-pub extern "C" fn eintr_usleep(microseconds: libc::useconds_t) -> c_int {
+pub extern "C" fn eintr_usleep(microseconds: c_uint) -> c_int {
     let time = Duration::from_micros(microseconds.into());
     // SAFETY: nobody asks what is left.
     border(-1, || unsafe { slept(time, std::ptr::null_mut()) })
