@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use super::border::Errno;
 use super::handles;
 use crate::mask::Masked;
-use crate::reach::Reach;
+use crate::reach::{Reach, ReachLoops};
 use crate::sys::deadlines;
 use crate::task::Running;
 
@@ -17,7 +17,7 @@ pub(super) enum Open {
     Task(#[expect(dead_code, reason = "dropped")] Running),
     Mask(#[expect(dead_code, reason = "dropped")] Masked),
     Timeout(deadlines::Held),
-    Reach(#[expect(dead_code, reason = "dropped")] Reach),
+    Reach(#[expect(dead_code, reason = "dropped")] (Reach, ReachLoops)),
 }
 
 struct Stack(Vec<(u64, Open)>);

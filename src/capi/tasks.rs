@@ -10,7 +10,7 @@ use super::scopes::{self, Open};
 use crate::checkpoint::is_interrupted;
 use crate::deadline;
 use crate::mask::Masked;
-use crate::reach::Reach;
+use crate::reach::{Reach, ReachLoops};
 use crate::sys::deadlines::{self, Limit};
 use crate::sys::install;
 use crate::task::Task;
@@ -124,7 +124,12 @@ pub extern "C" fn eintr_remaining() -> c_int {
 /// Turns reach on or off.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_reach_begin(on: c_int) -> u64 {
-    border(0, || scopes::begin(None, || Open::Reach(Reach::set(on != 0))))
+    border(0, || {
+        if !(0..=2).contains(&on) {
+            return Err(Errno(libc::EINVAL));
+        }
+        scopes::begin(None, || Open::Reach((Reach::set(on != 0), ReachLoops::set(on == 2))))
+    })
 }
 
 /// As it was before.

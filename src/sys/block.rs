@@ -38,6 +38,8 @@ pub(crate) struct Block {
     pub(super) limited: AtomicBool,
     /// Whether this stretch of the thread lets itself be reached.
     pub(crate) reach: AtomicBool,
+    /// Whether event loops are refused like anything else.
+    pub(crate) reach_loops: AtomicBool,
     /// Whether the kernel stops this thread at its syscalls.
     pub(super) dispatching: AtomicBool,
     /// Whether the thread has asked to have SIGSYS blocked, which waits until dispatch is off (S2).
@@ -76,6 +78,7 @@ thread_local! {
             repeat: AtomicU32::new(0),
             limited: AtomicBool::new(false),
             reach: AtomicBool::new(false),
+            reach_loops: AtomicBool::new(false),
             dispatching: AtomicBool::new(false),
             sigsys_blocked: AtomicBool::new(false),
             answering_since: AtomicU64::new(0),

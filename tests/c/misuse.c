@@ -90,6 +90,8 @@ int main(void)
     FAILS(EINVAL, eintr_ppoll(NULL, 0, &wrong, NULL));
     FAILS(EINVAL, eintr_install(0));
     FAILS(EINVAL, eintr_install(SIGKILL));
+    NONE(EINVAL, eintr_reach_begin(3));
+    NONE(EINVAL, eintr_reach_begin(-1));
 
     /* Twice, in the wrong order, on another thread. */
     CHECK(eintr_task_begin(task) == 0);
