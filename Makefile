@@ -1,5 +1,5 @@
-# Builds and installs the C library with nothing but cargo: `make && sudo make install`. With cargo-c, `cargo cinstall
-# --release` does the same, and knows more (cross compiling, Debian's library folders).
+# Builds and installs the C library with nothing but cargo: `make install`, to a PREFIX that is yours, or `make && sudo make
+# install-built`. With cargo-c, `cargo cinstall --release` does the same, and knows more (cross compiling, Debian's folders).
 
 PREFIX = /usr/local
 LIBDIR = $(PREFIX)/lib
@@ -18,8 +18,10 @@ all:
 	$(CARGO) rustc --lib --release --features capi --target-dir $(TARGET) --crate-type cdylib,staticlib -- \
 	    -C link-arg=-Wl,-soname,$(SONAME) -C link-arg=-Wl,-z,nodelete
 
-install:
-	test -f $(BUILT)/libeintr.so || $(MAKE) all
+install: all
+	$(MAKE) --no-print-directory install-built
+
+install-built:
 	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(PKGCONFIGDIR)
 	install -m 755 $(BUILT)/libeintr.so $(DESTDIR)$(LIBDIR)/libeintr.so.$(VERSION)
 	ln -sf libeintr.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
@@ -28,6 +30,6 @@ install:
 	install -m 644 include/eintr.h $(DESTDIR)$(INCLUDEDIR)/eintr.h
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
 	    eintr.pc.in > $(DESTDIR)$(PKGCONFIGDIR)/eintr.pc
-	test -n "$(DESTDIR)" || ldconfig || true
+	test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
 
-.PHONY: all install
+.PHONY: all install install-built

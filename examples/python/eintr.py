@@ -84,16 +84,34 @@ _set_async_exc = _function(ctypes.pythonapi, "PyThreadState_SetAsyncExc", ctypes
 _clear_async_exc = _function(ctypes.pythonapi, "PyThreadState_SetAsyncExc", ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p)
 
 
+_is_one = functools.partial(operator.eq, 1)
+
+
 def _without_a_switch(*calls):
     """Makes C calls one after the other, as long as each returns 1 (the last may return anything); how many did. All of it is
     one call of C code: no other thread runs between them, and no exception comes."""
     collects = gc.isenabled()
     gc.disable()  # before 3.12 it runs inside such a call, and Python code with it
     try:
-        return len(list(itertools.takewhile((1).__eq__, map(operator.call, calls))))
+        return len(list(itertools.takewhile(_is_one, map(operator.call, calls))))
     finally:
         if collects:
             gc.enable()
+
+
+def _look():
+    """Entered: the interpreter looks for exceptions that were left with it."""
+
+
+def _tidy_up():
+    """Before 3.13 an exception that was taken back has the interpreter look for it for ever, in all threads; 3.11 hangs over
+    it in a thread that is traced. One that is found ends that."""
+    if sys.version_info < (3, 13):
+        try:
+            _set_async_exc(threading.get_ident(), KeyboardInterrupt)
+            _look()
+        except KeyboardInterrupt:
+            pass
 
 
 # ---- Entering a Python function where a call of the target's fails ------------------------------------------------------
@@ -136,19 +154,11 @@ else:
         """A trace function for C, made of what there is: PyObject_RichCompareBool takes (object, object, int) and returns -1
         for an exception, as a trace function takes (object, frame, event, argument). The events are the comparisons."""
 
-        def __lt__(self, frame):  # a call
-            return False
-
         def __le__(self, frame):  # an exception
             return False
 
-        def __eq__(self, frame):  # a line
-            return False
-
-        def __ne__(self, frame):  # a return
-            return False
-
-        __gt__ = __ge__ = __lt__
+        # A call, a line, a return: answered by C code, where no exception comes.
+        __lt__ = __eq__ = __ne__ = __gt__ = __ge__ = [].__contains__
 
     _TRACER = _Tracer()
     _COMPARE = ctypes.cast(ctypes.pythonapi.PyObject_RichCompareBool, ctypes.c_void_p).value
@@ -197,7 +207,7 @@ class Raise:
         """What the interpreter is left with: a class, which it makes an instance of in the thread, where it raises."""
 
         def __new__(cls, *_):
-            self._finish(True)
+            self._finish()
             return self._exception
 
         try:
@@ -206,7 +216,7 @@ class Raise:
         except TypeError:
             return type(self.exctype.__name__, (BaseException,), {"__new__": __new__})
 
-    def _finish(self, caught):
+    def _finish(self):
         """On the thread itself: it can wait again."""
         if not self._open:
             return
@@ -215,7 +225,7 @@ class Raise:
         while _take(None) == 1:
             pass
         self._thread._entry.end()
-        self.caught = caught
+        self.caught = self._thread._living.locked()
         self._over.release()
 
     def wait_caught(self, timeout=None):
@@ -269,16 +279,13 @@ class ThreadWithExc(threading.Thread):
             self._not_ready.release()
             self._run()
         finally:
-            # What is on its way and comes only here comes too late: it is not raised in run(), and was not caught.
-            while self._living.locked():
-                try:
-                    clear = functools.partial(_clear_async_exc, self.ident, None)
-                    _without_a_switch(clear, self._living.release)
-                except BaseException as error:
-                    if self._last is None or error is not self._last._exception:
-                        raise
-            if self._pending is not None:
-                self._pending._finish(False)
+            # From here on none is left with the interpreter. One that was is raised here, at the latest, and was not caught.
+            try:
+                self._living.release()
+                _look()
+            except BaseException as error:
+                if self._last is None or error is not self._last._exception:
+                    raise
             _reach_end(reach)
             _task_end(self._task)
             del self._run, self.run
@@ -311,7 +318,7 @@ class ThreadWithExc(threading.Thread):
             if pending.exctype is exctype:
                 return pending
             raise threading.ThreadError(f"{pending.exctype.__name__} is on its way to the thread")
-        raising = Raise(self, exctype)
+        before, raising = self._last, Raise(self, exctype)
         self._pending = self._last = raising
         calls = (
             self._living.locked,
@@ -321,16 +328,17 @@ class ThreadWithExc(threading.Thread):
         )
         done = _without_a_switch(*calls)
         if done < len(calls) - 1:
+            self._pending, self._last = None, before
             self._take_back(done)
         self._wake_condition()
         return raising
 
     def _take_back(self, done):
-        self._pending = None
         if done == 0:
             raise threading.ThreadError("the thread is not active")
         # "if it returns a number greater than one, you're in trouble, and you should call it again with exc=NULL"
         hit = _clear_async_exc(self.ident, None)
+        _tidy_up()
         _without_a_switch(self._living.locked, *self._entry.switch_off)
         if hit == 0:
             raise ValueError("invalid thread id")
