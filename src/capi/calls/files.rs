@@ -119,20 +119,27 @@ macro_rules! plain {
 pub(super) use plain as plain_calls;
 
 plain! {
-    "pread(2)" eintr_pread(fd: c_int, buffer: *mut c_void, count: size_t, offset: off_t) -> ssize_t
-        = SYS_pread64;
-    "pwrite(2)" eintr_pwrite(fd: c_int, buffer: *const c_void, count: size_t, offset: off_t) -> ssize_t
-        = SYS_pwrite64;
-    "splice(2)" eintr_splice(reader: c_int, from: *mut i64, writer: c_int, to: *mut i64, length: size_t, flags: c_uint) -> ssize_t
-        = SYS_splice;
-    "sendfile(2)" eintr_sendfile(writer: c_int, reader: c_int, from: *mut off_t, length: size_t) -> ssize_t
-        = SYS_sendfile;
-    "copy_file_range(2)" eintr_copy_file_range(reader: c_int, from: *mut i64, writer: c_int, to: *mut i64, length: size_t, flags: c_uint) -> ssize_t
-        = SYS_copy_file_range;
-    "getrandom(2)" eintr_getrandom(buffer: *mut c_void, count: size_t, flags: c_uint) -> ssize_t
-        = SYS_getrandom;
-    "openat(2)" eintr_openat(directory: c_int, path: *const c_char, flags: c_int, mode: libc::mode_t) -> c_int
-        = SYS_openat;
+    "pread(2)" eintr_pread(
+        fd: c_int, buffer: *mut c_void, count: size_t, offset: off_t
+    ) -> ssize_t = SYS_pread64;
+    "pwrite(2)" eintr_pwrite(
+        fd: c_int, buffer: *const c_void, count: size_t, offset: off_t
+    ) -> ssize_t = SYS_pwrite64;
+    "splice(2)" eintr_splice(
+        reader: c_int, from: *mut i64, writer: c_int, to: *mut i64, length: size_t, flags: c_uint
+    ) -> ssize_t = SYS_splice;
+    "sendfile(2)" eintr_sendfile(
+        writer: c_int, reader: c_int, from: *mut off_t, length: size_t
+    ) -> ssize_t = SYS_sendfile;
+    "copy_file_range(2)" eintr_copy_file_range(
+        reader: c_int, from: *mut i64, writer: c_int, to: *mut i64, length: size_t, flags: c_uint
+    ) -> ssize_t = SYS_copy_file_range;
+    "getrandom(2)" eintr_getrandom(
+        buffer: *mut c_void, count: size_t, flags: c_uint
+    ) -> ssize_t = SYS_getrandom;
+    "openat(2)" eintr_openat(
+        directory: c_int, path: *const c_char, flags: c_int, mode: libc::mode_t
+    ) -> c_int = SYS_openat;
 }
 
 /// open(2)

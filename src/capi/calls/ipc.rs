@@ -11,14 +11,19 @@ use crate::calls::{Limit, complete};
 use crate::sys::call::call;
 
 plain_calls! {
-    "msgrcv(2)" eintr_msgrcv(queue: c_int, message: *mut c_void, size: size_t, kind: c_long, flags: c_int) -> ssize_t
-        = SYS_msgrcv;
-    "msgsnd(2)" eintr_msgsnd(queue: c_int, message: *const c_void, size: size_t, flags: c_int) -> c_int
-        = SYS_msgsnd;
-    "mq_timedreceive(3)" eintr_mq_timedreceive(queue: mqd_t, message: *mut c_char, size: size_t, priority: *mut c_uint, until: *const timespec) -> ssize_t
-        = SYS_mq_timedreceive;
-    "mq_timedsend(3)" eintr_mq_timedsend(queue: mqd_t, message: *const c_char, size: size_t, priority: c_uint, until: *const timespec) -> c_int
-        = SYS_mq_timedsend;
+    "msgrcv(2)" eintr_msgrcv(
+        queue: c_int, message: *mut c_void, size: size_t, kind: c_long, flags: c_int
+    ) -> ssize_t = SYS_msgrcv;
+    "msgsnd(2)" eintr_msgsnd(
+        queue: c_int, message: *const c_void, size: size_t, flags: c_int
+    ) -> c_int = SYS_msgsnd;
+    "mq_timedreceive(3)" eintr_mq_timedreceive(
+        queue: mqd_t, message: *mut c_char, size: size_t, priority: *mut c_uint,
+        until: *const timespec
+    ) -> ssize_t = SYS_mq_timedreceive;
+    "mq_timedsend(3)" eintr_mq_timedsend(
+        queue: mqd_t, message: *const c_char, size: size_t, priority: c_uint, until: *const timespec
+    ) -> c_int = SYS_mq_timedsend;
 }
 
 /// mq_receive(3)

@@ -9,8 +9,9 @@ use super::files::plain_calls;
 use super::plain;
 
 plain_calls! {
-    "wait4(2)" eintr_wait4(pid: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t
-        = SYS_wait4;
+    "wait4(2)" eintr_wait4(
+        pid: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage
+    ) -> pid_t = SYS_wait4;
 }
 
 /// waitpid(2)
