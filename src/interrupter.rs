@@ -76,6 +76,12 @@ impl Interrupter {
         Request { node, id: None, members }
     }
 
+    /// The request of that number; none stands for one that came after the task's end.
+    #[cfg(feature = "capi")]
+    pub(crate) fn request(&self, id: Option<u64>) -> Request {
+        Request { node: self.0.clone(), id, members: Vec::new() }
+    }
+
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
         match self.0.members() {
@@ -168,6 +174,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// Its number among those to this task; none if the task had ended.
+    #[cfg(feature = "capi")]
+    pub(crate) fn id(&self) -> Option<u64> {
+        self.id
+    }
+
     /// Waits for what becomes of the request, but no longer than `limit`. Cannot itself be
     /// interrupted.
     ///

@@ -7,6 +7,8 @@
 compile_error!("eintr is for Linux: it is made of Linux's signals and syscalls");
 
 mod calls;
+#[cfg(feature = "capi")]
+mod capi;
 mod checkpoint;
 mod deadline;
 mod error;
@@ -44,4 +46,5 @@ pub use reach::{Road, Support, reach, support, without_reach};
 pub use report::{Frame, Stack};
 pub use report::{Panicked, Report, Stragglers, ThreadReport, ThreadState, report};
 pub use scope::{Scope, ScopedChild, ScopedJoinHandle, TryScope, scope, try_scope};
+pub use sys::abandon::abandon;
 pub use task::{Builder, JoinHandle, Task, spawn, task};

@@ -134,7 +134,7 @@ tests! {
     own: event_wait;
     reached: reached_read_exact reached_accept reached_open reached_wait;
     reached_without_result: reached_sleep;
-    plain: plain_read plain_sleep;
+    plain: plain_read plain_sleep abandoned;
 }
 
 /// Before the call, and in a handler that interrupted it.

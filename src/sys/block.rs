@@ -43,6 +43,8 @@ pub(crate) struct Block {
     pub(super) limited: AtomicBool,
     /// Whether this stretch of the thread lets itself be reached.
     pub(crate) reach: AtomicBool,
+    /// Whether event loops are refused like anything else.
+    pub(crate) reach_loops: AtomicBool,
     /// Whether the kernel stops this thread at its syscalls.
     pub(super) dispatching: AtomicBool,
     /// Whether the thread has asked to have SIGSYS blocked, which waits until dispatch is off (S2).
@@ -67,6 +69,8 @@ pub(crate) struct Block {
     pub(super) deadlines: Deadlines,
     /// What tells this thread from all others of the process, or 0 if nobody has asked.
     pub(super) number: AtomicU64,
+    /// Where the frame lies behind which a call runs that may be left, or 0.
+    pub(super) abandonable: AtomicUsize,
     /// The thread's record, an `Arc` turned into a pointer, or null.
     pub(super) record: AtomicPtr<ThreadRecord>,
 }
@@ -85,6 +89,7 @@ thread_local! {
             repeat: AtomicU32::new(0),
             limited: AtomicBool::new(false),
             reach: AtomicBool::new(false),
+            reach_loops: AtomicBool::new(false),
             dispatching: AtomicBool::new(false),
             sigsys_blocked: AtomicBool::new(false),
             answering_since: AtomicU64::new(0),
@@ -96,6 +101,7 @@ thread_local! {
             snapshot: AtomicPtr::new(std::ptr::null_mut()),
             deadlines: Deadlines::new(),
             number: AtomicU64::new(0),
+            abandonable: AtomicUsize::new(0),
             record: AtomicPtr::new(std::ptr::null_mut()),
         }
     };

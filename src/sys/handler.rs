@@ -15,11 +15,12 @@ use std::sync::atomic::Ordering;
 
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
 
+use super::abandon::Leave;
 use super::arch::{self, Place};
 use super::block::{self, Block};
 use super::deadline_timer::{self, Shot};
 use super::signal::{self, Sender};
-use super::{dispatch, install, raw, second_best, snapshot, thread, timer, waiting};
+use super::{abandon, dispatch, install, raw, second_best, snapshot, thread, timer, waiting};
 
 /// Keeps the interrupted code's errno.
 pub(super) struct ErrnoGuard(c_int);
@@ -53,7 +54,10 @@ pub(super) unsafe extern "C" fn on_signal(
     let saved = unsafe { &mut *context.cast::<ucontext_t>() };
     // SAFETY: the kernel's siginfo.
     let sender = signal::sender(unsafe { &*info });
-    let answered = block::with(|block| is_believed(block, sender) && answer(block, number, saved));
+    // Only then is there a block to look at: a thread that nobody can ask has perhaps none yet.
+    let is_target = sender == Sender::Ours || thread::is_known();
+    let answered = is_target
+        && block::with(|block| is_believed(block, sender) && answer(block, number, saved));
     match sender {
         Sender::Ours => {}
         Sender::Unknown if answered => {}
@@ -85,6 +89,14 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     }
     // Whatever this instruction belongs to, the next call may be a plain one.
     let reached = dispatch::begin(block, context);
+    match abandon::leave(block, context) {
+        Leave::Nothing => {}
+        Leave::NotNow => timer::repeat(block),
+        Leave::Left => {
+            timer::repeat(block);
+            return true;
+        }
+    }
     let open = block.open.load(Ordering::Relaxed);
     let mut own_call = false;
     let interrupted = match arch::place(context) {
@@ -146,10 +158,14 @@ fn is_open(mark: usize, block: &Block, context: &ucontext_t) -> bool {
 /// beyond is another one.)
 fn is_left_behind(open: usize, block: &Block, context: &ucontext_t) -> bool {
     let sp = arch::sp(context);
-    let alternate = &context.uc_stack;
-    let on_alternate = (sp.wrapping_sub(alternate.ss_sp as usize)) < alternate.ss_size;
     let is_beyond = (open..sp).contains(&(&raw const *block as usize));
-    sp >= open && !on_alternate && !is_beyond
+    sp >= open && !is_on_alternate_stack(context) && !is_beyond
+}
+
+/// Whether the interrupted code runs on the thread's alternate stack.
+pub(super) fn is_on_alternate_stack(context: &ucontext_t) -> bool {
+    let alternate = &context.uc_stack;
+    arch::sp(context).wrapping_sub(alternate.ss_sp as usize) < alternate.ss_size
 }
 
 /// Has our signal wait until the handler that it landed in returns. If it fires again, and still

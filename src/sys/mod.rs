@@ -7,6 +7,7 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod abandon;
 mod answer;
 mod arch;
 mod ask;
@@ -35,7 +36,7 @@ pub(crate) mod memory;
 pub(crate) mod net;
 mod pid;
 pub(crate) mod process;
-mod raw;
+pub(crate) mod raw;
 pub(crate) mod roll;
 pub(crate) mod scoped;
 mod second_best;

@@ -187,11 +187,21 @@ fn settle_in() {
     });
 }
 
+static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
+
+/// Whether this thread may have registered, asked without touching its block: in a library that was
+/// loaded while the program ran, the first touch allocates it. Async-signal-safe.
+pub(super) fn is_known() -> bool {
+    KEY.get().is_some_and(|key| {
+        // SAFETY: the key exists.
+        key.is_none_or(|key| !unsafe { libc::pthread_getspecific(key) }.is_null())
+    })
+}
+
 /// Has `end` called when this thread ends. Where the system has no key left, a record of a few
 /// dozen bytes is leaked for each thread; nobody can reach the thread through it, since its tasks
 /// have ended.
 fn at_thread_end() {
-    static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
     let key = KEY.get_or_init(|| {
         let mut key = 0;
         // SAFETY: `key` is ours to write, and `end` is a plain function.

@@ -52,7 +52,11 @@ use crate::sys::net::{RawAddress, TCP_CONNECTING};
 ///
 /// See [connect(2)](https://man7.org/linux/man-pages/man2/connect.2.html).
 pub fn connect(fd: impl AsFd, address: impl Into<Address>) -> Result<(), ConnectError> {
-    let (fd, address) = (fd.as_fd(), address.into().raw());
+    connect_raw(fd.as_fd(), &address.into().raw())
+}
+
+/// The same, to an address as the kernel has it.
+pub(crate) fn connect_raw(fd: BorrowedFd<'_>, address: &RawAddress) -> Result<(), ConnectError> {
     let began = Began::now();
     let mut shortened = None;
     let mut again = false;
@@ -60,17 +64,17 @@ pub fn connect(fd: impl AsFd, address: impl Into<Address>) -> Result<(), Connect
         if again {
             Shortened::renew(&mut shortened, fd, began)?;
         }
-        let outcome = sys::net::connect(fd, &address);
+        let outcome = sys::net::connect(fd, address);
         again |= outcome == Err(Stop::Errno(libc::EINTR));
         outcome
     });
     match result {
         Ok(()) => Ok(()),
         Err(Error::Interrupted(interrupted)) => {
-            unless_over(fd, &address, |_| Error::Interrupted(interrupted))
+            unless_over(fd, address, |_| Error::Interrupted(interrupted))
         }
         Err(Error::Io(error)) => match error.raw_os_error() {
-            Some(TIME_IS_UP) => unless_over(fd, &address, timed_out),
+            Some(TIME_IS_UP) => unless_over(fd, address, timed_out),
             // To a further attempt the kernel answers otherwise than to the first.
             Some(libc::EISCONN) if again => Ok(()),
             Some(libc::EALREADY) if again => failed(errno(libc::EINPROGRESS)),

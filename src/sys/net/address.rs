@@ -51,6 +51,18 @@ impl RawAddress {
         Self { length, ..Self::room() }
     }
 
+    /// An address as C has it; none if there is no such long one.
+    #[cfg(feature = "capi")]
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut address = Self::room();
+        let storage = &raw mut address.storage;
+        // SAFETY: see the module.
+        let room = unsafe { &mut *storage.cast::<[u8; size_of::<sockaddr_storage>()]>() };
+        room.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        address.length = bytes.len() as socklen_t;
+        Some(address)
+    }
+
     /// Where the kernel writes an address and its length.
     #[inline]
     pub(super) fn room_pointers(&mut self) -> [usize; 2] {

@@ -1,5 +1,6 @@
 //! The calls that are put to the test, each on a real object.
 
+mod abandon;
 mod event;
 mod fs;
 mod io;
@@ -91,6 +92,7 @@ pub static ALL: &[Row] = &[
     own("mq_receive", libc::SYS_mq_timedreceive, ipc::mq_receive),
     plain("plain_read", libc::SYS_read, io::plain_read),
     plain("plain_sleep", libc::SYS_clock_nanosleep, time::plain_sleep),
+    plain("abandoned", libc::SYS_clock_nanosleep, abandon::call),
     reached("reached_read_exact", libc::SYS_read, reached::read_exact),
     reached("reached_accept", libc::SYS_accept4, reached::accept),
     reached("reached_open", libc::SYS_openat, reached::open),
