@@ -268,9 +268,11 @@ fn forks_while_others_interrupt() {
                     }
                 })
             })
+            // And one that does nothing else, so that it holds them half of the time.
+            .chain([ask_without_pause(&interrupter, &stop)])
             .collect();
         task.run(|| {
-            for round in 0..200 {
+            for round in 0..60 {
                 in_fork(|| {
                     assert!(others.iter().all(Interrupter::is_finished));
                     interrupter.interrupt();
@@ -289,6 +291,15 @@ fn forks_while_others_interrupt() {
             other.wait_finished(LIMIT).unwrap();
         }
     });
+}
+
+fn ask_without_pause(one: &Interrupter, stop: &Arc<AtomicBool>) -> thread::JoinHandle<()> {
+    let (one, stop) = (one.clone(), stop.clone());
+    thread::spawn(move || {
+        while !stop.load(SeqCst) {
+            one.interrupt();
+        }
+    })
 }
 
 /// A managed thread that is interrupted, and goes on, until it is to stop.
