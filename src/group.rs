@@ -161,15 +161,18 @@ impl Group {
     pub fn stop(&self, grace: Duration) -> Result<(), Stragglers> {
         let until = Instant::now().checked_add(grace);
         self.interrupter().ask(Reason::Requested);
-        let mut reports = Vec::new();
+        let mut stuck = Vec::new();
         // They may have spawned others while they were ending.
-        while reports.is_empty() {
+        while stuck.is_empty() {
             let tasks = self.others();
             if tasks.is_empty() {
                 break;
             }
-            reports.extend(tasks.iter().filter_map(|task| wait(task, until)));
+            stuck.extend(tasks.into_iter().filter(|task| !ends(task, until)));
         }
+        let mut reports = Report::of_stragglers(&stuck);
+        // They may have come to it since.
+        reports.retain(|report| !report.finished);
         let panics = self.members().take_panics();
         match Stragglers::new(reports, panics.first, panics.more) {
             Some(stragglers) => Err(stragglers),
@@ -198,13 +201,10 @@ impl Group {
     }
 }
 
-/// Waits for a task's end; a report if it has not come to it by then.
-fn wait(task: &Arc<Node>, until: Option<Instant>) -> Option<Report> {
+/// Waits for a task's end; whether it has come to it by then.
+fn ends(task: &Arc<Node>, until: Option<Instant>) -> bool {
     let finished = |progress: &Progress| matches!(progress, Progress::Finished);
-    let progress = task.wait_for(None, until, finished);
-    let report = (!finished(&progress)).then(|| Report::of(task));
-    // It may have come to it since.
-    report.filter(|report| !report.finished)
+    finished(&task.wait_for(None, until, finished))
 }
 
 /// A member that the group has spawned. Dropped with its thread's work done, or if there was no

@@ -145,8 +145,8 @@ struct Registration {
     hook: Hook,
     /// The number of the arming that it was run for.
     told: Option<u32>,
-    /// Where the thread that runs it has its block.
-    runner: Option<usize>,
+    /// The number of the thread that runs it.
+    runner: Option<u64>,
     panicked: Option<Panicked>,
 }
 
@@ -216,6 +216,14 @@ impl Hooks {
         }
     }
 
+    /// The thread ends. There are hooks left if what ended it did not unwind: they are gone with its
+    /// stack.
+    pub(crate) fn end(&self) {
+        self.wait_until(Stack::is_at_rest);
+        // Their panics are of no use any more, and are dropped where no lock is held.
+        let _left = self.locked(|stack| std::mem::take(&mut stack.hooks));
+    }
+
     /// In the child of a fork, on the thread whose hooks these are. What another thread was running
     /// is left in the middle. Allocates nothing and frees nothing.
     pub(crate) fn adopt(&self) {
@@ -223,7 +231,7 @@ impl Hooks {
         self.queued.forget();
         let mut stack = self.stack.lock().unwrap_or_else(PoisonError::into_inner);
         for hook in &mut stack.hooks {
-            if hook.runner.is_some_and(|runner| runner != thread::address()) {
+            if hook.runner.is_some_and(|runner| runner != thread::number()) {
                 hook.runner = None;
                 hook.panicked = Some(None);
             }
@@ -242,13 +250,13 @@ impl Stack {
             hook.told != Some(arming) && hook.runner.is_none() && hook.panicked.is_none()
         })?;
         due.told = Some(arming);
-        due.runner = Some(thread::address());
+        due.runner = Some(thread::number());
         Some(Call { id: due.id, hook: due.hook })
     }
 
     /// Whether no other thread runs a hook.
     fn is_at_rest(&mut self) -> bool {
-        let here = thread::address();
+        let here = thread::number();
         self.hooks.iter().all(|hook| hook.runner.is_none_or(|runner| runner == here))
     }
 }

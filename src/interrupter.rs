@@ -76,6 +76,12 @@ impl Interrupter {
         Request { node, id: None, members }
     }
 
+    /// The request of that number; none stands for one that came after the task's end.
+    #[cfg(feature = "capi")]
+    pub(crate) fn request(&self, id: Option<u64>) -> Request {
+        Request { node: self.0.clone(), id, members: Vec::new() }
+    }
+
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
         match self.0.members() {
@@ -88,9 +94,20 @@ impl Interrupter {
     ///
     /// On its own task's thread it answers at once.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let worker = eintr::spawn(|| eintr::time::sleep(Duration::MAX));
+    /// worker.interrupt();
+    /// if let Err(report) = worker.interrupter().wait_finished(Duration::from_secs(10)) {
+    ///     panic!("it does not stop: {report}");
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
-    /// A [`Report`] of where the task is, if it has not ended by then.
+    /// A [`Report`] of where the task is, if it has not ended by then. To have its stack may take a
+    /// tenth of a second more.
     pub fn wait_finished(&self, limit: Duration) -> Result<(), Report> {
         let enough = |progress: &Progress| {
             matches!(progress, Progress::Finished | Progress::Running { here: true, .. })
@@ -98,7 +115,7 @@ impl Interrupter {
         let until = Instant::now().checked_add(limit);
         for task in members::tasks(&self.0) {
             if !matches!(task.wait_for(None, until, enough), Progress::Finished) {
-                return Err(Report::of(&task));
+                return Err(Report::of_straggler(&task));
             }
         }
         Ok(())
@@ -108,11 +125,22 @@ impl Interrupter {
     ///
     /// This is how the asker tells a task that failed because it was interrupted from one that
     /// failed.
+    ///
+    /// ```
+    /// let worker = eintr::spawn(|| {
+    ///     std::thread::sleep(std::time::Duration::MAX); // says nothing of what ended it
+    ///     eintr::checkpoint()
+    /// });
+    /// let interrupter = worker.interrupter();
+    /// interrupter.interrupt_with("lunch");
+    /// worker.join().unwrap().unwrap_err();
+    /// assert_eq!(interrupter.raised().unwrap().to_string(), "interrupted: lunch");
+    /// ```
     pub fn raised(&self) -> Option<Interrupted> {
         members::tasks(&self.0).iter().find_map(|task| task.raised())
     }
 
-    /// Where the task is now.
+    /// Where the task is now, without its thread's stack: nobody is disturbed.
     pub fn report(&self) -> Report {
         Report::of(&self.0)
     }
@@ -146,10 +174,17 @@ pub struct Request {
 }
 
 impl Request {
+    /// Its number among those to this task; none if the task had ended.
+    #[cfg(feature = "capi")]
+    pub(crate) fn id(&self) -> Option<u64> {
+        self.id
+    }
+
     /// Waits for what becomes of the request, but no longer than `limit`. Cannot itself be
     /// interrupted.
     ///
-    /// On the thread of the task that was asked it answers at once.
+    /// On the thread of the task that was asked it answers at once. A report's stack, which is had
+    /// as for [`report()`](crate::report()), may take a tenth of a second more.
     ///
     /// # Examples
     ///
@@ -175,7 +210,7 @@ impl Request {
         if self.id.is_none() {
             return Outcome::Finished;
         }
-        let report = || Report::of(&self.node);
+        let report = || Report::of_straggler(&self.node);
         match self.node.wait_for(self.id, until, is_answer) {
             Progress::Raised => Outcome::Raised,
             Progress::Finished => Outcome::Finished,

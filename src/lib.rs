@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
+#![cfg_attr(not(feature = "stacks"), allow(dead_code, reason = "some of it serves stacks only"))]
 #![warn(missing_docs, unreachable_pub, missing_debug_implementations)]
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("eintr is for Linux: it is made of Linux's signals and syscalls");
 
 mod calls;
+#[cfg(feature = "capi")]
+mod capi;
 mod checkpoint;
 mod deadline;
 mod error;
@@ -41,6 +44,9 @@ pub use interrupter::{Interrupter, Outcome, Request};
 pub use iter::{Interruptible, IteratorExt};
 pub use mask::mask;
 pub use reach::{Road, Support, reach, support, without_reach};
-pub use report::{Panicked, Report, Stragglers, ThreadReport, ThreadState};
+#[cfg(feature = "stacks")]
+pub use report::{Frame, Stack};
+pub use report::{Panicked, Report, Stragglers, ThreadReport, ThreadState, report};
 pub use scope::{Scope, ScopedChild, ScopedJoinHandle, TryScope, scope, try_scope};
+pub use sys::abandon::abandon;
 pub use task::{Builder, JoinHandle, Task, spawn, task};

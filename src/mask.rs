@@ -37,10 +37,10 @@ pub fn mask<T>(f: impl FnOnce() -> T) -> T {
 
 /// A mask in force. Where the thread has no record, nothing could arm it, and there is nothing to
 /// mask.
-struct Masked(Option<(Arc<ThreadRecord>, Floor, Hidden)>, Option<hook::Hidden>);
+pub(crate) struct Masked(Option<(Arc<ThreadRecord>, Floor, Hidden)>, Option<hook::Hidden>);
 
 impl Masked {
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         let hooks = hook::hide();
         let gate = fork::gate();
         let masked = thread::registered().map(|record| {

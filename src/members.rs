@@ -184,6 +184,7 @@ pub(crate) fn figures(node: &Arc<Node>) -> Figures {
         masked: !all.is_empty() && all.iter().all(|figures| figures.masked),
         pending_since: all.iter().filter_map(|figures| figures.pending_since).min(),
         raises: all.iter().map(|figures| figures.raises).sum(),
+        raised_at: all.iter().filter_map(|figures| figures.raised_at).max(),
         refused: all.iter().map(|figures| figures.refused).sum(),
         tid: None,
     }

@@ -40,8 +40,8 @@ pub(crate) enum Nesting {
     Root,
     /// Inside the task of that id.
     Task(u64),
-    /// Where no task runs, on the thread of that address.
-    Thread(usize),
+    /// Where no task runs, on the thread of that number.
+    Thread(u64),
 }
 
 /// What the SIGSYS handler may touch of a task.
@@ -68,6 +68,7 @@ struct Life {
     /// The last one that was raised and is not pending any more.
     raised: Option<Interrupted>,
     raises: u64,
+    raised_at: Option<Instant>,
     /// Refusals that `raised` and `raised_up_to` know of.
     refused: u64,
     waiters: u32,
@@ -140,6 +141,7 @@ pub(crate) struct Figures {
     pub(crate) masked: bool,
     pub(crate) pending_since: Option<Instant>,
     pub(crate) raises: u64,
+    pub(crate) raised_at: Option<Instant>,
     pub(crate) refused: u64,
     pub(crate) tid: Option<i32>,
 }
@@ -164,6 +166,7 @@ impl Node {
         nesting: Nesting,
         members: Option<Box<Members>>,
     ) -> Arc<Self> {
+        fork::watch();
         Arc::new(Self {
             id: LAST_ID.fetch_add(1, Ordering::Relaxed) + 1,
             nesting,
@@ -180,6 +183,7 @@ impl Node {
                 raised_up_to: 0,
                 raised: None,
                 raises: 0,
+                raised_at: None,
                 refused: 0,
                 waiters: 0,
             }),
@@ -190,7 +194,7 @@ impl Node {
     pub(crate) fn nesting_here() -> Nesting {
         match current() {
             Some(parent) => Nesting::Task(parent.id),
-            None => Nesting::Thread(thread::address()),
+            None => Nesting::Thread(thread::number()),
         }
     }
 
@@ -240,7 +244,7 @@ impl Node {
         let root = match self.nesting {
             Nesting::Root => true,
             Nesting::Task(parent) => record.innermost().is_none_or(|task| task.id != parent),
-            Nesting::Thread(home) => home != thread::address() || record.innermost().is_some(),
+            Nesting::Thread(home) => home != thread::number() || record.innermost().is_some(),
         };
         let mut life = self.life(&gate)?;
         life.phase = Phase::Running(record.clone());
@@ -287,8 +291,25 @@ impl Node {
 
     /// The task is given up unrun, unless it was run.
     pub(crate) fn give_up(&self) {
+        self.finish_if(|phase| matches!(phase, Phase::NotStarted));
+    }
+
+    /// The thread whose record that is has gone, and did not end the task. It has ended, if it ran
+    /// there and not beside another.
+    pub(crate) fn give_up_on(&self, record: &Arc<ThreadRecord>) {
+        self.finish_if(|phase| matches!(phase, Phase::Running(home) if Arc::ptr_eq(home, record)));
         let gate = fork::gate();
-        let life = self.life(&gate).filter(|life| matches!(life.phase, Phase::NotStarted));
+        let mut life = self.life(&gate);
+        if let Some(guests) = life.as_mut().and_then(|life| life.guests.as_mut()) {
+            guests.remove(record);
+        }
+        drop(life);
+        drop(gate);
+    }
+
+    fn finish_if(&self, is_over: impl FnOnce(&Phase) -> bool) {
+        let gate = fork::gate();
+        let life = self.life(&gate).filter(|life| is_over(&life.phase));
         let left = life.map(|life| self.finish(life, || None));
         drop(gate);
         drop(left);
@@ -319,6 +340,7 @@ impl Node {
         };
         life.raised_up_to = life.raised_up_to.max(id);
         life.raises += 1;
+        life.raised_at = Some(Instant::now());
         self.changed(life);
         Some(interrupted)
     }
@@ -517,6 +539,21 @@ impl Node {
         }
     }
 
+    /// The tasks that run on the thread of that record, outermost first.
+    pub(crate) fn all_on(record: &ThreadRecord) -> Vec<Arc<Self>> {
+        let _gate = fork::gate();
+        record.tasks()
+    }
+
+    /// The record of the thread that runs it.
+    pub(crate) fn record(&self) -> Option<Arc<ThreadRecord>> {
+        let gate = fork::gate();
+        match &self.life(&gate)?.phase {
+            Phase::Running(record) => Some(record.clone()),
+            Phase::NotStarted | Phase::Finished => None,
+        }
+    }
+
     /// What a report shows.
     pub(crate) fn figures(self: &Arc<Self>) -> Figures {
         if self.members.is_some() {
@@ -537,6 +574,7 @@ impl Node {
             masked: record.is_some_and(|record| record.is_masked(self)),
             pending_since: life.as_ref().and_then(|life| life.pending.front().map(|p| p.since)),
             raises: life.as_ref().map_or(0, |life| life.raises),
+            raised_at: life.as_ref().and_then(|life| life.raised_at),
             refused: life.as_ref().map_or(0, |life| life.refused),
             tid: record.and_then(|record| record.thread(|thread| thread.tid())),
         }

@@ -103,9 +103,16 @@ impl Task {
     /// Only if `f` does; the task has ended then too.
     #[track_caller]
     pub fn run<T>(self, f: impl FnOnce() -> T) -> T {
-        install::ensure();
-        let _running = Running::begin(self.node.clone(), self.reach);
+        let _running = self.begin();
         f()
+    }
+
+    /// Begins it on this thread; it ends where the result is dropped.
+    #[track_caller]
+    #[inline]
+    pub(crate) fn begin(&self) -> Running {
+        install::ensure();
+        Running::begin(self.node.clone(), self.reach)
     }
 }
 
@@ -132,7 +139,7 @@ impl fmt::Debug for Task {
 }
 
 /// A task that runs, from its beginning to its end, be that a panic.
-struct Running {
+pub(crate) struct Running {
     node: Arc<Node>,
     record: Arc<ThreadRecord>,
     begun: Option<(Floor, Option<Hidden>)>,

@@ -168,16 +168,50 @@ impl Drop for Open<'_> {
     }
 }
 
+/// A deadline that is begun and ended by calls, each by itself: its frame is on the heap. Ended by
+/// the thread that began it, after all that began later.
+#[cfg(feature = "capi")]
+pub(crate) struct Held(ptr::NonNull<Frame>);
+
+#[cfg(feature = "capi")]
+impl Held {
+    pub(crate) fn begin(limit: Limit) -> Self {
+        let frame = Box::leak(Box::new(block::with(|block| block.deadlines.frame(limit.at))));
+        std::mem::forget(Open::begin(frame, limit.now));
+        Self(frame.into())
+    }
+
+    /// Ends it; whether it was raised.
+    pub(crate) fn end(self) -> bool {
+        // SAFETY: the frame is ours until we are dropped.
+        let frame = unsafe { self.0.as_ref() };
+        drop(Open(frame));
+        let raised = frame.raised.get();
+        std::mem::forget(self);
+        // SAFETY: leaked by `begin`, and unlinked by now.
+        drop(unsafe { Box::from_raw(ptr::from_ref(frame).cast_mut()) });
+        raised
+    }
+}
+
+#[cfg(feature = "capi")]
+impl Drop for Held {
+    fn drop(&mut self) {
+        Self(self.0).end();
+    }
+}
+
 /// Makes sure that a deadline which comes before all others is noticed: the thread is registered,
 /// our signal is open, and the timer stands at it or before. Only here is the mask looked at, by
-/// syscall: a timer that is set was set with the signal open.
+/// syscall: a timer that is set was set with the signal open. (What the thread has blocked by itself
+/// since is not seen. To look each time costs twice what a deadline does.)
 #[cold]
 fn prepare(block: &Block, frame: &Frame, now: u64) -> Debts {
     let record = thread::register();
+    let unblocked = thread::unblock_signals();
     if frame.outer.is_null() {
         thread::forget_lost_signal(&record);
     }
-    let unblocked = thread::unblock_signals();
     let tell_keeper = if frame.at > now {
         block.deadlines.timer.set_for(block, frame.at)
     } else {
@@ -450,6 +484,17 @@ pub(crate) fn end_task(hidden: Option<Hidden>) {
     if let Some(hidden) = hidden {
         show(hidden);
     }
+}
+
+/// At the end of the thread: there are no frames any more, be it that nothing unlinked them.
+pub(super) fn forget(block: &Block) {
+    let deadlines = &block.deadlines;
+    deadlines.innermost.store(ptr::null_mut(), Relaxed);
+    deadlines.floor.store(ptr::null_mut(), Relaxed);
+    deadlines.earliest.store(NEVER, Relaxed);
+    compiler_fence(SeqCst);
+    block.word.disarm(DEADLINE);
+    deadlines.tasks.store(0, Relaxed);
 }
 
 /// In the child of a fork: the deadlines of the thread that forked go on, by a timer of this

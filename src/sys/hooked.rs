@@ -137,9 +137,11 @@ pub(crate) fn set_hooked(hooked: bool) {
 
 /// The thread ends; its record is closed.
 pub(super) fn end(block: &Block) {
+    block.hooked.store(false, Relaxed);
     if let Some(hooks) = NonNull::new(block.hooks.swap(ptr::null_mut(), AcqRel)) {
         // SAFETY: the count that `register` gave to the block.
-        drop(unsafe { Arc::from_raw(hooks.as_ptr()) });
+        let hooks = unsafe { Arc::from_raw(hooks.as_ptr()) };
+        hooks.end();
     }
 }
 

@@ -1,5 +1,5 @@
 //! Waiting for children: [`wait`] for one of std's, [`waitid`] and [`waitpid`] for any; and running
-//! commands, with [`status`] and [`output`], which leave no child behind.
+//! commands, with [`status()`] and [`output()`], which leave no child behind.
 
 mod child;
 mod command;
