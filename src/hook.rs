@@ -65,8 +65,9 @@ use crate::sys::{fork, futex};
 /// body would do on an interrupt, but only wake the body: which then has to ask a
 /// [`checkpoint`](crate::checkpoint()). It should be quick, and must not wait for this thread.
 ///
-/// When `with_hook` returns the hook is not running, and will not be run. So is it when a task, a
-/// deadline or a mask in the body begins or ends by which the thread is no longer armed.
+/// When `with_hook` returns, the hook is not running, and will not be run any more. Nor is it
+/// running when, in the body, a task or a deadline has ended or a mask has begun, and the thread is
+/// not armed any more by that: what follows is not woken by what was meant for something else.
 ///
 /// Hooks nest; the innermost is run first.
 ///

@@ -45,7 +45,8 @@ impl Interrupter {
 
     /// Asks the task to stop. Its blocking call returns, or its next checkpoint or call raises.
     ///
-    /// Returns at once; [`Request::wait`] waits for the answer. Requests without a reason of their
+    /// Returns at once, but for the task's [hooks](crate::with_hook), which it runs;
+    /// [`Request::wait`] waits for the answer. Requests without a reason of their
     /// own are one request until it is [taken](crate::take).
     pub fn interrupt(&self) -> Request {
         self.ask(Reason::Requested)

@@ -168,7 +168,13 @@ fn a_straggler_is_reported_and_left_to_the_caller() {
             assert_eq!(ours.name.as_deref(), Some("stubborn"));
             assert!(ours.pending_for.is_some() && !ours.finished && stragglers.panics().is_empty());
             let text = stragglers.to_string();
-            assert!(text.contains("not ended") && text.contains("stubborn"), "{text}");
+            let lines: Vec<_> = text.lines().collect();
+            assert!(lines[0].contains("not ended"), "{text}");
+            // The columns stand where their heads do.
+            let column = lines[1].find("tid").expect("there is a head");
+            let row = lines.iter().find(|line| line.contains("stubborn")).expect("a row");
+            assert!(row[column..].starts_with(&tid.to_string()), "{text}");
+            assert!(row.contains(" ago "), "{text}");
             assert!(format!("{stragglers:?}").contains("stubborn"));
         }
         assert!(other.join().unwrap().is_err(), "asked before any was waited for");
