@@ -18,7 +18,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{LIMIT, gettid, wait_until, wait_until_blocked, watched};
+use common::{LIMIT, emulated, gettid, wait_until, wait_until_blocked, watched};
 use eintr::{Builder, Group, Interrupter, Outcome, Reason, checkpoint, task};
 use target::{own_read, pipe};
 
@@ -262,7 +262,7 @@ fn ended_members_are_forgotten() {
         }
         assert_eq!(Arc::strong_count(&kept), 1, "of spawned members nothing is kept");
         let mut most = 0;
-        for _ in 0..100_000 {
+        for _ in 0..if emulated() { 2_000 } else { 100_000 } {
             let (task, interrupter) = task();
             interrupter.interrupt_with(Noted(kept.clone()));
             group.add(interrupter);
