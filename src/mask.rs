@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::hook;
 use crate::state::Floor;
 use crate::sys::deadlines::{self, Hidden};
 use crate::sys::fork;
@@ -36,16 +37,18 @@ pub fn mask<T>(f: impl FnOnce() -> T) -> T {
 
 /// A mask in force. Where the thread has no record, nothing could arm it, and there is nothing to
 /// mask.
-struct Masked(Option<(Arc<ThreadRecord>, Floor, Hidden)>);
+struct Masked(Option<(Arc<ThreadRecord>, Floor, Hidden)>, Option<hook::Hidden>);
 
 impl Masked {
     fn begin() -> Self {
+        let hooks = hook::hide();
         let gate = fork::gate();
-        let masked = Self(thread::registered().map(|record| {
+        let masked = thread::registered().map(|record| {
             let floor = record.mask();
             (record, floor, deadlines::hide())
-        }));
+        });
         drop(gate);
+        let masked = Self(masked, hooks);
         thread::settle();
         masked
     }
@@ -58,6 +61,10 @@ impl Drop for Masked {
             record.unmask(floor);
             drop(gate);
             deadlines::show(hidden);
+        }
+        if let Some(hooks) = self.1.take() {
+            hook::show(Some(hooks));
+            thread::settle();
         }
     }
 }

@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::hook::Due;
 use crate::interrupted::Interrupted;
 use crate::node::{Figures, Node};
 use crate::report::Panicked;
@@ -145,11 +146,15 @@ pub(crate) fn request(
     interrupted: &Interrupted,
 ) -> Vec<(Arc<Node>, Option<u64>)> {
     let tasks = collect(node, |members| members.latch(interrupted));
+    // Hooks may be slow: everybody is asked before.
+    let mut due = Due::default();
     let ask = |task: Arc<Node>| {
-        let id = task.request_by_group(interrupted.clone());
+        let id = task.request_by_group(interrupted.clone(), &mut due);
         (task, id)
     };
-    tasks.into_iter().map(ask).collect()
+    let asked = tasks.into_iter().map(ask).collect();
+    due.run(interrupted);
+    asked
 }
 
 /// Groups may contain each other; each is looked into once.

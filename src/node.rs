@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::hook::{self, Due};
 use crate::interrupted::{Interrupted, Reason};
 use crate::members::{self, Members};
 use crate::state::{Delivery, Floor};
@@ -343,7 +344,10 @@ impl Node {
         life.pending.pop_front();
         if life.pending.is_empty() {
             record.clear(self);
-            life.each_guest(|guest| guest.clear(self));
+            life.each_guest(|guest| {
+                hook::note_taken_elsewhere(guest);
+                guest.clear(self);
+            });
         }
         let before = life.raised.replace(interrupted.clone());
         Some((interrupted, before))
@@ -353,7 +357,10 @@ impl Node {
 
     /// Asks. The request's id, or none if the task has ended.
     pub(crate) fn request(self: &Arc<Self>, interrupted: Interrupted) -> Option<u64> {
-        self.note(interrupted, false)
+        let mut due = Due::default();
+        let id = self.note(interrupted.clone(), false, &mut due);
+        due.run(&interrupted);
+        id
     }
 
     /// Asks with an interrupt that it may have been asked with before.
@@ -368,12 +375,21 @@ impl Node {
         }
     }
 
-    /// The same for a group that the task is in.
-    pub(crate) fn request_by_group(self: &Arc<Self>, interrupted: Interrupted) -> Option<u64> {
-        self.note(interrupted, true)
+    /// The same for a group that the task is in. The hooks are left to the caller.
+    pub(crate) fn request_by_group(
+        self: &Arc<Self>,
+        interrupted: Interrupted,
+        due: &mut Due,
+    ) -> Option<u64> {
+        self.note(interrupted, true, due)
     }
 
-    fn note(self: &Arc<Self>, interrupted: Interrupted, by_group: bool) -> Option<u64> {
+    fn note(
+        self: &Arc<Self>,
+        interrupted: Interrupted,
+        by_group: bool,
+        due: &mut Due,
+    ) -> Option<u64> {
         let gate = fork::gate();
         let mut life = self.life(&gate)?;
         if matches!(life.phase, Phase::Finished) {
@@ -397,7 +413,7 @@ impl Node {
         let pending = &mut life.pending[index];
         pending.by_group |= by_group;
         let id = pending.id;
-        self.tell(life, &gate);
+        self.tell(life, &gate, due);
         Some(id)
     }
 
@@ -407,12 +423,14 @@ impl Node {
         let life =
             self.life(&gate).filter(|life| life.untold.is_some() && !life.pending.is_empty());
         if let Some(life) = life {
-            self.tell(life, &gate);
+            // The thread is armed already: its hooks have been run.
+            self.tell(life, &gate, &mut Due::default());
         }
     }
 
     /// Brings a request to the thread that runs the task, if one does.
-    fn tell(self: &Arc<Self>, life: MutexGuard<'_, Life>, gate: &Gate) {
+    /// Notes whose hooks are due.
+    fn tell(self: &Arc<Self>, life: MutexGuard<'_, Life>, gate: &Gate, due: &mut Due) {
         let Phase::Running(home) = &life.phase else { return };
         let was_untold = life.untold.is_some();
         // The threads need our lock to raise, and may run in our place as soon as they are told.
@@ -421,13 +439,17 @@ impl Node {
                 let record = home.clone();
                 let asked = record.request(self);
                 drop(life);
-                error_of(asked.tell())
+                let error = error_of(asked.tell());
+                due.add(&record);
+                error
             }
             Some(guests) => {
                 let records = guests.and(home);
                 let asked: Vec<_> = records.iter().map(|record| record.request(self)).collect();
                 drop(life);
-                asked.into_iter().filter_map(|asked| error_of(asked.tell())).last()
+                let error = asked.into_iter().filter_map(|asked| error_of(asked.tell())).last();
+                records.iter().for_each(|record| due.add(record));
+                error
             }
         };
         if was_untold || untold.is_some() {
@@ -664,6 +686,19 @@ fn raise_task(among: usize) -> Option<Interrupted> {
     }
     let gate = fork::gate();
     thread::registered()?.outermost_cause(among)?.raise(&gate)
+}
+
+/// What this thread is armed by, as [`raise`] would hand it out. It does not count as raised. Takes
+/// the record's lock in any case.
+pub(crate) fn cause() -> Option<Interrupted> {
+    let outside = deadlines::armed().map_or(usize::MAX, |armed| armed.tasks_outside);
+    let of_task = || {
+        let gate = fork::gate();
+        let task = thread::registered()?.outermost_cause(outside)?;
+        let life = task.life(&gate)?;
+        life.pending.front().map(|oldest| oldest.interrupted.clone())
+    };
+    of_task().or_else(|| deadlines::is_armed().then(|| Interrupted::new(Reason::Deadline)))
 }
 
 /// Hands out and forgets the oldest request of the innermost task, if nothing outside it stands,

@@ -119,6 +119,9 @@ pub(crate) trait Thread<N> {
         if self.announce() { self.send() } else { Ok(()) }
     }
 
+    /// Says that the thread has become armed, after the word says so.
+    fn became_armed(&self) {}
+
     /// Tells the thread's handler which task stands outermost among those with requests. The task
     /// stays on the stack until the handler has been told of another.
     fn point_at(&self, cause: Option<&N>);
@@ -379,7 +382,13 @@ impl<T: Thread<N>, N> Stack<T, N> {
         let Some(thread) = &self.thread else { return };
         if !stands {
             thread.word().disarm(REQUEST);
-        } else if thread.word().arm(REQUEST) || self.untold {
+            return;
+        }
+        let is_edge = thread.word().arm(REQUEST);
+        if is_edge {
+            thread.became_armed();
+        }
+        if is_edge || self.untold {
             // What cannot be sent is made good by the next request; our own calls and checkpoints
             // do not need it.
             self.untold = thread.signal().is_err();
@@ -408,6 +417,9 @@ impl<T: Thread<N>, N> Stack<T, N> {
         let Some(thread) = &self.thread else { return Found::Absent };
         let was_untold = std::mem::take(&mut self.untold);
         let is_edge = thread.word().arm(REQUEST);
+        if is_edge {
+            thread.became_armed();
+        }
         if (is_edge || was_untold) && thread.announce() { Found::Untold } else { Found::Told }
     }
 }

@@ -8,6 +8,7 @@ use std::thread as std_thread;
 use crate::calls::complete;
 use crate::checkpoint;
 use crate::error::Error;
+use crate::hook;
 use crate::interrupted::Interrupted;
 use crate::interrupter::{Interrupter, Request};
 use crate::node::{Begun, Nesting, Node};
@@ -135,6 +136,7 @@ struct Running {
     node: Arc<Node>,
     record: Arc<ThreadRecord>,
     begun: Option<(Floor, Option<Hidden>)>,
+    hooks: Option<hook::Hidden>,
     unblocked: Unblocked,
     _reach: Reach,
 }
@@ -147,11 +149,16 @@ impl Running {
         // Before the task begins: a request that is pending then is answered by a handler that must
         // know.
         let reach = Reach::set(reach);
+        // Whether it hides what is outside is known only when it has begun.
+        let mut hooks = hook::hide();
         let begun = node.begin(&record);
+        if !begun.as_ref().is_some_and(|begun| begun.root) {
+            hook::show(hooks.take());
+        }
         let begun = begun.map(|Begun { floor, root }| (floor, deadlines::begin_task(root)));
         // A root masks what it runs inside.
         thread::settle();
-        Self { node, record, begun, unblocked, _reach: reach }
+        Self { node, record, begun, hooks, unblocked, _reach: reach }
     }
 }
 
@@ -161,6 +168,7 @@ impl Drop for Running {
             self.node.end(&self.record, floor);
             deadlines::end_task(hidden);
         }
+        hook::show(self.hooks.take());
         checkpoint::heeded();
         thread::settle();
         thread::block_again(self.unblocked);

@@ -153,6 +153,22 @@ fn a_thread_that_cannot_be_made_is_an_error() {
     });
 }
 
+#[test]
+fn a_thread_that_asks_its_own_scope_is_answered_at_once() {
+    watched("a_thread_that_asks_its_own_scope_is_answered_at_once", || {
+        scope(|s| {
+            let asks = s.spawn(|| {
+                // It would have to raise by itself, and the body waits for it.
+                let outcome = s.interrupt().wait(Duration::MAX);
+                let ended = s.interrupter().wait_finished(Duration::MAX);
+                matches!(outcome, Outcome::Stuck(_)) && ended.is_err()
+            });
+            assert!(asks.join().unwrap());
+            assert!(take().is_some());
+        });
+    });
+}
+
 // try_scope.
 
 #[test]
@@ -699,6 +715,21 @@ fn a_child_that_ignores_the_request_is_killed() {
             assert!(checkpoint().is_ok(), "the scope goes on");
             assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL), "asked again");
         });
+    });
+}
+
+#[test]
+fn a_child_that_is_given_no_time_is_killed() {
+    watched("a_child_that_is_given_no_time_is_killed", || {
+        let status = scope(|s| {
+            let mut command = sh("trap '' TERM; echo ready; exec sleep 1000");
+            let mut child = s.command(command.stdout(Stdio::piped())).unwrap();
+            child.set_grace(Duration::ZERO);
+            child.stdout.as_mut().unwrap().read_exact(&mut [0; 5]).unwrap();
+            s.interrupt();
+            mask(|| child.wait()).unwrap()
+        });
+        assert_eq!(status.signal(), Some(libc::SIGKILL));
     });
 }
 

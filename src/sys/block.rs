@@ -15,6 +15,7 @@ use super::deadlines::Deadlines;
 use super::second_best::Sighting;
 use super::snapshot::Wanted;
 use super::thread::ThreadRecord;
+use crate::hook::Hooks;
 use crate::node::Refusals;
 use crate::state::Word;
 
@@ -61,6 +62,17 @@ pub(crate) struct Block {
     pub(super) snapshot: AtomicPtr<Wanted>,
     /// What this thread is to have done by when.
     pub(super) deadlines: Deadlines,
+    /// How often the thread has become armed.
+    pub(super) armings: AtomicU32,
+    /// The thread is about to find out whether a deadline still stands: the handler leaves it to it
+    /// to count.
+    pub(super) recounting: AtomicBool,
+    /// The thread is inside of a `with_hook`.
+    pub(super) hooked: AtomicBool,
+    /// How many hooks run on this thread, others' or its own.
+    pub(super) running_hooks: AtomicU32,
+    /// The thread's hooks, an `Arc` turned into a pointer, or null.
+    pub(super) hooks: AtomicPtr<Hooks>,
     /// The thread's record, an `Arc` turned into a pointer, or null.
     pub(super) record: AtomicPtr<ThreadRecord>,
 }
@@ -87,6 +99,11 @@ thread_local! {
             unheeded: AtomicU32::new(0),
             snapshot: AtomicPtr::new(std::ptr::null_mut()),
             deadlines: Deadlines::new(),
+            armings: AtomicU32::new(0),
+            recounting: AtomicBool::new(false),
+            hooked: AtomicBool::new(false),
+            running_hooks: AtomicU32::new(0),
+            hooks: AtomicPtr::new(std::ptr::null_mut()),
             record: AtomicPtr::new(std::ptr::null_mut()),
         }
     };

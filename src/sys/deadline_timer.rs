@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64};
 
 use super::block::Block;
 use super::clock::{self, NEVER};
-use super::{keeper, raw, thread, time, timer};
+use super::{hooked, keeper, raw, thread, time, timer};
 use crate::state::DEADLINE;
 
 /// From a shot to the next, if the timer is not set anew.
@@ -147,8 +147,8 @@ pub(super) fn look(block: &Block) -> Shot {
     let is_dispatching = block.dispatching.load(Relaxed);
     let now = if is_dispatching { time::now_nanos() } else { clock::now() };
     let has_passed = earliest <= now;
-    if has_passed {
-        block.word.arm(DEADLINE);
+    if has_passed && block.word.arm(DEADLINE) {
+        hooked::deadline_passed(block);
     }
     if now < stands_at {
         if !has_passed && !timer.serves(earliest, now) {

@@ -38,6 +38,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, compiler_fe
 use super::block::{self, Block};
 use super::clock::{self, NEVER};
 use super::deadline_timer::DeadlineTimer;
+use super::hooked;
 use super::thread::{self, Unblocked};
 use crate::state::DEADLINE;
 
@@ -142,6 +143,9 @@ impl<'a> Open<'a> {
                 if !deadlines.timer.serves(frame.at, now) {
                     frame.debts.set(prepare(block, frame, now));
                 }
+                if block.hooked.load(Relaxed) {
+                    begin_hooked();
+                }
             }
         });
         open
@@ -178,11 +182,19 @@ fn prepare(block: &Block, frame: &Frame, now: u64) -> Debts {
         block.deadlines.timer.set_for(block, frame.at)
     } else {
         if block.word.arm(DEADLINE) {
+            hooked::count_arming(block);
             signal_itself(block);
         }
         false
     };
     Debts { unblocked, tell_keeper }
+}
+
+/// A deadline has begun, the earliest of its thread's, which has a hook.
+#[cold]
+fn begin_hooked() {
+    hooked::meet_deadline();
+    thread::settle();
 }
 
 /// Ends a frame, which is no longer linked, where there is more to do than that.
@@ -207,16 +219,22 @@ fn end_armed(block: &Block, frame: &Frame) {
 /// the bit is cleared, then comes the look at the clock: see [`state`](crate::state).
 fn follow(block: &Block) {
     let deadlines = &block.deadlines;
+    // If it stands after as it did before, it has not become armed, whatever the word said meanwhile.
+    let was_armed = block.word.is_armed();
+    block.recounting.store(true, Relaxed);
+    compiler_fence(SeqCst);
     block.word.disarm(DEADLINE);
     let earliest = deadlines.earliest.load(Relaxed);
-    if earliest == NEVER {
-        return;
-    }
-    let now = clock::now();
+    let now = if earliest == NEVER { 0 } else { clock::now() };
     if earliest <= now {
         block.word.arm(DEADLINE);
-    } else if !deadlines.timer.serves(earliest, now) {
+    } else if earliest != NEVER && !deadlines.timer.serves(earliest, now) {
         deadlines.timer.set_for(block, earliest);
+    }
+    compiler_fence(SeqCst);
+    block.recounting.store(false, Relaxed);
+    if !was_armed && block.word.is_armed_by(DEADLINE) {
+        hooked::count_arming(block);
     }
 }
 
@@ -437,5 +455,8 @@ pub(crate) fn end_task(hidden: Option<Hidden>) {
 /// In the child of a fork: the deadlines of the thread that forked go on, by a timer of this
 /// process's.
 pub(super) fn resume() {
+    if hooked::own().is_some() {
+        hooked::meet_deadline();
+    }
     block::with(come_to_light);
 }

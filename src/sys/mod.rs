@@ -25,6 +25,7 @@ pub(crate) mod fs;
 pub(crate) mod futex;
 mod goodbye;
 mod handler;
+pub(crate) mod hooked;
 pub(crate) mod install;
 pub(crate) mod io;
 pub(crate) mod ipc;

@@ -15,8 +15,10 @@ use libc::c_int;
 
 use super::block::{self, Block};
 use super::{
-    deadline_timer, dispatch, fork, install, raw, roll, second_best, signal, snapshot, timer,
+    deadline_timer, dispatch, fork, hooked, install, raw, roll, second_best, signal, snapshot,
+    timer,
 };
+use crate::hook::{self, Hooks};
 use crate::node::Node;
 use crate::state::{Record, Thread, Word};
 
@@ -39,6 +41,11 @@ impl Target {
         self.block().tid.load(Ordering::Relaxed)
     }
 
+    /// The thread's hooks, if it has ever had any.
+    pub(crate) fn hooks(&self) -> Option<Arc<Hooks>> {
+        hooked::of(self.block())
+    }
+
     pub(super) fn block(&self) -> &Block {
         // SAFETY: one of the record's locks is held and it is not closed, so the thread and its
         // block are there.
@@ -58,6 +65,10 @@ impl Thread<Node> for Target {
     fn send(&self) -> io::Result<()> {
         second_best::look(self.block(), self.tid());
         send_announced(self.block(), self.tid())
+    }
+
+    fn became_armed(&self) {
+        hooked::count_arming(self.block());
     }
 
     fn point_at(&self, cause: Option<&Node>) {
@@ -149,6 +160,11 @@ pub(super) fn adopt() {
         roll::adopt(&record);
         // Without an allocation: the child's turn of a foreign allocator may be still to come.
         record.each_task(|task| task.adopt(&record));
+        if let Some(hooks) = block::with(hooked::of) {
+            hooks.adopt();
+            // Not freed here either.
+            std::mem::forget(hooks);
+        }
     }
 }
 
@@ -197,6 +213,7 @@ extern "C" fn end(_value: *mut libc::c_void) {
         dispatch::end(block);
         timer::delete(block);
         deadline_timer::delete(block);
+        hooked::end(block);
         block.tid.store(0, Ordering::Relaxed);
         let owned = block.record.swap(ptr::null_mut(), Ordering::Relaxed);
         // SAFETY: the count that `register` gave to the block.
@@ -252,9 +269,16 @@ pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
 }
 
 /// To be called after the thread changed its own stack or its reach, with no lock of ours held: the
-/// timer and dispatch follow. If nothing stands any more, a signal that is still on its way is let
+/// timer, dispatch and hooks follow. If nothing stands any more, a signal that is still on its way is let
 /// in: what runs next is not who was asked (P6).
 pub(crate) fn settle() {
+    settle_signals();
+    if let Some(hooks) = hooked::own() {
+        hook::settle(&hooks);
+    }
+}
+
+fn settle_signals() {
     block::with(|block| {
         dispatch::settle(block);
         if block.word.is_armed() {

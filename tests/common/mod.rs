@@ -48,6 +48,13 @@ pub fn threads() -> String {
     tasks.map(|task| line(task.path())).collect()
 }
 
+/// How many threads of this process have that name.
+pub fn threads_named(name: &str) -> usize {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let comm = |path: std::path::PathBuf| fs::read_to_string(path.join("comm")).unwrap_or_default();
+    tasks.filter(|task| comm(task.path()).trim() == name).count()
+}
+
 /// The calling thread's id.
 pub fn gettid() -> i32 {
     nix::unistd::gettid().as_raw()

@@ -1,0 +1,372 @@
+//! [`with_hook`]: waking what knows nothing of interrupts.
+//!
+//! A thread that waits for another in some primitive of its own (a channel, a condition variable, a
+//! database, an event loop) is woken by neither signal nor refusal: reach leaves such waits alone on
+//! purpose. But whoever made the primitive has a way to wake it. The hook is that way, and this is
+//! who runs it.
+//!
+//! # Once per arming
+//!
+//! A thread becomes armed on an edge of its word, and each edge has a maker: an asker, the thread
+//! itself (a mask ends, a task begins that was asked before), or the handler at a deadline. Edges
+//! are counted in the thread's block. A hook remembers the number of the edge that it was last run
+//! for, and is due while the thread is armed and the number is another. Whoever makes an edge counts
+//! it, and then has the hooks looked at, under their lock: an asker by itself, the thread when it
+//! settles, the handler by handing the thread to the hook thread, which exists only where a hook and
+//! a deadline have met. So of two that come together one runs the hook, and nobody relies on
+//! another's having seen what is not visible yet.
+//!
+//! A hook that is registered while the thread is armed is due at once. It may be that an asker did
+//! not see it: then the asker was through with the record's lock before the hook's thread took it,
+//! after registering, and so that thread sees that it is armed.
+//!
+//! # Masks
+//!
+//! Hooks outside of a mask, or of a root task, are hidden as the causes outside of it are: what runs
+//! inside is none of their business. At its end they are looked at again. If the thread was armed
+//! before the mask and is after, that is one arming to them: else every cleanup of an interrupted
+//! thread would have them run again.
+//!
+//! # No lock, no deadlock of ours
+//!
+//! A hook runs with no lock of ours held. It runs under a [mask](crate::mask()) of whoever runs it,
+//! since an asker that is interrupted itself must not fail to wake another. It is marked as running
+//! meanwhile, so that its end waits for it, and so does the end of the stretch that was interrupted
+//! (the thread settles unarmed): a wake-up must not come to what follows (P6). A thread that is
+//! running a hook itself does not wait for its own: two that interrupt each other would both do so.
+//!
+//! # A panic
+//!
+//! It is not the asker's, who may be a stranger, and must not be lost: a hook that has panicked may
+//! not have woken anybody. So it is caught, and goes on where the hook was given: at the end of
+//! [`with_hook`], as a panic of a scope's thread does at the scope's end. The hook is not run again.
+//! (Rejected: a field of the report, which nobody looks at whose program hangs; printing, which is
+//! the panic hook's, and has been done by then.)
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::interrupted::Interrupted;
+use crate::mask::mask;
+use crate::node;
+use crate::sys::hooked::{self, Hook, HookedThread, Queued};
+use crate::sys::thread::{self, ThreadRecord};
+use crate::sys::{fork, futex};
+
+/// Runs `body` with a hook that is run when this thread is interrupted: for waking it from a wait
+/// that knows nothing of interrupts.
+///
+/// The hook is run once each time the thread becomes armed: at once if it is armed already, at the
+/// mask's end if it is [masked](crate::mask()), for a request and for a deadline alike. It is run by
+/// whoever interrupts, on that thread, before the `interrupt` returns; for a deadline on a thread of
+/// this crate's; or by this thread itself. Since it comes from elsewhere it must not do what the
+/// body would do on an interrupt, but only wake the body: which then has to ask a
+/// [`checkpoint`](crate::checkpoint()). It should be quick, and must not wait for this thread.
+///
+/// When `with_hook` returns the hook is not running, and will not be run. So is it when a task, a
+/// deadline or a mask in the body begins or ends by which the thread is no longer armed.
+///
+/// Hooks nest; the innermost is run first.
+///
+/// # Examples
+///
+/// A channel of std's, whose receiver is woken by a message of its own:
+///
+/// ```
+/// use std::sync::mpsc;
+///
+/// enum Message {
+///     Job(u32),
+///     Wake,
+/// }
+///
+/// fn work(jobs: mpsc::Receiver<Message>, wake: mpsc::Sender<Message>) -> Result<u32, eintr::Interrupted> {
+///     let mut sum = 0;
+///     eintr::with_hook(
+///         move |_| drop(wake.send(Message::Wake)),
+///         || loop {
+///             match jobs.recv() {
+///                 Ok(Message::Job(job)) => sum += job,
+///                 Ok(Message::Wake) => eintr::checkpoint()?,
+///                 Err(_) => return Ok(sum),
+///             }
+///         },
+///     )
+/// }
+///
+/// let (send, jobs) = mpsc::channel();
+/// let wake = send.clone();
+/// let worker = eintr::spawn(move || work(jobs, wake));
+/// send.send(Message::Job(1)).unwrap();
+/// worker.interrupt();
+/// assert!(worker.join().unwrap().is_err());
+/// ```
+///
+/// # Panics
+///
+/// If `body` does; and if the hook has, after `body` has returned.
+pub fn with_hook<T>(hook: impl FnMut(&Interrupted) + Send, body: impl FnOnce() -> T) -> T {
+    let mut hook = hook;
+    let registered = Registered::begin(&mut hook);
+    let value = body();
+    if let Some(payload) = registered.end() {
+        resume_unwind(payload);
+    }
+    value
+}
+
+/// The hooks of one thread.
+pub(crate) struct Hooks {
+    stack: Mutex<Stack>,
+    /// Of the process that they belong to.
+    generation: AtomicU32,
+    /// Counts what was taken from the thread by another one.
+    taken_elsewhere: AtomicU32,
+    /// Counts the hooks that have returned; a futex.
+    returns: AtomicU32,
+    /// Its place in what the handlers have for the hook thread.
+    pub(crate) queued: Queued,
+}
+
+struct Stack {
+    /// Valid while there is a hook, which is while its thread is inside of `with_hook`.
+    thread: HookedThread,
+    /// Innermost last.
+    hooks: Vec<Registration>,
+    /// Those below this index are hidden.
+    floor: usize,
+    last_id: u64,
+}
+
+struct Registration {
+    id: u64,
+    hook: Hook,
+    /// The number of the arming that it was run for.
+    told: Option<u32>,
+    /// Where the thread that runs it has its block.
+    runner: Option<usize>,
+    panicked: Option<Panicked>,
+}
+
+/// A payload; none if a fork has lost it, with the thread that was running the hook.
+type Panicked = Option<Box<dyn Any + Send>>;
+
+/// A hook that is to be run.
+struct Call {
+    id: u64,
+    hook: Hook,
+}
+
+/// What was in force before a mask.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Hidden {
+    floor: usize,
+    /// The arming that stood.
+    arming: Option<u32>,
+    taken_elsewhere: u32,
+}
+
+impl Hooks {
+    pub(crate) fn new(thread: HookedThread) -> Self {
+        let stack = Stack { thread, hooks: Vec::new(), floor: 0, last_id: 0 };
+        Self {
+            stack: Mutex::new(stack),
+            generation: AtomicU32::new(fork::generation()),
+            taken_elsewhere: AtomicU32::new(0),
+            returns: AtomicU32::new(0),
+            queued: Queued::new(),
+        }
+    }
+
+    /// Under the gate, so that no fork sees it locked. Not for a process that it does not belong to.
+    fn locked<T>(&self, f: impl FnOnce(&mut Stack) -> T) -> Option<T> {
+        let _gate = fork::gate();
+        let native = self.generation.load(Ordering::Relaxed) == fork::generation();
+        native.then(|| f(&mut self.stack.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Runs those that are due. To be called with no lock of ours held.
+    pub(crate) fn run_due(&self, cause: &Interrupted) {
+        while let Some(Call { id, hook }) = self.locked(Stack::next_due).flatten() {
+            let running = hooked::Running::begin();
+            let outcome = mask(|| catch_unwind(AssertUnwindSafe(|| hook.run(cause))));
+            drop(running);
+            self.locked(|stack| {
+                if let Some(registration) = stack.hooks.iter_mut().find(|hook| hook.id == id) {
+                    registration.runner = None;
+                    registration.panicked = outcome.err().map(Some);
+                }
+            });
+            self.returns.fetch_add(1, Ordering::Relaxed);
+            futex::wake_all(&self.returns);
+        }
+    }
+
+    /// Waits until `is_done`, which is asked again whenever a hook has returned.
+    fn wait_until(&self, is_done: impl Fn(&mut Stack) -> bool) {
+        loop {
+            let seen = self.returns.load(Ordering::Relaxed);
+            if self.locked(&is_done).unwrap_or(true) {
+                return;
+            }
+            futex::wait(&self.returns, seen, None);
+        }
+    }
+
+    /// In the child of a fork, on the thread whose hooks these are. What another thread was running
+    /// is left in the middle. Allocates nothing and frees nothing.
+    pub(crate) fn adopt(&self) {
+        self.generation.store(fork::generation(), Ordering::Relaxed);
+        self.queued.forget();
+        let mut stack = self.stack.lock().unwrap_or_else(PoisonError::into_inner);
+        for hook in &mut stack.hooks {
+            if hook.runner.is_some_and(|runner| runner != thread::address()) {
+                hook.runner = None;
+                hook.panicked = Some(None);
+            }
+        }
+    }
+}
+
+impl Stack {
+    /// The innermost hook that is due, which is marked as running here.
+    fn next_due(&mut self) -> Option<Call> {
+        if self.hooks.len() <= self.floor || !self.thread.is_armed() {
+            return None;
+        }
+        let arming = self.thread.armings();
+        let due = self.hooks[self.floor..].iter_mut().rfind(|hook| {
+            hook.told != Some(arming) && hook.runner.is_none() && hook.panicked.is_none()
+        })?;
+        due.told = Some(arming);
+        due.runner = Some(thread::address());
+        Some(Call { id: due.id, hook: due.hook })
+    }
+
+    /// Whether no other thread runs a hook.
+    fn is_at_rest(&mut self) -> bool {
+        let here = thread::address();
+        self.hooks.iter().all(|hook| hook.runner.is_none_or(|runner| runner == here))
+    }
+}
+
+/// A hook that is registered.
+struct Registered {
+    hooks: Arc<Hooks>,
+    /// None once it has been taken off again.
+    id: Option<u64>,
+}
+
+impl Registered {
+    fn begin(hook: &mut (dyn FnMut(&Interrupted) + Send)) -> Self {
+        let hooks = hooked::register();
+        let hook = Hook::new(hook);
+        let id = hooks.locked(|stack| {
+            stack.last_id += 1;
+            let id = stack.last_id;
+            stack.hooks.push(Registration { id, hook, told: None, runner: None, panicked: None });
+            id
+        });
+        hooked::set_hooked(true);
+        let registered = Self { hooks, id };
+        hooked::meet_deadline();
+        // This takes the record's lock in any case.
+        if let Some(cause) = node::cause() {
+            registered.hooks.run_due(&cause);
+        }
+        registered
+    }
+
+    /// Takes it off again, once it is not running; what it panicked with.
+    fn end(mut self) -> Option<Box<dyn Any + Send>> {
+        self.remove().flatten()
+    }
+
+    fn remove(&mut self) -> Option<Panicked> {
+        let id = self.id.take()?;
+        self.hooks.wait_until(Stack::is_at_rest);
+        let (panicked, any) = self.hooks.locked(|stack| {
+            let index = stack.hooks.iter().rposition(|hook| hook.id == id)?;
+            let registration = stack.hooks.remove(index);
+            Some((registration.panicked, !stack.hooks.is_empty()))
+        })??;
+        hooked::set_hooked(any);
+        panicked
+    }
+}
+
+impl Drop for Registered {
+    /// If the body has panicked, it is that panic which goes on. The hook's is not even dropped: a
+    /// payload whose destructor panics would end the process here.
+    fn drop(&mut self) {
+        std::mem::forget(self.remove());
+    }
+}
+
+/// To be called after this thread, which has hooks, changed its own stack: those that are due are
+/// run, and those that somebody else runs are waited for if the thread is not armed any more.
+pub(crate) fn settle(hooks: &Hooks) {
+    if let Some(cause) = node::cause() {
+        hooks.run_due(&cause);
+    } else if !hooked::Running::is_any_here() {
+        hooks.wait_until(Stack::is_at_rest);
+    }
+}
+
+/// Hides the hooks that this thread has. Before the causes are hidden.
+pub(crate) fn hide() -> Option<Hidden> {
+    let hooks = hooked::own()?;
+    hooks.locked(|stack| {
+        let floor = std::mem::replace(&mut stack.floor, stack.hooks.len());
+        let arming = stack.thread.is_armed().then(|| stack.thread.armings());
+        Hidden { floor, arming, taken_elsewhere: hooks.taken_elsewhere.load(Ordering::Acquire) }
+    })
+}
+
+/// Ends the hiding. After the causes have come to light. To be followed by a
+/// [`settle`](thread::settle).
+pub(crate) fn show(hidden: Option<Hidden>) {
+    let (Some(hidden), Some(hooks)) = (hidden, hooked::own()) else { return };
+    hooks.locked(|stack| {
+        stack.floor = hidden.floor;
+        let taken_elsewhere = hooks.taken_elsewhere.load(Ordering::Acquire);
+        let goes_on = taken_elsewhere == hidden.taken_elsewhere && hidden.arming.is_some();
+        if goes_on && stack.thread.is_armed() {
+            let arming = stack.thread.armings();
+            let told = stack.hooks[hidden.floor..].iter_mut();
+            told.filter(|hook| hook.told == hidden.arming)
+                .for_each(|hook| hook.told = Some(arming));
+        }
+    });
+}
+
+/// A request is about to be taken from a thread by another one: what arms it next is another arming,
+/// also to the hooks outside of a mask.
+pub(crate) fn note_taken_elsewhere(record: &ThreadRecord) {
+    if hooked::in_use() {
+        if let Some(hooks) = record.thread(|thread| thread.hooks()).flatten() {
+            hooks.taken_elsewhere.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+/// Hooks to be run when everybody has been asked, by an asker that holds no lock of ours.
+#[derive(Default)]
+#[must_use = "they are to be run"]
+pub(crate) struct Due(Vec<Arc<Hooks>>);
+
+impl Due {
+    /// Adds those of a thread, if it has any.
+    pub(crate) fn add(&mut self, record: &ThreadRecord) {
+        if hooked::in_use() {
+            self.0.extend(record.thread(|thread| thread.hooks()).flatten());
+        }
+    }
+
+    pub(crate) fn run(self, cause: &Interrupted) {
+        self.0.iter().for_each(|hooks| hooks.run_due(cause));
+    }
+}
