@@ -41,7 +41,7 @@ pub(crate) mod raw;
 pub(crate) mod roll;
 pub(crate) mod scoped;
 mod second_best;
-mod signal;
+pub(crate) mod signal;
 pub(crate) mod snapshot;
 pub(crate) mod terminal;
 pub(crate) mod thread;
