@@ -36,10 +36,10 @@ pub fn mask<T>(f: impl FnOnce() -> T) -> T {
 
 /// A mask in force. Where the thread has no record, nothing could arm it, and there is nothing to
 /// mask.
-struct Masked(Option<(Arc<ThreadRecord>, Floor, Hidden)>);
+pub(crate) struct Masked(Option<(Arc<ThreadRecord>, Floor, Hidden)>);
 
 impl Masked {
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         let gate = fork::gate();
         let masked = Self(thread::registered().map(|record| {
             let floor = record.mask();

@@ -102,9 +102,16 @@ impl Task {
     /// Only if `f` does; the task has ended then too.
     #[track_caller]
     pub fn run<T>(self, f: impl FnOnce() -> T) -> T {
-        install::ensure();
-        let _running = Running::begin(self.node.clone(), self.reach);
+        let _running = self.begin();
         f()
+    }
+
+    /// Begins it on this thread; it ends where the result is dropped.
+    #[track_caller]
+    #[inline]
+    pub(crate) fn begin(&self) -> Running {
+        install::ensure();
+        Running::begin(self.node.clone(), self.reach)
     }
 }
 
@@ -131,7 +138,7 @@ impl fmt::Debug for Task {
 }
 
 /// A task that runs, from its beginning to its end, be that a panic.
-struct Running {
+pub(crate) struct Running {
     node: Arc<Node>,
     record: Arc<ThreadRecord>,
     begun: Option<(Floor, Option<Hidden>)>,
@@ -260,10 +267,40 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        install::ensure();
+        let task = self.task();
+        self.start(task, |task| task.run(f))
+    }
+
+    /// The task that the thread's whole body is to be.
+    pub(crate) fn task(&self) -> Task {
+        self.task_that_nests(Nesting::Root)
+    }
+
+    /// The same for a thread on which another task has begun before.
+    pub(crate) fn task_inside(&self, outer: &Node) -> Task {
+        self.task_that_nests(Nesting::Task(outer.id()))
+    }
+
+    fn task_that_nests(&self, nesting: Nesting) -> Task {
         let name = self.name.as_deref().map(Box::from);
-        let task = Task { node: Node::new(name, Nesting::Root), reach: self.reach };
+        Task { node: Node::new(name, nesting), reach: self.reach }
+    }
+
+    /// Spawns the thread, which is to run that task.
+    #[track_caller]
+    pub(crate) fn start<F, T>(self, task: Task, run: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce(Task) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        install::ensure();
         let interrupter = task.interrupter();
+        let thread = self.into_std().spawn(move || run(task))?;
+        Ok(JoinHandle { thread, interrupter })
+    }
+
+    /// The thread as std knows it.
+    pub(crate) fn into_std(self) -> std_thread::Builder {
         let mut builder = std_thread::Builder::new();
         if let Some(name) = self.name {
             builder = builder.name(name);
@@ -271,8 +308,7 @@ impl Builder {
         if let Some(size) = self.stack_size {
             builder = builder.stack_size(size);
         }
-        let thread = builder.spawn(move || task.run(f))?;
-        Ok(JoinHandle { thread, interrupter })
+        builder
     }
 }
 
@@ -310,16 +346,7 @@ impl<T> JoinHandle<T> {
     ///
     /// The thread that is waited for is not disturbed.
     pub fn wait(&self) -> Result<(), Interrupted> {
-        checkpoint::checkpoint()?;
-        while let Some((word, seen)) = self.interrupter.0.begin_wait() {
-            let woken = complete(|| futex::wait_interruptible(word, seen, None));
-            self.interrupter.0.end_wait();
-            // EAGAIN: it changed before we slept.
-            if let Err(Error::Interrupted(interrupted)) = woken {
-                return Err(interrupted);
-            }
-        }
-        Ok(())
+        wait(&self.interrupter.0)
     }
 
     /// A handle that interrupts it.
@@ -341,6 +368,20 @@ impl<T> JoinHandle<T> {
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()
     }
+}
+
+/// Waits for a task to end, interruptibly.
+pub(crate) fn wait(node: &Node) -> Result<(), Interrupted> {
+    checkpoint::checkpoint()?;
+    while let Some((word, seen)) = node.begin_wait() {
+        let woken = complete(|| futex::wait_interruptible(word, seen, None));
+        node.end_wait();
+        // EAGAIN: it changed before we slept.
+        if let Err(Error::Interrupted(interrupted)) = woken {
+            return Err(interrupted);
+        }
+    }
+    Ok(())
 }
 
 impl<T> From<&JoinHandle<T>> for Interrupter {

@@ -191,7 +191,7 @@ fn a_keeper_that_a_reached_thread_starts() {
         reached(|| {
             let hour = std::time::Duration::from_secs(3600);
             eintr::within(hour, assert_reached);
-            // It gives itself its name.
+            // It gives itself its name, in its own time.
             wait_until("the keeper is there", || {
                 let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
                 let mut names = tasks.map(|task| std::fs::read_to_string(task.path().join("comm")));

@@ -13,7 +13,7 @@ pub mod ipc;
 mod limit;
 pub mod net;
 pub mod process;
-mod socket_time;
+pub(crate) mod socket_time;
 pub mod terminal;
 pub mod time;
 

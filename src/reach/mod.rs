@@ -59,6 +59,30 @@ pub fn without_reach<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
+/// Whether it is on here.
+pub(crate) fn is_on() -> bool {
+    block::with(|block| block.reach.load(Ordering::Relaxed))
+}
+
+/// As [`Reach`], for what the table answers with EINTR: with this on it is refused like anything
+/// else. For code that makes such a call again, and takes another error.
+#[cfg(feature = "capi")]
+pub(crate) struct ReachLoops(bool);
+
+#[cfg(feature = "capi")]
+impl ReachLoops {
+    pub(crate) fn set(on: bool) -> Self {
+        Self(block::with(|block| block.reach_loops.swap(on, Ordering::Relaxed)))
+    }
+}
+
+#[cfg(feature = "capi")]
+impl Drop for ReachLoops {
+    fn drop(&mut self) {
+        block::with(|block| block.reach_loops.store(self.0, Ordering::Relaxed));
+    }
+}
+
 /// Whether reach was on before; given back at the end, be that a panic.
 pub(crate) struct Reach(bool);
 

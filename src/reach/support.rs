@@ -42,6 +42,15 @@ pub enum Road {
 }
 
 /// Tells what works here. Chooses and installs the signal, if that has not been done.
+///
+/// ```
+/// use eintr::Road;
+///
+/// let support = eintr::support();
+/// if support.reach != Road::Exact {
+///     eprintln!("calls of other crates may be late to notice: {}", support.reach);
+/// }
+/// ```
 #[track_caller]
 pub fn support() -> Support {
     install::ensure();

@@ -54,6 +54,7 @@ pub(super) fn unrun(block: &Block, answer: Answer) -> Option<isize> {
     match answer {
         Answer::Refuse => Some(refuse(block)),
         Answer::Zero => Some(unheeded(block, 0)),
+        Answer::Interrupt if block.reach_loops.load(Ordering::Relaxed) => Some(refuse(block)),
         Answer::Interrupt => Some(unheeded(block, -libc::EINTR as isize)),
         Answer::Goodbye | Answer::Run => None,
     }

@@ -122,7 +122,7 @@ pub(super) fn peek<const N: usize>(address: usize) -> Option<[usize; N]> {
 }
 
 /// Reads so much into a place of ours; whether all of it was there.
-fn read(address: usize, into: *mut libc::c_void, length: usize) -> bool {
+pub(super) fn read(address: usize, into: *mut libc::c_void, length: usize) -> bool {
     let local = libc::iovec { iov_base: into, iov_len: length };
     let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: length };
     let [local, remote] = [&raw const local, &raw const remote].map(|iovec| iovec as usize);

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, 
 
 use super::deadlines::Deadlines;
 use super::second_best::Sighting;
+use super::snapshot::Wanted;
 use super::thread::ThreadRecord;
 use crate::node::Refusals;
 use crate::state::Word;
@@ -28,6 +29,10 @@ pub(crate) struct Block {
     pub(super) tid: AtomicI32,
     /// A signal of ours was sent to this thread and no handler has run since.
     pub(super) in_flight: AtomicBool,
+    /// The thread sleeps, or is about to, where waking its word wakes it.
+    pub(super) on_futex: AtomicBool,
+    /// It has been told by that in the place of the signal; or is being, under the bell.
+    pub(super) told_by_futex: AtomicBool,
     /// The handler has put our signal off to the end of an application's handler (S3).
     pub(super) deferred: AtomicBool,
     /// The kernel's id of this thread's timer, plus one; 0 if there is none.
@@ -38,6 +43,8 @@ pub(crate) struct Block {
     pub(super) limited: AtomicBool,
     /// Whether this stretch of the thread lets itself be reached.
     pub(crate) reach: AtomicBool,
+    /// Whether event loops are refused like anything else.
+    pub(crate) reach_loops: AtomicBool,
     /// Whether the kernel stops this thread at its syscalls.
     pub(super) dispatching: AtomicBool,
     /// Whether the thread has asked to have SIGSYS blocked, which waits until dispatch is off (S2).
@@ -56,8 +63,14 @@ pub(crate) struct Block {
     pub(super) refusals: AtomicPtr<Refusals>,
     /// Errors handed out since the last checkpoint, take or task end: what the brakes go by.
     pub(crate) unheeded: AtomicU32,
+    /// What a reporter wants to know of this thread, or null.
+    pub(super) snapshot: AtomicPtr<Wanted>,
     /// What this thread is to have done by when.
     pub(super) deadlines: Deadlines,
+    /// What tells this thread from all others of the process, or 0 if nobody has asked.
+    pub(super) number: AtomicU64,
+    /// Where the frame lies behind which a call runs that may be left, or 0.
+    pub(super) abandonable: AtomicUsize,
     /// The thread's record, an `Arc` turned into a pointer, or null.
     pub(super) record: AtomicPtr<ThreadRecord>,
 }
@@ -69,11 +82,14 @@ thread_local! {
             open: AtomicUsize::new(0),
             tid: AtomicI32::new(0),
             in_flight: AtomicBool::new(false),
+            on_futex: AtomicBool::new(false),
+            told_by_futex: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
             timer: AtomicI32::new(0),
             repeat: AtomicU32::new(0),
             limited: AtomicBool::new(false),
             reach: AtomicBool::new(false),
+            reach_loops: AtomicBool::new(false),
             dispatching: AtomicBool::new(false),
             sigsys_blocked: AtomicBool::new(false),
             answering_since: AtomicU64::new(0),
@@ -82,7 +98,10 @@ thread_local! {
             dying: AtomicI32::new(0),
             refusals: AtomicPtr::new(std::ptr::null_mut()),
             unheeded: AtomicU32::new(0),
+            snapshot: AtomicPtr::new(std::ptr::null_mut()),
             deadlines: Deadlines::new(),
+            number: AtomicU64::new(0),
+            abandonable: AtomicUsize::new(0),
             record: AtomicPtr::new(std::ptr::null_mut()),
         }
     };

@@ -93,13 +93,30 @@ fn set(mode: usize) -> Result<usize, i32> {
 
 /// Begins dispatch on this armed thread, from the handler; whether it is on.
 pub(super) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
+    begin_under(block, *signal::saved_mask(context))
+}
+
+/// The same from outside of a handler. With everything blocked meanwhile: a handler finds it off,
+/// or on.
+pub(super) fn begin_here(block: &Block) -> bool {
+    if !block.reach.load(Ordering::Relaxed) || !is_available() {
+        return false;
+    }
+    let mask = signal::change_mask(libc::SIG_SETMASK, signal::ALL);
+    let is_on = begin_under(block, mask);
+    signal::change_mask(libc::SIG_SETMASK, mask);
+    is_on
+}
+
+/// Begins dispatch on this armed thread, which goes on with that mask.
+fn begin_under(block: &Block, mask: signal::Set) -> bool {
     if block.dispatching.load(Ordering::Relaxed) {
         return true;
     }
     if !block.reach.load(Ordering::Relaxed) || !is_available() {
         return false;
     }
-    let sigsys_is_blocked = *signal::saved_mask(context) & signal::bit(libc::SIGSYS) != 0;
+    let sigsys_is_blocked = mask & signal::bit(libc::SIGSYS) != 0;
     if sigsys_is_blocked || !handler_is_ours() {
         return false;
     }

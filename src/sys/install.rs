@@ -12,7 +12,7 @@ use libc::c_int;
 
 use super::chain::Previous;
 use super::signal::{self, Action};
-use super::{dispatch, fork, handler, pid};
+use super::{dispatch, handler, pid, timer};
 
 /// What was installed, or why nothing was.
 #[derive(Debug, Clone, Copy)]
@@ -113,8 +113,8 @@ fn set(number: c_int) -> Result<c_int, i32> {
     match before {
         Ok(before) => {
             PREVIOUS.remember(&before);
-            fork::watch();
             pid::prepare();
+            timer::learn_tick();
             dispatch::prepare();
             Ok(number)
         }

@@ -7,6 +7,7 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod abandon;
 mod answer;
 mod arch;
 mod ask;
@@ -23,18 +24,24 @@ pub(crate) mod flags;
 pub(crate) mod fork;
 pub(crate) mod fs;
 pub(crate) mod futex;
+pub(crate) mod futex_road;
 mod goodbye;
 mod handler;
 pub(crate) mod install;
 pub(crate) mod io;
 pub(crate) mod ipc;
 mod keeper;
+pub(crate) mod locks;
+pub(crate) mod memory;
 pub(crate) mod net;
 mod pid;
 pub(crate) mod process;
-mod raw;
+pub(crate) mod raw;
+pub(crate) mod roll;
+pub(crate) mod scoped;
 mod second_best;
 mod signal;
+pub(crate) mod snapshot;
 pub(crate) mod terminal;
 pub(crate) mod thread;
 pub(crate) mod time;

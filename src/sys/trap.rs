@@ -18,7 +18,7 @@ use libc::{c_int, c_long, c_void, siginfo_t, ucontext_t};
 use super::block::{self, Block};
 use super::handler::ErrnoGuard;
 use super::signal::{self, Action};
-use super::{answer, arch, ask, believed_mask, dispatch, raw, thread, time, timer};
+use super::{abandon, answer, arch, ask, believed_mask, dispatch, raw, thread, time, timer};
 use crate::reach::table::Unless;
 
 #[cfg(target_arch = "x86_64")]
@@ -60,11 +60,14 @@ pub(super) unsafe extern "C" fn on_sigsys(
     }
     // SAFETY: the kernel's context, ours alone until we return.
     let saved = unsafe { &mut *context.cast::<ucontext_t>() };
-    block::with(|block| match trapped.arch {
-        arch::AUDIT_ARCH => answer_call(block, saved),
-        // A 32-bit `int 0x80` has other numbers.
-        _ => let_through(block, saved),
-    });
+    let answer = || {
+        block::with(|block| match trapped.arch {
+            arch::AUDIT_ARCH => answer_call(block, saved),
+            // A 32-bit `int 0x80` has other numbers.
+            _ => let_through(block, saved),
+        });
+    };
+    abandon::not_here(answer);
 }
 
 fn answer_call(block: &Block, context: &mut ucontext_t) {

@@ -65,7 +65,19 @@ pub fn sleeping_in(tid: i32) -> Option<i64> {
     let state = stat.rsplit(") ").next()?.chars().next()?;
     let syscall = fs::read_to_string(format!("/proc/self/task/{tid}/syscall")).ok()?;
     let number = syscall.split_whitespace().next()?.parse().ok()?;
-    (state == 'S').then_some(number)
+    (state == 'S').then(|| under_its_later_name(number))
+}
+
+/// musl's `open` and `nanosleep` make the syscalls of those names; other libcs make those that came
+/// later.
+fn under_its_later_name(number: i64) -> i64 {
+    match number {
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_open => libc::SYS_openat,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_nanosleep => libc::SYS_clock_nanosleep,
+        number => number,
+    }
 }
 
 /// Waits until a thread of this process sleeps in a syscall.

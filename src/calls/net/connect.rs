@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::mask::mask;
 use crate::sys;
 use crate::sys::call::{Outcome, Stop};
-use crate::sys::net::RawAddress;
+use crate::sys::net::{RawAddress, TCP_CONNECTING};
 
 /// Connects a socket to an address.
 ///
@@ -52,7 +52,11 @@ use crate::sys::net::RawAddress;
 ///
 /// See [connect(2)](https://man7.org/linux/man-pages/man2/connect.2.html).
 pub fn connect(fd: impl AsFd, address: impl Into<Address>) -> Result<(), ConnectError> {
-    let (fd, address) = (fd.as_fd(), address.into().raw());
+    connect_raw(fd.as_fd(), &address.into().raw())
+}
+
+/// The same, to an address as the kernel has it.
+pub(crate) fn connect_raw(fd: BorrowedFd<'_>, address: &RawAddress) -> Result<(), ConnectError> {
     let began = Began::now();
     let mut shortened = None;
     let mut again = false;
@@ -60,17 +64,17 @@ pub fn connect(fd: impl AsFd, address: impl Into<Address>) -> Result<(), Connect
         if again {
             Shortened::renew(&mut shortened, fd, began)?;
         }
-        let outcome = sys::net::connect(fd, &address);
+        let outcome = sys::net::connect(fd, address);
         again |= outcome == Err(Stop::Errno(libc::EINTR));
         outcome
     });
     match result {
         Ok(()) => Ok(()),
         Err(Error::Interrupted(interrupted)) => {
-            unless_over(fd, &address, |_| Error::Interrupted(interrupted))
+            unless_over(fd, address, |_| Error::Interrupted(interrupted))
         }
         Err(Error::Io(error)) => match error.raw_os_error() {
-            Some(TIME_IS_UP) => unless_over(fd, &address, timed_out),
+            Some(TIME_IS_UP) => unless_over(fd, address, timed_out),
             // To a further attempt the kernel answers otherwise than to the first.
             Some(libc::EISCONN) if again => Ok(()),
             Some(libc::EALREADY) if again => failed(errno(libc::EINPROGRESS)),
@@ -92,7 +96,7 @@ fn unless_over(
     let stopped = |state| Err(ConnectError { state, error: error(state) });
     match sys::net::tcp_state(fd) {
         None | Some(TCP_LISTEN) => stopped(ConnectState::NotStarted),
-        Some(TCP_SYN_SENT | TCP_SYN_RECV | TCP_NEW_SYN_RECV) => stopped(ConnectState::InProgress),
+        Some(state) if TCP_CONNECTING.contains(&state) => stopped(ConnectState::InProgress),
         Some(TCP_CLOSE) => match getsockopt(&fd, sockopt::SocketError) {
             Ok(number) if number != 0 => {
                 // The socket is to be as the kernel leaves it when it tells the error itself.
@@ -107,11 +111,8 @@ fn unless_over(
 }
 
 // The states of tcp(7), as the kernel numbers them; libc has no names for them.
-const TCP_SYN_SENT: u8 = 2;
-const TCP_SYN_RECV: u8 = 3;
 const TCP_CLOSE: u8 = 7;
 const TCP_LISTEN: u8 = 10;
-const TCP_NEW_SYN_RECV: u8 = 12;
 
 /// Calls once more where the kernel does not wait, for its answer.
 fn at_once(fd: BorrowedFd<'_>, address: &RawAddress) -> io::Result<()> {

@@ -9,7 +9,7 @@
 
 mod accept;
 mod address;
-mod connect;
+pub(crate) mod connect;
 mod connect_error;
 mod flags;
 mod recv;

@@ -9,5 +9,6 @@ mod waiting;
 
 pub use child::wait;
 pub use command::{output, status};
+pub(crate) use end::end;
 pub use status::{WaitStatus, Waited};
 pub use waiting::{WaitId, WaitOptions, waitid, waitpid};

@@ -4,6 +4,8 @@
 use core::arch::global_asm;
 use libc::{c_long, ucontext_t};
 
+use super::Registers;
+
 // isize eintr_call(block x0, nr x1, a1 x2, a2 x3, a3 x4, a4 x5, a5 x6, a6 x7)
 //
 // Between `begin` and `end` the syscall has not run, or the kernel has put the counter back onto
@@ -63,6 +65,122 @@ global_asm!(
     ".popsection",
 );
 
+// struct { isize value; usize abandoned; } eintr_abandon(word x0, slot x1, mask x2, f x3, arg x4)
+//
+// From `begin` to `returned`, and in all that is called between, the handler may put the stack
+// pointer back to what the slot holds and the counter to `cancelled` (S8). Kept for the caller, as
+// any callee must: x19 to x30, d8 to d15, the control bits of the floating-point unit, and the
+// guarded control stack's pointer, where the processor has one. The frame, at sp:
+//
+// 0 the slot before, 8 mask, 16 fpcr, 24 guarded control stack pointer, 32 slot, 48 the registers
+global_asm!(
+    ".pushsection .text.eintr_abandon,\"ax\",@progbits",
+    ".hidden eintr_abandon, eintr_abandon_begin, eintr_abandon_returned, eintr_abandon_cancelled",
+    ".globl eintr_abandon, eintr_abandon_begin, eintr_abandon_returned, eintr_abandon_cancelled",
+    ".hidden eintr_abandon_limit",
+    ".globl eintr_abandon_limit",
+    ".type eintr_abandon,@function",
+    ".p2align 4",
+    "eintr_abandon:",
+    ".cfi_startproc",
+    "hint #34", // bti c
+    "sub sp, sp, #208",
+    ".cfi_def_cfa_offset 208",
+    "stp x29, x30, [sp, #48]",
+    ".cfi_offset x29, -160",
+    ".cfi_offset x30, -152",
+    "add x29, sp, #48",
+    "stp x19, x20, [sp, #64]",
+    ".cfi_offset x19, -144",
+    ".cfi_offset x20, -136",
+    "stp x21, x22, [sp, #80]",
+    ".cfi_offset x21, -128",
+    ".cfi_offset x22, -120",
+    "stp x23, x24, [sp, #96]",
+    ".cfi_offset x23, -112",
+    ".cfi_offset x24, -104",
+    "stp x25, x26, [sp, #112]",
+    ".cfi_offset x25, -96",
+    ".cfi_offset x26, -88",
+    "stp x27, x28, [sp, #128]",
+    ".cfi_offset x27, -80",
+    ".cfi_offset x28, -72",
+    "stp d8, d9, [sp, #144]",
+    "stp d10, d11, [sp, #160]",
+    "stp d12, d13, [sp, #176]",
+    "stp d14, d15, [sp, #192]",
+    "ldr x9, [x1]", // the slot before
+    "stp x9, x2, [sp]",
+    "mrs x9, fpcr",
+    "mov x10, #0",
+    "mov x16, #1",
+    "hint #40", // chkfeat x16: clears the bit where the guarded control stack is on
+    "cbnz x16, 2f",
+    "mrs x10, s3_3_c2_c5_1", // gcspr_el0
+    "2:",
+    "stp x9, x10, [sp, #16]",
+    "str x1, [sp, #32]",
+    "mov x9, sp",
+    "str x9, [x1]", // open
+    "eintr_abandon_begin:",
+    "ldr w9, [x0]", // armed?
+    "cbnz w9, eintr_abandon_cancelled",
+    "mov x0, x4",
+    "blr x3",
+    "eintr_abandon_returned:",
+    "mov x1, #0", // not abandoned
+    "3:",
+    "ldr x9, [sp, #32]",
+    "ldr x10, [sp]",
+    "str x10, [x9]", // closed: the slot before
+    "ldp x19, x20, [sp, #64]",
+    "ldp x21, x22, [sp, #80]",
+    "ldp x23, x24, [sp, #96]",
+    "ldp x25, x26, [sp, #112]",
+    "ldp x27, x28, [sp, #128]",
+    "ldp d8, d9, [sp, #144]",
+    "ldp d10, d11, [sp, #160]",
+    "ldp d12, d13, [sp, #176]",
+    "ldp d14, d15, [sp, #192]",
+    "ldp x29, x30, [sp, #48]",
+    "add sp, sp, #208",
+    ".cfi_remember_state",
+    ".cfi_def_cfa_offset 0",
+    ".cfi_restore x19",
+    ".cfi_restore x20",
+    ".cfi_restore x21",
+    ".cfi_restore x22",
+    ".cfi_restore x23",
+    ".cfi_restore x24",
+    ".cfi_restore x25",
+    ".cfi_restore x26",
+    ".cfi_restore x27",
+    ".cfi_restore x28",
+    ".cfi_restore x29",
+    ".cfi_restore x30",
+    "ret",
+    ".cfi_restore_state",
+    "eintr_abandon_cancelled:",
+    "hint #38", // bti jc: the handler comes here by a jump (S8)
+    "ldp x9, x10, [sp, #16]",
+    "msr fpcr, x9",
+    "cbz x10, 5f",
+    "4:",
+    "mrs x9, s3_3_c2_c5_1",
+    "cmp x9, x10",
+    "b.hs 5f",
+    "sysl xzr, #3, c7, c7, #1", // gcspopm: a return address that was left
+    "b 4b",
+    "5:",
+    "mov x0, #0",
+    "mov x1, #1", // abandoned
+    "b 3b",
+    ".cfi_endproc",
+    "eintr_abandon_limit:",
+    ".size eintr_abandon, . - eintr_abandon",
+    ".popsection",
+);
+
 // isize eintr_raw(nr x0, a1 x1, a2 x2, a3 x3, a4 x4, a5 x5, a6 x6): no test, no errno.
 global_asm!(
     ".pushsection .text.eintr_stub,\"ax\",@progbits",
@@ -102,6 +220,20 @@ pub(super) fn set_pc(context: &mut ucontext_t, pc: usize) {
     context.uc_mcontext.pc = pc as u64;
 }
 
+pub(super) fn set_sp(context: &mut ucontext_t, sp: usize) {
+    context.uc_mcontext.sp = sp as u64;
+}
+
+/// The mask in a frame of `eintr_abandon`'s.
+///
+/// # Safety
+///
+/// The frame must be open.
+pub(in crate::sys) unsafe fn abandon_mask(frame: usize) -> u64 {
+    // SAFETY: the caller's promise; that is where the mask is.
+    unsafe { *((frame + 8) as *const u64) }
+}
+
 /// The context stands in the trampoline, with its own mark set.
 pub(in crate::sys) fn mark_before(context: &ucontext_t) -> usize {
     context.uc_mcontext.regs[20] as usize
@@ -109,6 +241,11 @@ pub(in crate::sys) fn mark_before(context: &ucontext_t) -> usize {
 
 pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
     context.uc_mcontext.sp as usize
+}
+
+pub(in crate::sys) fn registers(context: &ucontext_t) -> Registers {
+    let [fp, link] = [29, 30].map(|i| context.uc_mcontext.regs[i] as usize);
+    Registers { pc: pc(context), sp: sp(context), fp, link }
 }
 
 /// Where an `rt_sigreturn` at which the context stands finds the mask that it restores: the frame
@@ -166,4 +303,16 @@ pub(in crate::sys) fn retry(context: &mut ucontext_t) {
 
 pub(super) unsafe extern "C" fn eintr_on_valgrind() -> u32 {
     0
+}
+
+#[cfg(test)]
+mod tests {
+    /// With branch protection, a jump to anything else than a landing pad is death (S8).
+    #[test]
+    fn the_handler_jumps_to_a_landing_pad() {
+        const BTI_JC: u32 = 0xd503_24df;
+        let label = (&raw const super::super::eintr_call_cancelled).cast::<u32>();
+        // SAFETY: the label of an instruction, in code that can be read.
+        assert_eq!(unsafe { label.read() }, BTI_JC);
+    }
 }

@@ -5,11 +5,14 @@
 //! * `eintr_call`, the trampoline, with the labels `begin`, `end`, `cancelled` and `limit`: it
 //!   marks the call open in the block, tests the block's first word, makes the syscall and closes
 //!   the mark;
+//! * `eintr_abandon`, the frame of a call that may be left, with the labels `begin`, `returned` and
+//!   `limit`, and `cancelled` between the last two; `abandon_mask`, the mask in such a frame;
 //! * `eintr_raw`, a syscall without test and without errno, for use in handlers;
 //! * `eintr_restorer` and `RESTORER_FLAG`, for `rt_sigaction`;
 //! * `mark_before`, the mark that the open call found when it set its own;
-//! * `pc`, `set_pc`, `sp`, `number`, `KEEPS_NUMBER`, `number_behind`, `arguments`, `result`,
-//!   `set_result`, `step_over`, `retry` and `SYSCALL_INSTRUCTION`, the saved context;
+//! * `registers`, those by which a stack is unwound;
+//! * `pc`, `set_pc`, `sp`, `set_sp`, `number`, `KEEPS_NUMBER`, `number_behind`, `arguments`,
+//!   `result`, `set_result`, `step_over`, `retry` and `SYSCALL_INSTRUCTION`, the saved context;
 //! * `mask_to_restore`, where an `rt_sigreturn` finds the mask that it restores;
 //! * `CAN_DISPATCH`, `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscall and the
 //!   restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
@@ -46,6 +49,19 @@ unsafe extern "C" {
         a5: usize,
         a6: usize,
     ) -> isize;
+    /// Calls `f(arg)` behind a frame whose address it keeps in the slot meanwhile; not if the word
+    /// is armed.
+    pub(super) fn eintr_abandon(
+        word: *const c_void,
+        slot: *const c_void,
+        mask: u64,
+        f: unsafe extern "C" fn(*mut c_void) -> isize,
+        arg: *mut c_void,
+    ) -> Ended;
+    static eintr_abandon_begin: u8;
+    static eintr_abandon_returned: u8;
+    static eintr_abandon_cancelled: u8;
+    static eintr_abandon_limit: u8;
     /// A syscall as it is.
     pub(super) fn eintr_raw(
         nr: c_long,
@@ -67,14 +83,33 @@ unsafe extern "C" {
 /// What the trampoline returns instead of a result. The kernel's errors end at -4095.
 pub(super) const CANCELLED: isize = isize::MIN;
 
+/// How a call behind `eintr_abandon` ended; two registers.
+#[repr(C)]
+pub(super) struct Ended {
+    pub(super) value: isize,
+    pub(super) abandoned: usize,
+}
+
 pub(super) use machine::{
-    AUDIT_ARCH, CAN_DISPATCH, KEEPS_NUMBER, RESTORER_FLAG, arguments, mark_before, mask_to_restore,
-    number, number_behind, pc, retry, set_result, sp,
+    AUDIT_ARCH, CAN_DISPATCH, KEEPS_NUMBER, RESTORER_FLAG, abandon_mask, arguments, mark_before,
+    mask_to_restore, number, number_behind, pc, registers, retry, set_result, sp,
 };
 
 /// Where the restorer is.
 pub(super) fn restorer() -> usize {
     machine::eintr_restorer as *const () as usize
+}
+
+/// The registers by which a stack is unwound.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Registers {
+    pub(crate) pc: usize,
+    pub(crate) sp: usize,
+    /// The frame pointer.
+    pub(crate) fp: usize,
+    /// Where the innermost function returns to, where the machine has a register for it.
+    #[cfg_attr(target_arch = "x86_64", allow(dead_code, reason = "it has none"))]
+    pub(crate) link: usize,
 }
 
 /// Where in the trampoline a program counter stands.
@@ -90,22 +125,59 @@ pub(super) enum Place {
 /// Where in the trampoline the context stands.
 pub(super) fn place(context: &ucontext_t) -> Place {
     let pc = machine::pc(context);
-    let entry = eintr_call as *const () as usize;
-    let [begin, end, limit] =
-        [&raw const eintr_call_begin, &raw const eintr_call_end, &raw const eintr_call_limit]
-            .map(|label| label as usize);
+    let [begin, end] =
+        [&raw const eintr_call_begin, &raw const eintr_call_end].map(|label| label as usize);
     if (begin..end).contains(&pc) {
         Place::Window
-    } else if (entry..limit).contains(&pc) {
+    } else if is_in_trampoline(pc) {
         Place::Trampoline
     } else {
         Place::Outside
     }
 }
 
+/// Whether a program counter stands in the trampoline.
+pub(super) fn is_in_trampoline(pc: usize) -> bool {
+    (eintr_call as *const () as usize..&raw const eintr_call_limit as usize).contains(&pc)
+}
+
 /// Lets the call that stands in the window return [`CANCELLED`].
 pub(super) fn cancel(context: &mut ucontext_t) {
     machine::set_pc(context, &raw const eintr_call_cancelled as usize);
+}
+
+/// Where in a call that may be left a program counter stands.
+pub(super) enum AbandonPlace {
+    /// About to begin.
+    Begins,
+    /// With its result in hand, or left.
+    Ended,
+    /// In the call itself, or anywhere else.
+    Outside,
+}
+
+/// Where in a call that may be left the context stands.
+pub(super) fn abandon_place(context: &ucontext_t) -> AbandonPlace {
+    let pc = machine::pc(context);
+    let [begin, returned, limit] = [
+        &raw const eintr_abandon_begin,
+        &raw const eintr_abandon_returned,
+        &raw const eintr_abandon_limit,
+    ]
+    .map(|label| label as usize);
+    if (begin..returned).contains(&pc) {
+        AbandonPlace::Begins
+    } else if (eintr_abandon as *const () as usize..limit).contains(&pc) {
+        AbandonPlace::Ended
+    } else {
+        AbandonPlace::Outside
+    }
+}
+
+/// Has the call behind that frame left.
+pub(super) fn leave_to(context: &mut ucontext_t, frame: usize) {
+    machine::set_sp(context, frame);
+    machine::set_pc(context, &raw const eintr_abandon_cancelled as usize);
 }
 
 /// Whether the context stands at a syscall instruction: about to make the syscall, or to make it

@@ -4,6 +4,8 @@
 use core::arch::global_asm;
 use libc::{c_long, ucontext_t};
 
+use super::Registers;
+
 // isize eintr_call(block rdi, nr rsi, a1 rdx, a2 rcx, a3 r8, a4 r9, a5 [rsp+8], a6 [rsp+16])
 //
 // Between `begin` and `end` the syscall has not run, or the kernel has put the counter back onto
@@ -52,6 +54,120 @@ global_asm!(
     ".cfi_endproc",
     "eintr_call_limit:",
     ".size eintr_call, . - eintr_call",
+    ".popsection",
+);
+
+// struct { isize value; usize abandoned; } eintr_abandon(word rdi, slot rsi, mask rdx, f rcx, arg r8)
+//
+// From `begin` to `returned`, and in all that is called between, the handler may put the stack
+// pointer back to what the slot holds and the counter to `cancelled` (S8). Kept for the caller, as
+// any callee must: rbx, rbp, r12 to r15, the control bits of the x87 and SSE units, the direction
+// flag, and the shadow stack's pointer, where the processor has one. The frame, at rsp:
+//
+// 0 the slot before, 8 mask, 16 mxcsr, 20 x87 control word, 24 shadow stack pointer, 32 slot
+global_asm!(
+    ".pushsection .text.eintr_abandon,\"ax\",@progbits",
+    ".hidden eintr_abandon, eintr_abandon_begin, eintr_abandon_returned, eintr_abandon_cancelled",
+    ".globl eintr_abandon, eintr_abandon_begin, eintr_abandon_returned, eintr_abandon_cancelled",
+    ".hidden eintr_abandon_limit",
+    ".globl eintr_abandon_limit",
+    ".type eintr_abandon,@function",
+    ".p2align 4",
+    "eintr_abandon:",
+    ".cfi_startproc",
+    "endbr64",
+    "push rbp",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset rbp, 0",
+    "push rbx",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset rbx, 0",
+    "push r12",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset r12, 0",
+    "push r13",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset r13, 0",
+    "push r14",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset r14, 0",
+    "push r15",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset r15, 0",
+    "sub rsp, 40",
+    ".cfi_adjust_cfa_offset 40",
+    "mov rax, qword ptr [rsi]", // the slot before
+    "mov qword ptr [rsp], rax",
+    "mov qword ptr [rsp + 8], rdx",
+    "stmxcsr dword ptr [rsp + 16]",
+    "fnstcw word ptr [rsp + 20]",
+    "xor eax, eax",
+    ".byte 0xf3, 0x48, 0x0f, 0x1e, 0xc8", // rdsspq rax: nothing, where there is no shadow stack
+    "mov qword ptr [rsp + 24], rax",
+    "mov qword ptr [rsp + 32], rsi",
+    "mov qword ptr [rsi], rsp", // open
+    "eintr_abandon_begin:",
+    "cmp dword ptr [rdi], 0", // armed?
+    "jne eintr_abandon_cancelled",
+    "mov rdi, r8",
+    "call rcx",
+    "eintr_abandon_returned:",
+    "xor edx, edx", // not abandoned
+    "2:",
+    "mov rsi, qword ptr [rsp + 32]",
+    "mov rcx, qword ptr [rsp]",
+    "mov qword ptr [rsi], rcx", // closed: the slot before
+    "add rsp, 40",
+    ".cfi_remember_state",
+    ".cfi_adjust_cfa_offset -40",
+    "pop r15",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore r15",
+    "pop r14",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore r14",
+    "pop r13",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore r13",
+    "pop r12",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore r12",
+    "pop rbx",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore rbx",
+    "pop rbp",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore rbp",
+    "ret",
+    ".cfi_restore_state",
+    "eintr_abandon_cancelled:",
+    "cld",
+    "fninit", // what the call had on the x87's stack is gone
+    "fldcw word ptr [rsp + 20]",
+    "ldmxcsr dword ptr [rsp + 16]",
+    "mov rcx, qword ptr [rsp + 24]",
+    "test rcx, rcx",
+    "jz 4f",
+    "xor eax, eax",
+    ".byte 0xf3, 0x48, 0x0f, 0x1e, 0xc8", // rdsspq rax
+    "sub rcx, rax",
+    "shr rcx, 3", // so many return addresses were left
+    "mov edx, 255",
+    "3:",
+    "test rcx, rcx",
+    "jz 4f",
+    "cmp rcx, rdx",
+    "cmovb rdx, rcx",
+    ".byte 0xf3, 0x48, 0x0f, 0xae, 0xea", // incsspq rdx: 255 of them at most
+    "sub rcx, rdx",
+    "jmp 3b",
+    "4:",
+    "xor eax, eax",
+    "mov edx, 1", // abandoned
+    "jmp 2b",
+    ".cfi_endproc",
+    "eintr_abandon_limit:",
+    ".size eintr_abandon, . - eintr_abandon",
     ".popsection",
 );
 
@@ -109,6 +225,20 @@ pub(super) fn set_pc(context: &mut ucontext_t, pc: usize) {
     context.uc_mcontext.gregs[libc::REG_RIP as usize] = pc as i64;
 }
 
+pub(super) fn set_sp(context: &mut ucontext_t, sp: usize) {
+    context.uc_mcontext.gregs[libc::REG_RSP as usize] = sp as i64;
+}
+
+/// The mask in a frame of `eintr_abandon`'s.
+///
+/// # Safety
+///
+/// The frame must be open.
+pub(in crate::sys) unsafe fn abandon_mask(frame: usize) -> u64 {
+    // SAFETY: the caller's promise; that is where the mask is.
+    unsafe { *((frame + 8) as *const u64) }
+}
+
 /// The context stands in the trampoline, with its own mark set.
 pub(in crate::sys) fn mark_before(context: &ucontext_t) -> usize {
     // SAFETY: that mark is the stack pointer, and the one before was pushed there.
@@ -117,6 +247,11 @@ pub(in crate::sys) fn mark_before(context: &ucontext_t) -> usize {
 
 pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
     context.uc_mcontext.gregs[libc::REG_RSP as usize] as usize
+}
+
+pub(in crate::sys) fn registers(context: &ucontext_t) -> Registers {
+    let fp = context.uc_mcontext.gregs[libc::REG_RBP as usize] as usize;
+    Registers { pc: pc(context), sp: sp(context), fp, link: 0 }
 }
 
 /// Where an `rt_sigreturn` at which the context stands finds the mask that it restores: the frame's

@@ -25,6 +25,12 @@ pub(crate) fn set_without_ours(signals: &[c_int]) -> Outcome<Set> {
     Ok(set & !install::installed_signal().map_or(0, signal::bit))
 }
 
+/// A set as C has it, without ours and SIGSYS.
+#[cfg(feature = "capi")]
+pub(crate) fn less_ours(set: Set) -> Set {
+    set & !(install::installed_signal().map_or(0, signal::bit) | signal::bit(libc::SIGSYS))
+}
+
 /// The same as a mask, without SIGSYS either: blocked, it is death to a thread under dispatch (S2).
 pub(crate) fn mask_without_ours(signals: &[c_int]) -> Outcome<Set> {
     Ok(set_without_ours(signals)? & !signal::bit(libc::SIGSYS))

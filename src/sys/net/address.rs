@@ -51,6 +51,18 @@ impl RawAddress {
         Self { length, ..Self::room() }
     }
 
+    /// An address as C has it; none if there is no such long one.
+    #[cfg(feature = "capi")]
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut address = Self::room();
+        let storage = &raw mut address.storage;
+        // SAFETY: see the module.
+        let room = unsafe { &mut *storage.cast::<[u8; size_of::<sockaddr_storage>()]>() };
+        room.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        address.length = bytes.len() as socklen_t;
+        Some(address)
+    }
+
     /// Where the kernel writes an address and its length.
     #[inline]
     pub(super) fn room_pointers(&mut self) -> [usize; 2] {
@@ -61,6 +73,12 @@ impl RawAddress {
     #[inline]
     pub(super) fn pointer_and_length(&self) -> [usize; 2] {
         [&raw const self.storage as usize, self.length as usize]
+    }
+
+    /// The room, for an address that comes from elsewhere.
+    pub(super) fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: see the module.
+        unsafe { &mut *(&raw mut self.storage).cast::<[u8; size_of::<sockaddr_storage>()]>() }
     }
 
     /// Sets the length of what the kernel wrote, where it tells it elsewhere.

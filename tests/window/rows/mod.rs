@@ -1,5 +1,6 @@
 //! The calls that are put to the test, each on a real object.
 
+mod abandon;
 mod event;
 mod fs;
 mod io;
@@ -86,10 +87,12 @@ pub static ALL: &[Row] = &[
     own("ofd_lock", libc::SYS_fcntl, fs::ofd_lock),
     own("waitid", libc::SYS_waitid, process::waitid),
     own("futex_wait", libc::SYS_futex, sync::futex_wait),
+    own("event_wait", libc::SYS_futex_waitv, sync::event_wait),
     own("semop", libc::SYS_semtimedop, ipc::semop),
     own("mq_receive", libc::SYS_mq_timedreceive, ipc::mq_receive),
     plain("plain_read", libc::SYS_read, io::plain_read),
     plain("plain_sleep", libc::SYS_clock_nanosleep, time::plain_sleep),
+    plain("abandoned", libc::SYS_clock_nanosleep, abandon::call),
     reached("reached_read_exact", libc::SYS_read, reached::read_exact),
     reached("reached_accept", libc::SYS_accept4, reached::accept),
     reached("reached_open", libc::SYS_openat, reached::open),

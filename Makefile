@@ -1,0 +1,35 @@
+# Builds and installs the C library with nothing but cargo: `make install`, to a PREFIX that is yours, or `make && sudo make
+# install-built`. With cargo-c, `cargo cinstall --release` does the same, and knows more (cross compiling, Debian's folders).
+
+PREFIX = /usr/local
+LIBDIR = $(PREFIX)/lib
+INCLUDEDIR = $(PREFIX)/include
+PKGCONFIGDIR = $(LIBDIR)/pkgconfig
+DESTDIR =
+CARGO = cargo
+TARGET = target
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+# Before 1.0 each minor version may break the ABI; so cargo-c names it, too.
+SONAME := libeintr.so.$(shell echo $(VERSION) | cut -d. -f1,2)
+BUILT := $(TARGET)/release
+
+all:
+	$(CARGO) rustc --lib --release --features capi --target-dir $(TARGET) --crate-type cdylib,staticlib -- \
+	    -C link-arg=-Wl,-soname,$(SONAME) -C link-arg=-Wl,-z,nodelete
+
+install: all
+	$(MAKE) --no-print-directory install-built
+
+install-built:
+	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(PKGCONFIGDIR)
+	install -m 755 $(BUILT)/libeintr.so $(DESTDIR)$(LIBDIR)/libeintr.so.$(VERSION)
+	ln -sf libeintr.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libeintr.so
+	install -m 644 $(BUILT)/libeintr.a $(DESTDIR)$(LIBDIR)/libeintr.a
+	install -m 644 include/eintr.h $(DESTDIR)$(INCLUDEDIR)/eintr.h
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
+	    eintr.pc.in > $(DESTDIR)$(PKGCONFIGDIR)/eintr.pc
+	test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
+
+.PHONY: all install install-built

@@ -1,0 +1,338 @@
+/*
+ * eintr: interrupts threads on Linux, wherever they are stuck in a call.
+ *
+ * Another thread (or a deadline, or SIGTERM) asks; the target's blocking call returns at once, and the target sees an
+ * ordinary error and leaves. Nothing is killed, nothing is leaked, and nothing that already happened is thrown away.
+ *
+ *     eintr_task task = eintr_task_new("worker", 0);
+ *     eintr_interrupter worker = eintr_task_interrupter(task);
+ *     pthread_create(&thread, NULL, work, &task);
+ *     ...
+ *     eintr_interrupt(worker);                             // from any thread, at any time
+ *
+ *     void *work(void *arg)
+ *     {
+ *         eintr_task task = *(eintr_task *)arg;
+ *         eintr_task_begin(task);
+ *         while ((fd = eintr_accept(listener, NULL, NULL)) >= 0)
+ *             serve(fd);
+ *         if (errno == ECANCELED) ...                      // interrupted: no connection was accepted
+ *         eintr_task_end(task);
+ *         return NULL;
+ *     }
+ *
+ * Compile and link with `pkg-config --cflags --libs eintr`.
+ *
+ * Conventions
+ *
+ *   - What outlives a call is a number, which is never given out twice. 0 is none. A number that stands for nothing any
+ *     more, or for something else, is an error (EINVAL), never a crash.
+ *   - Functions return -1 (those that return a handle: 0) and set errno. On success errno is left as it was.
+ *   - "Interrupted" is errno ECANCELED, never EINTR: no loop that retries on EINTR swallows it.
+ *   - Milliseconds are as poll(2) has them: -1 is for ever.
+ *   - What was begun is ended on the same thread, the innermost first: EINVAL if it was not begun here, EBUSY if
+ *     something that was begun later is still open. What is still open when its thread ends is ended then.
+ *   - From a signal handler, nothing here is to be called. ENOTRECOVERABLE is a fault of the library's own, which is
+ *     described on standard error.
+ *
+ * Threads that begin no task and no deadline are never signalled. For the same reason there is no preloaded library that
+ * would do all this to programs which were not written for it: code that did not opt in would see calls fail that it
+ * believes cannot fail.
+ */
+#ifndef EINTR_H
+#define EINTR_H
+
+#include <mqueue.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+
+struct flock;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef uint64_t eintr_task;
+typedef uint64_t eintr_interrupter;
+typedef uint64_t eintr_scope;
+
+/* ---- Tasks: what can be interrupted ---------------------------------------------------------------------------- */
+
+/* The task stands for itself wherever it is run. Without this flag, one that is made inside another and run there belongs
+ * to it, and is interrupted with it; run anywhere else, it stands for itself all the same. */
+#define EINTR_ROOT 1u
+/* Plain calls inside it (of libc, of other libraries) are not refused while it is interrupted. */
+#define EINTR_NO_REACH 2u
+
+/* Makes a task, to be run by one thread, once. The name (NULL: none) is for reports. Errors: EINVAL for flags that are not
+ * known. */
+eintr_task eintr_task_new(const char *name, unsigned flags);
+
+/* An interrupter of a task that has not begun, to be given up by eintr_interrupter_free(). Errors: EINVAL. */
+eintr_interrupter eintr_task_interrupter(eintr_task task);
+
+/* Begins the task on the calling thread. A request that was made before is raised by the first checkpoint or call.
+ * If the thread blocks our signal, it is unblocked for the task's time. Errors: EINVAL if it has begun already, or was
+ * freed. */
+int eintr_task_begin(eintr_task task);
+
+/* Ends it: later requests are answered with EINTR_FINISHED, and reach nobody. Errors: EINVAL, EBUSY. */
+int eintr_task_end(eintr_task task);
+
+/* Gives up a task that has not begun; it counts as ended. Errors: EINVAL. */
+int eintr_task_free(eintr_task task);
+
+/* ---- Asking ---------------------------------------------------------------------------------------------------- */
+
+/* An interrupter of the innermost task of the calling thread. Errors: ESRCH if there is none. */
+eintr_interrupter eintr_current(void);
+
+/* Another number for the same task. Errors: EINVAL. */
+eintr_interrupter eintr_interrupter_clone(eintr_interrupter interrupter);
+
+/* Gives the number up. The task is not touched. Errors: EINVAL. */
+int eintr_interrupter_free(eintr_interrupter interrupter);
+
+/* Asks the task to stop: its blocking call returns, or its next checkpoint or call raises. Returns at once: the request's
+ * number, for eintr_wait(), or 0 if the task has ended. Errors: EINVAL. */
+int64_t eintr_interrupt(eintr_interrupter interrupter);
+
+/* The same, with a reason: a code and a text (NULL: none), which are copied. Each is kept, and raised after the one before
+ * was taken. Errors: EINVAL. */
+int64_t eintr_interrupt_with(eintr_interrupter interrupter, int code, const char *text);
+
+/* It was handed out as an error. What the task does with it is its own affair. */
+#define EINTR_RAISED 1
+/* The task has ended, with or without having noticed. */
+#define EINTR_FINISHED 2
+/* The task has not begun. */
+#define EINTR_NOT_STARTED 3
+/* A mask stands between, and had not ended when the time was up. */
+#define EINTR_MASKED 4
+/* The task runs, and has not come to a checkpoint or a call. eintr_report() tells where it is. */
+#define EINTR_STUCK 5
+/* The thread could not be signalled, and came to no checkpoint or call by itself. */
+#define EINTR_UNDELIVERABLE 6
+
+/* Waits for what becomes of a request: one of the above. Cannot itself be interrupted; on the task's own thread it answers
+ * at once. Errors: EINVAL. */
+int eintr_wait(eintr_interrupter interrupter, int64_t request, int milliseconds);
+
+/* Waits until the task has ended. Errors: ETIMEDOUT if it had not by then (on its own thread: at once), EINVAL. */
+int eintr_wait_finished(eintr_interrupter interrupter, int milliseconds);
+
+/* 1 if the task has ended, 0 if not. Errors: EINVAL. */
+int eintr_is_finished(eintr_interrupter interrupter);
+
+/* Has the first of these signals to the process interrupt the task, with the reason EINTR_SIGNAL. A second one ends the
+ * process by its default action. Returns a number for eintr_interrupt_off(). Errors: EINVAL, EEXIST for a signal that is
+ * registered already. */
+eintr_scope eintr_interrupt_on(eintr_interrupter interrupter, const int *signals, size_t count);
+
+/* Gives the signals back to their default action. Errors: EINVAL. */
+int eintr_interrupt_off(eintr_scope registration);
+
+/* ---- Being asked ----------------------------------------------------------------------------------------------- */
+
+/* eintr_interrupt() */
+#define EINTR_REQUESTED 1
+/* A deadline has passed: eintr_timeout_begin(). */
+#define EINTR_DEADLINE 2
+/* The signal in `code` came: eintr_interrupt_on(). */
+#define EINTR_SIGNAL 3
+/* eintr_interrupt_with(), with its code and text; or a reason of Rust code's, with its text. */
+#define EINTR_CUSTOM 4
+
+/* Why. The text is cut to fit, and never NULL. */
+struct eintr_reason {
+    int kind;
+    int code;
+    char text[248];
+};
+
+/* Raises: 0, or -1 with errno ECANCELED if the thread is interrupted. One load and a branch, behind the call. It raises
+ * again at every checkpoint and call until the request is taken, or the task or deadline ends. */
+int eintr_checkpoint(void);
+
+/* Whether eintr_checkpoint() would raise: 1 or 0. Does not count as raised. */
+int eintr_is_interrupted(void);
+
+/* As eintr_checkpoint(), and tells why: 1 and the reason (NULL: not wanted), or 0. */
+int eintr_why(struct eintr_reason *reason);
+
+/* Consumes one request, the oldest of the innermost task: 1 and the reason, or 0 if it has none, under a mask, and while
+ * anything outside that task stands, or any deadline. */
+int eintr_take(struct eintr_reason *reason);
+
+/* For the asker: what the task was last handed; kept after its end. 1 and the reason, or 0. Errors: EINVAL. */
+int eintr_raised(eintr_interrupter interrupter, struct eintr_reason *reason);
+
+/* ---- Masks, timeouts, reach: stretches of a thread ------------------------------------------------------------- */
+
+/* Causes from outside wait until eintr_mask_end(). */
+eintr_scope eintr_mask_begin(void);
+int eintr_mask_end(eintr_scope mask);
+
+/* From here to eintr_timeout_end() the thread has so much time: then its blocking call returns, and every call and
+ * checkpoint raises. Works on any thread, with a task or without. */
+eintr_scope eintr_timeout_begin(int milliseconds);
+
+/* 1 if this deadline was raised inside, and nothing outside of it stands: a body that failed has timed out. Else 0.
+ * Errors: EINVAL, EBUSY. */
+int eintr_timeout_end(eintr_scope timeout);
+
+/* What is left of the first deadline in force, in milliseconds, rounded up: what poll(2) wants. -1 if there is none. */
+int eintr_remaining(void);
+
+/* From here to eintr_reach_end(), plain blocking calls (of libc, of any library) are refused with ECANCELED while the
+ * thread is interrupted (1), or return EINTR as they always have (0). In a task it is 1, unless EINTR_NO_REACH. Event
+ * loops (epoll_wait) are told EINTR all the same, for many take no other error; with 2 they are refused, too, for a caller
+ * that would make the call again. Errors: EINVAL for any other number. */
+eintr_scope eintr_reach_begin(int on);
+int eintr_reach_end(eintr_scope reach);
+
+/* ---- Abandoning ------------------------------------------------------------------------------------------------ */
+
+/* Runs f(arg) so that a request or a deadline ends it, wherever it is: for a call that computes for hours. It is left as
+ * by longjmp(3). 0, and f's value in *result (NULL: not wanted). Errors: ECANCELED if it was left, or the thread was
+ * interrupted before; ENOTSUP on an alternate signal stack; EINVAL if f is NULL. Inside a mask f runs until it returns.
+ *
+ * For f, and for all that it calls, at any instruction:
+ *
+ *   [ ] No frame has something to undo: no C++ or Rust destructor, no __attribute__((cleanup)), no pthread_cleanup_push.
+ *   [ ] It holds no lock and calls nothing that may: no malloc, no stdio, no localtime; nor the dynamic loader, which the
+ *       first call of a function in another library goes through unless the program is linked with -z now.
+ *   [ ] What it has acquired is leaked, and that is all right.
+ *   [ ] What it was writing is used by nobody afterwards, or is of use half written.
+ *   [ ] No exception leaves it, nor longjmp, pthread_exit or pthread_cancel; it stays on the stack it was called on.
+ *   [ ] A handler of the program's that may run meanwhile, and must not be left halfway, has no SA_NODEFER, or blocks some
+ *       signal.
+ *
+ * The functions of this header may be called by f: they are not left halfway. */
+int eintr_abandonable(intptr_t (*f)(void *), void *arg, intptr_t *result);
+
+/* ---- What is told ---------------------------------------------------------------------------------------------- */
+
+/* Where the task is, as a line of text; the length that it has, without its zero. As much as fits is written, with a zero
+ * at its end, as by snprintf(3). Errors: EINVAL. */
+ssize_t eintr_report(eintr_interrupter interrupter, char *buffer, size_t size);
+
+/* No signal was free: an interrupt is seen before a call only. */
+#define EINTR_ABSENT 0
+/* A signal answers the call that it finds, and is repeated with back-off: where the kernel has no Syscall User Dispatch
+ * (before Linux 5.11, on aarch64), and under valgrind. There a call that the kernel never restarts (a sleep, a poll, a
+ * socket with a timeout) may return EINTR instead. */
+#define EINTR_SECOND_BEST 1
+/* No instruction is left at which an interrupt is lost. */
+#define EINTR_EXACT 2
+
+struct eintr_support {
+    int signal;    /* the number of the signal in use, or 0 */
+    int own_calls; /* the calls of this header */
+    int reach;     /* plain calls */
+};
+
+/* What works here. Chooses and installs the signal, if that has not been done. Errors: EINVAL for NULL. */
+int eintr_support(struct eintr_support *support);
+
+/* Chooses the signal, and installs its handler now: for a program that uses SIGUSR1 for something else, before the first
+ * task. A signal that has a handler may be chosen: what is not ours goes on to that. Errors: EINVAL for no such signal,
+ * EBUSY if one is in use already. */
+int eintr_install(int signal);
+
+/* The library's version, as "0.1.0". */
+const char *eintr_version(void);
+
+/* ---- Our own calls --------------------------------------------------------------------------------------------- */
+
+/* Each is its man page's, but for two things. Interrupted, it returns -1 with errno ECANCELED, and then the operation did
+ * not happen: no byte was consumed, no connection accepted, no child reaped. What did happen is returned, and the cause is
+ * raised by the next call. And no other signal ends it or starts its timeout anew: it never says EINTR. Without a cause it
+ * makes exactly the syscalls of the plain call. */
+
+ssize_t eintr_read(int fd, void *buffer, size_t count);
+ssize_t eintr_write(int fd, const void *buffer, size_t count);
+ssize_t eintr_readv(int fd, const struct iovec *buffers, int count);
+ssize_t eintr_writev(int fd, const struct iovec *buffers, int count);
+ssize_t eintr_pread(int fd, void *buffer, size_t count, off_t offset);
+ssize_t eintr_pwrite(int fd, const void *buffer, size_t count, off_t offset);
+/* Offsets are 64 bits wide, or NULL. */
+ssize_t eintr_splice(int reader, int64_t *from, int writer, int64_t *to, size_t length, unsigned flags);
+ssize_t eintr_sendfile(int writer, int reader, off_t *from, size_t length);
+ssize_t eintr_copy_file_range(int reader, int64_t *from, int writer, int64_t *to, size_t length, unsigned flags);
+ssize_t eintr_getrandom(void *buffer, size_t count, unsigned flags);
+/* The mode counts with O_CREAT or O_TMPFILE only, and is given always. */
+int eintr_open(const char *path, int flags, mode_t mode);
+int eintr_openat(int directory, const char *path, int flags, mode_t mode);
+/* LOCK_UN works on an interrupted thread. */
+int eintr_flock(int fd, int operation);
+/* fcntl with F_SETLKW or F_OFD_SETLKW; EINVAL for any other command. F_UNLCK works on an interrupted thread. */
+int eintr_fcntl_lock(int fd, int command, struct flock *lock);
+int eintr_tcdrain(int fd);
+
+int eintr_accept(int fd, struct sockaddr *address, socklen_t *length);
+int eintr_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+/* Interrupted, there is no connection; a TCP attempt may be under way, and the same call waits on for it. */
+int eintr_connect(int fd, const struct sockaddr *address, socklen_t length);
+ssize_t eintr_recv(int fd, void *buffer, size_t length, int flags);
+ssize_t eintr_recvfrom(int fd, void *buffer, size_t length, int flags, struct sockaddr *address, socklen_t *address_length);
+ssize_t eintr_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t eintr_send(int fd, const void *buffer, size_t length, int flags);
+ssize_t eintr_sendto(int fd, const void *buffer, size_t length, int flags, const struct sockaddr *address,
+                     socklen_t address_length);
+ssize_t eintr_sendmsg(int fd, const struct msghdr *message, int flags);
+
+int eintr_poll(struct pollfd *fds, nfds_t count, int timeout);
+int eintr_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
+int eintr_select(int count, fd_set *read, fd_set *write, fd_set *except, struct timeval *timeout);
+int eintr_pselect(int count, fd_set *read, fd_set *write, fd_set *except, const struct timespec *timeout,
+                  const sigset_t *mask);
+int eintr_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout);
+int eintr_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout, const sigset_t *mask);
+/* Our own signal is not waited for, even if the set holds it. */
+int eintr_sigwaitinfo(const sigset_t *set, siginfo_t *info);
+int eintr_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
+/* Returns the error number, ECANCELED too. */
+int eintr_sigwait(const sigset_t *set, int *signal);
+
+pid_t eintr_waitpid(pid_t pid, int *status, int options);
+pid_t eintr_wait4(pid_t pid, int *status, int options, struct rusage *usage);
+/* The first is a P_PID, P_ALL, P_PGID or P_PIDFD. */
+int eintr_waitid(unsigned kind, id_t id, siginfo_t *info, int options);
+
+int eintr_nanosleep(const struct timespec *time, struct timespec *left);
+/* Returns the error number, ECANCELED too. */
+int eintr_clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, struct timespec *left);
+int eintr_usleep(unsigned microseconds);
+/* Sleeps while *word is what is expected, until eintr_futex_wake(), or until the time (NULL: never) is up, which is
+ * ETIMEDOUT; EAGAIN if it is something else. The one right way to wait is a loop that looks at the word. This process
+ * only. */
+int eintr_futex_wait(const uint32_t *word, uint32_t expected, const struct timespec *timeout);
+/* How many were woken. */
+int eintr_futex_wake(const uint32_t *word, int count);
+
+ssize_t eintr_msgrcv(int queue, void *message, size_t size, long kind, int flags);
+int eintr_msgsnd(int queue, const void *message, size_t size, int flags);
+ssize_t eintr_mq_receive(mqd_t queue, char *message, size_t size, unsigned *priority);
+ssize_t eintr_mq_timedreceive(mqd_t queue, char *message, size_t size, unsigned *priority, const struct timespec *until);
+int eintr_mq_send(mqd_t queue, const char *message, size_t size, unsigned priority);
+int eintr_mq_timedsend(mqd_t queue, const char *message, size_t size, unsigned priority, const struct timespec *until);
+int eintr_semop(int set, struct sembuf *operations, size_t count);
+int eintr_semtimedop(int set, struct sembuf *operations, size_t count, const struct timespec *timeout);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,63 @@
+//! Where C comes in and results go out.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use libc::c_int;
+
+use crate::error::Error;
+use crate::sys::abandon;
+
+/// An error number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Errno(pub(super) c_int);
+
+impl From<Error> for Errno {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Interrupted(_) => Self(libc::ECANCELED),
+            Error::Io(error) => Self::from(&error),
+        }
+    }
+}
+
+impl From<&std::io::Error> for Errno {
+    fn from(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        Self(error.raw_os_error().unwrap_or(match error.kind() {
+            ErrorKind::InvalidInput => libc::EINVAL,
+            ErrorKind::AlreadyExists => libc::EEXIST,
+            ErrorKind::Unsupported => libc::ENOSYS,
+            _ => libc::EIO,
+        }))
+    }
+}
+
+/// What a function says about a panic inside it. The panic's message has gone to standard error.
+const PANICKED: Errno = Errno(libc::ENOTRECOVERABLE);
+
+/// Runs the body of an exported function: its value, with errno as it was, or `failure` with errno
+/// set.
+///
+/// A plain call that [`abandon`] ends must not be left from in here: that waits until we are out.
+#[inline]
+pub(super) fn border<T>(failure: T, f: impl FnOnce() -> Result<T, Errno>) -> T {
+    match numbered(f) {
+        Ok(value) => value,
+        Err(Errno(number)) => {
+            // SAFETY: errno is a plain integer of this thread's.
+            unsafe { *libc::__errno_location() = number };
+            failure
+        }
+    }
+}
+
+/// The same for functions that return an error number, and do not touch errno.
+#[inline]
+pub(super) fn numbered<T>(f: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    // SAFETY: errno is a plain integer of this thread's.
+    let before = unsafe { *libc::__errno_location() };
+    let result = abandon::not_here(|| catch_unwind(AssertUnwindSafe(f)));
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = before };
+    result.unwrap_or(Err(PANICKED))
+}

@@ -1,0 +1,214 @@
+//! Files, pipes, terminals: reading, writing, opening, locking.
+
+use std::ffi::{c_char, c_int, c_uint, c_void};
+
+use libc::{c_short, iovec, off_t, size_t, ssize_t};
+
+use super::super::border::{Errno, border};
+use super::{borrowed, plain};
+use crate::calls::socket_time::{Began, Way, complete_in_time};
+use crate::sys::call::call;
+
+/// A read or a write of what may be a socket with a timeout: `waiting` is made, or, once such a
+/// socket was interrupted by a signal that is not ours, `hurried`, which does not wait.
+///
+/// # Safety
+///
+/// As the syscalls.
+unsafe fn on_descriptor<const N: usize, const M: usize>(
+    fd: c_int,
+    way: Way,
+    waiting: (libc::c_long, [usize; N]),
+    hurried: (libc::c_long, [usize; M]),
+) -> Result<ssize_t, Errno> {
+    let fd = borrowed(fd)?;
+    let done = complete_in_time(fd, way, Began::UNKNOWN, |extra| match extra {
+        // SAFETY: the caller's promise, unchanged.
+        0 => unsafe { call(waiting.0, waiting.1) },
+        // SAFETY: as above.
+        _ => unsafe { call(hurried.0, hurried.1) },
+    })?;
+    Ok(done as ssize_t)
+}
+
+/// read(2)
+///
+/// # Safety
+///
+/// As read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_read(fd: c_int, buffer: *mut c_void, count: size_t) -> ssize_t {
+    let [number, address] = [fd as usize, buffer as usize];
+    let waiting = (libc::SYS_read, [number, address, count]);
+    let flags = libc::MSG_DONTWAIT as usize;
+    let hurried = (libc::SYS_recvfrom, [number, address, count, flags, 0, 0]);
+    // SAFETY: the caller's promise.
+    border(-1, || unsafe { on_descriptor(fd, Way::In, waiting, hurried) })
+}
+
+/// write(2)
+///
+/// # Safety
+///
+/// As write.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_write(fd: c_int, buffer: *const c_void, count: size_t) -> ssize_t {
+    let [number, address] = [fd as usize, buffer as usize];
+    let waiting = (libc::SYS_write, [number, address, count]);
+    let flags = libc::MSG_DONTWAIT as usize;
+    let hurried = (libc::SYS_sendto, [number, address, count, flags, 0, 0]);
+    // SAFETY: the caller's promise.
+    border(-1, || unsafe { on_descriptor(fd, Way::Out, waiting, hurried) })
+}
+
+/// A message of those buffers, and nothing else.
+fn message(buffers: *const iovec, count: c_int) -> libc::msghdr {
+    // SAFETY: made of integers and pointers, for which zero is none.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = buffers.cast_mut();
+    message.msg_iovlen = count as _;
+    message
+}
+
+/// readv(2)
+///
+/// # Safety
+///
+/// As readv.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_readv(fd: c_int, buffers: *const iovec, count: c_int) -> ssize_t {
+    let mut message = message(buffers, count);
+    let waiting = (libc::SYS_readv, [fd as usize, buffers as usize, count as usize]);
+    let arguments = [fd as usize, &raw mut message as usize, libc::MSG_DONTWAIT as usize];
+    // SAFETY: the caller's promise.
+    border(-1, || unsafe { on_descriptor(fd, Way::In, waiting, (libc::SYS_recvmsg, arguments)) })
+}
+
+/// writev(2)
+///
+/// # Safety
+///
+/// As writev.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_writev(fd: c_int, buffers: *const iovec, count: c_int) -> ssize_t {
+    let message = message(buffers, count);
+    let waiting = (libc::SYS_writev, [fd as usize, buffers as usize, count as usize]);
+    let arguments = [fd as usize, &raw const message as usize, libc::MSG_DONTWAIT as usize];
+    // SAFETY: the caller's promise.
+    border(-1, || unsafe { on_descriptor(fd, Way::Out, waiting, (libc::SYS_sendmsg, arguments)) })
+}
+
+/// Exports calls that are one syscall.
+macro_rules! plain {
+    ($($page:literal $name:ident($($argument:ident: $kind:ty),*) -> $result:ty = $number:ident;)*) => {$(
+        #[doc = $page]
+        ///
+        /// # Safety
+        ///
+        /// As the page says.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name($($argument: $kind),*) -> $result {
+            border(-1, || {
+                // SAFETY: the caller's promise.
+                let result = unsafe { plain(libc::$number, [$($argument as usize),*]) }?;
+                Ok(result as $result)
+            })
+        }
+    )*};
+}
+pub(super) use plain as plain_calls;
+
+plain! {
+    "pread(2)" eintr_pread(
+        fd: c_int, buffer: *mut c_void, count: size_t, offset: off_t
+    ) -> ssize_t = SYS_pread64;
+    "pwrite(2)" eintr_pwrite(
+        fd: c_int, buffer: *const c_void, count: size_t, offset: off_t
+    ) -> ssize_t = SYS_pwrite64;
+    "splice(2)" eintr_splice(
+        reader: c_int, from: *mut i64, writer: c_int, to: *mut i64, length: size_t, flags: c_uint
+    ) -> ssize_t = SYS_splice;
+    "sendfile(2)" eintr_sendfile(
+        writer: c_int, reader: c_int, from: *mut off_t, length: size_t
+    ) -> ssize_t = SYS_sendfile;
+    "copy_file_range(2)" eintr_copy_file_range(
+        reader: c_int, from: *mut i64, writer: c_int, to: *mut i64, length: size_t, flags: c_uint
+    ) -> ssize_t = SYS_copy_file_range;
+    "getrandom(2)" eintr_getrandom(
+        buffer: *mut c_void, count: size_t, flags: c_uint
+    ) -> ssize_t = SYS_getrandom;
+    "openat(2)" eintr_openat(
+        directory: c_int, path: *const c_char, flags: c_int, mode: libc::mode_t
+    ) -> c_int = SYS_openat;
+}
+
+/// open(2)
+///
+/// # Safety
+///
+/// `path` is a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_open(
+    path: *const c_char,
+    flags: c_int,
+    mode: libc::mode_t,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { eintr_openat(libc::AT_FDCWD, path, flags, mode) }
+}
+
+/// flock(2). Unlocking works on an interrupted thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_flock(fd: c_int, operation: c_int) -> c_int {
+    border(-1, || {
+        if operation & !libc::LOCK_NB == libc::LOCK_UN {
+            return match crate::sys::fs::funlock(borrowed(fd)?) {
+                Ok(()) => Ok(0),
+                Err(number) => Err(Errno(number)),
+            };
+        }
+        // SAFETY: no pointers.
+        unsafe { plain(libc::SYS_flock, [fd as usize, operation as usize]) }.map(|_| 0)
+    })
+}
+
+/// fcntl(2) with `F_SETLKW` or `F_OFD_SETLKW`. Unlocking works on an interrupted thread.
+///
+/// # Safety
+///
+/// `lock` is a lock.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_fcntl_lock(
+    fd: c_int,
+    command: c_int,
+    lock: *mut libc::flock,
+) -> c_int {
+    border(-1, || {
+        let at_once = match command {
+            libc::F_SETLKW => libc::F_SETLK,
+            libc::F_OFD_SETLKW => libc::F_OFD_SETLK,
+            _ => return Err(Errno(libc::EINVAL)),
+        };
+        // SAFETY: the caller's promise.
+        let kind = unsafe { lock.as_ref() }.ok_or(Errno(libc::EFAULT))?.l_type;
+        if kind == libc::F_UNLCK as c_short {
+            let arguments = [fd as usize, at_once as usize, lock as usize];
+            // SAFETY: the caller's promise.
+            return match unsafe { crate::sys::raw::syscall(libc::SYS_fcntl, arguments) } {
+                Ok(_) => Ok(0),
+                Err(number) => Err(Errno(number)),
+            };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { plain(libc::SYS_fcntl, [fd as usize, command as usize, lock as usize]) }.map(|_| 0)
+    })
+}
+
+/// tcdrain(3)
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_tcdrain(fd: c_int) -> c_int {
+    border(-1, || {
+        let fd = borrowed(fd)?;
+        Ok(crate::calls::complete(|| crate::sys::terminal::tcdrain(fd)).map(|()| 0)?)
+    })
+}

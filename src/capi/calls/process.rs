@@ -1,0 +1,43 @@
+//! Children.
+
+use std::ffi::{c_int, c_uint};
+
+use libc::{pid_t, rusage, siginfo_t};
+
+use super::super::border::border;
+use super::files::plain_calls;
+use super::plain;
+
+plain_calls! {
+    "wait4(2)" eintr_wait4(
+        pid: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage
+    ) -> pid_t = SYS_wait4;
+}
+
+/// waitpid(2)
+///
+/// # Safety
+///
+/// As waitpid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t {
+    // SAFETY: the caller's promise.
+    unsafe { eintr_wait4(pid, status, options, std::ptr::null_mut()) }
+}
+
+/// waitid(2)
+///
+/// # Safety
+///
+/// As waitid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_waitid(
+    kind: c_uint,
+    id: libc::id_t,
+    info: *mut siginfo_t,
+    options: c_int,
+) -> c_int {
+    let arguments = [kind as usize, id as usize, info as usize, options as usize, 0];
+    // SAFETY: the caller's promise.
+    border(-1, || unsafe { plain(libc::SYS_waitid, arguments) }.map(|_| 0))
+}

@@ -1,0 +1,126 @@
+//! Sleeping, and the futex.
+
+use std::ffi::{c_int, c_uint};
+use std::time::Duration;
+
+use libc::{clockid_t, timespec};
+
+use super::super::border::{Errno, border, numbered};
+use super::{as_timespec, at_once, plain, span};
+use crate::calls::{Limit, complete};
+use crate::sys;
+use crate::sys::call::call;
+
+/// nanosleep(2)
+///
+/// # Safety
+///
+/// As nanosleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_nanosleep(time: *const timespec, left: *mut timespec) -> c_int {
+    border(-1, || {
+        // SAFETY: the caller's promise.
+        let time = unsafe { span(time) }?.ok_or(Errno(libc::EFAULT))?;
+        // SAFETY: the caller's promise.
+        unsafe { slept(time, left) }
+    })
+}
+
+/// clock_nanosleep(2): returns the error number.
+///
+/// # Safety
+///
+/// As clock_nanosleep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_clock_nanosleep(
+    clock: clockid_t,
+    flags: c_int,
+    time: *const timespec,
+    left: *mut timespec,
+) -> c_int {
+    let sleep = || {
+        let [clock_number, flag_bits] = [clock as usize, flags as usize];
+        if flags & libc::TIMER_ABSTIME != 0 {
+            let arguments = [clock_number, flag_bits, time as usize, 0];
+            // SAFETY: the caller's promise.
+            return unsafe { plain(libc::SYS_clock_nanosleep, arguments) }.map(|_| 0);
+        }
+        // SAFETY: the caller's promise.
+        let span = unsafe { span(time) }?.ok_or(Errno(libc::EFAULT))?;
+        if matches!(clock, libc::CLOCK_MONOTONIC | libc::CLOCK_REALTIME) && flags == 0 {
+            // By either clock a stretch of time is the same, whatever is set.
+            // SAFETY: the caller's promise.
+            return unsafe { slept(span, left) };
+        }
+        // Another clock's time cannot be told from ours: a signal ends it, as it does the plain
+        // call.
+        let arguments = [clock_number, flag_bits, time as usize, left as usize];
+        // SAFETY: the caller's promise.
+        at_once(unsafe { call(libc::SYS_clock_nanosleep, arguments) }).map(|_| 0)
+    };
+    match numbered(sleep) {
+        Ok(zero) => zero,
+        Err(Errno(number)) => number,
+    }
+}
+
+/// usleep(3)
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_usleep(microseconds: c_uint) -> c_int {
+    let time = Duration::from_micros(microseconds.into());
+    // SAFETY: nobody asks what is left.
+    border(-1, || unsafe { slept(time, std::ptr::null_mut()) })
+}
+
+/// # Safety
+///
+/// `left` is null or room for a time.
+unsafe fn slept(time: Duration, left: *mut timespec) -> Result<c_int, Errno> {
+    let limit = Limit::new(Some(time));
+    let wake = sys::time::after(time);
+    let slept = complete(|| sys::time::sleep_until(&wake));
+    if slept.is_err() && !left.is_null() {
+        let remaining = limit.remaining().unwrap_or(time);
+        // SAFETY: the caller's promise.
+        unsafe { left.write(as_timespec(remaining)) };
+    }
+    Ok(slept.map(|()| 0)?)
+}
+
+/// Sleeps while the word is what is expected.
+///
+/// # Safety
+///
+/// `word` is one, and `timeout` is null or a time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_futex_wait(
+    word: *const u32,
+    expected: u32,
+    timeout: *const timespec,
+) -> c_int {
+    border(-1, || {
+        // SAFETY: the caller's promise; the words of Rust's atomics are C's.
+        let word = unsafe { word.cast::<std::sync::atomic::AtomicU32>().as_ref() };
+        let word = word.ok_or(Errno(libc::EFAULT))?;
+        // SAFETY: the caller's promise.
+        let until = unsafe { span(timeout) }?.map(sys::time::after);
+        let wait = || sys::futex::wait_interruptible(word, expected, until.as_ref());
+        Ok(complete(wait).map(|()| 0)?)
+    })
+}
+
+/// Wakes up to `count` that sleep on the word.
+///
+/// # Safety
+///
+/// `word` is one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_futex_wake(word: *const u32, count: c_int) -> c_int {
+    border(-1, || {
+        // SAFETY: the caller's promise; the words of Rust's atomics are C's.
+        let word = unsafe { word.cast::<std::sync::atomic::AtomicU32>().as_ref() };
+        let word = word.ok_or(Errno(libc::EFAULT))?;
+        let count = u32::try_from(count).map_err(|_| Errno(libc::EINVAL))?;
+        Ok(sys::futex::wake(word, count) as c_int)
+    })
+}

@@ -1,0 +1,72 @@
+//! The interrupted thread's side.
+
+use libc::c_int;
+
+use super::border::{Errno, border};
+use super::handles::{self, Held};
+use super::reason::CReason;
+use crate::checkpoint;
+use crate::interrupted::Interrupted;
+use crate::interrupter::Interrupter;
+
+/// Raises.
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_checkpoint() -> c_int {
+    border(-1, || match checkpoint::checkpoint() {
+        Ok(()) => Ok(0),
+        Err(_) => Err(Errno(libc::ECANCELED)),
+    })
+}
+
+/// Whether a checkpoint would raise.
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_is_interrupted() -> c_int {
+    border(0, || Ok(checkpoint::is_interrupted().into()))
+}
+
+/// Raises, and tells why.
+///
+/// # Safety
+///
+/// `reason` is null or room for one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_why(reason: *mut CReason) -> c_int {
+    // SAFETY: the caller's promise.
+    border(-1, || Ok(unsafe { tell(checkpoint::checkpoint().err(), reason) }))
+}
+
+/// Takes a request.
+///
+/// # Safety
+///
+/// `reason` is null or room for one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_take(reason: *mut CReason) -> c_int {
+    // SAFETY: the caller's promise.
+    border(-1, || Ok(unsafe { tell(checkpoint::take(), reason) }))
+}
+
+/// 1 and the reason, or 0.
+///
+/// # Safety
+///
+/// `reason` is null or room for one.
+pub(super) unsafe fn tell(interrupted: Option<Interrupted>, reason: *mut CReason) -> c_int {
+    match interrupted {
+        Some(interrupted) => {
+            // SAFETY: the caller's promise.
+            unsafe { CReason::tell(&interrupted, reason) };
+            1
+        }
+        None => 0,
+    }
+}
+
+/// An interrupter of the innermost task here.
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_current() -> u64 {
+    border(0, || {
+        let current = Interrupter::current().ok_or(Errno(libc::ESRCH))?;
+        Ok(handles::keep(Held::Interrupter(current)))
+    })
+}

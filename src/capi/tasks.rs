@@ -1,0 +1,139 @@
+//! Tasks, masks, timeouts, reach: what begins and ends.
+
+use std::ffi::{c_char, c_uint};
+
+use libc::c_int;
+
+use super::border::{Errno, border};
+use super::handles::{self, Held};
+use super::scopes::{self, Open};
+use crate::checkpoint::is_interrupted;
+use crate::deadline;
+use crate::mask::Masked;
+use crate::reach::{Reach, ReachLoops};
+use crate::sys::deadlines::{self, Limit};
+use crate::sys::install;
+use crate::task::Task;
+
+/// `EINTR_ROOT`
+const ROOT: c_uint = 1;
+/// `EINTR_NO_REACH`
+const NO_REACH: c_uint = 2;
+
+/// Makes a task.
+///
+/// # Safety
+///
+/// `name` is null or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_task_new(name: *const c_char, flags: c_uint) -> u64 {
+    border(0, || {
+        if flags & !(ROOT | NO_REACH) != 0 {
+            return Err(Errno(libc::EINVAL));
+        }
+        let task = if flags & ROOT != 0 { Task::root() } else { Task::new() };
+        let task = task.reach(flags & NO_REACH == 0);
+        // SAFETY: the caller's promise.
+        let task = match unsafe { handles::text(name) } {
+            Some(name) => task.name(name),
+            None => task,
+        };
+        Ok(handles::keep(Held::Task(task)))
+    })
+}
+
+/// An interrupter of a task that has not begun.
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_task_interrupter(task: u64) -> u64 {
+    border(0, || Ok(handles::keep(Held::Interrupter(handles::task(task)?))))
+}
+
+/// Begins a task on this thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_task_begin(task: u64) -> c_int {
+    border(-1, || {
+        let Held::Task(made) = handles::take(task, is_task)? else { unreachable!() };
+        scopes::begin(Some(task), || Open::Task(made.begin())).map(|_| 0)
+    })
+}
+
+/// Ends it.
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_task_end(task: u64) -> c_int {
+    border(-1, || scopes::end(task, |open| matches!(open, Open::Task(_))).map(|_| 0))
+}
+
+/// Gives up a task that has not begun.
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_task_free(task: u64) -> c_int {
+    border(-1, || handles::take(task, is_task).map(|_| 0))
+}
+
+fn is_task(held: &Held) -> bool {
+    matches!(held, Held::Task(_))
+}
+
+/// Begins a mask.
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_mask_begin() -> u64 {
+    border(0, || scopes::begin(None, || Open::Mask(Masked::begin())))
+}
+
+/// Ends it.
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_mask_end(mask: u64) -> c_int {
+    border(-1, || scopes::end(mask, |open| matches!(open, Open::Mask(_))).map(|_| 0))
+}
+
+/// Begins a deadline.
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_timeout_begin(milliseconds: c_int) -> u64 {
+    border(0, || {
+        install::ensure();
+        let limit = Limit::after(handles::limit(milliseconds));
+        scopes::begin(None, || Open::Timeout(deadlines::Held::begin(limit)))
+    })
+}
+
+/// Ends it; whether it is what ended its body.
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_timeout_end(timeout: u64) -> c_int {
+    border(-1, || {
+        let ended = scopes::end(timeout, |open| matches!(open, Open::Timeout(_)))?;
+        let Open::Timeout(timeout) = ended else { return Ok(0) };
+        let was_raised = timeout.end();
+        if was_raised && is_interrupted() {
+            // A cause outside of it stands: the error is passed on in the name of that.
+            deadlines::mark_raised();
+            return Ok(0);
+        }
+        Ok(was_raised.into())
+    })
+}
+
+/// What is left of the first deadline, for poll: rounded up, -1 if there is none.
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_remaining() -> c_int {
+    border(-1, || {
+        Ok(deadline::remaining().map_or(-1, |left| {
+            c_int::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX)
+        }))
+    })
+}
+
+/// Turns reach on or off.
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_reach_begin(on: c_int) -> u64 {
+    border(0, || {
+        if !(0..=2).contains(&on) {
+            return Err(Errno(libc::EINVAL));
+        }
+        scopes::begin(None, || Open::Reach((Reach::set(on != 0), ReachLoops::set(on == 2))))
+    })
+}
+
+/// As it was before.
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_reach_end(reach: u64) -> c_int {
+    border(-1, || scopes::end(reach, |open| matches!(open, Open::Reach(_))).map(|_| 0))
+}

@@ -1,0 +1,193 @@
+/* What the words of the header mean. */
+#include "check.h"
+#include <signal.h>
+
+static void request_before_the_task(void)
+{
+    struct eintr_reason reason;
+    eintr_task task = eintr_task_new("early", 0);
+    eintr_interrupter interrupter = eintr_task_interrupter(task);
+    int64_t first = eintr_interrupt_with(interrupter, 7, "no longer needed");
+    int64_t second = eintr_interrupt(interrupter);
+    CHECK(first > 0 && second > first);
+    CHECK(eintr_wait(interrupter, first, 0) == EINTR_NOT_STARTED);
+    CHECK(eintr_raised(interrupter, &reason) == 0);
+
+    CHECK(eintr_task_begin(task) == 0);
+    CHECK(eintr_wait(interrupter, first, -1) == EINTR_STUCK);
+    CHECK(eintr_is_interrupted() == 1);
+    FAILS(ECANCELED, eintr_checkpoint());
+    FAILS(ECANCELED, eintr_usleep(1000000));
+    CHECK(eintr_wait(interrupter, first, -1) == EINTR_RAISED);
+    CHECK(eintr_why(&reason) == 1);
+    CHECK(reason.kind == EINTR_CUSTOM && reason.code == 7 && strcmp(reason.text, "no longer needed") == 0);
+
+    /* A mask hides it; what begins inside works. */
+    eintr_scope mask = eintr_mask_begin();
+    CHECK(eintr_checkpoint() == 0 && eintr_take(NULL) == 0 && eintr_usleep(1) == 0);
+    CHECK(eintr_wait(interrupter, second, 0) == EINTR_MASKED);
+    CHECK(eintr_mask_end(mask) == 0);
+
+    /* One at a time. */
+    memset(&reason, 0, sizeof reason);
+    CHECK(eintr_take(&reason) == 1 && reason.code == 7);
+    CHECK(eintr_take(&reason) == 1 && reason.kind == EINTR_REQUESTED);
+    CHECK(eintr_take(&reason) == 0 && eintr_checkpoint() == 0);
+
+    eintr_interrupter current = eintr_current();
+    CHECK(current && eintr_interrupt(current) > second);
+    FAILS(ECANCELED, eintr_checkpoint());
+    CHECK(eintr_task_end(task) == 0);
+    CHECK(eintr_raised(interrupter, &reason) == 1 && reason.kind == EINTR_REQUESTED);
+    CHECK(eintr_checkpoint() == 0);
+    CHECK(eintr_interrupter_free(interrupter) == 0 && eintr_interrupter_free(current) == 0);
+}
+
+static void a_long_reason_is_cut(void)
+{
+    char text[1000];
+    struct eintr_reason reason;
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = 0;
+    memcpy(text + 246, "\xc3\xa4", 2);
+    eintr_task task = eintr_task_new(NULL, 0);
+    eintr_interrupter interrupter = eintr_task_interrupter(task);
+    CHECK(eintr_interrupt_with(interrupter, 1, text) > 0);
+    CHECK(eintr_task_begin(task) == 0);
+    CHECK(eintr_why(&reason) == 1 && strlen(reason.text) == 246);
+    CHECK(eintr_task_end(task) == 0 && eintr_interrupter_free(interrupter) == 0);
+}
+
+static void timeouts(void)
+{
+    /* Without a task. */
+    eintr_scope timeout = eintr_timeout_begin(20);
+    CHECK(timeout && eintr_remaining() >= 0 && eintr_remaining() <= 20);
+    FAILS(ECANCELED, eintr_poll(NULL, 0, -1));
+    struct eintr_reason reason;
+    CHECK(eintr_why(&reason) == 1 && reason.kind == EINTR_DEADLINE);
+    CHECK(eintr_take(NULL) == 0);
+    CHECK(eintr_timeout_end(timeout) == 1);
+    CHECK(eintr_remaining() == -1 && eintr_checkpoint() == 0);
+
+    /* One that is not raised tells nothing. */
+    timeout = eintr_timeout_begin(0);
+    CHECK(eintr_timeout_end(timeout) == 0);
+
+    /* The outer one tells. */
+    eintr_scope outer = eintr_timeout_begin(20);
+    eintr_scope inner = eintr_timeout_begin(-1);
+    CHECK(inner > outer);
+    FAILS(ECANCELED, eintr_poll(NULL, 0, -1));
+    CHECK(eintr_timeout_end(inner) == 0);
+    CHECK(eintr_timeout_end(outer) == 1);
+}
+
+static void support(void)
+{
+    struct eintr_support support;
+    CHECK(eintr_support(&support) == 0);
+    CHECK(support.signal > 0 && support.own_calls == EINTR_EXACT && support.reach >= EINTR_SECOND_BEST);
+    CHECK(strcmp(eintr_version(), "0.") > 0);
+}
+
+static void reports(void)
+{
+    eintr_task task = eintr_task_new("a name", 0);
+    eintr_interrupter interrupter = eintr_task_interrupter(task);
+    char report[256], cut[5];
+    ssize_t length = eintr_report(interrupter, report, sizeof report);
+    CHECK(length == (ssize_t)strlen(report) && strncmp(report, "a name: not started", 19) == 0);
+    CHECK(eintr_report(interrupter, cut, sizeof cut) == length && strcmp(cut, "a na") == 0);
+    CHECK(eintr_task_free(task) == 0 && eintr_is_finished(interrupter) == 1);
+    CHECK(eintr_interrupter_free(interrupter) == 0);
+}
+
+static void sleep_for_ever(void *arg)
+{
+    (void)arg;
+    FAILS(ECANCELED, eintr_poll(NULL, 0, -1));
+    struct eintr_reason reason;
+    CHECK(eintr_why(&reason) == 1 && reason.kind == EINTR_SIGNAL && reason.code == SIGTERM);
+}
+
+static void signals(void)
+{
+    struct target target;
+    start(&target, sleep_for_ever, NULL);
+    eintr_scope registration = eintr_interrupt_on(target.interrupter, (const int[]){SIGTERM}, 1);
+    CHECK(registration);
+    NONE(EEXIST, eintr_interrupt_on(target.interrupter, (const int[]){SIGTERM}, 1));
+    CHECK(kill(getpid(), SIGTERM) == 0);
+    finish(&target);
+    CHECK(eintr_interrupt_off(registration) == 0);
+}
+
+/* What abandonable code does: see abandon.rs for the rest. */
+static intptr_t return_argument(void *arg)
+{
+    return (intptr_t)arg;
+}
+
+static void mask_and_return(void *arg)
+{
+    intptr_t value = 0;
+    CHECK(eintr_abandonable(return_argument, (void *)INTPTR_MIN, &value) == 0 && value == INTPTR_MIN);
+    (void)arg;
+}
+
+static volatile bool may_end;
+
+static intptr_t masked_inside(void *arg)
+{
+    (void)arg;
+    eintr_scope mask = eintr_mask_begin();
+    while (!may_end)
+        ;
+    eintr_mask_end(mask); /* here it is left, at the latest */
+    for (;;)
+        ;
+    return 0;
+}
+
+static void run_masked_inside(void *arg)
+{
+    (void)arg;
+    FAILS(ECANCELED, eintr_abandonable(masked_inside, NULL, NULL));
+}
+
+static void abandoning(void)
+{
+    struct target target;
+    start(&target, mask_and_return, NULL);
+    finish(&target);
+
+    start(&target, run_masked_inside, NULL);
+    wait_until(&target, "running");
+    int64_t request = eintr_interrupt(target.interrupter);
+    int outcome = eintr_wait(target.interrupter, request, 50);
+    /* It may have been left before the mask began. */
+    CHECK(outcome == EINTR_MASKED || outcome == EINTR_RAISED || outcome == EINTR_FINISHED);
+    may_end = true;
+    finish(&target);
+
+    /* By a deadline, without a task. */
+    may_end = true;
+    eintr_scope timeout = eintr_timeout_begin(20);
+    FAILS(ECANCELED, eintr_abandonable(masked_inside, NULL, NULL));
+    CHECK(eintr_timeout_end(timeout) == 1);
+}
+
+int main(void)
+{
+    watch();
+    request_before_the_task();
+    a_long_reason_is_cut();
+    timeouts();
+    support();
+    reports();
+    signals();
+    abandoning();
+    puts("meaning: ok");
+    return 0;
+}

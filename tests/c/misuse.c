@@ -1,0 +1,139 @@
+/* Every misuse is an error code, never a crash. */
+#include "check.h"
+
+static void *end_elsewhere(void *arg)
+{
+    eintr_scope *begun = arg;
+    FAILS(EINVAL, eintr_task_end(begun[0]));
+    FAILS(EINVAL, eintr_mask_end(begun[1]));
+    FAILS(EINVAL, eintr_timeout_end(begun[2]));
+    FAILS(EINVAL, eintr_reach_end(begun[3]));
+    return NULL;
+}
+
+static void *leave_open(void *arg)
+{
+    CHECK(eintr_task_begin(*(eintr_task *)arg) == 0);
+    CHECK(eintr_mask_begin() != 0);
+    CHECK(eintr_timeout_begin(1000000) != 0);
+    return NULL;
+}
+
+int main(void)
+{
+    struct eintr_reason reason;
+    char text[8];
+    watch();
+
+    /* Numbers that stand for nothing, and for something else. */
+    eintr_task task = eintr_task_new(NULL, 0);
+    eintr_interrupter interrupter = eintr_task_interrupter(task);
+    CHECK(task && interrupter && task != interrupter);
+    const uint64_t nothing[] = {0, 1000000, UINT64_MAX, task};
+    for (size_t i = 0; i < sizeof nothing / sizeof *nothing; i++) {
+        uint64_t none = nothing[i];
+        NONE(EINVAL, eintr_interrupter_clone(none));
+        FAILS(EINVAL, eintr_interrupter_free(none));
+        FAILS(EINVAL, eintr_interrupt(none));
+        FAILS(EINVAL, eintr_interrupt_with(none, 1, "x"));
+        FAILS(EINVAL, eintr_wait(none, 1, 0));
+        FAILS(EINVAL, eintr_wait_finished(none, 0));
+        FAILS(EINVAL, eintr_is_finished(none));
+        FAILS(EINVAL, eintr_raised(none, &reason));
+        FAILS(EINVAL, eintr_report(none, text, sizeof text));
+        NONE(EINVAL, eintr_interrupt_on(none, (const int[]){SIGTERM}, 1));
+        FAILS(EINVAL, eintr_interrupt_off(none));
+        FAILS(EINVAL, eintr_task_end(none));
+        FAILS(EINVAL, eintr_mask_end(none));
+        FAILS(EINVAL, eintr_timeout_end(none));
+        FAILS(EINVAL, eintr_reach_end(none));
+        if (none == task)
+            continue;
+        FAILS(EINVAL, eintr_task_begin(none));
+        FAILS(EINVAL, eintr_task_free(none));
+        NONE(EINVAL, eintr_task_interrupter(none));
+    }
+    FAILS(EINVAL, eintr_task_begin(interrupter));
+    NONE(EINVAL, eintr_task_new("x", 4));
+    NONE(ESRCH, eintr_current());
+    FAILS(EINVAL, eintr_wait(interrupter, -1, 0));
+
+    /* Null where it means nothing. */
+    FAILS(EINVAL, eintr_support(NULL));
+    FAILS(EINVAL, eintr_report(interrupter, NULL, 1));
+    CHECK(eintr_report(interrupter, NULL, 0) > 0);
+    NONE(EINVAL, eintr_interrupt_on(interrupter, NULL, 1));
+    NONE(EINVAL, eintr_interrupt_on(interrupter, (const int[]){SIGTERM}, 0));
+    NONE(EINVAL, eintr_interrupt_on(interrupter, (const int[]){SIGKILL}, 1));
+    FAILS(EINVAL, eintr_abandonable(NULL, NULL, NULL));
+    FAILS(EFAULT, eintr_nanosleep(NULL, NULL));
+    CHECK(eintr_clock_nanosleep(CLOCK_MONOTONIC, 0, NULL, NULL) == EFAULT);
+    FAILS(EFAULT, eintr_fcntl_lock(0, F_SETLKW, NULL));
+    FAILS(EINVAL, eintr_fcntl_lock(0, F_SETLK, NULL));
+    FAILS(EFAULT, eintr_connect(0, NULL, 16));
+    FAILS(EFAULT, eintr_sigwaitinfo(NULL, NULL));
+    FAILS(EFAULT, eintr_futex_wait(NULL, 0, NULL));
+
+    /* What the kernel finds. */
+    FAILS(EBADF, eintr_read(-1, text, 1));
+    FAILS(EBADF, eintr_read(12345, text, 1));
+    FAILS(EBADF, eintr_accept(-1, NULL, NULL));
+    FAILS(EBADF, eintr_flock(-1, LOCK_UN));
+    FAILS(EINVAL, eintr_epoll_wait(0, NULL, 0, 0));
+    FAILS(ECHILD, eintr_waitpid(-1, NULL, 0));
+    if (!getenv("ON_VALGRIND")) { /* which finds it, too */
+        FAILS(EFAULT, eintr_poll((struct pollfd *)16, 1, 0));
+        FAILS(EFAULT, eintr_open((const char *)16, 0, 0));
+    }
+    struct timespec wrong = {.tv_sec = 0, .tv_nsec = 1000000000};
+    FAILS(EINVAL, eintr_nanosleep(&wrong, NULL));
+    FAILS(EINVAL, eintr_ppoll(NULL, 0, &wrong, NULL));
+    FAILS(EINVAL, eintr_install(0));
+    FAILS(EINVAL, eintr_install(SIGKILL));
+    NONE(EINVAL, eintr_reach_begin(3));
+    NONE(EINVAL, eintr_reach_begin(-1));
+
+    /* Twice, in the wrong order, on another thread. */
+    CHECK(eintr_task_begin(task) == 0);
+    FAILS(EINVAL, eintr_task_begin(task));
+    FAILS(EINVAL, eintr_task_free(task));
+    FAILS(EBUSY, eintr_install(SIGUSR2));
+    eintr_scope begun[4] = {task, eintr_mask_begin(), eintr_timeout_begin(-1), eintr_reach_begin(1)};
+    CHECK(begun[1] && begun[2] && begun[3]);
+    pthread_t other;
+    CHECK(pthread_create(&other, NULL, end_elsewhere, begun) == 0);
+    CHECK(pthread_join(other, NULL) == 0);
+    FAILS(EBUSY, eintr_task_end(task));
+    FAILS(EBUSY, eintr_mask_end(begun[1]));
+    FAILS(EBUSY, eintr_timeout_end(begun[2]));
+    FAILS(EINVAL, eintr_mask_end(begun[3]));
+    CHECK(eintr_reach_end(begun[3]) == 0);
+    FAILS(EINVAL, eintr_reach_end(begun[3]));
+    CHECK(eintr_timeout_end(begun[2]) == 0);
+    CHECK(eintr_mask_end(begun[1]) == 0);
+    CHECK(eintr_wait_finished(interrupter, 0) == -1 && errno == ETIMEDOUT);
+    CHECK(eintr_task_end(task) == 0);
+    FAILS(EINVAL, eintr_task_end(task));
+    CHECK(eintr_is_finished(interrupter) == 1);
+    CHECK(eintr_interrupt(interrupter) == 0);
+    CHECK(eintr_wait(interrupter, 0, -1) == EINTR_FINISHED);
+    CHECK(eintr_interrupter_free(interrupter) == 0);
+    FAILS(EINVAL, eintr_interrupt(interrupter));
+    FAILS(EINVAL, eintr_interrupter_free(interrupter));
+
+    /* What is open at a thread's end is ended then. */
+    task = eintr_task_new(NULL, 0);
+    interrupter = eintr_task_interrupter(task);
+    CHECK(pthread_create(&other, NULL, leave_open, &task) == 0);
+    CHECK(pthread_join(other, NULL) == 0);
+    CHECK(eintr_is_finished(interrupter) == 1);
+    CHECK(eintr_interrupter_free(interrupter) == 0);
+
+    /* Success leaves errno alone. */
+    errno = 42;
+    CHECK(eintr_checkpoint() == 0 && eintr_is_interrupted() == 0 && eintr_why(NULL) == 0 && eintr_take(NULL) == 0);
+    CHECK(eintr_usleep(1) == 0 && eintr_remaining() == -1);
+    CHECK(errno == 42);
+    puts("misuse: ok");
+    return 0;
+}
