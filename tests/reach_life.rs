@@ -463,15 +463,35 @@ extern "C" fn work_and_escape(_: i32) {
     });
 }
 
+/// One that is too small is replaced, and can be set again.
+#[test]
+fn an_alternate_stack_that_was_set_before() {
+    if eintr::support().reach != Road::Exact {
+        eprintln!("skipped: an_alternate_stack_that_was_set_before: no dispatch here");
+        return;
+    }
+    watched("an_alternate_stack_that_was_set_before", || {
+        thread::spawn(|| {
+            let mut memory = vec![0_u8; 8192];
+            let (ss_sp, ss_size) = (memory.as_mut_ptr().cast(), memory.len());
+            let stds = alternate_stack(Some(&libc::stack_t { ss_sp, ss_flags: 0, ss_size }));
+            let (task, interrupter) = eintr::task();
+            interrupter.interrupt();
+            task.run(assert_reached);
+            assert!(alternate_stack(None).ss_size >= 32 * 1024, "wide enough");
+            alternate_stack(Some(&stds));
+        })
+        .join()
+        .unwrap();
+    });
+}
+
 /// The application's handlers have full masks and an alternate stack of their own, and leave by a
-/// jump: out of a syscall that our handler of SIGSYS makes in its place. (std's alternate stack has
-/// no room for two frames with AVX-512.)
+/// jump: out of a syscall that our handler of SIGSYS makes in its place. (The stack that std gives
+/// each thread has no room for two frames with AVX-512.)
 #[test]
 fn handlers_that_leave_by_a_jump() {
     armed("handlers_that_leave_by_a_jump", || {
-        let memory = Box::leak(vec![0_u8; 64 * 1024].into_boxed_slice());
-        let (ss_sp, ss_size) = (memory.as_mut_ptr().cast(), memory.len());
-        let stds = alternate_stack(Some(&libc::stack_t { ss_sp, ss_flags: 0, ss_size }));
         // SAFETY: an action is plain numbers.
         let mut action: libc::sigaction = unsafe { mem::zeroed() };
         action.sa_sigaction = work_and_escape as extern "C" fn(i32) as usize;
@@ -497,6 +517,5 @@ fn handlers_that_leave_by_a_jump() {
             }
             assert_reached();
         }
-        alternate_stack(Some(&stds));
     });
 }

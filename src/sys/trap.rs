@@ -80,6 +80,7 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
         return;
     }
     dispatch::sweep(time::now_nanos());
+    block.alternate_stack.widen(context);
     if arch::trapped_in_trampoline(context) {
         arch::cancel(context);
         return;
