@@ -10,6 +10,7 @@ mod common;
 mod escape;
 
 use std::cell::Cell;
+use std::fs;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -483,6 +484,32 @@ fn an_alternate_stack_that_was_set_before() {
         })
         .join()
         .unwrap();
+    });
+}
+
+/// What a reached thread was given goes with it.
+#[test]
+fn threads_leave_no_stack_behind() {
+    const THREADS: usize = 200;
+    if eintr::support().reach != Road::Exact {
+        eprintln!("skipped: threads_leave_no_stack_behind: no dispatch here");
+        return;
+    }
+    let mappings = || fs::read_to_string("/proc/self/maps").unwrap().lines().count();
+    watched("threads_leave_no_stack_behind", || {
+        let reached = || {
+            let (task, interrupter) = eintr::task();
+            interrupter.interrupt();
+            task.run(assert_reached);
+        };
+        thread::spawn(reached).join().unwrap();
+        let before = mappings();
+        for _ in 0..THREADS {
+            thread::spawn(reached).join().unwrap();
+        }
+        // Two for each, if they stayed. Other tests map and unmap, too.
+        let now = mappings();
+        assert!(now < before + THREADS, "{before} and then {now}");
     });
 }
 
