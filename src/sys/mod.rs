@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod abandon;
+mod alternate_stack;
 mod answer;
 mod arch;
 mod ask;
