@@ -17,14 +17,4 @@ mod roads;
 mod std_program;
 mod types;
 
-use common::{kernels_number, sleeping_in, wait_until};
-
-/// Waits until a thread of this process sleeps in the futex call, of either kind.
-fn wait_until_asleep(tid: i32) {
-    const SYS_FUTEX_WAITV: i64 = 449;
-    let sleeps = || match sleeping_in(tid) {
-        Some(number) => number == kernels_number(libc::SYS_futex) || number == SYS_FUTEX_WAITV,
-        None => false,
-    };
-    wait_until(&format!("thread {tid} sleeps on a futex"), sleeps);
-}
+use common::wait_until_on_futex as wait_until_asleep;
