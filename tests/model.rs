@@ -627,7 +627,7 @@ fn one_way_of_telling_does_not_stand_in_the_other_s() {
         let _ = target.record.leave(inner_floor);
         target.rest();
         assert_eq!(target.wait_by_futex(), Some(outer));
-        askers.map(|asker| asker.join().unwrap());
+        askers.into_iter().for_each(|asker| drop(asker.join().unwrap()));
         let _ = target.record.leave(floor);
         target.settle();
     });

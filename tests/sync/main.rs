@@ -1,8 +1,9 @@
 //! `eintr::sync`: waiting for other threads.
 //!
-//! The tests work like this: [`cases`] lists every interruptible wait, each with what lets it go on. [`points`] asks each
-//! at every point in time. The other modules are about what is particular to one type, and [`std_program`] is a program
-//! that is compiled twice, with std's types and with ours, and must do the same.
+//! The tests work like this: [`cases`] lists every interruptible wait, each with what lets it go
+//! on. [`points`] asks each at every point in time. The other modules are about what is particular
+//! to one type, and [`std_program`] is a program that is compiled twice, with std's types and with
+//! ours, and must do the same.
 
 #[path = "../common/mod.rs"]
 mod common;
