@@ -28,9 +28,11 @@ use crate::sys::install;
 ///
 /// Deadlines nest, with each other and with tasks, and the outermost that has passed is raised
 /// first. A [mask](crate::mask()) or a [root task](crate::Task::root) inside puts them off. They
-/// work in any thread. If a thread blocks our signal, it is unblocked for the deadline's time; a
-/// thread that blocks it by itself in the middle of one may notice only at its next checkpoint or
-/// call, and then only if the timer's signal got through before.
+/// work in any thread. If a thread blocks our signal, it is unblocked for the deadline's time. That
+/// is looked after where the timer has to be set, not where that of an earlier deadline still
+/// stands soon enough: a thread that blocks the signal by itself, in the middle of a deadline or
+/// after its first one, may notice no deadline until it unblocks it. (A [task](crate::Task::run)
+/// looks each time.)
 ///
 /// One that does not pass costs a look at the clock. The kernel timer behind it may go off after
 /// its end: that disturbs no call that the kernel restarts after a signal, but those that it never

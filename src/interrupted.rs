@@ -61,6 +61,11 @@ impl Interrupted {
         Self(Arc::new(reason))
     }
 
+    /// Whether it is a clone of that one.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Why.
     pub fn reason(&self) -> &Reason {
         &self.0

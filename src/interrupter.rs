@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::interrupted::{Interrupted, Reason};
+use crate::members;
 use crate::node::{self, Node, Progress};
 use crate::report::Report;
 
@@ -65,46 +66,81 @@ impl Interrupter {
     }
 
     pub(crate) fn ask(&self, reason: Reason) -> Request {
-        Request { id: self.0.request(reason), node: self.0.clone() }
+        let interrupted = Interrupted::new(reason);
+        let node = self.0.clone();
+        if node.members().is_none() {
+            return Request { id: self.0.request(interrupted), node, members: Vec::new() };
+        }
+        let member = |(node, id)| Request { node, id, members: Vec::new() };
+        let members = members::request(&self.0, &interrupted).into_iter().map(member).collect();
+        Request { node, id: None, members }
     }
 
     /// The request of that number; none stands for one that came after the task's end.
     #[cfg(feature = "capi")]
     pub(crate) fn request(&self, id: Option<u64>) -> Request {
-        Request { node: self.0.clone(), id }
+        Request { node: self.0.clone(), id, members: Vec::new() }
     }
 
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
-        self.0.is_finished()
+        match self.0.members() {
+            None => self.0.is_finished(),
+            Some(_) => members::tasks(&self.0).iter().all(|task| task.is_finished()),
+        }
     }
 
     /// Waits until the task has ended, but no longer than `limit`; not interruptible.
     ///
     /// On its own task's thread it answers at once.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let worker = eintr::spawn(|| eintr::time::sleep(Duration::MAX));
+    /// worker.interrupt();
+    /// if let Err(report) = worker.interrupter().wait_finished(Duration::from_secs(10)) {
+    ///     panic!("it does not stop: {report}");
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
-    /// A [`Report`] of where the task is, if it has not ended by then.
+    /// A [`Report`] of where the task is, if it has not ended by then. To have its stack may take a
+    /// tenth of a second more.
     pub fn wait_finished(&self, limit: Duration) -> Result<(), Report> {
         let enough = |progress: &Progress| {
             matches!(progress, Progress::Finished | Progress::Running { here: true, .. })
         };
-        match self.0.wait_for(None, Instant::now().checked_add(limit), enough) {
-            Progress::Finished => Ok(()),
-            _ => Err(self.report()),
+        let until = Instant::now().checked_add(limit);
+        for task in members::tasks(&self.0) {
+            if !matches!(task.wait_for(None, until, enough), Progress::Finished) {
+                return Err(Report::of_straggler(&task));
+            }
         }
+        Ok(())
     }
 
     /// The interrupt that the task was last handed, if any; kept after its end.
     ///
     /// This is how the asker tells a task that failed because it was interrupted from one that
     /// failed.
+    ///
+    /// ```
+    /// let worker = eintr::spawn(|| {
+    ///     std::thread::sleep(std::time::Duration::MAX); // says nothing of what ended it
+    ///     eintr::checkpoint()
+    /// });
+    /// let interrupter = worker.interrupter();
+    /// interrupter.interrupt_with("lunch");
+    /// worker.join().unwrap().unwrap_err();
+    /// assert_eq!(interrupter.raised().unwrap().to_string(), "interrupted: lunch");
+    /// ```
     pub fn raised(&self) -> Option<Interrupted> {
-        self.0.raised()
+        members::tasks(&self.0).iter().find_map(|task| task.raised())
     }
 
-    /// Where the task is now.
+    /// Where the task is now, without its thread's stack: nobody is disturbed.
     pub fn report(&self) -> Report {
         Report::of(&self.0)
     }
@@ -133,6 +169,8 @@ pub struct Request {
     node: Arc<Node>,
     /// None if the task had ended.
     id: Option<u64>,
+    /// If it was a group that was asked: the members' requests.
+    members: Vec<Request>,
 }
 
 impl Request {
@@ -145,7 +183,8 @@ impl Request {
     /// Waits for what becomes of the request, but no longer than `limit`. Cannot itself be
     /// interrupted.
     ///
-    /// On the thread of the task that was asked it answers at once.
+    /// On the thread of the task that was asked it answers at once. A report's stack, which is had
+    /// as for [`report()`](crate::report()), may take a tenth of a second more.
     ///
     /// # Examples
     ///
@@ -161,11 +200,17 @@ impl Request {
     /// }
     /// ```
     pub fn wait(&self, limit: Duration) -> Outcome {
+        self.wait_until(Instant::now().checked_add(limit))
+    }
+
+    fn wait_until(&self, until: Option<Instant>) -> Outcome {
+        if self.node.members().is_some() {
+            return self.wait_for_members(until);
+        }
         if self.id.is_none() {
             return Outcome::Finished;
         }
-        let until = Instant::now().checked_add(limit);
-        let report = || Report::of(&self.node);
+        let report = || Report::of_straggler(&self.node);
         match self.node.wait_for(self.id, until, is_answer) {
             Progress::Raised => Outcome::Raised,
             Progress::Finished => Outcome::Finished,
@@ -174,6 +219,22 @@ impl Request {
             Progress::Running { masked: true, .. } => Outcome::Masked(report()),
             Progress::Running { .. } => Outcome::Stuck(report()),
         }
+    }
+
+    /// The group is as far as that one of its members which is the least far.
+    fn wait_for_members(&self, until: Option<Instant>) -> Outcome {
+        if self.members.is_empty() {
+            return Outcome::NotStarted;
+        }
+        let mut all = Outcome::Finished;
+        for member in &self.members {
+            match member.wait_until(until) {
+                Outcome::Finished => {}
+                Outcome::Raised => all = Outcome::Raised,
+                other => return other,
+            }
+        }
+        all
     }
 }
 

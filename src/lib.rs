@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
+#![cfg_attr(not(feature = "stacks"), allow(dead_code, reason = "some of it serves stacks only"))]
 #![warn(missing_docs, unreachable_pub, missing_debug_implementations)]
 
 #[cfg(not(target_os = "linux"))]
@@ -11,15 +12,19 @@ mod capi;
 mod checkpoint;
 mod deadline;
 mod error;
+mod group;
+mod inherited;
 mod install;
 mod interrupted;
 mod interrupter;
 mod iter;
 mod mask;
+mod members;
 mod node;
 mod primitives;
 mod reach;
 mod report;
+mod scope;
 mod state;
 pub mod sync;
 mod sys;
@@ -30,12 +35,16 @@ pub use calls::{event, fs, io, ipc, net, process, terminal, time};
 pub use checkpoint::{checkpoint, is_interrupted, take};
 pub use deadline::{TimedOut, Within, cleanup, remaining, timeout, timeout_at, within};
 pub use error::{Error, Partial};
+pub use group::Group;
 pub use install::{InstallError, Signal, install};
 pub use interrupted::{Interrupted, Reason};
 pub use interrupter::{Interrupter, Outcome, Request};
 pub use iter::{Interruptible, IteratorExt};
 pub use mask::mask;
 pub use reach::{Road, Support, reach, support, without_reach};
-pub use report::{Report, ThreadReport, ThreadState};
+#[cfg(feature = "stacks")]
+pub use report::{Frame, Stack};
+pub use report::{Panicked, Report, Stragglers, ThreadReport, ThreadState, report};
+pub use scope::{Scope, ScopedChild, ScopedJoinHandle, TryScope, scope, try_scope};
 pub use sys::abandon::abandon;
 pub use task::{Builder, JoinHandle, Task, spawn, task};

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::interrupted::{Interrupted, Reason};
+use crate::members::{self, Members};
 use crate::state::{Delivery, Floor};
 use crate::sys::deadlines;
 use crate::sys::fork::{self, Gate};
@@ -25,6 +26,8 @@ pub(crate) struct Node {
     /// that forked, no others.
     generation: AtomicU32,
     pub(crate) refusals: Refusals,
+    /// Of a group's, which never runs and is not asked itself.
+    members: Option<Box<Members>>,
     life: Mutex<Life>,
 }
 
@@ -36,8 +39,8 @@ pub(crate) enum Nesting {
     Root,
     /// Inside the task of that id.
     Task(u64),
-    /// Where no task runs, on the thread of that address.
-    Thread(usize),
+    /// Where no task runs, on the thread of that number.
+    Thread(u64),
 }
 
 /// What the SIGSYS handler may touch of a task.
@@ -52,6 +55,8 @@ pub(crate) struct Refusals {
 struct Life {
     name: Option<Box<str>>,
     phase: Phase,
+    /// The other threads that it runs on: those of scopes inside of it.
+    guests: Option<Box<Guests>>,
     /// The oldest first. Ids ascend.
     pending: VecDeque<Pending>,
     /// Why the thread could not be told of the last of them.
@@ -62,6 +67,7 @@ struct Life {
     /// The last one that was raised and is not pending any more.
     raised: Option<Interrupted>,
     raises: u64,
+    raised_at: Option<Instant>,
     /// Refusals that `raised` and `raised_up_to` know of.
     refused: u64,
     waiters: u32,
@@ -74,10 +80,19 @@ enum Phase {
     Finished,
 }
 
+/// Threads in the order of their addresses, which is the order in which an asker takes their locks:
+/// two that ask two tasks on the same threads do not wait for each other.
+#[derive(Default)]
+struct Guests {
+    records: Vec<Arc<ThreadRecord>>,
+}
+
 struct Pending {
     id: u64,
     interrupted: Interrupted,
     since: Instant,
+    /// It was meant for the group that the task is in, so the task cannot take it.
+    by_group: bool,
 }
 
 /// What an ended task no longer needs. It holds reasons of the user's, and perhaps the last count
@@ -125,6 +140,7 @@ pub(crate) struct Figures {
     pub(crate) masked: bool,
     pub(crate) pending_since: Option<Instant>,
     pub(crate) raises: u64,
+    pub(crate) raised_at: Option<Instant>,
     pub(crate) refused: u64,
     pub(crate) tid: Option<i32>,
 }
@@ -136,20 +152,37 @@ static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Node {
     pub(crate) fn new(name: Option<Box<str>>, nesting: Nesting) -> Arc<Self> {
+        Self::with_members(name, nesting, None)
+    }
+
+    /// A group's.
+    pub(crate) fn group() -> Arc<Self> {
+        Self::with_members(None, Nesting::Root, Some(Box::default()))
+    }
+
+    fn with_members(
+        name: Option<Box<str>>,
+        nesting: Nesting,
+        members: Option<Box<Members>>,
+    ) -> Arc<Self> {
+        fork::watch();
         Arc::new(Self {
             id: LAST_ID.fetch_add(1, Ordering::Relaxed) + 1,
             nesting,
             generation: AtomicU32::new(fork::generation()),
             refusals: Refusals::default(),
+            members,
             life: Mutex::new(Life {
                 name,
                 phase: Phase::NotStarted,
+                guests: None,
                 pending: VecDeque::new(),
                 untold: None,
                 last_id: 0,
                 raised_up_to: 0,
                 raised: None,
                 raises: 0,
+                raised_at: None,
                 refused: 0,
                 waiters: 0,
             }),
@@ -160,8 +193,17 @@ impl Node {
     pub(crate) fn nesting_here() -> Nesting {
         match current() {
             Some(parent) => Nesting::Task(parent.id),
-            None => Nesting::Thread(thread::address()),
+            None => Nesting::Thread(thread::number()),
         }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The members, if it is a group's.
+    pub(crate) fn members(&self) -> Option<&Members> {
+        self.members.as_deref()
     }
 
     pub(crate) fn set_name(&self, name: Box<str>) {
@@ -181,9 +223,15 @@ impl Node {
         })
     }
 
-    /// In the child of a fork: this task goes on here.
-    pub(crate) fn adopt(&self) {
+    /// In the child of a fork: this task goes on here, on the one thread that there is, whose record
+    /// that is. Allocates nothing and frees nothing.
+    pub(crate) fn adopt(&self, record: &Arc<ThreadRecord>) {
         self.generation.store(fork::generation(), Ordering::Relaxed);
+        let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::forget(life.guests.take());
+        if let Phase::Running(home) = &mut life.phase {
+            std::mem::forget(std::mem::replace(home, record.clone()));
+        }
     }
 
     // The task's own thread.
@@ -195,7 +243,7 @@ impl Node {
         let root = match self.nesting {
             Nesting::Root => true,
             Nesting::Task(parent) => record.innermost().is_none_or(|task| task.id != parent),
-            Nesting::Thread(home) => home != thread::address() || record.innermost().is_some(),
+            Nesting::Thread(home) => home != thread::number() || record.innermost().is_some(),
         };
         let mut life = self.life(&gate)?;
         life.phase = Phase::Running(record.clone());
@@ -215,10 +263,52 @@ impl Node {
         drop((left, frame));
     }
 
+    /// The task, which runs, begins on another thread as well, whose record that is.
+    pub(crate) fn begin_beside(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Floor {
+        let gate = fork::gate();
+        let mut life = self.life(&gate);
+        if let Some(life) = &mut life {
+            life.guests.get_or_insert_default().add(record.clone());
+        }
+        let pending = life.as_ref().is_some_and(|life| !life.pending.is_empty());
+        // Under our lock, as in `begin`.
+        record.enter(self.clone(), pending, false)
+    }
+
+    /// It ends there.
+    pub(crate) fn end_beside(&self, record: &Arc<ThreadRecord>, floor: Floor) {
+        let gate = fork::gate();
+        let mut life = self.life(&gate);
+        if let Some(guests) = life.as_mut().and_then(|life| life.guests.as_mut()) {
+            guests.remove(record);
+        }
+        let frame = record.leave(floor);
+        drop(life);
+        drop(gate);
+        drop(frame);
+    }
+
     /// The task is given up unrun, unless it was run.
     pub(crate) fn give_up(&self) {
+        self.finish_if(|phase| matches!(phase, Phase::NotStarted));
+    }
+
+    /// The thread whose record that is has gone, and did not end the task. It has ended, if it ran
+    /// there and not beside another.
+    pub(crate) fn give_up_on(&self, record: &Arc<ThreadRecord>) {
+        self.finish_if(|phase| matches!(phase, Phase::Running(home) if Arc::ptr_eq(home, record)));
         let gate = fork::gate();
-        let life = self.life(&gate).filter(|life| matches!(life.phase, Phase::NotStarted));
+        let mut life = self.life(&gate);
+        if let Some(guests) = life.as_mut().and_then(|life| life.guests.as_mut()) {
+            guests.remove(record);
+        }
+        drop(life);
+        drop(gate);
+    }
+
+    fn finish_if(&self, is_over: impl FnOnce(&Phase) -> bool) {
+        let gate = fork::gate();
+        let life = self.life(&gate).filter(|life| is_over(&life.phase));
         let left = life.map(|life| self.finish(life, || None));
         drop(gate);
         drop(left);
@@ -249,6 +339,7 @@ impl Node {
         };
         life.raised_up_to = life.raised_up_to.max(id);
         life.raises += 1;
+        life.raised_at = Some(Instant::now());
         self.changed(life);
         Some(interrupted)
     }
@@ -261,12 +352,16 @@ impl Node {
         record: &ThreadRecord,
         gate: &Gate,
     ) -> Option<(Interrupted, Option<Interrupted>)> {
+        if self.life(gate)?.pending.iter().any(|pending| pending.by_group) {
+            return None;
+        }
         let interrupted = self.raise(gate)?;
         let mut life = self.life(gate)?;
         // It shares its reason with what is handed out, so this is not the last of it.
         life.pending.pop_front();
         if life.pending.is_empty() {
             record.clear(self);
+            life.each_guest(|guest| guest.clear(self));
         }
         let before = life.raised.replace(interrupted.clone());
         Some((interrupted, before))
@@ -275,8 +370,28 @@ impl Node {
     // The askers.
 
     /// Asks. The request's id, or none if the task has ended.
-    pub(crate) fn request(self: &Arc<Self>, reason: Reason) -> Option<u64> {
-        let interrupted = Interrupted::new(reason);
+    pub(crate) fn request(self: &Arc<Self>, interrupted: Interrupted) -> Option<u64> {
+        self.note(interrupted, false)
+    }
+
+    /// Asks with an interrupt that it may have been asked with before.
+    pub(crate) fn request_once(self: &Arc<Self>, interrupted: &Interrupted) {
+        let gate = fork::gate();
+        let is_pending = self.life(&gate).is_some_and(|life| {
+            life.pending.iter().any(|pending| pending.interrupted.is(interrupted))
+        });
+        drop(gate);
+        if !is_pending {
+            self.request(interrupted.clone());
+        }
+    }
+
+    /// The same for a group that the task is in.
+    pub(crate) fn request_by_group(self: &Arc<Self>, interrupted: Interrupted) -> Option<u64> {
+        self.note(interrupted, true)
+    }
+
+    fn note(self: &Arc<Self>, interrupted: Interrupted, by_group: bool) -> Option<u64> {
         let gate = fork::gate();
         let mut life = self.life(&gate)?;
         if matches!(life.phase, Phase::Finished) {
@@ -294,10 +409,12 @@ impl Node {
                 // four.
                 life.pending.reserve_exact(1);
             }
-            life.pending.push_back(Pending { id, interrupted, since: Instant::now() });
+            life.pending.push_back(Pending { id, interrupted, since: Instant::now(), by_group });
             life.pending.len() - 1
         });
-        let id = life.pending[index].id;
+        let pending = &mut life.pending[index];
+        pending.by_group |= by_group;
+        let id = pending.id;
         self.tell(life, &gate);
         Some(id)
     }
@@ -314,15 +431,22 @@ impl Node {
 
     /// Brings a request to the thread that runs the task, if one does.
     fn tell(self: &Arc<Self>, life: MutexGuard<'_, Life>, gate: &Gate) {
-        let Phase::Running(record) = &life.phase else { return };
-        let record = record.clone();
-        let asked = record.request(self);
+        let Phase::Running(home) = &life.phase else { return };
         let was_untold = life.untold.is_some();
-        // The thread needs our lock to raise, and may run in our place as soon as it is told.
-        drop(life);
-        let untold = match asked.tell() {
-            Delivery::Untold(error) => Some(error),
-            Delivery::Armed | Delivery::Masked | Delivery::Absent => None,
+        // The threads need our lock to raise, and may run in our place as soon as they are told.
+        let untold = match &life.guests {
+            None => {
+                let record = home.clone();
+                let asked = record.request(self);
+                drop(life);
+                error_of(asked.tell())
+            }
+            Some(guests) => {
+                let records = guests.and(home);
+                let asked: Vec<_> = records.iter().map(|record| record.request(self)).collect();
+                drop(life);
+                asked.into_iter().filter_map(|asked| error_of(asked.tell())).last()
+            }
         };
         if was_untold || untold.is_some() {
             if let Some(mut life) = self.life(gate) {
@@ -393,8 +517,26 @@ impl Node {
         }
     }
 
+    /// The tasks that run on the thread of that record, outermost first.
+    pub(crate) fn all_on(record: &ThreadRecord) -> Vec<Arc<Self>> {
+        let _gate = fork::gate();
+        record.tasks()
+    }
+
+    /// The record of the thread that runs it.
+    pub(crate) fn record(&self) -> Option<Arc<ThreadRecord>> {
+        let gate = fork::gate();
+        match &self.life(&gate)?.phase {
+            Phase::Running(record) => Some(record.clone()),
+            Phase::NotStarted | Phase::Finished => None,
+        }
+    }
+
     /// What a report shows.
     pub(crate) fn figures(self: &Arc<Self>) -> Figures {
+        if self.members.is_some() {
+            return members::figures(self);
+        }
         let gate = fork::gate();
         let life = self.life(&gate);
         let phase = life.as_ref().map_or(Phase::Finished, |life| life.phase.clone());
@@ -410,6 +552,7 @@ impl Node {
             masked: record.is_some_and(|record| record.is_masked(self)),
             pending_since: life.as_ref().and_then(|life| life.pending.front().map(|p| p.since)),
             raises: life.as_ref().map_or(0, |life| life.raises),
+            raised_at: life.as_ref().and_then(|life| life.raised_at),
             refused: life.as_ref().map_or(0, |life| life.refused),
             tid: record.and_then(|record| record.thread(|thread| thread.tid())),
         }
@@ -426,7 +569,51 @@ impl Node {
     }
 }
 
+/// Why the thread could not be told, if it could not.
+fn error_of(delivery: Delivery) -> Option<io::Error> {
+    match delivery {
+        Delivery::Untold(error) => Some(error),
+        Delivery::Armed | Delivery::Masked | Delivery::Absent => None,
+    }
+}
+
+impl Guests {
+    fn find(&self, record: &Arc<ThreadRecord>) -> Result<usize, usize> {
+        self.records.binary_search_by_key(&Arc::as_ptr(record), Arc::as_ptr)
+    }
+
+    fn add(&mut self, record: Arc<ThreadRecord>) {
+        if let Err(index) = self.find(&record) {
+            self.records.insert(index, record);
+        }
+    }
+
+    fn remove(&mut self, record: &Arc<ThreadRecord>) {
+        if let Ok(index) = self.find(record) {
+            self.records.remove(index);
+        }
+    }
+
+    /// All of them, and that one, in order.
+    fn and(&self, record: &Arc<ThreadRecord>) -> Vec<Arc<ThreadRecord>> {
+        let mut all = Self { records: self.records.clone() };
+        all.add(record.clone());
+        all.records
+    }
+}
+
 impl Life {
+    fn each_guest(&self, f: impl FnMut(&Arc<ThreadRecord>)) {
+        self.guests.iter().flat_map(|guests| &guests.records).for_each(f);
+    }
+
+    /// Whether the task runs on the calling thread.
+    fn runs_here(&self, home: &Arc<ThreadRecord>) -> bool {
+        let mut here = thread::is_registered_as(home);
+        self.each_guest(|guest| here |= thread::is_registered_as(guest));
+        here
+    }
+
     /// Catches up with the handler: a refusal is an error that was handed out, for the oldest
     /// request.
     fn notice(&mut self, refused: u64) {
@@ -453,7 +640,7 @@ impl Life {
             Phase::NotStarted => Progress::NotStarted,
             Phase::Finished => Progress::Finished,
             Phase::Running(record) => Progress::Running {
-                here: thread::is_registered_as(record),
+                here: self.runs_here(record),
                 masked: record.is_masked(node),
                 untold: self.untold(),
             },

@@ -114,7 +114,13 @@ pub(crate) trait Thread<N> {
     /// it can.
     fn send(&self) -> io::Result<()>;
 
-    /// Both.
+    /// As [`send`](Self::send), to a thread that is armed, and by an asker who holds the bell: where
+    /// the thread sleeps in a call that a futex wakes, that will do in the place of the signal.
+    fn tell(&self) -> io::Result<()> {
+        self.send()
+    }
+
+    /// Announces and sends.
     fn signal(&self) -> io::Result<()> {
         if self.announce() { self.send() } else { Ok(()) }
     }
@@ -247,6 +253,14 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         });
     }
 
+    /// The tasks that are not masked, outermost first, and how many are.
+    pub(crate) fn unmasked(&self) -> (Vec<Arc<N>>, usize) {
+        self.locked(|stack| {
+            let tasks = stack.unmasked().iter().map(|frame| frame.task.clone());
+            (tasks.collect(), stack.floor)
+        })
+    }
+
     /// The innermost task, masked or not.
     pub(crate) fn innermost(&self) -> Option<Arc<N>> {
         self.locked(|stack| stack.frames.last().map(|frame| frame.task.clone()))
@@ -255,6 +269,11 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
     /// Looks at all tasks, outermost first.
     pub(crate) fn each_task(&self, f: impl Fn(&N)) {
         self.locked(|stack| stack.frames.iter().for_each(|frame| f(&frame.task)));
+    }
+
+    /// All tasks, outermost first.
+    pub(crate) fn tasks(&self) -> Vec<Arc<N>> {
+        self.locked(|stack| stack.frames.iter().map(|frame| frame.task.clone()).collect())
     }
 
     /// The task whose request is to be raised: the outermost unmasked one that has any, among so
@@ -286,16 +305,26 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         });
     }
 
-    /// Waits until an asker that has announced a signal has sent it.
-    pub(crate) fn await_asker(&self) {
-        drop(self.bell());
+    /// Runs `f` while nobody announces a signal to this thread or sends one: not an asker, which
+    /// holds the bell, nor who looks at the thread, which holds the stack. What was announced before
+    /// has been sent.
+    pub(crate) fn undisturbed<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _bell = self.bell();
+        self.locked(|_| f())
     }
 
-    /// The thread ends.
-    pub(crate) fn close(&self) {
+    /// The thread ends. The tasks that have not ended before are handed out: what ended the thread
+    /// did not unwind.
+    pub(crate) fn close(&self) -> Vec<Arc<N>> {
         let mut bell = self.bell();
-        self.locked(|stack| stack.thread = None);
+        let left = self.locked(|stack| {
+            let frames = std::mem::take(&mut stack.frames);
+            stack.refresh();
+            stack.thread = None;
+            frames
+        });
         *bell = None;
+        left.into_iter().map(|frame| frame.task).collect()
     }
 
     // The asker's side.
@@ -316,7 +345,15 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
         })
     }
 
-    /// Looks at the thread; none once it has gone.
+    /// Looks at the thread while it runs that task; none if it does not.
+    pub(crate) fn thread_of<R>(&self, task: &Arc<N>, f: impl FnOnce(&T) -> R) -> Option<R> {
+        self.locked(|stack| {
+            stack.find(task)?;
+            stack.thread.as_ref().map(f)
+        })
+    }
+
+    /// Looks at the thread, and perhaps signals it; none once it has gone.
     pub(crate) fn thread<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
         self.locked(|stack| stack.thread.as_ref().map(f))
     }
@@ -326,7 +363,7 @@ impl<T: Thread<N> + Clone, N> Asked<'_, T, N> {
     /// Sends the signal, if one was announced. The thread is there, for the bell is held.
     pub(crate) fn tell(self) -> Delivery {
         let sent = match (self.found, &*self.bell) {
-            (Found::Untold, Some(thread)) => thread.send(),
+            (Found::Untold, Some(thread)) => thread.tell(),
             (Found::Untold, None) | (Found::Told, _) => Ok(()),
             (Found::Masked, _) => return Delivery::Masked,
             (Found::Absent, _) => return Delivery::Absent,

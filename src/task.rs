@@ -267,10 +267,40 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        install::ensure();
+        let task = self.task();
+        self.start(task, |task| task.run(f))
+    }
+
+    /// The task that the thread's whole body is to be.
+    pub(crate) fn task(&self) -> Task {
+        self.task_that_nests(Nesting::Root)
+    }
+
+    /// The same for a thread on which another task has begun before.
+    pub(crate) fn task_inside(&self, outer: &Node) -> Task {
+        self.task_that_nests(Nesting::Task(outer.id()))
+    }
+
+    fn task_that_nests(&self, nesting: Nesting) -> Task {
         let name = self.name.as_deref().map(Box::from);
-        let task = Task { node: Node::new(name, Nesting::Root), reach: self.reach };
+        Task { node: Node::new(name, nesting), reach: self.reach }
+    }
+
+    /// Spawns the thread, which is to run that task.
+    #[track_caller]
+    pub(crate) fn start<F, T>(self, task: Task, run: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce(Task) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        install::ensure();
         let interrupter = task.interrupter();
+        let thread = self.into_std().spawn(move || run(task))?;
+        Ok(JoinHandle { thread, interrupter })
+    }
+
+    /// The thread as std knows it.
+    pub(crate) fn into_std(self) -> std_thread::Builder {
         let mut builder = std_thread::Builder::new();
         if let Some(name) = self.name {
             builder = builder.name(name);
@@ -278,8 +308,7 @@ impl Builder {
         if let Some(size) = self.stack_size {
             builder = builder.stack_size(size);
         }
-        let thread = builder.spawn(move || task.run(f))?;
-        Ok(JoinHandle { thread, interrupter })
+        builder
     }
 }
 
@@ -317,16 +346,7 @@ impl<T> JoinHandle<T> {
     ///
     /// The thread that is waited for is not disturbed.
     pub fn wait(&self) -> Result<(), Interrupted> {
-        checkpoint::checkpoint()?;
-        while let Some((word, seen)) = self.interrupter.0.begin_wait() {
-            let woken = complete(|| futex::wait_interruptible(word, seen, None));
-            self.interrupter.0.end_wait();
-            // EAGAIN: it changed before we slept.
-            if let Err(Error::Interrupted(interrupted)) = woken {
-                return Err(interrupted);
-            }
-        }
-        Ok(())
+        wait(&self.interrupter.0)
     }
 
     /// A handle that interrupts it.
@@ -348,6 +368,20 @@ impl<T> JoinHandle<T> {
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()
     }
+}
+
+/// Waits for a task to end, interruptibly.
+pub(crate) fn wait(node: &Node) -> Result<(), Interrupted> {
+    checkpoint::checkpoint()?;
+    while let Some((word, seen)) = node.begin_wait() {
+        let woken = complete(|| futex::wait_interruptible(word, seen, None));
+        node.end_wait();
+        // EAGAIN: it changed before we slept.
+        if let Err(Error::Interrupted(interrupted)) = woken {
+            return Err(interrupted);
+        }
+    }
+    Ok(())
 }
 
 impl<T> From<&JoinHandle<T>> for Interrupter {

@@ -118,7 +118,7 @@ fn a_device_that_can_be_written_is_not_read() {
         let made = fd >= 0 && libc::ioctl(fd, libc::TUNSETIFF, &mut request) == 0;
         request.ifr_ifru.ifru_flags = libc::IFF_UP as i16;
         let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
-        if !made || libc::ioctl(socket, libc::SIOCSIFFLAGS, &request) != 0 {
+        if !made || libc::ioctl(socket, libc::SIOCSIFFLAGS as _, &request) != 0 {
             eprintln!("skipped: no tun device here");
             return;
         }

@@ -133,6 +133,77 @@ fn what_waits_returns_eintr_and_what_must_not_fail_does_not() {
     });
 }
 
+/// A sleep that has not begun has all of its time left, and a caller that goes on with what is left
+/// must find it.
+#[test]
+fn a_sleep_tells_what_is_left() {
+    alone("a_sleep_tells_what_is_left", || {
+        steps_are_handled();
+        with_armed_task(|| {
+            let time = |seconds| libc::timespec { tv_sec: seconds, tv_nsec: 7 };
+            let asked = time(3);
+            let mut left = time(-1);
+            let [from, to] = [&raw const asked as usize, &raw mut left as usize];
+            let eintr = Err(libc::EINTR);
+            assert_eq!(stepped(|| syscall(libc::SYS_nanosleep, [from, to, 0, 0])), eintr);
+            assert_eq!((left.tv_sec, left.tv_nsec), (3, 7));
+            left = time(-1);
+            let clock = libc::CLOCK_MONOTONIC as usize;
+            let sleep = || syscall(libc::SYS_clock_nanosleep, [clock, 0, from, to]);
+            assert_eq!(stepped(sleep), eintr);
+            assert_eq!((left.tv_sec, left.tv_nsec), (3, 7));
+            // One until a moment tells nothing, and leaves the place alone.
+            left = time(-1);
+            let absolute = libc::TIMER_ABSTIME as usize;
+            let past = time(0);
+            let past = &raw const past as usize;
+            let sleep = || syscall(libc::SYS_clock_nanosleep, [clock, absolute, past, to]);
+            assert_eq!(stepped(sleep), eintr);
+            assert_eq!(left.tv_sec, -1);
+            // Bad pointers are the kernel's to find fault with.
+            let efault = Err(libc::EFAULT);
+            assert_eq!(stepped(|| syscall(libc::SYS_nanosleep, [8, to, 0, 0])), efault);
+        });
+    });
+}
+
+/// The kernel goes on with a connection whose connect was interrupted, and the caller waits for it
+/// by poll: for one that was never begun that would be the wrong thing to do.
+#[test]
+fn a_connect_that_has_not_begun_is_made() {
+    alone("a_connect_that_has_not_begun_is_made", || {
+        steps_are_handled();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // SAFETY: all bytes zero are a valid address.
+        let mut address: libc::sockaddr_in = unsafe { std::mem::zeroed() };
+        address.sin_family = libc::AF_INET as libc::sa_family_t;
+        address.sin_port = port.to_be();
+        address.sin_addr.s_addr = u32::from_ne_bytes([127, 0, 0, 1]);
+        with_armed_task(|| {
+            // SAFETY: no pointers; the descriptor is closed with the process.
+            let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) } as usize;
+            let [from, length] = [&raw const address as usize, size_of_val(&address)];
+            let connect = || syscall(libc::SYS_connect, [fd, from, length, 0]);
+            assert_eq!(stepped(connect), Ok(0));
+            assert_eq!(connect(), Err(libc::EISCONN));
+        });
+    });
+}
+
+/// What callers rely on never to fail with EINTR.
+#[test]
+fn a_few_random_bytes_are_made() {
+    alone("a_few_random_bytes_are_made", || {
+        steps_are_handled();
+        with_armed_task(|| {
+            let mut bytes = [0u8; 256];
+            let at = bytes.as_mut_ptr() as usize;
+            assert_eq!(stepped(|| syscall(libc::SYS_getrandom, [at, 256, 0, 0])), Ok(256));
+        });
+    });
+}
+
 #[test]
 fn of_a_thread_that_nobody_asked_everything_is_made() {
     alone("of_a_thread_that_nobody_asked_everything_is_made", || {

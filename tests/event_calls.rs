@@ -316,9 +316,19 @@ fn an_interrupted_signal_wait_leaves_the_signal() {
 fn a_queued_signal_tells_its_value() {
     watched("sigwaitinfo, queued", || {
         with_blocked(Signal::SIGALRM, || {
-            let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut(42) };
-            // SAFETY: the value is never followed.
-            unsafe { libc::pthread_sigqueue(libc::pthread_self(), libc::SIGALRM, value) };
+            let [pid, tid] = [nix::unistd::getpid(), nix::unistd::gettid()].map(|id| id.as_raw());
+            // The kernel's siginfo: number, code, sender, value. (Not every libc has
+            // pthread_sigqueue.)
+            let mut info = [0_u64; 16];
+            info[..4].copy_from_slice(&[
+                libc::SIGALRM as u64,
+                libc::SI_QUEUE as u32 as u64,
+                pid as u64,
+                42,
+            ]);
+            let [number, signal] = [libc::SYS_rt_tgsigqueueinfo, libc::SIGALRM.into()];
+            // SAFETY: the kernel reads a siginfo.
+            assert_eq!(unsafe { libc::syscall(number, pid, tid, signal, info.as_ptr()) }, 0);
             let info = sigwaitinfo(&[libc::SIGALRM]).unwrap();
             assert_eq!((info.value(), info.code()), (Some(42), libc::SI_QUEUE));
         });
@@ -376,5 +386,24 @@ fn futex_wait_at_its_points() {
         assert_eq!(woken, FutexWait::Woken);
         word.store(1, Ordering::Relaxed);
         assert_eq!(futex_wait(&word, 0, None).unwrap(), FutexWait::Changed);
+    });
+}
+
+/// The kernel wakes one if asked for none.
+#[test]
+fn no_wake_up_wakes_nobody() {
+    watched("futex_wake of none", || {
+        let word = AtomicU32::new(0);
+        let (tell, told) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                tell.send(gettid()).unwrap();
+                futex_wait(&word, 0, None)
+            });
+            wait_until_blocked(told.recv().unwrap(), libc::SYS_futex);
+            assert_eq!(futex_wake(&word, 0), 0);
+            wait_until("the one is woken", || futex_wake(&word, 1) == 1);
+            assert_eq!(waiter.join().unwrap().unwrap(), FutexWait::Woken);
+        });
     });
 }

@@ -183,6 +183,38 @@ fn all_other_tasks_have_ended() {
     });
 }
 
+/// A task is made, asked and given up without our signal: nothing is installed yet.
+#[test]
+fn a_task_of_a_process_that_has_installed_nothing() {
+    alone("a_task_of_a_process_that_has_installed_nothing", || {
+        let (_task, its) = task();
+        in_fork(|| assert!(its.is_finished()));
+        assert!(!its.is_finished());
+    });
+}
+
+#[test]
+fn with_no_signal_free() {
+    alone("with_no_signal_free", || {
+        for signal in
+            [SIGUSR1, libc::SIGUSR2].into_iter().chain(libc::SIGRTMIN()..=libc::SIGRTMAX())
+        {
+            signals::ignore(signal);
+        }
+        let other = stuck_elsewhere();
+        assert_eq!(eintr::support().signal, None);
+        let (task, interrupter) = task();
+        task.run(|| {
+            in_fork(|| {
+                assert!(other.is_finished() && !interrupter.is_finished());
+                interrupter.interrupt();
+                assert!(checkpoint().is_err());
+            });
+        });
+        assert!(!other.is_finished());
+    });
+}
+
 /// On this thread and on a new one.
 fn new_tasks_work() {
     let (own, interrupter) = task();
@@ -236,9 +268,11 @@ fn forks_while_others_interrupt() {
                     }
                 })
             })
+            // And one that does nothing else, so that it holds them half of the time.
+            .chain([ask_without_pause(&interrupter, &stop)])
             .collect();
         task.run(|| {
-            for round in 0..200 {
+            for round in 0..60 {
                 in_fork(|| {
                     assert!(others.iter().all(Interrupter::is_finished));
                     interrupter.interrupt();
@@ -257,6 +291,15 @@ fn forks_while_others_interrupt() {
             other.wait_finished(LIMIT).unwrap();
         }
     });
+}
+
+fn ask_without_pause(one: &Interrupter, stop: &Arc<AtomicBool>) -> thread::JoinHandle<()> {
+    let (one, stop) = (one.clone(), stop.clone());
+    thread::spawn(move || {
+        while !stop.load(SeqCst) {
+            one.interrupt();
+        }
+    })
 }
 
 /// A managed thread that is interrupted, and goes on, until it is to stop.

@@ -7,6 +7,8 @@
 //! request must have its answer.
 
 mod common;
+#[path = "common/escape.rs"]
+mod escape;
 #[path = "common/signals.rs"]
 mod signals;
 #[path = "common/target.rs"]
@@ -340,6 +342,60 @@ fn running_a_task_from_a_destructor_at_the_threads_end() {
             }
             assert!(told.recv().unwrap());
         }
+    });
+}
+
+/// musl's `pthread_exit` runs no destructor on its way out; nor does this jump.
+#[test]
+fn a_thread_that_ends_without_unwinding() {
+    watched("a_thread_that_ends_without_unwinding", || {
+        struct CallOnDrop(mpsc::Sender<bool>);
+        impl Drop for CallOnDrop {
+            fn drop(&mut self) {
+                // A task that is not there any more, with its deadline, raises nothing here.
+                let (task, _) = task();
+                self.0
+                    .send(task.run(|| checkpoint().is_ok() && eintr::remaining().is_none()))
+                    .unwrap();
+            }
+        }
+        extern "C" fn call(value: *mut libc::c_void) {
+            // SAFETY: the box that was given to the key, which calls once.
+            drop(unsafe { Box::from_raw(value.cast::<CallOnDrop>()) });
+        }
+        let (tell, told) = mpsc::channel();
+        let (task, interrupter) = task();
+        let waiting = interrupter.clone();
+        let waiter = thread::spawn(move || waiting.wait_finished(Duration::MAX).is_ok());
+        let asking = interrupter.clone();
+        thread::spawn(move || {
+            let mut place = 0;
+            let place = &raw mut place;
+            let mut task = Some(task);
+            let escaped = || {
+                let body = || {
+                    // A key that is younger than eintr's, so that its destructor runs after.
+                    let mut key = 0;
+                    let value = Box::into_raw(Box::new(CallOnDrop(tell.clone())));
+                    // SAFETY: the key is made, then used; the value is the destructor's.
+                    unsafe {
+                        assert_eq!(libc::pthread_key_create(&mut key, Some(call)), 0);
+                        assert_eq!(libc::pthread_setspecific(key, value.cast()), 0);
+                    }
+                    asking.interrupt();
+                    // SAFETY: what lies between is leaked, and is not used again.
+                    unsafe { escape::escape(place) }
+                };
+                task.take().unwrap().run(|| eintr::within(Duration::ZERO, body));
+            };
+            // SAFETY: as above.
+            assert!(unsafe { escape::call_escapably(place, escaped) });
+        })
+        .join()
+        .unwrap();
+        assert!(waiter.join().unwrap() && interrupter.is_finished());
+        assert!(told.recv().unwrap());
+        assert!(matches!(interrupter.interrupt().wait(LIMIT), Outcome::Finished));
     });
 }
 

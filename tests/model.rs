@@ -43,6 +43,8 @@ enum Mistake {
     RelaxedSwaps,
     /// The thread goes on to its next task while a signal is announced and not sent.
     GoesOn,
+    /// A signal is given up for lost that was announced a moment ago.
+    ForgetsAtOnce,
 }
 
 /// A thread, with its share of the kernel.
@@ -237,8 +239,21 @@ impl Target {
             self.let_in();
         }
         if awaits() && self.cpu.mistake != Mistake::GoesOn {
-            self.record.await_asker();
+            self.record.undisturbed(|| ());
             self.let_in();
+        }
+    }
+
+    /// As `sys::thread::forget_lost_signal`.
+    fn forget_lost_signal(&self) {
+        let in_flight = &self.cpu.in_flight;
+        if self.cpu.mistake == Mistake::ForgetsAtOnce {
+            in_flight.store(false, Ordering::Relaxed);
+        } else if in_flight.load(Ordering::Relaxed) {
+            self.record.undisturbed(|| {
+                self.let_in();
+                in_flight.store(false, Ordering::Relaxed);
+            });
         }
     }
 
@@ -497,6 +512,34 @@ fn the_next_task_is_left_alone() {
 #[should_panic(expected = "the signal came late")]
 fn finds_the_thread_that_goes_on() {
     the_next_task_sees_nothing(Mistake::GoesOn);
+}
+
+/// The keeper signals a thread whose deadline has ended meanwhile, and which begins the next.
+fn the_keepers_signal_comes_late(mistake: Mistake) {
+    check(move || {
+        let target = Target::new(mistake);
+        let keepers = target.clone();
+        let keeper = thread::spawn(move || {
+            keepers.record.thread(|cpu| cpu.signal()).unwrap().unwrap();
+        });
+        target.forget_lost_signal();
+        keeper.join().unwrap();
+        let is_pending = target.cpu.queue.lock().unwrap().pending;
+        let is_in_flight = target.cpu.in_flight.load(Ordering::Relaxed);
+        assert_eq!(is_pending, is_in_flight, "a signal on its way was forgotten");
+        target.settle();
+    });
+}
+
+#[test]
+fn the_keepers_signal_is_not_forgotten() {
+    the_keepers_signal_comes_late(Mistake::None);
+}
+
+#[test]
+#[should_panic(expected = "a signal on its way was forgotten")]
+fn finds_the_signal_that_is_forgotten() {
+    the_keepers_signal_comes_late(Mistake::ForgetsAtOnce);
 }
 
 #[test]

@@ -20,10 +20,11 @@ use std::cell::Cell;
 use std::hint::{black_box, spin_loop};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use child::alone;
-use common::{LIMIT, gettid, wait_until, wait_until_blocked};
+use common::{LIMIT, gettid, skipped_under_emulation, wait_until, wait_until_blocked};
 use eintr::Outcome;
 use libc::{SA_NODEFER, SA_ONSTACK, SA_RESTART, SIGHUP, SIGUSR2, c_int};
 use target::{Target, came_back, is_interrupt, own_read, pipe, plain_read, spawn};
@@ -121,14 +122,41 @@ fn in_a_handler_on_an_alternate_stack() {
     });
 }
 
+/// With SS_AUTODISARM the kernel does not tell, while the handler runs, that it has a stack of its
+/// own. Here that one lies above the thread's, as if the stack had grown back past the call.
+#[test]
+fn in_a_handler_on_an_alternate_stack_that_is_disarmed() {
+    if skipped_under_emulation("SS_AUTODISARM", "the emulator has none") {
+        return;
+    }
+    // The kernel maps from the top down, and the stacks of the case's threads are mapped after.
+    let memory = Arc::new(Mutex::new(vec![0u8; 1 << 20]));
+    in_both_ways("in_a_handler_on_an_alternate_stack_that_is_disarmed", |reach| {
+        signals::handle(SIGUSR2, hold, SA_RESTART | SA_ONSTACK, &[]);
+        let memory = memory.clone();
+        request_while_handler_runs(reach, move |reader| {
+            let mut memory = memory.lock().unwrap();
+            let here = &raw const reader as usize;
+            assert!(here < memory.as_ptr() as usize, "the stacks are the other way round");
+            on_alternate_stack_with(SS_AUTODISARM, &mut memory, || own_read_is_interrupted(reader))
+        });
+    });
+}
+
+const SS_AUTODISARM: c_int = 1 << 31;
+
 /// Runs `f` while the thread's handlers may run on that stack.
 fn on_alternate_stack<T>(stack: &mut [u8], f: impl FnOnce() -> T) -> T {
+    on_alternate_stack_with(0, stack, f)
+}
+
+fn on_alternate_stack_with<T>(flags: c_int, stack: &mut [u8], f: impl FnOnce() -> T) -> T {
     let set = |flags, address: *mut u8, size| {
         let stack = libc::stack_t { ss_sp: address.cast(), ss_flags: flags, ss_size: size };
         // SAFETY: the stack is borrowed for as long as it is set.
         assert_eq!(unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) }, 0);
     };
-    set(0, stack.as_mut_ptr(), stack.len());
+    set(flags, stack.as_mut_ptr(), stack.len());
     let value = f();
     set(libc::SS_DISABLE, std::ptr::null_mut(), 0);
     value

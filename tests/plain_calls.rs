@@ -24,11 +24,11 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, mem, ptr, thread};
 
 use child::alone;
-use common::{gettid, wait_until, wait_until_blocked};
+use common::{gettid, skipped_under_emulation, wait_until, wait_until_blocked};
 use eintr::Outcome;
 use libc::{SIGUSR1, c_int, c_long};
 use signals::{RUNS, share_the_signal};
@@ -290,6 +290,61 @@ fn after_a_call_of_our_own_they_return_eintr() {
         stuck.thread.interrupt();
         assert_eq!(stuck.result(), (true, true));
     });
+}
+
+/// The repeat timer, for the plain call that may follow, is then set no earlier than the clock's
+/// next tick: before that it would have to be written into the hardware, for every interrupt.
+#[test]
+fn after_a_call_of_our_own_the_timer_waits_for_a_tick() {
+    const NAME: &str = "after_a_call_of_our_own_the_timer_waits_for_a_tick";
+    if skipped_under_emulation(NAME, "it keeps the timers itself") {
+        return;
+    }
+    const FIRST_PAUSE: Duration = Duration::from_millis(1);
+    // SAFETY: the kernel writes a time, of which all bytes are valid.
+    let tick = unsafe {
+        let mut tick: libc::timespec = mem::zeroed();
+        assert_eq!(libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &mut tick), 0);
+        Duration::new(tick.tv_sec as u64, tick.tv_nsec as u32)
+    };
+    if tick <= 2 * FIRST_PAUSE || !fs::exists("/proc/self/timers").unwrap() {
+        return println!("skipped: {NAME}: ticks are short here, or the kernel tells no timers");
+    }
+    alone(NAME, || {
+        loop {
+            let (reader, _writer) = pipe();
+            let stuck = unreached(move || {
+                assert!(target::own_read(&reader).is_err());
+                (shortest_timer(), Instant::now())
+            })
+            .blocked_in(libc::SYS_read);
+            let asked = Instant::now();
+            stuck.thread.interrupt();
+            let (remaining, looked) = stuck.result();
+            // A look that comes late may see the second shot's time, and tells nothing.
+            if looked - asked < FIRST_PAUSE {
+                assert!(remaining > FIRST_PAUSE, "{remaining:?}");
+                break;
+            }
+        }
+    });
+}
+
+/// What remains of this process's timers, at least.
+fn shortest_timer() -> Duration {
+    let timers = fs::read_to_string("/proc/self/timers").unwrap();
+    let ids = timers.lines().filter_map(|line| line.strip_prefix("ID:"));
+    let remaining = |id: &str| {
+        let id: c_int = id.trim().parse().unwrap();
+        // SAFETY: the kernel writes a setting, of which all bytes are valid.
+        let left = unsafe {
+            let mut setting: libc::itimerspec = mem::zeroed();
+            assert_eq!(libc::syscall(libc::SYS_timer_gettime, id, &raw mut setting), 0);
+            setting.it_value
+        };
+        Duration::new(left.tv_sec as u64, left.tv_nsec as u32)
+    };
+    ids.map(remaining).min().expect("a timer is set")
 }
 
 /// What a thread that is not to notice goes through.

@@ -3,7 +3,8 @@
 //!
 //! The test works like this: the scenes of the example `stuck` make real objects and a call that
 //! blocks on them; each point takes a fresh scene, brings it about, and says what must come out.
-//! Whether a thread is blocked is asked of `/proc`.
+//! Whether a thread is blocked is asked of `/proc`. The calls that never block here have rows of
+//! their own. The sources are read for what is public, so that no call is forgotten.
 
 mod common;
 
@@ -11,8 +12,14 @@ mod common;
 mod events;
 #[path = "../examples/stuck/files.rs"]
 mod files;
+#[path = "points/immediate.rs"]
+mod immediate;
 #[path = "../examples/stuck/processes.rs"]
 mod processes;
+#[path = "common/public.rs"]
+mod public;
+#[path = "../examples/stuck/ring.rs"]
+mod ring;
 #[path = "../examples/stuck/scene.rs"]
 mod scene;
 #[path = "../examples/stuck/scenes.rs"]
@@ -20,6 +27,7 @@ mod scenes;
 #[path = "../examples/stuck/sockets.rs"]
 mod sockets;
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
@@ -28,12 +36,24 @@ use eintr::{Error, ThreadState};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use scene::Scene;
 
+/// Calls whose result is a matter of time: their points with a result are in `tests/event_calls.rs`.
+const COME_BY_THEMSELVES: &[&str] = &["time::sleep", "time::sleep_until"];
+
+/// Calls that do not wait, by what they are for, and so are not interrupted.
+const NEVER_INTERRUPTED: &[&str] = &["fs::unlock", "fs::ofd_unlock", "sync::futex_wake"];
+
+/// Calls of several steps, whose points are in a test of their own: `tests/commands.rs`.
+const ELSEWHERE: &[&str] = &["process::status", "process::output"];
+
 /// Runs a point for every scene that this machine has.
 fn for_every_call(point: &str, at: fn(Scene)) {
     let mut ran = 0;
     for make in scenes::SCENES {
         match make() {
             Ok(scene) => {
+                let is_expected =
+                    scene.provide.is_some() || COME_BY_THEMSELVES.contains(&scene.call);
+                assert!(is_expected, "{}: what lets it succeed?", scene.call);
                 let name = format!("{} {point}", scene.call);
                 watched(&name, || at(scene));
                 ran += 1;
@@ -166,23 +186,36 @@ fn result_already_there() {
     });
 }
 
+/// Strays that were handled.
+static STRAYS: AtomicUsize = AtomicUsize::new(0);
+
+/// Has a signal that is nobody's handled, without `SA_RESTART`.
+fn handle_strays() {
+    extern "C" fn count(_: i32) {
+        STRAYS.fetch_add(1, Ordering::Relaxed);
+    }
+    let action = SigAction::new(SigHandler::Handler(count), SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler counts, and no more.
+    unsafe { sigaction(Signal::SIGUSR2, &action) }.unwrap();
+}
+
+/// Sends it to a thread that is there.
+fn send_stray(tid: i32) {
+    // SAFETY: no pointers.
+    let sent = unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), tid, libc::SIGUSR2) };
+    assert_eq!(sent, 0, "there is no thread {tid}");
+}
+
 /// Signals whose handler has no `SA_RESTART` do not end our calls, nor start their time anew.
 #[test]
 fn disturbed_by_strays() {
-    extern "C" fn nothing(_: i32) {}
-    let action = SigAction::new(SigHandler::Handler(nothing), SaFlags::empty(), SigSet::empty());
-    // SAFETY: the handler does nothing.
-    unsafe { sigaction(Signal::SIGUSR2, &action) }.unwrap();
+    handle_strays();
     for_every_call("disturbed by strays", |scene| {
         let Scene { call, syscalls, stuck, provide: Some(provide), .. } = scene else { return };
         let stuck = Stuck::new(stuck, |call| call());
         for _ in 0..3 {
             stuck.wait_until_blocked(syscalls);
-            // SAFETY: no pointers. The thread is ours and has not ended: its call is blocked.
-            let sent = unsafe {
-                libc::syscall(libc::SYS_tgkill, std::process::id(), stuck.tid, libc::SIGUSR2)
-            };
-            assert_eq!(sent, 0, "{call}");
+            send_stray(stuck.tid);
         }
         stuck.wait_until_blocked(syscalls);
         provide();
@@ -190,4 +223,92 @@ fn disturbed_by_strays() {
         assert_done(call, &result);
         assert!(!result.1, "{call}: nobody asked");
     });
+}
+
+/// The scenes are looked for in their sources: not each can be made on every machine.
+#[test]
+fn every_public_call_has_a_row() {
+    let scenes = [
+        include_str!("../examples/stuck/events.rs"),
+        include_str!("../examples/stuck/files.rs"),
+        include_str!("../examples/stuck/processes.rs"),
+        include_str!("../examples/stuck/sockets.rs"),
+    ]
+    .concat();
+    let has_scene = |call: &str| {
+        // A scene may say more than the call's name.
+        [format!("\"{call}\""), format!("\"{call} ")].iter().any(|name| scenes.contains(name))
+    };
+    let has_row = |call: &str| {
+        immediate::ROWS.iter().any(|row| row.call == call)
+            || [NEVER_INTERRUPTED, ELSEWHERE].concat().contains(&call)
+    };
+    for call in public::calls() {
+        assert!(has_scene(&call.name) || has_row(&call.name), "{} has no row", call.name);
+    }
+}
+
+/// Asked before, it does not happen; asked under a mask, it happens, and the request is raised
+/// after; and what was refused to an asked thread succeeds once the request was taken.
+#[test]
+fn calls_that_never_block() {
+    for row in immediate::ROWS {
+        watched(row.call, || {
+            let immediate::Case { mut call, happened } = (row.make)();
+            let (task, interrupter) = eintr::task();
+            interrupter.interrupt();
+            task.run(|| {
+                let stopped = call();
+                assert!(matches!(stopped, Err(Error::Interrupted(_))), "{}: {stopped:?}", row.call);
+                assert!(!happened(), "{}: it happened and was not told", row.call);
+                assert!(eintr::checkpoint().is_err(), "{}: the cause stands", row.call);
+                eintr::take().expect("the request");
+                call().unwrap();
+                assert!(happened(), "{}: it was told and did not happen", row.call);
+            });
+
+            let immediate::Case { mut call, happened } = (row.make)();
+            let (task, interrupter) = eintr::task();
+            task.run(|| {
+                eintr::mask(|| {
+                    interrupter.interrupt();
+                    call().unwrap();
+                });
+                assert!(happened(), "{}: under a mask it happens", row.call);
+                assert!(eintr::checkpoint().is_err(), "{}: the request is raised after", row.call);
+            });
+        });
+    }
+}
+
+/// Signals that are nobody's come all the time.
+#[test]
+fn calls_that_never_block_disturbed_by_strays() {
+    for row in immediate::ROWS {
+        watched(row.call, || {
+            let immediate::Case { mut call, happened } = (row.make)();
+            let (task, _interrupter) = eintr::task();
+            let before = STRAYS.load(Ordering::Relaxed);
+            handle_strays();
+            let (tid, over) = (gettid(), AtomicBool::new(false));
+            let result = thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        send_stray(tid);
+                    }
+                });
+                let is_enough = || STRAYS.load(Ordering::Relaxed) >= before + 100;
+                let result = task.run(|| {
+                    while !is_enough() {
+                        call()?;
+                    }
+                    call()
+                });
+                over.store(true, Ordering::Relaxed);
+                result
+            });
+            assert!(result.is_ok(), "{}: {result:?}", row.call);
+            assert!(happened(), "{}", row.call);
+        });
+    }
 }

@@ -6,7 +6,10 @@
 //! watchdog finds a thread asleep in `read`.
 
 mod common;
+#[path = "common/escape.rs"]
+mod escape;
 
+use std::cell::Cell;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -427,5 +430,68 @@ fn sigsys_blocked_before_arming() {
         wait_until_blocked(told.recv().unwrap(), libc::SYS_read);
         interrupter.interrupt();
         assert!(worker.join().unwrap(), "as it was");
+    });
+}
+
+thread_local! {
+    /// Where the handler below jumps to.
+    static WAY_OUT: Cell<usize> = const { Cell::new(0) };
+    /// With which mask.
+    static MASK: Cell<u64> = const { Cell::new(0) };
+}
+
+fn kernels_mask(new: Option<u64>) -> u64 {
+    let mut old = 0_u64;
+    let new = new.as_ref().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: one set is read, if there is one, and one is written.
+    let result =
+        unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, new, &mut old, 8) };
+    assert_eq!(result, 0);
+    old
+}
+
+/// Makes a syscall that waits, which is refused, and leaves by a jump, with the mask that was before:
+/// as siglongjmp does.
+extern "C" fn work_and_escape(_: i32) {
+    // SAFETY: no descriptors.
+    assert_eq!(unsafe { libc::poll(ptr::null_mut(), 0, -1) }, -1);
+    kernels_mask(Some(MASK.get()));
+    WAY_OUT.with(|place| {
+        // SAFETY: the case below has called escapably, and what lies between owns nothing that it
+        // would miss: frames of the two handlers, and of a raise.
+        unsafe { escape::escape(place.as_ptr()) }
+    });
+}
+
+/// The application's handlers have full masks and an alternate stack of their own, and leave by a
+/// jump: out of a syscall that our handler of SIGSYS makes in its place.
+#[test]
+fn handlers_that_leave_by_a_jump() {
+    armed("handlers_that_leave_by_a_jump", || {
+        // SAFETY: an action is plain numbers.
+        let mut action: libc::sigaction = unsafe { mem::zeroed() };
+        action.sa_sigaction = work_and_escape as extern "C" fn(i32) as usize;
+        for flags in [0, libc::SA_ONSTACK] {
+            action.sa_flags = flags;
+            // SAFETY: a set is written, an action read; the handler is async-signal-safe.
+            unsafe {
+                libc::sigfillset(&mut action.sa_mask);
+                assert_eq!(libc::sigaction(libc::SIGIO, &action, ptr::null_mut()), 0);
+            }
+            let before = kernels_mask(None);
+            MASK.set(before);
+            for _ in 0..1000 {
+                // SAFETY: the handler is async-signal-safe.
+                let raise = || _ = unsafe { libc::raise(libc::SIGIO) };
+                // SAFETY: between here and the handler nothing owns anything.
+                let escaped =
+                    WAY_OUT.with(|place| unsafe { escape::call_escapably(place.as_ptr(), raise) });
+                assert!(escaped);
+                assert_eq!(kernels_mask(None), before, "as it was");
+                // Heeded: the brakes stay off.
+                assert!(eintr::checkpoint().is_err());
+            }
+            assert_reached();
+        }
     });
 }

@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{LIMIT, gettid, wait_until_blocked, watched};
+use common::{LIMIT, gettid, times_asleep, wait_until, wait_until_blocked, watched};
 use eintr::{Interrupted, Interrupter, Outcome, Road, Task};
 
 fn has_reach(name: &str) -> bool {
@@ -469,4 +469,33 @@ fn a_loop_that_does_not_listen_is_braked() {
             assert!(start.elapsed() < took, "{:?}", start.elapsed());
         });
     }
+}
+
+/// Where the kernel stops the thread at its calls, one signal is enough: a wait that nothing may end
+/// is disturbed once, and never again.
+#[test]
+fn no_signal_is_repeated() {
+    if !has_reach("no_signal_is_repeated") {
+        return;
+    }
+    watched("no_signal_is_repeated", || {
+        let (tell, told) = mpsc::channel();
+        let (end, ends) = mpsc::channel::<()>();
+        let worker = eintr::spawn(move || {
+            tell.send(gettid()).unwrap();
+            ends.recv().unwrap();
+            assert_reached();
+        });
+        let tid = told.recv().unwrap();
+        wait_until_blocked(tid, libc::SYS_futex);
+        let before = times_asleep(tid);
+        worker.interrupt();
+        wait_until("the signal has come", || times_asleep(tid) > before);
+        wait_until_blocked(tid, libc::SYS_futex);
+        let before = times_asleep(tid);
+        thread::sleep(Duration::from_millis(200));
+        assert_eq!(times_asleep(tid), before);
+        end.send(()).unwrap();
+        worker.join().unwrap();
+    });
 }

@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::{mem, ptr, thread};
 
 use common::alone::{alone, ends_alone};
-use common::{gettid, wait_until_blocked};
+use common::{gettid, wait_until, wait_until_blocked};
 use eintr::{Interrupted, Interrupter};
 
 /// Runs `body` on a managed thread that has been asked and has dispatch on.
@@ -134,6 +134,73 @@ fn a_sandbox_that_was_there_before_goes_on() {
     });
 }
 
+/// A sandbox's handler: it denies whatever was trapped.
+#[cfg(target_arch = "x86_64")]
+extern "C" fn deny(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel's context.
+    unsafe {
+        let context = &mut *context.cast::<libc::ucontext_t>();
+        context.uc_mcontext.gregs[libc::REG_RAX as usize] = -i64::from(libc::ENOSYS);
+    }
+    HANDLED.fetch_add(1, Ordering::SeqCst);
+}
+
+/// One that denies what our own handler asks the kernel for, as those do which let through no more
+/// than they know: the program goes on, with the next best.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_sandbox_that_traps_what_our_handler_needs() {
+    alone("a_sandbox_that_traps_what_our_handler_needs", || {
+        let mut sandbox = action(deny as extern "C" fn(_, _, _) as usize);
+        sandbox.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
+        // SAFETY: an action is read.
+        assert_eq!(unsafe { libc::sigaction(libc::SIGSYS, &sandbox, ptr::null_mut()) }, 0);
+        assert_eq!(eintr::support().reach, eintr::Road::Exact);
+        // The filters themselves are set by prctl: that comes last.
+        for syscall in [libc::SYS_timer_create, libc::SYS_prctl] {
+            filter(syscall, libc::SECCOMP_RET_TRAP);
+            for reach in [false, true] {
+                let before = handled();
+                let (tell, told) = mpsc::channel();
+                let worker = eintr::Builder::new().reach(reach);
+                let worker = worker.spawn(move || {
+                    let (reader, _writer) = io::pipe().unwrap();
+                    tell.send(gettid()).unwrap();
+                    nix::unistd::read(&reader, &mut [0])
+                });
+                let worker = worker.unwrap();
+                wait_until_blocked(told.recv().unwrap(), libc::SYS_read);
+                worker.interrupt();
+                let expected = if reach { libc::ECANCELED } else { libc::EINTR };
+                assert_eq!(worker.join().unwrap().unwrap_err() as i32, expected);
+                let is_needed = !reach || syscall == libc::SYS_prctl;
+                assert_eq!(handled() > before, is_needed, "{syscall} {reach}");
+            }
+        }
+    });
+}
+
+/// Where the kernel has no timer for a deadline, a thread is started to keep it: by a thread that is
+/// reached, with all signals blocked that can be.
+#[test]
+fn a_keeper_that_a_reached_thread_starts() {
+    alone("a_keeper_that_a_reached_thread_starts", || {
+        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: a limit is read.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_SIGPENDING, &none) }, 0);
+        reached(|| {
+            let hour = std::time::Duration::from_secs(3600);
+            eintr::within(hour, assert_reached);
+            // It gives itself its name, in its own time.
+            wait_until("the keeper is there", || {
+                let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+                let mut names = tasks.map(|task| std::fs::read_to_string(task.path().join("comm")));
+                names.any(|name| name.is_ok_and(|name| name.trim() == "eintr-deadlines"))
+            });
+        });
+    });
+}
+
 #[test]
 fn a_sandbox_without_a_handler_kills() {
     const NAME: &str = "a_sandbox_without_a_handler_kills";
@@ -173,8 +240,9 @@ fn a_sandbox_without_pwritev2() {
 /// The application takes SIGSYS for itself, after us. Dispatch is not begun, and the second-best
 /// way is taken.
 fn taken_over(handler: usize) {
-    eintr::support();
+    assert_eq!(eintr::support().reach, eintr::Road::Exact);
     set_sigsys(handler);
+    assert_eq!(eintr::support().reach, eintr::Road::SecondBest, "it says so");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (tell, told) = mpsc::channel();
     let worker = eintr::spawn(move || {
@@ -185,6 +253,16 @@ fn taken_over(handler: usize) {
         assert!(Interrupted::of(&error).is_some(), "{error}");
     });
     wait_until_blocked(told.recv().unwrap(), libc::SYS_accept4);
+    worker.interrupt();
+    worker.join().unwrap();
+
+    // One that the kernel does not restart: the asker looks what it is.
+    let (tell, told) = mpsc::channel();
+    let worker = eintr::spawn(move || {
+        tell.send(gettid()).unwrap();
+        thread::sleep(std::time::Duration::MAX);
+    });
+    wait_until_blocked(told.recv().unwrap(), libc::SYS_clock_nanosleep);
     worker.interrupt();
     worker.join().unwrap();
 }

@@ -27,9 +27,11 @@ use std::io::{self, Read};
 use std::net::{TcpListener, UdpSocket};
 use std::sync::{Once, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use common::{gettid, wait_until, wait_until_blocked, watched};
+use common::{
+    gettid, skipped_under_emulation, times_asleep, wait_until, wait_until_blocked, watched,
+};
 use eintr::{Interrupted, Road};
 
 fn forbid_dispatch() {
@@ -151,6 +153,68 @@ fn every_foreign_call_comes_back() {
         });
         scene::let_go(release);
     }
+}
+
+/// A wait that nothing may end (a foreign lock's) is disturbed by the repeated signal, less and less
+/// often; and by none once nothing is pending.
+#[test]
+fn signals_back_off_and_fall_silent() {
+    const SEEN: Duration = Duration::from_millis(400);
+    if skipped_under_emulation("signals are counted", "the emulator goes to sleep by itself") {
+        return;
+    }
+    forbid_dispatch();
+    watched("signals", || {
+        let (tell, told) = mpsc::channel();
+        let (end_first, first_ends) = mpsc::channel::<()>();
+        let (end_second, second_ends) = mpsc::channel::<()>();
+        let worker = eintr::spawn(move || {
+            tell.send(gettid()).unwrap();
+            first_ends.recv().unwrap();
+            assert!(eintr::take().is_some());
+            tell.send(gettid()).unwrap();
+            second_ends.recv().unwrap();
+        });
+        let tid = told.recv().unwrap();
+        wait_until_blocked(tid, libc::SYS_futex);
+        let (before, asked) = (times_asleep(tid), Instant::now());
+        worker.interrupt();
+        thread::sleep(SEEN);
+        let (times, time) = (times_asleep(tid) - before, asked.elapsed());
+        // The request's own signal; then after 1 ms, 2 ms, 4 ... 32 ms, and every 50 ms.
+        let most = 1 + 6 + time.as_millis() as u64 / 50;
+        assert!((2..=most).contains(&times), "{times} times in {time:?}, {most} at most");
+
+        end_first.send(()).unwrap();
+        told.recv().unwrap();
+        wait_until_blocked(tid, libc::SYS_futex);
+        let before = times_asleep(tid);
+        thread::sleep(SEEN);
+        assert_eq!(times_asleep(tid), before, "nothing is pending");
+        end_second.send(()).unwrap();
+        worker.join().unwrap();
+    });
+}
+
+/// Another call is made at the same instruction and on the same stack as the one that the asker saw.
+/// It is not answered in that one's place: for a sleep, a poll's error is none. (On aarch64 a call
+/// that returned keeps its number.)
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn one_call_is_not_taken_for_another() {
+    interrupted_in("a poll, then a sleep", libc::SYS_ppoll, || {
+        let hour = libc::timespec { tv_sec: 3600, tv_nsec: 0 };
+        let time = &raw const hour as i64;
+        let poll = [libc::SYS_ppoll, 0, 0, time];
+        let sleep = [libc::SYS_clock_nanosleep, libc::CLOCK_MONOTONIC.into(), 0, time];
+        let errors = [poll, sleep, sleep].map(|[number, first, second, third]| {
+            // SAFETY: no descriptors; a time that is read; what is left of it is written nowhere.
+            let result = unsafe { libc::syscall(number, first, second, third, 0, 0) };
+            assert_eq!(result, -1);
+            io::Error::last_os_error().raw_os_error().unwrap()
+        });
+        assert_eq!(errors, [libc::ECANCELED, libc::EINTR, libc::EINTR]);
+    });
 }
 
 /// Code at the start of a page, with nothing before it, that looks like the return from an

@@ -1,4 +1,5 @@
-//! SIGTERM becomes an interrupt; a second one ends the process.
+//! SIGTERM becomes an interrupt; a second one ends the process. Other signals run a closure. The
+//! service manager is told.
 //!
 //! The tests here work like this: each runs in a process of its own, sends itself the signals, and
 //! its end is checked from outside.
@@ -8,11 +9,14 @@ mod child;
 mod common;
 
 use std::io::ErrorKind;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use child::{alone, dies_by};
 use eintr::{Outcome, Reason, termination};
-use signal_hook::consts::{SIGINT, SIGKILL, SIGSEGV, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGSEGV, SIGTERM};
 use signal_hook::low_level::raise;
 
 #[test]
@@ -93,5 +97,97 @@ fn bad_input_is_said() {
         assert_eq!(kind(&[SIGINT, SIGINT]), ErrorKind::AlreadyExists);
         let _other = termination::interrupt_on(&[SIGINT], &target).unwrap();
         assert!(matches!(target.interrupt().wait(Duration::ZERO), Outcome::NotStarted));
+    });
+}
+
+#[test]
+fn a_closure_runs_each_time() {
+    alone("a_closure_runs_each_time", || {
+        let (tell, told) = mpsc::channel();
+        let registration = termination::on(&[SIGHUP, SIGQUIT], move |signal| {
+            tell.send(signal).unwrap();
+            assert_ne!(signal, SIGQUIT, "on purpose");
+        });
+        for signal in [SIGHUP, SIGHUP, SIGQUIT, SIGHUP] {
+            raise(signal).unwrap();
+            assert_eq!(told.recv().unwrap(), signal);
+        }
+        // Both kinds side by side, each with its own signals.
+        let worker = eintr::spawn(|| eintr::time::sleep(Duration::MAX));
+        let twice = termination::interrupt_on(&[SIGHUP], &worker).unwrap_err();
+        assert_eq!(twice.kind(), ErrorKind::AlreadyExists);
+        let _other = termination::interrupt_on(&[SIGTERM], &worker).unwrap();
+        raise(SIGHUP).unwrap();
+        assert_eq!(told.recv().unwrap(), SIGHUP);
+        raise(SIGTERM).unwrap();
+        assert!(worker.join().unwrap().is_err());
+        drop(registration);
+        assert!(told.recv().is_err(), "the closure has gone");
+    });
+}
+
+#[test]
+fn without_its_closure_a_signal_has_its_default() {
+    dies_by(SIGQUIT, "without_its_closure_a_signal_has_its_default", || {
+        drop(termination::on(&[SIGQUIT], |_| unreachable!()).unwrap());
+        raise(SIGQUIT).unwrap();
+    });
+}
+
+#[test]
+fn a_closure_takes_the_place_of_an_interrupt() {
+    alone("a_closure_takes_the_place_of_an_interrupt", || {
+        let (_task, target) = eintr::task();
+        drop(termination::interrupt_on(&[SIGTERM], &target).unwrap());
+        let (tell, told) = mpsc::channel();
+        let _closure = termination::on(&[SIGTERM], move |signal| tell.send(signal).unwrap());
+        for _ in 0..3 {
+            raise(SIGTERM).unwrap();
+            assert_eq!(told.recv().unwrap(), SIGTERM);
+        }
+        assert!(matches!(target.interrupt().wait(Duration::ZERO), Outcome::NotStarted));
+    });
+}
+
+fn set_socket(name: &str) {
+    // SAFETY: in a process of its own, whose other thread looks at no environment.
+    unsafe { std::env::set_var("NOTIFY_SOCKET", name) };
+}
+
+fn received(manager: &UnixDatagram) -> String {
+    let mut buffer = [0; 64];
+    let length = manager.recv(&mut buffer).unwrap();
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    alone("the_service_manager_is_told", || {
+        set_socket("");
+        assert!(!termination::ready().unwrap() && !termination::stopping().unwrap());
+
+        let path = std::env::temp_dir().join(format!("eintr-notify-{}", std::process::id()));
+        let manager = UnixDatagram::bind(&path).unwrap();
+        set_socket(path.to_str().unwrap());
+        assert!(termination::ready().unwrap());
+        assert_eq!(received(&manager), "READY=1");
+        std::fs::remove_file(&path).unwrap();
+        assert!(termination::ready().is_err(), "nobody listens");
+
+        let name = format!("eintr-notify-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let manager = UnixDatagram::bind_addr(&address).unwrap();
+        set_socket(&format!("@{name}"));
+        let worker = eintr::spawn(|| {
+            std::thread::sleep(Duration::MAX);
+            // Interrupted as it is.
+            termination::ready()
+        });
+        let _registration = termination::interrupt_on(&[SIGTERM], &worker).unwrap();
+        raise(SIGTERM).unwrap();
+        assert!(worker.join().unwrap().unwrap());
+        let mut both = [received(&manager), received(&manager)];
+        both.sort();
+        assert_eq!(both, ["READY=1", "STOPPING=1"]);
     });
 }

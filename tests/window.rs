@@ -110,10 +110,13 @@ fn asker() {
     if common::skipped_under_emulation("asker", "it cannot ptrace") {
         return;
     }
-    let findings = trial::exhaust_asker(rows::find("read"));
-    println!("{findings}");
-    findings.assert_no_failure();
-    findings.assert_interrupted_unless_ready();
+    // By signal, and by futex.
+    for name in ["read", "event_wait"] {
+        let findings = trial::exhaust_asker(rows::find(name));
+        println!("{findings}");
+        findings.assert_no_failure();
+        findings.assert_interrupted_unless_ready();
+    }
 }
 
 macro_rules! tests {
@@ -128,6 +131,7 @@ macro_rules! tests {
 tests! {
     own: read write accept recv connect sleep poll epoll_wait open flock ofd_lock waitid;
     own: futex_wait semop mq_receive;
+    own: event_wait;
     reached: reached_read_exact reached_accept reached_open reached_wait;
     reached_without_result: reached_sleep;
     plain: plain_read plain_sleep abandoned;

@@ -10,6 +10,7 @@
 mod call;
 mod checkpoint;
 mod contest;
+mod cpu;
 mod many;
 mod memory;
 mod stuck;

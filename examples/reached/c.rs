@@ -175,14 +175,28 @@ fn system() -> Made {
 }
 
 fn children_that_run(shell: &[u8], command: &[u8]) -> Vec<Pid> {
+    let runs = |line: &[u8]| line.ends_with(shell) || line == command;
+    loop {
+        let children = children();
+        // In the middle of an exec there is no command line.
+        if children.iter().all(|(_, line)| !line.is_empty()) {
+            return children.into_iter().filter(|(_, line)| runs(line)).map(|(id, _)| id).collect();
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// This process's children that have not ended, with their command lines.
+fn children() -> Vec<(Pid, Vec<u8>)> {
     let processes = fs::read_dir("/proc").expect("/proc").flatten();
     let of_ours = processes.filter_map(|entry| {
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        let parent: u32 = stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()?;
+        // Before the state: what ends between the two is not taken for one in the middle of an exec.
         let line = fs::read(entry.path().join("cmdline")).ok()?;
-        let runs = line.ends_with(shell) || line == command;
-        let id = entry.file_name().to_str()?.parse().ok()?;
-        (parent == std::process::id() && runs).then(|| Pid::from_raw(id))
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let mut fields = stat.rsplit(") ").next()?.split(' ');
+        let (state, parent) = (fields.next()?, fields.next()?);
+        let is_ours = parent.parse() == Ok(std::process::id()) && !matches!(state, "Z" | "X");
+        is_ours.then_some((Pid::from_raw(entry.file_name().to_str()?.parse().ok()?), line))
     });
     of_ours.collect()
 }

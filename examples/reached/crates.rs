@@ -1,11 +1,27 @@
 //! Calls of crates that know nothing of us.
 
+use std::env;
+use std::fs;
 use std::io;
 use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use super::scene::{By, Case, Made, Scene};
+use super::scene::{By, Case, Ends, Made, Scene};
+use super::std_calls::temporary_path;
 
-pub const CASES: &[Case] = &[Case::foreign("ureq::get, silent server", By::Crate, get)];
+const fn case(call: &'static str, make: fn() -> Made) -> Case {
+    Case::foreign(call, By::Crate, make)
+}
+
+pub const CASES: &[Case] = &[
+    case("ureq::get, silent server", get),
+    case("redis: blpop, empty list", pop),
+    case("rusqlite: begin, locked database", begin),
+    case("touche: a server's accept loop", serve),
+];
 
 fn get() -> Made {
     // The connection is made by the kernel; nobody accepts it.
@@ -17,4 +33,86 @@ fn get() -> Made {
         Err(error) => Err(io::Error::other(error)),
     };
     Ok(Scene::new(&[libc::SYS_recvfrom], call).release(|| drop(server)))
+}
+
+/// A Redis server of our own, if this machine has the program.
+struct Server {
+    process: Child,
+    socket: std::path::PathBuf,
+}
+
+impl Server {
+    fn start() -> Result<Self, String> {
+        let socket = temporary_path();
+        let process = Command::new("redis-server")
+            .args(["--port", "0", "--save", "", "--daemonize", "no", "--unixsocket"])
+            .arg(&socket)
+            .current_dir(env::temp_dir())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("redis: no redis-server here: {error}"))?;
+        let server = Self { process, socket };
+        let start = Instant::now();
+        while UnixStream::connect(&server.socket).is_err() {
+            if start.elapsed() > Duration::from_secs(20) {
+                return Err("redis: the server does not listen".into());
+            }
+            thread::yield_now();
+        }
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = fs::remove_file(&self.socket);
+    }
+}
+
+/// The error of a client that keeps the one that it got in itself.
+fn told(error: redis::RedisError) -> io::Error {
+    io::Error::other(error)
+}
+
+fn pop() -> Made {
+    let server = Server::start()?;
+    let client = redis::Client::open(format!("redis+unix://{}", server.socket.display()))
+        .map_err(|error| format!("redis: {error}"))?;
+    let mut connection = client.get_connection().map_err(|error| format!("redis: {error}"))?;
+    let call = move || {
+        let mut pop = redis::cmd("BLPOP");
+        pop.arg("a list").arg(0).query::<()>(&mut connection).map_err(told)
+    };
+    Ok(Scene::new(&[libc::SYS_recvfrom], call).release(|| drop(server)))
+}
+
+/// SQLite waits for its lock by short sleeps, and gives up when they come to five seconds. It counts
+/// them, and not the time: cut short, they are over soon.
+fn begin() -> Made {
+    let path = temporary_path();
+    let open = || rusqlite::Connection::open(&path).expect("a database");
+    let [holder, other] = [open(), open()];
+    holder.execute_batch("BEGIN EXCLUSIVE").expect("a lock");
+    let call = move || other.execute_batch("BEGIN EXCLUSIVE").map_err(io::Error::other);
+    let scene = Scene::new(&[libc::SYS_nanosleep, libc::SYS_clock_nanosleep], call);
+    Ok(scene.ends(Ends::WithItsOwnError).release(move || {
+        drop(holder);
+        fs::remove_file(path)
+    }))
+}
+
+/// It ends its loop when there is an error.
+fn serve() -> Made {
+    let call = || {
+        let server = touche::Server::builder().max_threads(1).try_bind("127.0.0.1:0")?;
+        server.serve_single_thread(|_request| {
+            touche::Response::builder().body(()).map_err(io::Error::other)
+        })
+    };
+    // What it says is Ok, as of a loop that has come to its end. Nothing else brings it there.
+    Ok(Scene::new(&[libc::SYS_accept4], call).ends(Ends::Early))
 }

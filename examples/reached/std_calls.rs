@@ -1,7 +1,7 @@
 //! The standard library's calls, unmodified.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, PipeWriter, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -42,9 +42,11 @@ pub const CASES: &[Case] = &[
         read(|stream| BufReader::new(stream).lines().next().unwrap_or(Ok(String::new())).map(drop))
     }),
     case("io::copy", || read(|mut stream| io::copy(&mut stream, &mut io::sink()).map(drop))),
+    case("io::copy, pipe to socket", copy_spliced),
     case("TcpStream::write", || write(|mut stream| stream.write(&[0; 8]).map(drop))),
     case("TcpStream::write_all", || write(|mut stream| stream.write_all(&[0; 1 << 20]))),
-    case("PipeWriter::write_all", write_all_pipe),
+    case("PipeWriter::write", || write_pipe(|mut pipe| pipe.write(&[0; 8]).map(drop))),
+    case("PipeWriter::write_all", || write_pipe(|mut pipe| pipe.write_all(&[0; 1 << 20]))),
     case("UdpSocket::recv_from", || {
         receive(None, |socket| socket.recv_from(&mut [0; 8]).map(drop))
     }),
@@ -53,6 +55,9 @@ pub const CASES: &[Case] = &[
     }),
     case("UdpSocket::peek_from", || {
         receive(None, |socket| socket.peek_from(&mut [0; 8]).map(drop))
+    }),
+    case("UdpSocket::peek_from, timeout", || {
+        receive(Some(AN_HOUR), |socket| socket.peek_from(&mut [0; 8]).map(drop))
     }),
     case("read_line on a pipe", read_line_pipe),
     case("read_line on a terminal", read_line_terminal),
@@ -143,11 +148,21 @@ fn write(write: fn(&TcpStream) -> io::Result<()>) -> Made {
     Ok(Scene::new(&[libc::SYS_sendto], call).release(|| drop(far)))
 }
 
-fn write_all_pipe() -> Made {
-    let (reader, mut writer) = io::pipe().expect("a pipe");
+fn write_pipe(write: fn(&PipeWriter) -> io::Result<()>) -> Made {
+    let (reader, writer) = io::pipe().expect("a pipe");
     fill(&writer);
-    let call = move || writer.write_all(&[0; 1 << 20]);
-    Ok(Scene::new(&[libc::SYS_write], call).release(|| drop(reader)))
+    Ok(Scene::new(&[libc::SYS_write], move || write(&writer)).release(|| drop(reader)))
+}
+
+/// std has the kernel move the bytes.
+fn copy_spliced() -> Made {
+    let (mut reader, writer) = io::pipe().expect("a pipe");
+    let (mut near, far) = connected();
+    let call = move || {
+        let _open = &far;
+        io::copy(&mut reader, &mut near).map(drop)
+    };
+    Ok(Scene::new(&[libc::SYS_splice, libc::SYS_read], call).release(|| drop(writer)))
 }
 
 fn receive(timeout: Option<Duration>, receive: fn(&UdpSocket) -> io::Result<()>) -> Made {

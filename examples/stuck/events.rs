@@ -1,8 +1,7 @@
 //! Readiness, counters, signals, time, futexes.
 
 use std::fs;
-use std::io::Write;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -14,55 +13,78 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
 use super::files::fresh_path;
+use super::ring::Ring;
 use super::scene::{AN_HOUR, Made, Scene, intact};
 
-fn pipe() -> (Arc<std::io::PipeReader>, Arc<std::io::PipeWriter>) {
+fn pipe() -> (Arc<PipeReader>, Arc<PipeWriter>) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     (Arc::new(reader), Arc::new(writer))
 }
 
+/// What comes next is told, and is still there to be read.
+fn next_event_is_told(reader: &PipeReader, writer: &PipeWriter) -> Result<String, String> {
+    { writer }.write_all(b"x").unwrap();
+    let told = eintr::event::poll(&mut [PollFd::new(reader, Events::IN)], Some(Duration::ZERO));
+    let read = { reader }.read(&mut [0; 8]);
+    intact(matches!((told, read), (Ok(1), Ok(1))), "the next event is told")
+}
+
 pub fn poll() -> Made {
     let (reader, writer) = pipe();
+    let (inside, outside) = (reader.clone(), writer.clone());
     let call = move || {
-        eintr::event::poll(&mut [PollFd::new(&reader, Events::IN)], Some(AN_HOUR)).map(drop)
+        eintr::event::poll(&mut [PollFd::new(&inside, Events::IN)], Some(AN_HOUR)).map(drop)
     };
     Ok(Scene::new("event::poll", &["ppoll", "poll"], call)
-        .provide(move || (&*writer).write_all(b"x").unwrap()))
+        .provide(move || (&*outside).write_all(b"x").unwrap())
+        .check(move || next_event_is_told(&reader, &writer)))
 }
 
 pub fn ppoll() -> Made {
     let (reader, writer) = pipe();
+    let (inside, outside) = (reader.clone(), writer.clone());
     let call = move || {
-        let fds = &mut [PollFd::new(&reader, Events::IN)];
+        let fds = &mut [PollFd::new(&inside, Events::IN)];
         eintr::event::ppoll(fds, None, &[libc::SIGWINCH]).map(drop)
     };
     Ok(Scene::new("event::ppoll", &["ppoll"], call)
-        .provide(move || (&*writer).write_all(b"x").unwrap()))
+        .provide(move || (&*outside).write_all(b"x").unwrap())
+        .check(move || next_event_is_told(&reader, &writer)))
 }
 
 pub fn select() -> Made {
     let (reader, writer) = pipe();
+    let (inside, outside) = (reader.clone(), writer.clone());
     let call = move || {
         let mut set = FdSet::new();
-        set.insert(&*reader).expect("a small number");
+        set.insert(&*inside).expect("a small number");
         eintr::event::select(Some(&mut set), None, None, Some(AN_HOUR)).map(drop)
     };
     Ok(Scene::new("event::select", &["pselect6", "select"], call)
-        .provide(move || (&*writer).write_all(b"x").unwrap()))
+        .provide(move || (&*outside).write_all(b"x").unwrap())
+        .check(move || next_event_is_told(&reader, &writer)))
 }
 
 pub fn epoll_wait() -> Made {
     let (reader, writer) = pipe();
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|errno| errno.to_string())?;
-    let interest = nix::sys::epoll::EpollEvent::new(EpollFlags::EPOLLIN, 7);
+    // Told once, and never again.
+    let once = EpollFlags::EPOLLIN | EpollFlags::EPOLLET | EpollFlags::EPOLLONESHOT;
+    let interest = nix::sys::epoll::EpollEvent::new(once, 7);
     epoll.add(&reader, interest).map_err(|errno| errno.to_string())?;
-    let epoll = epoll.0;
-    let call = move || {
-        let _keep = &reader;
-        eintr::event::epoll_wait(&epoll, &mut [EpollEvent::new(); 4], None).map(drop)
-    };
+    let epoll = Arc::new(epoll);
+    let (inside, outside) = (epoll.clone(), writer.clone());
+    let call =
+        move || eintr::event::epoll_wait(&inside.0, &mut [EpollEvent::new(); 4], None).map(drop);
     Ok(Scene::new("event::epoll_wait", &["epoll_pwait2", "epoll_pwait", "epoll_wait"], call)
-        .provide(move || (&*writer).write_all(b"x").unwrap()))
+        .provide(move || (&*outside).write_all(b"x").unwrap())
+        .check(move || {
+            (&*writer).write_all(b"x").unwrap();
+            let mut events = [nix::sys::epoll::EpollEvent::empty(); 4];
+            let told = epoll.wait(&mut events, 0_u8);
+            drop(reader);
+            intact(told == Ok(1), "the one event that there is, is told")
+        }))
 }
 
 pub fn eventfd_read() -> Made {
@@ -141,6 +163,15 @@ impl Waiter {
     }
 }
 
+fn next_signal_is_taken() -> Result<String, String> {
+    let waited_for = block_waited_signal();
+    let here = Waiter::default();
+    here.is_here();
+    here.signal();
+    let taken = eintr::event::sigtimedwait(&waited_for, Duration::ZERO);
+    intact(matches!(taken, Ok(Some(_))), "the next signal is taken")
+}
+
 pub fn sigwaitinfo() -> Made {
     let waiter = Arc::new(Waiter::default());
     let inside = waiter.clone();
@@ -149,7 +180,8 @@ pub fn sigwaitinfo() -> Made {
         eintr::event::sigwaitinfo(&block_waited_signal()).map(drop)
     };
     Ok(Scene::new("event::sigwaitinfo", &["rt_sigtimedwait"], call)
-        .provide(move || waiter.signal()))
+        .provide(move || waiter.signal())
+        .check(next_signal_is_taken))
 }
 
 pub fn sigtimedwait() -> Made {
@@ -160,35 +192,41 @@ pub fn sigtimedwait() -> Made {
         eintr::event::sigtimedwait(&block_waited_signal(), AN_HOUR).map(drop)
     };
     Ok(Scene::new("event::sigtimedwait", &["rt_sigtimedwait"], call)
-        .provide(move || waiter.signal()))
+        .provide(move || waiter.signal())
+        .check(next_signal_is_taken))
 }
 
 pub fn io_uring_wait() -> Made {
-    let mut parameters = [0_u64; 15];
-    // SAFETY: the kernel writes its 120 bytes of parameters.
-    let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, 4, parameters.as_mut_ptr()) };
-    if fd < 0 {
-        return Err(format!("io_uring_setup: {}", std::io::Error::last_os_error()));
-    }
-    // SAFETY: a new descriptor.
-    let ring = unsafe { OwnedFd::from_raw_fd(fd as i32) };
-    assert!(ring.as_raw_fd() >= 0);
-    let call = move || eintr::event::io_uring_wait(&ring, 1);
-    Ok(Scene::new("event::io_uring_wait", &["io_uring_enter"], call))
+    let ring = Arc::new(Ring::new().map_err(|error| format!("io_uring: {error}"))?);
+    let (inside, outside) = (ring.clone(), ring.clone());
+    let call = move || eintr::event::io_uring_wait(&inside, 1);
+    Ok(Scene::new("event::io_uring_wait", &["io_uring_enter"], call)
+        .provide(move || outside.complete_one())
+        .check(move || {
+            ring.complete_one();
+            let waited = eintr::event::io_uring_wait(&ring, 1);
+            intact(waited.is_ok(), "the next completion is waited for")
+        }))
+}
+
+/// A sleep of an hour.
+fn nap(call: &'static str, sleep: fn(Duration) -> Result<(), eintr::Error>) -> Made {
+    let start = Instant::now();
+    Ok(Scene::new(call, &["clock_nanosleep"], move || sleep(AN_HOUR))
+        .check(move || intact(start.elapsed() < AN_HOUR, "the hour had not passed")))
 }
 
 pub fn sleep() -> Made {
-    Ok(Scene::new("time::sleep", &["clock_nanosleep"], || eintr::time::sleep(AN_HOUR)))
+    nap("time::sleep", eintr::time::sleep)
 }
 
 pub fn sleep_until() -> Made {
-    let call = || eintr::time::sleep_until(Instant::now() + AN_HOUR);
-    Ok(Scene::new("time::sleep_until", &["clock_nanosleep"], call))
+    nap("time::sleep_until", |time| eintr::time::sleep_until(Instant::now() + time))
 }
 
 pub fn futex_wait() -> Made {
     let word = Arc::new(AtomicU32::new(0));
-    let (inside, outside) = (word.clone(), word);
+    let (inside, outside) = (word.clone(), word.clone());
     let call = move || {
         loop {
             eintr::sync::futex_wait(&inside, 0, None)?;
@@ -197,8 +235,12 @@ pub fn futex_wait() -> Made {
             }
         }
     };
-    Ok(Scene::new("sync::futex_wait", &["futex"], call).provide(move || {
-        outside.store(1, Ordering::Release);
-        eintr::sync::futex_wake(&outside, 1);
-    }))
+    Ok(Scene::new("sync::futex_wait", &["futex"], call)
+        .provide(move || {
+            outside.store(1, Ordering::Release);
+            eintr::sync::futex_wake(&outside, 1);
+        })
+        .check(move || {
+            intact(eintr::sync::futex_wake(&word, u32::MAX) == 0, "nobody is left on the word")
+        }))
 }

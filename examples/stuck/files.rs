@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, IoSlice, IoSliceMut, PipeReader, PipeWriter, R
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use eintr::fs::{LockKind, OpenOptions};
@@ -210,12 +210,22 @@ pub fn copy() -> Made {
 pub fn stream_read_line() -> Made {
     let (reader, writer) = pipe();
     let outside = writer.clone();
-    let mut lines = BufReader::new(Stream::new(reader));
-    let mut line = String::new();
+    let lines = (BufReader::new(Stream::new(reader)), String::new());
+    let lines = Arc::new(Mutex::new(lines));
+    let inside = lines.clone();
     (&*writer).write_all(b"half a ").unwrap();
-    let call = move || Ok(lines.read_line(&mut line).map(drop)?);
+    let call = move || {
+        let (lines, line) = &mut *inside.lock().unwrap();
+        Ok(lines.read_line(line).map(drop)?)
+    };
     Ok(Scene::new("io::Stream + BufReader", &["read"], call)
-        .provide(move || (&*outside).write_all(b"line\n").unwrap()))
+        .provide(move || (&*outside).write_all(b"line\n").unwrap())
+        .check(move || {
+            (&*writer).write_all(b"line\n").unwrap();
+            let (lines, line) = &mut *lines.lock().unwrap();
+            let read = lines.read_line(line);
+            intact(read.is_ok() && line == "half a line\n", "the line is whole in the end")
+        }))
 }
 
 pub fn terminal_read() -> Made {
@@ -316,7 +326,7 @@ impl Drop for Holder {
 }
 
 pub fn flock() -> Made {
-    let holder = Arc::new(std::sync::Mutex::new(Some(Holder::new(&[])?)));
+    let holder = Arc::new(Mutex::new(Some(Holder::new(&[])?)));
     let file = Arc::new(holder.lock().unwrap().as_ref().unwrap().file());
     let inside = file.clone();
     let outside = holder.clone();

@@ -11,6 +11,7 @@
 mod events;
 mod files;
 mod processes;
+mod ring;
 mod scene;
 mod scenes;
 mod show;

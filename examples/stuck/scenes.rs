@@ -20,6 +20,7 @@ pub const SCENES: &[fn() -> Made] = &[
     sockets::connect,
     sockets::tcp_connect,
     sockets::unix_connect,
+    sockets::unix_connect_addr,
     sockets::recv,
     sockets::recv_from,
     sockets::recvmsg,

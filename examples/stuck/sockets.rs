@@ -137,25 +137,43 @@ fn open_sockets() -> usize {
 }
 
 pub fn unix_connect() -> Made {
-    let fd = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
-        .map_err(|errno| errno.to_string())?;
     let path = fresh_path("connect");
-    socket::bind(fd.as_raw_fd(), &socket::UnixAddr::new(&path).unwrap()).unwrap();
-    socket::listen(&fd, Backlog::new(0).unwrap()).unwrap();
-    let first = UnixStream::connect(&path).unwrap();
-    let listener = Arc::new(UnixListener::from(fd));
-    let (inside, outside) = (path.clone(), listener.clone());
+    let address = UnixAddr::from_pathname(&path).map_err(|error| error.to_string())?;
+    let inside = path.clone();
     let call = move || eintr::net::unix_connect(&inside).map(drop);
-    Ok(Scene::new("net::unix_connect", &["connect"], call)
-        .provide(move || outside.accept().unwrap())
-        .check(move || {
+    to_full_unix_listener("net::unix_connect", address, call, Some(path))
+}
+
+pub fn unix_connect_addr() -> Made {
+    let address = abstract_address("connect");
+    let inside = address.clone();
+    let call = move || eintr::net::unix_connect_addr(&inside).map(drop);
+    to_full_unix_listener("net::unix_connect_addr", address, call, None)
+}
+
+/// A listener whose queue is full: the next one waits for room.
+fn to_full_unix_listener(
+    name: &'static str,
+    address: UnixAddr,
+    call: impl FnMut() -> Result<(), eintr::Error> + Send + 'static,
+    path: Option<std::path::PathBuf>,
+) -> Made {
+    let listener = UnixListener::bind_addr(&address).map_err(|error| error.to_string())?;
+    // Again, for a short queue.
+    socket::listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let first = UnixStream::connect_addr(&address).unwrap();
+    let listener = Arc::new(listener);
+    let outside = listener.clone();
+    Ok(Scene::new(name, &["connect"], call).provide(move || outside.accept().unwrap()).check(
+        move || {
             drop(listener.accept().unwrap());
             listener.set_nonblocking(true).unwrap();
             let another = listener.accept();
             drop(first);
-            let _ = std::fs::remove_file(path);
+            path.map(std::fs::remove_file);
             intact(another.is_err(), "there is no connection")
-        }))
+        },
+    ))
 }
 
 pub fn recv() -> Made {

@@ -19,12 +19,16 @@ pub use support::{Road, Support, support};
 /// What has already begun to return is not touched, nor is what does not wait. So a call that
 /// sleeps with a timeout of its own (a socket with a read timeout, a poll, a sleep) returns EINTR
 /// as ever when a request finds it there, and is refused if it is made again. What a syscall is
-/// told is said by this table:
+/// told is said by this table, which also says what becomes of it in the second-best way on x86_64
+/// (a socket with a timeout of its own is like a poll there; on aarch64 it is always the same):
 ///
 #[doc = include_str!("answers.md")]
 ///
 /// In the same task and while the cause stands, [`Interrupted::of`](crate::Interrupted::of)
-/// recognises the error. Code that treats an error as fatal will fail on it.
+/// recognises the error. Code that treats an error as fatal will fail on it: std's `Command::output`
+/// and `Child::wait_with_output` panic, and `Command::status` leaves its child behind. In their place
+/// there are [`process::output`](crate::process::output()) and
+/// [`process::status`](crate::process::status()).
 ///
 /// # Examples
 ///
@@ -53,6 +57,11 @@ pub fn reach<T>(f: impl FnOnce() -> T) -> T {
 pub fn without_reach<T>(f: impl FnOnce() -> T) -> T {
     let _before = Reach::set(false);
     f()
+}
+
+/// Whether it is on here.
+pub(crate) fn is_on() -> bool {
+    block::with(|block| block.reach.load(Ordering::Relaxed))
 }
 
 /// As [`Reach`], for what the table answers with EINTR: with this on it is refused like anything

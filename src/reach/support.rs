@@ -31,22 +31,32 @@ pub enum Road {
     Exact,
     /// A signal answers the call that it finds, and is repeated with back-off.
     ///
-    /// That is so for plain calls on aarch64, before Linux 5.11, under valgrind, and where a
-    /// sandbox forbids the prctl. On x86_64 a call that the kernel does not restart (a sleep, a
-    /// poll, a socket with a timeout) is then answered only if it was already waiting when the
-    /// request came; otherwise, and for deadlines, it returns EINTR.
+    /// That is so for plain calls on aarch64, before Linux 5.11, under valgrind, where a sandbox
+    /// forbids the prctl, and once the program has set a handler of its own for SIGSYS. On x86_64 a
+    /// call that the kernel does not restart (a sleep, a poll, a socket with a timeout) is then
+    /// answered only if it was already waiting when the request came; otherwise, and for deadlines,
+    /// it returns EINTR. The [table of answers](crate::reach()) has a column for it.
     SecondBest,
     /// Seen before the call only: no signal was free to end one.
     Absent,
 }
 
 /// Tells what works here. Chooses and installs the signal, if that has not been done.
+///
+/// ```
+/// use eintr::Road;
+///
+/// let support = eintr::support();
+/// if support.reach != Road::Exact {
+///     eprintln!("calls of other crates may be late to notice: {}", support.reach);
+/// }
+/// ```
 #[track_caller]
 pub fn support() -> Support {
     install::ensure();
     let signal = install::installed_signal();
     let with_signal = |road| if signal.is_some() { road } else { Road::Absent };
-    let reach = if dispatch::is_available() { Road::Exact } else { Road::SecondBest };
+    let reach = if dispatch::is_usable() { Road::Exact } else { Road::SecondBest };
     Support { signal, own_calls: with_signal(Road::Exact), reach: with_signal(reach) }
 }
 

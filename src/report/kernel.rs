@@ -1,82 +1,87 @@
 //! A thread of this process as the kernel shows it under `/proc`.
 
-use std::fmt;
 use std::fs;
 
-use super::{ThreadReport, syscall_name};
-use crate::sys::install;
+use super::thread::{ThreadReport, ThreadState};
+use super::{syscall_name, waits_on};
+use crate::sys::{install, thread};
 
-/// What the kernel says that a thread is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ThreadState {
-    /// On a CPU, or waiting for one.
-    Running,
-    /// In a wait that a signal ends.
-    Sleeping,
-    /// In a wait that nothing ends but its completion (state D): a disk, a dead NFS server. Nobody
-    /// can reach it.
-    Uninterruptible,
-    /// Stopped, by a signal or a debugger.
-    Stopped,
-    /// Ending.
-    Dead,
-    /// Another letter of proc(5)'s.
-    Other(char),
-}
-
-impl ThreadState {
-    fn of(letter: char) -> Self {
-        match letter {
-            'R' => Self::Running,
-            'S' => Self::Sleeping,
-            'D' => Self::Uninterruptible,
-            'T' | 't' => Self::Stopped,
-            'Z' | 'X' => Self::Dead,
-            other => Self::Other(other),
-        }
-    }
-}
-
-impl fmt::Display for ThreadState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Running => f.write_str("running"),
-            Self::Sleeping => f.write_str("sleeping"),
-            Self::Uninterruptible => {
-                f.write_str("in uninterruptible sleep (state D: nobody can reach it)")
-            }
-            Self::Stopped => f.write_str("stopped"),
-            Self::Dead => f.write_str("dead"),
-            Self::Other(letter) => write!(f, "in state {letter}"),
-        }
-    }
+/// The syscall in which a thread is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Call {
+    pub(super) number: i64,
+    pub(super) arguments: [usize; 6],
+    pub(super) pc: usize,
 }
 
 /// Looks at a thread; none if there is no such thread (or no `/proc`).
 pub(super) fn look(tid: i32) -> Option<ThreadReport> {
-    let file = |name: &str| fs::read_to_string(format!("/proc/self/task/{tid}/{name}")).ok();
-    let status = file("status")?;
+    let status = file(tid, "status")?;
     let field = |key: &str| {
         status.lines().find_map(|line| Some(line.strip_prefix(key)?.strip_prefix(':')?.trim()))
     };
     let blocked = field("SigBlk").and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(0);
     let ours = install::installed_signal().map_or(0, |number| 1 << (number - 1));
+    let call = call_of(tid);
+    let known = call.as_ref().and_then(|call| syscall_name::of(call.number));
+    let waits_on = match (&call, known) {
+        (Some(call), Some(name)) => waits_on::look(tid, name, call),
+        _ => Default::default(),
+    };
     Some(ThreadReport {
+        #[cfg(feature = "stacks")]
+        stack: None,
         tid,
         name: field("Name").map(str::to_owned),
         state: field("State").and_then(|state| state.chars().next()).map(ThreadState::of),
-        syscall: file("syscall").as_deref().and_then(syscall),
+        syscall: call.as_ref().map(|call| named(known, call.number)),
+        fd: waits_on.fd,
+        waits_on: waits_on.what,
+        wchan: file(tid, "wchan").filter(|name| !name.is_empty() && name != "0"),
         blocks_signal: blocked & ours != 0,
+        call,
     })
 }
 
-/// The name of the syscall in a line of `/proc/PID/task/TID/syscall`; none for a thread that runs
-/// or sleeps outside of one.
-fn syscall(line: &str) -> Option<String> {
-    let number = line.split_whitespace().next()?.parse().ok().filter(|number| *number >= 0)?;
-    Some(match syscall_name::of(number) {
-        Some(name) => name.to_owned(),
-        None => format!("syscall {number}"),
-    })
+fn file(tid: i32, name: &str) -> Option<String> {
+    fs::read_to_string(format!("/proc/self/task/{tid}/{name}")).ok()
+}
+
+/// The syscall in which a thread sleeps; none if it runs. (The calling one is in a `read`, to look
+/// at itself.)
+pub(super) fn call_of(tid: i32) -> Option<Call> {
+    let is_another = tid != thread::id();
+    is_another.then(|| file(tid, "syscall").as_deref().and_then(call))?
+}
+
+fn named(known: Option<&str>, number: i64) -> String {
+    known.map_or_else(|| format!("syscall {number}"), str::to_owned)
+}
+
+/// What is in a line of `/proc/PID/task/TID/syscall`; none for a thread that runs or sleeps outside
+/// of a syscall.
+fn call(line: &str) -> Option<Call> {
+    let mut words = line.split_whitespace();
+    let number = words.next()?.parse().ok().filter(|number| *number >= 0)?;
+    let mut words =
+        words.map(|word| usize::from_str_radix(word.trim_start_matches("0x"), 16).unwrap_or(0));
+    let arguments = std::array::from_fn(|_| words.next().unwrap_or(0));
+    // The stack pointer lies between.
+    Some(Call { number, arguments, pc: words.nth(1).unwrap_or(0) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_understood() {
+        let line = "0 0x7 0x7ffc 0x40 0x0 0x0 0x0 0x7ffcaa 0x7f00bb\n";
+        let call = call(line).unwrap();
+        assert_eq!((call.number, call.pc), (0, 0x7f00bb));
+        assert_eq!(call.arguments, [7, 0x7ffc, 0x40, 0, 0, 0]);
+        for line in ["running\n", "-1 0x7ffcaa 0x7f00bb\n", ""] {
+            assert!(super::call(line).is_none(), "{line}");
+        }
+    }
 }

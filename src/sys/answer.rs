@@ -12,7 +12,7 @@ use super::ask::{self, Kind};
 use super::block::Block;
 use super::{deadlines, futex, goodbye, time};
 use crate::checkpoint::brake_after;
-use crate::reach::table::{self, Answer, Unless};
+use crate::reach::table::{self, Answer, OpenFlags, Unless};
 
 /// The thread's calls begin to be answered, unless they have begun already.
 pub(super) fn begin(block: &Block, now: u64) {
@@ -85,6 +85,10 @@ fn unheeded(block: &Block, result: isize) -> isize {
 fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
     match unless {
         Unless::Nonblocking(fd) => ask::is_nonblocking(arguments[fd]),
+        Unless::BothNonblocking(one, other) => {
+            ask::is_nonblocking(arguments[one]) && ask::is_nonblocking(arguments[other])
+        }
+        Unless::Datagrams(fd) => ask::is_of_datagrams(arguments[fd]),
         Unless::EndsByItself(fd, events) => match ask::kind(arguments[fd]) {
             // A closed descriptor has an error of its own to give.
             None | Some(Kind::File) => true,
@@ -98,10 +102,14 @@ fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
         Unless::ZeroTime(index) => {
             arguments[index] != 0 && ask::peek::<2>(arguments[index]) == Some([0, 0])
         }
-        Unless::NoFifo { directory, path } => {
-            let flags = arguments[path + 1] as i32;
+        Unless::AsksForNone(index) => arguments[index] as i32 == 0,
+        Unless::NoFifo { directory, path, flags } => {
+            let flags = match flags {
+                OpenFlags::In(index) => arguments[index],
+                OpenFlags::Behind(index) => ask::peek(arguments[index]).map_or(0, |[flags]| flags),
+            };
             let from = directory.map_or(libc::AT_FDCWD as usize, |index| arguments[index]);
-            flags & (libc::O_NONBLOCK | libc::O_PATH) != 0 || !ask::is_fifo(from, arguments[path])
+            opens_at_once(flags as i32) || !ask::is_fifo(from, arguments[path])
         }
         Unless::ExecStatus { fd, length } => {
             // A fork from before the thread was reached was not seen. A socket of packets is
@@ -128,6 +136,12 @@ fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
         }
         Unless::StandardOutput(fd) => matches!(arguments[fd], 1 | 2),
     }
+}
+
+/// Whether even a FIFO is opened without waiting for its other end. (Who opens it for both is its
+/// other end.)
+fn opens_at_once(flags: i32) -> bool {
+    flags & (libc::O_NONBLOCK | libc::O_PATH) != 0 || flags & libc::O_ACCMODE == libc::O_RDWR
 }
 
 fn is_exec_status(fd: usize, length: usize) -> bool {

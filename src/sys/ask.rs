@@ -45,13 +45,22 @@ pub(super) fn kind(fd: usize) -> Option<Kind> {
 }
 
 fn is_of_packets(fd: usize) -> bool {
+    type_of_socket(fd) == Some(libc::SOCK_SEQPACKET)
+}
+
+/// Whether a socket is one of datagrams.
+pub(super) fn is_of_datagrams(fd: usize) -> bool {
+    matches!(type_of_socket(fd), Some(libc::SOCK_DGRAM | libc::SOCK_RAW))
+}
+
+fn type_of_socket(fd: usize) -> Option<i32> {
     let mut value: i32 = 0;
     let mut length = size_of::<i32>() as u32;
     let [level, name] = [libc::SOL_SOCKET as usize, libc::SO_TYPE as usize];
     let arguments = [fd, level, name, &raw mut value as usize, &raw mut length as usize];
     // SAFETY: the kernel writes an integer and its length.
-    let asked = unsafe { syscall(libc::SYS_getsockopt, arguments) };
-    asked.is_ok() && value == libc::SOCK_SEQPACKET
+    unsafe { syscall(libc::SYS_getsockopt, arguments) }.ok()?;
+    Some(value)
 }
 
 fn is_terminal(fd: usize) -> bool {
@@ -113,7 +122,7 @@ pub(super) fn peek<const N: usize>(address: usize) -> Option<[usize; N]> {
 }
 
 /// Reads so much into a place of ours; whether all of it was there.
-fn read(address: usize, into: *mut libc::c_void, length: usize) -> bool {
+pub(super) fn read(address: usize, into: *mut libc::c_void, length: usize) -> bool {
     let local = libc::iovec { iov_base: into, iov_len: length };
     let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: length };
     let [local, remote] = [&raw const local, &raw const remote].map(|iovec| iovec as usize);

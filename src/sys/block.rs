@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, 
 
 use super::deadlines::Deadlines;
 use super::second_best::Sighting;
+use super::snapshot::Wanted;
 use super::thread::ThreadRecord;
 use crate::node::Refusals;
 use crate::state::Word;
@@ -28,6 +29,10 @@ pub(crate) struct Block {
     pub(super) tid: AtomicI32,
     /// A signal of ours was sent to this thread and no handler has run since.
     pub(super) in_flight: AtomicBool,
+    /// The thread sleeps, or is about to, where waking its word wakes it.
+    pub(super) on_futex: AtomicBool,
+    /// It has been told by that in the place of the signal; or is being, under the bell.
+    pub(super) told_by_futex: AtomicBool,
     /// The handler has put our signal off to the end of an application's handler (S3).
     pub(super) deferred: AtomicBool,
     /// The kernel's id of this thread's timer, plus one; 0 if there is none.
@@ -58,8 +63,12 @@ pub(crate) struct Block {
     pub(super) refusals: AtomicPtr<Refusals>,
     /// Errors handed out since the last checkpoint, take or task end: what the brakes go by.
     pub(crate) unheeded: AtomicU32,
+    /// What a reporter wants to know of this thread, or null.
+    pub(super) snapshot: AtomicPtr<Wanted>,
     /// What this thread is to have done by when.
     pub(super) deadlines: Deadlines,
+    /// What tells this thread from all others of the process, or 0 if nobody has asked.
+    pub(super) number: AtomicU64,
     /// Where the frame lies behind which a call runs that may be left, or 0.
     pub(super) abandonable: AtomicUsize,
     /// The thread's record, an `Arc` turned into a pointer, or null.
@@ -73,6 +82,8 @@ thread_local! {
             open: AtomicUsize::new(0),
             tid: AtomicI32::new(0),
             in_flight: AtomicBool::new(false),
+            on_futex: AtomicBool::new(false),
+            told_by_futex: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
             timer: AtomicI32::new(0),
             repeat: AtomicU32::new(0),
@@ -87,7 +98,9 @@ thread_local! {
             dying: AtomicI32::new(0),
             refusals: AtomicPtr::new(std::ptr::null_mut()),
             unheeded: AtomicU32::new(0),
+            snapshot: AtomicPtr::new(std::ptr::null_mut()),
             deadlines: Deadlines::new(),
+            number: AtomicU64::new(0),
             abandonable: AtomicUsize::new(0),
             record: AtomicPtr::new(std::ptr::null_mut()),
         }

@@ -103,6 +103,11 @@ impl Limit {
         Self { now: clock::now(), at: clock::of(instant) }
     }
 
+    /// At that moment.
+    pub(crate) fn at_moment(at: u64) -> Self {
+        Self { now: clock::now(), at }
+    }
+
     /// Whether it has passed.
     pub(crate) fn has_passed(self) -> bool {
         self.at != NEVER && self.at <= clock::now()
@@ -194,14 +199,15 @@ impl Drop for Held {
 
 /// Makes sure that a deadline which comes before all others is noticed: the thread is registered,
 /// our signal is open, and the timer stands at it or before. Only here is the mask looked at, by
-/// syscall: a timer that is set was set with the signal open.
+/// syscall: a timer that is set was set with the signal open. (What the thread has blocked by itself
+/// since is not seen. To look each time costs twice what a deadline does.)
 #[cold]
 fn prepare(block: &Block, frame: &Frame, now: u64) -> Debts {
     let record = thread::register();
+    let unblocked = thread::unblock_signals();
     if frame.outer.is_null() {
         thread::forget_lost_signal(&record);
     }
-    let unblocked = thread::unblock_signals();
     let tell_keeper = if frame.at > now {
         block.deadlines.timer.set_for(block, frame.at)
     } else {
@@ -298,6 +304,18 @@ impl Deadlines {
         outermost.map(look)
     }
 
+    /// Looks at each deadline that is not hidden, innermost first.
+    fn each(&self, mut look: impl FnMut(&Frame)) {
+        let floor = self.floor.load(Relaxed);
+        let mut next = self.innermost.load(Relaxed);
+        while next != floor {
+            // SAFETY: as in `outermost_passed`.
+            let Some(frame) = (unsafe { next.as_ref() }) else { break };
+            look(frame);
+            next = frame.outer;
+        }
+    }
+
     /// Marks the deadline that a refusal was due to.
     fn credit_refusals(&self, from: *const Frame) {
         if self.refused.swap(false, Relaxed) {
@@ -360,6 +378,39 @@ pub(crate) fn remaining() -> Option<std::time::Duration> {
     (earliest != NEVER).then(left)
 }
 
+/// A deadline in force here, for another thread to keep as well.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InForce {
+    pub(crate) at: u64,
+    /// How many tasks are outside of it.
+    pub(crate) tasks_outside: usize,
+}
+
+/// The deadlines in force here, innermost first.
+pub(crate) fn in_force() -> Vec<InForce> {
+    let mut all = Vec::new();
+    block::with(|block| {
+        block.deadlines.each(|frame| {
+            all.push(InForce { at: frame.at, tasks_outside: frame.tasks as usize });
+        });
+    });
+    all
+}
+
+/// Marks those of the deadlines in force here that were raised elsewhere, by their numbers, which
+/// are in the order of [`in_force`].
+pub(crate) fn mark_raised_elsewhere(raised: impl Fn(usize) -> bool) {
+    let mut number = 0;
+    block::with(|block| {
+        block.deadlines.each(|frame| {
+            if raised(number) {
+                frame.raised.set(true);
+            }
+            number += 1;
+        });
+    });
+}
+
 /// What was in force before a mask or a root task hid it.
 #[derive(Debug)]
 #[must_use]
@@ -415,6 +466,17 @@ pub(crate) fn end_task(hidden: Option<Hidden>) {
     if let Some(hidden) = hidden {
         show(hidden);
     }
+}
+
+/// At the end of the thread: there are no frames any more, be it that nothing unlinked them.
+pub(super) fn forget(block: &Block) {
+    let deadlines = &block.deadlines;
+    deadlines.innermost.store(ptr::null_mut(), Relaxed);
+    deadlines.floor.store(ptr::null_mut(), Relaxed);
+    deadlines.earliest.store(NEVER, Relaxed);
+    compiler_fence(SeqCst);
+    block.word.disarm(DEADLINE);
+    deadlines.tasks.store(0, Relaxed);
 }
 
 /// In the child of a fork: the deadlines of the thread that forked go on, by a timer of this

@@ -33,6 +33,8 @@ const ON: usize = 1;
 pub(super) static PREVIOUS: Previous = Previous::default_action();
 
 static AVAILABLE: AtomicBool = AtomicBool::new(false);
+/// The application has set a handler of its own for SIGSYS.
+static TAKEN_OVER: AtomicBool = AtomicBool::new(false);
 static SWEPT_AT: AtomicU64 = AtomicU64::new(0);
 
 /// How long a look at all handlers' masks is good for, in nanoseconds: not long, since a handler
@@ -41,8 +43,18 @@ static SWEPT_AT: AtomicU64 = AtomicU64::new(0);
 const SWEEP_EVERY: u64 = 1_000_000;
 
 /// Whether this process can be reached by dispatch.
-pub(crate) fn is_available() -> bool {
+pub(super) fn is_available() -> bool {
     AVAILABLE.load(Ordering::Relaxed)
+}
+
+/// Whether it is, as things are: the application may have taken SIGSYS for itself since.
+pub(crate) fn is_usable() -> bool {
+    is_available() && handler_is_ours()
+}
+
+/// The same, as it was when a thread was last to be reached: askers go by that, and save a syscall.
+pub(super) fn was_usable() -> bool {
+    is_available() && !TAKEN_OVER.load(Ordering::Relaxed)
 }
 
 /// Installs the SIGSYS handler, if the kernel has dispatch. Under valgrind it says so and the
@@ -81,13 +93,30 @@ fn set(mode: usize) -> Result<usize, i32> {
 
 /// Begins dispatch on this armed thread, from the handler; whether it is on.
 pub(super) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
+    begin_under(block, *signal::saved_mask(context))
+}
+
+/// The same from outside of a handler. With everything blocked meanwhile: a handler finds it off,
+/// or on.
+pub(super) fn begin_here(block: &Block) -> bool {
+    if !block.reach.load(Ordering::Relaxed) || !is_available() {
+        return false;
+    }
+    let mask = signal::change_mask(libc::SIG_SETMASK, signal::ALL);
+    let is_on = begin_under(block, mask);
+    signal::change_mask(libc::SIG_SETMASK, mask);
+    is_on
+}
+
+/// Begins dispatch on this armed thread, which goes on with that mask.
+fn begin_under(block: &Block, mask: signal::Set) -> bool {
     if block.dispatching.load(Ordering::Relaxed) {
         return true;
     }
     if !block.reach.load(Ordering::Relaxed) || !is_available() {
         return false;
     }
-    let sigsys_is_blocked = *signal::saved_mask(context) & signal::bit(libc::SIGSYS) != 0;
+    let sigsys_is_blocked = mask & signal::bit(libc::SIGSYS) != 0;
     if sigsys_is_blocked || !handler_is_ours() {
         return false;
     }
@@ -103,7 +132,9 @@ pub(super) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
 
 fn handler_is_ours() -> bool {
     let ours = trap::on_sigsys as *const () as usize;
-    signal::action(libc::SIGSYS).is_ok_and(|now| now.handler == ours)
+    let is_ours = signal::action(libc::SIGSYS).is_ok_and(|now| now.handler == ours);
+    TAKEN_OVER.store(!is_ours, Ordering::Relaxed);
+    is_ours
 }
 
 /// Takes SIGSYS out of the masks of all handlers. Another thread may install one with a full mask

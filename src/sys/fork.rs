@@ -17,7 +17,7 @@
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::{deadlines, pid, thread};
 
@@ -47,10 +47,15 @@ struct Closed(UnsafeCell<Option<RwLockWriteGuard<'static, ()>>>);
 // that forks, and each of them while that thread holds the write lock.
 unsafe impl Sync for Closed {}
 
-/// Has the three handlers run around every `fork`.
-pub(super) fn watch() {
-    // SAFETY: the handlers are plain functions that live as long as the program.
-    unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
+/// Has the three handlers run around every `fork` from now on. To be called before there is
+/// anything that a fork could copy: a task, a record. (Not where the signal is installed: a task is
+/// made and asked before that, and is all there is where no signal is free.)
+pub(crate) fn watch() {
+    static WATCHING: Once = Once::new();
+    WATCHING.call_once(|| {
+        // SAFETY: the handlers are plain functions that live as long as the program.
+        unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
+    });
 }
 
 extern "C" fn prepare() {

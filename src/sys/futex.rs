@@ -20,12 +20,18 @@ fn arguments(word: &AtomicU32, expected: u32, until: Option<&Moment>) -> [usize;
     [word.as_ptr() as usize, WAIT, expected as usize, until, 0, ANY_BIT]
 }
 
-/// Sleeps while the word is `expected`, until it is woken or the moment comes. No interrupt ends
-/// it. It may wake without a reason.
-pub(crate) fn wait(word: &AtomicU32, expected: u32, until: Option<Instant>) {
+/// Sleeps while the word is `expected`, until it is woken or the moment comes; false if it was the
+/// moment. No interrupt ends it, and no signal (one ends a timed wait, whatever its flags say). It
+/// may wake without a reason.
+pub(crate) fn wait(word: &AtomicU32, expected: u32, until: Option<Instant>) -> bool {
     let until = until.map(at);
-    // SAFETY: the kernel reads the word and the time, both borrowed.
-    let _ = unsafe { syscall(libc::SYS_futex, arguments(word, expected, until.as_ref())) };
+    loop {
+        // SAFETY: the kernel reads the word and the time, both borrowed.
+        let woken = unsafe { syscall(libc::SYS_futex, arguments(word, expected, until.as_ref())) };
+        if woken != Err(libc::EINTR) {
+            return woken != Err(libc::ETIMEDOUT);
+        }
+    }
 }
 
 /// As [`wait`], and an interrupt of this thread ends it.
@@ -40,9 +46,19 @@ pub(crate) fn wait_interruptible(
 
 /// Wakes up to `count` of those that sleep on the word; how many they were.
 pub(crate) fn wake(word: &AtomicU32, count: u32) -> usize {
+    // The kernel wakes one before it counts.
+    if count == 0 {
+        return 0;
+    }
     let count = count.min(i32::MAX as u32) as usize;
     // SAFETY: the kernel uses the address as a key only.
     unsafe { syscall(libc::SYS_futex, [word.as_ptr() as usize, WAKE, count]) }.unwrap_or(0)
+}
+
+/// Wakes all that sleep on the word at that address, which may not be there any more.
+pub(super) fn wake_address(address: usize) {
+    // SAFETY: the kernel uses the address as a key only.
+    let _ = unsafe { syscall(libc::SYS_futex, [address, WAKE, i32::MAX as usize]) };
 }
 
 /// Wakes all that sleep on the word.

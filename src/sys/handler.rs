@@ -20,7 +20,7 @@ use super::arch::{self, Place};
 use super::block::{self, Block};
 use super::deadline_timer::{self, Shot};
 use super::signal::{self, Sender};
-use super::{abandon, dispatch, install, raw, second_best, thread, timer, waiting};
+use super::{abandon, dispatch, install, raw, second_best, snapshot, thread, timer, waiting};
 
 /// Keeps the interrupted code's errno.
 pub(super) struct ErrnoGuard(c_int);
@@ -79,9 +79,10 @@ fn is_believed(block: &Block, sender: Sender) -> bool {
 
 /// Does what the word says; whether there was anything of ours to do.
 fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
-    // Before the look at the word: an asker that finds the flag set relies on this handler (see
-    // `thread::signal_block`).
+    // Before the look at the word and at what a reporter wants: an asker that finds the flag set
+    // relies on this handler (see `thread::signal_block`).
     let was_in_flight = block.in_flight.swap(false, Ordering::AcqRel);
+    snapshot::serve(block, context);
     let shot = deadline_timer::look(block);
     if !block.word.is_armed() {
         return was_in_flight || shot != Shot::None;
@@ -132,6 +133,7 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     match shot {
         _ if reached => {}
         Shot::Repeated if own_call => {}
+        _ if own_call => timer::repeat_after_own_call(block),
         _ => timer::repeat(block),
     }
     true
@@ -141,7 +143,7 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
 /// are in that handler. When it returns, the kernel goes on with that call: our signal must fire
 /// there and not here alone (S3).
 fn is_open(mark: usize, block: &Block, context: &ucontext_t) -> bool {
-    if mark != 0 && is_left_behind(mark, context) {
+    if mark != 0 && is_left_behind(mark, block, context) {
         let [now, then] = [Ordering::Relaxed; 2];
         let _ = block.open.compare_exchange(mark, 0, now, then);
         return false;
@@ -150,9 +152,14 @@ fn is_open(mark: usize, block: &Block, context: &ucontext_t) -> bool {
 }
 
 /// Whether the open mark is that of a call that was left by siglongjmp: the stack has grown back
-/// past it. (Code on an alternate stack tells nothing, and counts as a handler.)
-fn is_left_behind(open: usize, context: &ucontext_t) -> bool {
-    arch::sp(context) >= open && !is_on_alternate_stack(context)
+/// past it. (Code on an alternate stack tells nothing, and counts as a handler. The kernel tells of
+/// that stack, but not while it has taken it back for a handler's time, by SS_AUTODISARM. But the C
+/// library puts a thread's locals, and with them the block, above the thread's stack: what lies
+/// beyond is another one.)
+fn is_left_behind(open: usize, block: &Block, context: &ucontext_t) -> bool {
+    let sp = arch::sp(context);
+    let is_beyond = (open..sp).contains(&(&raw const *block as usize));
+    sp >= open && !is_on_alternate_stack(context) && !is_beyond
 }
 
 /// Whether the interrupted code runs on the thread's alternate stack.

@@ -12,7 +12,7 @@ use libc::c_int;
 
 use super::chain::Previous;
 use super::signal::{self, Action};
-use super::{dispatch, fork, handler, pid};
+use super::{dispatch, handler, pid, timer};
 
 /// What was installed, or why nothing was.
 #[derive(Debug, Clone, Copy)]
@@ -93,15 +93,18 @@ fn set(number: c_int) -> Result<c_int, i32> {
     // SA_SIGINFO: the handler needs the context, and the siginfo to tell whom to pass the signal on
     // to. SA_RESTART: threads that nobody asked see no EINTR (P5). SA_ONSTACK: a thread with a
     // small stack that has an alternate one (Go's, a guard against overflow) runs us there. Unless
-    // we pass signals on to a handler that does not ask for it: std's alternate stack is 8 KB, too
-    // small for a frame of ours, a handler that was made for the thread's stack, and the frame of a
-    // SIGSYS at its first syscall. The mask is full: no handler of the application's runs between
-    // our look at the word and our return.
+    // we pass signals on to a handler that does not ask for it, or a sandbox has a handler of
+    // SIGSYS: std's alternate stack is 8 KB, too small for a frame of ours, a handler that was made
+    // for the thread's stack, and the frame of a SIGSYS at its or our first syscall. The mask is
+    // full: no handler of the application's runs between our look at the word and our return. But
+    // for SIGSYS: a sandbox may trap what we ask the kernel for, and that must not be blocked (S2).
     let before = signal::action(number)?;
     let is_on_stack = !before.is_caught() || before.has(libc::SA_ONSTACK);
-    let on_stack = if is_on_stack { libc::SA_ONSTACK } else { 0 };
+    let has_sandbox = signal::action(libc::SIGSYS)?.is_caught();
+    let on_stack = if is_on_stack && !has_sandbox { libc::SA_ONSTACK } else { 0 };
     let flags = libc::SA_SIGINFO | libc::SA_RESTART | on_stack;
-    let ours = Action::new(handler::on_signal as *const () as usize, flags, signal::ALL);
+    let mask = signal::ALL_BUT_SIGSYS;
+    let ours = Action::new(handler::on_signal as *const () as usize, flags, mask);
     // Remembered before the handler can run, then once more as what was really replaced.
     PREVIOUS.remember(&before);
     SIGNAL.store(number, Ordering::Relaxed);
@@ -110,8 +113,8 @@ fn set(number: c_int) -> Result<c_int, i32> {
     match before {
         Ok(before) => {
             PREVIOUS.remember(&before);
-            fork::watch();
             pid::prepare();
+            timer::learn_tick();
             dispatch::prepare();
             Ok(number)
         }

@@ -76,9 +76,9 @@ pub(super) fn keep(record: &Arc<ThreadRecord>, before: u64, at: u64) {
 }
 
 /// Starts the keeper. Signals are blocked in it: an application's are meant for the application's
-/// threads.
+/// threads. But for SIGSYS: the thread that starts it may be reached.
 fn start() {
-    let before = signal::change_mask(libc::SIG_SETMASK, signal::ALL);
+    let before = signal::change_mask(libc::SIG_SETMASK, signal::ALL_BUT_SIGSYS);
     let started = std_thread::Builder::new().name("eintr-deadlines".into()).spawn(run);
     signal::change_mask(libc::SIG_SETMASK, before);
     if started.is_err() {

@@ -5,8 +5,11 @@
 //! number: it is answered by the table, as if it had been trapped. A call that returned -EINTR (a
 //! sleep, a poll) stands behind its instruction. On aarch64 the number is still in its register. On
 //! x86_64 it is gone; there the asker looks at `/proc/self/task/TID/syscall` before it sends, and
-//! the handler believes that if the counter and the stack pointer are those that the asker saw. A
-//! deadline's signal has no such asker.
+//! the handler believes that if the counter, the stack pointer and the first arguments are those
+//! that the asker saw. (The first two alone are not enough for the shots of the repeat timer, which
+//! come later: glibc's `syscall`, and since 2.41 all its waiting calls, share one instruction, and
+//! a poll and a sleep may stand there on the same stack. std panics if a sleep ends with an error
+//! that is a poll's.) A deadline's signal has no such asker.
 //!
 //! It is second best for its window: a signal that comes just before the call is made good only by
 //! the repeat timer.
@@ -24,46 +27,71 @@ use super::raw::syscall;
 use super::{answer, arch, dispatch, time};
 use crate::reach::table;
 
-/// Where an asker saw a thread sleep: in which syscall, and with which counter and stack.
+/// Where an asker saw a thread sleep: in which syscall, and with which first arguments, stack and
+/// counter.
+///
+/// Another asker may write it while the handler reads it. So the number goes first and comes last,
+/// and one that changed meanwhile is none. (The release and acquire of each are for their order.)
 pub(super) struct Sighting {
     number: AtomicI64,
-    sp: AtomicUsize,
-    pc: AtomicUsize,
+    place: [AtomicUsize; 4],
 }
+
+const NONE: c_long = -1;
 
 impl Sighting {
     pub(super) const fn none() -> Self {
-        Self { number: AtomicI64::new(-1), sp: AtomicUsize::new(0), pc: AtomicUsize::new(0) }
+        Self { number: AtomicI64::new(NONE), place: [const { AtomicUsize::new(0) }; 4] }
     }
 
-    fn set(&self, number: c_long, sp: usize, pc: usize) {
-        self.sp.store(sp, Ordering::Relaxed);
-        self.pc.store(pc, Ordering::Relaxed);
-        self.number.store(number, Ordering::Relaxed);
+    fn forget(&self) {
+        self.number.store(NONE, Ordering::Release);
     }
 
-    /// The syscall, if the thread still stands where it was seen.
+    fn set(&self, number: c_long, place: [usize; 4]) {
+        self.forget();
+        for (word, is) in self.place.iter().zip(place) {
+            word.store(is, Ordering::Release);
+        }
+        self.number.store(number, Ordering::Release);
+    }
+
+    /// The syscall, if the thread still stands where it was seen. (Under valgrind `/proc` shows a
+    /// stack and a counter of valgrind's own; the arguments have to do.)
     fn number_at(&self, context: &ucontext_t) -> Option<c_long> {
-        let is_there = self.pc.load(Ordering::Relaxed) == arch::pc(context)
-            && self.sp.load(Ordering::Relaxed) == arch::sp(context);
-        is_there.then(|| self.number.load(Ordering::Relaxed)).filter(|number| *number >= 0)
+        let number = self.number.load(Ordering::Acquire);
+        let [first, second, ..] = arch::arguments(context);
+        let here = [first, second, arch::sp(context), arch::pc(context)];
+        let known = if arch::on_valgrind() { 2 } else { 4 };
+        let mut words = here.iter().zip(&self.place).take(known);
+        let is_there = words.all(|(is, word)| word.load(Ordering::Acquire) == *is);
+        let is_whole = self.number.load(Ordering::Relaxed) == number;
+        (is_there && is_whole && number != NONE).then_some(number)
     }
 }
 
 /// The asker's look at a thread that it is about to signal.
 pub(super) fn look(block: &Block, tid: i32) {
-    if dispatch::is_available() || !block.reach.load(Ordering::Relaxed) {
+    if arch::KEEPS_NUMBER || dispatch::was_usable() || !block.reach.load(Ordering::Relaxed) {
         return;
     }
-    block.seen.set(-1, 0, 0);
+    block.seen.forget();
     let mut buffer = [0_u8; 256];
     let Some(line) = read_syscall_file(tid, &mut buffer) else { return };
+    // The number; six arguments, the stack pointer and the counter.
     let mut words = line.split_ascii_whitespace();
-    let number = words.next().and_then(|word| word.parse().ok());
-    let hexadecimal = |word: &str| usize::from_str_radix(word.strip_prefix("0x")?, 16).ok();
-    let mut addresses = words.skip(6).filter_map(hexadecimal);
-    if let (Some(number), Some(sp), Some(pc)) = (number, addresses.next(), addresses.next()) {
-        block.seen.set(number, sp, pc);
+    let number = words.next().and_then(|word| word.parse().ok()).filter(|number| *number >= 0);
+    let mut addresses = [0; 8];
+    for address in &mut addresses {
+        let hexadecimal = words.next().and_then(|word| word.strip_prefix("0x"));
+        let Some(word) = hexadecimal.and_then(|word| usize::from_str_radix(word, 16).ok()) else {
+            return;
+        };
+        *address = word;
+    }
+    let [first, second, .., sp, pc] = addresses;
+    if let Some(number) = number {
+        block.seen.set(number, [first, second, sp, pc]);
     }
 }
 

@@ -8,13 +8,16 @@
 
 use std::io;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use libc::c_int;
 
 use super::block::{self, Block};
-use super::{deadline_timer, dispatch, fork, install, raw, second_best, signal, timer};
+use super::{
+    deadline_timer, deadlines, dispatch, fork, futex_road, install, raw, roll, second_best, signal,
+    snapshot, timer,
+};
 use crate::node::Node;
 use crate::state::{Record, Thread, Word};
 
@@ -37,7 +40,7 @@ impl Target {
         self.block().tid.load(Ordering::Relaxed)
     }
 
-    fn block(&self) -> &Block {
+    pub(super) fn block(&self) -> &Block {
         // SAFETY: one of the record's locks is held and it is not closed, so the thread and its
         // block are there.
         unsafe { self.block.as_ref() }
@@ -56,6 +59,10 @@ impl Thread<Node> for Target {
     fn send(&self) -> io::Result<()> {
         second_best::look(self.block(), self.tid());
         send_announced(self.block(), self.tid())
+    }
+
+    fn tell(&self) -> io::Result<()> {
+        if futex_road::tell(self.block()) { Ok(()) } else { self.send() }
     }
 
     fn point_at(&self, cause: Option<&Node>) {
@@ -91,9 +98,24 @@ pub(super) fn send(block: &Block, tid: i32, number: c_int) -> Result<(), i32> {
     }
 }
 
-/// Tells this thread's block from any other thread's.
-pub(crate) fn address() -> usize {
-    block::address() as usize
+/// A number that no other thread has. (Not the block's address: the next thread often gets the place
+/// of one that has ended.)
+pub(crate) fn number() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    block::with(|block| {
+        let known = block.number.load(Ordering::Relaxed);
+        if known != 0 {
+            return known;
+        }
+        let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        block.number.store(number, Ordering::Relaxed);
+        number
+    })
+}
+
+/// The kernel's id of the calling thread.
+pub(crate) fn id() -> i32 {
+    raw::gettid()
 }
 
 /// The calling thread's record, if it has one.
@@ -121,6 +143,7 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
         }
         return record;
     }
+    fork::watch();
     let tid = raw::gettid();
     let record = block::with(|block| {
         let record = Arc::new(Record::new(Target { block: NonNull::from(block) }));
@@ -130,6 +153,7 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
         timer::prepare(block);
         record
     });
+    roll::enter(&record);
     at_thread_end();
     record
 }
@@ -138,8 +162,9 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
 pub(super) fn adopt() {
     if let Some(record) = registered() {
         settle_in();
+        roll::adopt(&record);
         // Without an allocation: the child's turn of a foreign allocator may be still to come.
-        record.each_task(Node::adopt);
+        record.each_task(|task| task.adopt(&record));
     }
 }
 
@@ -150,7 +175,9 @@ fn settle_in() {
         timer::forget(block);
         deadline_timer::forget(block);
         dispatch::forget(block);
+        snapshot::forget(block);
         block.in_flight.store(false, Ordering::Relaxed);
+        futex_road::forget(block);
         block.deferred.store(false, Ordering::Relaxed);
         block.tid.store(tid, Ordering::Release);
         timer::prepare(block);
@@ -187,11 +214,16 @@ fn at_thread_end() {
 }
 
 /// Closes the record: nobody signals this thread any more. If another destructor registers it
-/// again, this one is called again.
+/// again, this one is called again. What did not end before, since the thread was ended without
+/// unwinding (musl's `pthread_exit`), ends here.
 extern "C" fn end(_value: *mut libc::c_void) {
     block::with(|block| {
         let Some(record) = registered() else { return };
-        record.close();
+        let left = record.close();
+        roll::leave(&record);
+        snapshot::refuse(block);
+        deadlines::forget(block);
+        left.iter().for_each(|task| task.give_up_on(&record));
         dispatch::end(block);
         timer::delete(block);
         deadline_timer::delete(block);
@@ -240,13 +272,21 @@ pub(crate) fn block_again(Unblocked(signals): Unblocked) {
     }
 }
 
-/// To be called before a thread's outermost task begins: a signal that is still on its way here was
-/// lost (to a sigwait of the application's, or to a handler that replaced ours), and must not keep
-/// others from being sent.
+/// To be called before a thread's outermost task or deadline begins, with our signal open: a signal
+/// that is still on its way here was lost (to a sigwait of the application's, or to a handler that
+/// replaced ours), and must not keep others from being sent. What the keeper has just sent is let in
+/// first. (Unannounced it would pass for somebody else's: it has no siginfo where there is a
+/// keeper.)
 pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
-    if record.innermost().is_none() {
-        block::with(|block| block.in_flight.store(false, Ordering::Relaxed));
-    }
+    block::with(|block| {
+        if block.in_flight.load(Ordering::Relaxed) && record.innermost().is_none() {
+            let _gate = fork::gate();
+            record.undisturbed(|| {
+                raw::gettid();
+                block.in_flight.store(false, Ordering::Relaxed);
+            });
+        }
+    });
 }
 
 /// To be called after the thread changed its own stack or its reach, with no lock of ours held: the
@@ -278,7 +318,7 @@ fn let_signal_in(block: &Block) {
     if block.in_flight.load(Ordering::Relaxed) {
         let gate = fork::gate();
         if let Some(record) = registered() {
-            record.await_asker();
+            record.undisturbed(|| futex_road::notice(block));
         }
         drop(gate);
         raw::gettid();

@@ -12,10 +12,10 @@
 //! Each block hands the kernel structures of its own.
 
 use std::ptr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::block::Block;
-use super::{install, raw, signal};
+use super::{install, net, raw, signal};
 
 /// The first pause, in microseconds; each one is double the one before, up to the last.
 const FIRST_PAUSE: u32 = 1_000;
@@ -23,14 +23,38 @@ const LAST_PAUSE: u32 = 50_000;
 /// At once.
 const SOON: u32 = 1;
 
+/// From one tick of the kernel's clock to the next, in microseconds; not less than the first pause.
+static TICK: AtomicU32 = AtomicU32::new(FIRST_PAUSE);
+
+/// Asks how long a tick is.
+pub(super) fn learn_tick() {
+    let tick = u32::try_from(net::clock_lag().as_micros()).unwrap_or(FIRST_PAUSE);
+    TICK.store(tick.clamp(FIRST_PAUSE, LAST_PAUSE), Ordering::Relaxed);
+}
+
 /// Sets the timer for the next shot, twice as far away as the last. Async-signal-safe.
 ///
 /// Without a timer (the kernel refuses one at the limit on queued signals) a plain call that was
 /// about to begin when the signal came stays uninterrupted until the next request.
 pub(super) fn repeat(block: &Block) {
+    repeat_from(block, FIRST_PAUSE);
+}
+
+/// As [`repeat`], where the signal has ended a call of ours: the first shot is for the plain call
+/// that may follow if the error is ignored. Most errors are not, and nearly every such timer is
+/// taken back before it fires. So it waits for a tick of the clock: a timer that comes before the
+/// next tick is written into the hardware, and out again, and on a virtual machine each of these is
+/// an exit to the host, as long as all the rest of an interrupt together. (Rejected: no timer until
+/// the plain call. Nothing of ours runs then. And a first pause of 50 ms: that call would sleep on
+/// for so long.)
+pub(super) fn repeat_after_own_call(block: &Block) {
+    repeat_from(block, TICK.load(Ordering::Relaxed));
+}
+
+fn repeat_from(block: &Block, first: u32) {
     let Some(timer) = get_or_create(block) else { return };
     let pause = match block.repeat.load(Ordering::Relaxed) {
-        0 => FIRST_PAUSE,
+        0 => first,
         last => last.saturating_mul(2).min(LAST_PAUSE),
     };
     block.repeat.store(pause, Ordering::Relaxed);

@@ -5,36 +5,61 @@
 //! syscall instruction. An interrupted call and one that has not begun look the same there, so it
 //! is done for calls of which both may fail with EINTR and nothing is lost. Not for `close` (the
 //! descriptor would leak), not for any futex (a wake-up would be lost, and libc aborts), not for
-//! `munmap`.
+//! `munmap`. Where a caller does more upon EINTR than to call again, a look tells the two apart.
 
 use libc::{c_long, ucontext_t};
 
-use super::arch;
+use super::{arch, ask, net};
 
 /// Lets the waiting syscall at which the context stands return EINTR.
 pub(super) fn undo_restart(context: &mut ucontext_t) {
-    let waits = || waits(arch::number(context), arch::arguments(context)[1]);
-    if waits() && arch::is_at_syscall(context) {
+    let (number, arguments) = (arch::number(context), arch::arguments(context));
+    let may_fail = || waits(number, &arguments) && arch::is_at_syscall(context);
+    if may_fail() && tells_what_is_left(number, &arguments) {
         arch::skip_syscall(context, -libc::EINTR as isize);
     }
 }
 
-/// Whether a syscall waits, and may fail with EINTR instead. The second argument tells the commands
-/// of `fcntl` and `ioctl` apart.
-fn waits(number: c_long, second: usize) -> bool {
+/// Whether a syscall waits, and may fail with EINTR instead.
+fn waits(number: c_long, arguments: &[usize; 6]) -> bool {
+    let second = arguments[1];
     match number {
         libc::SYS_fcntl => matches!(second as i32, libc::F_SETLKW | libc::F_OFD_SETLKW),
         // tcdrain, and the same under its own name.
         libc::SYS_ioctl => matches!(second as libc::Ioctl, libc::TCSBRK | TCSBRKP),
+        // The kernel goes on with an interrupted one, and the caller polls for its end. Of one that
+        // has not begun a poll says that it is done.
+        libc::SYS_connect => {
+            let state = net::tcp_state_of(arguments[0]);
+            state.is_none_or(|state| net::TCP_CONNECTING.contains(&state))
+        }
+        // So few bytes never fail with EINTR, and callers rely on that.
+        libc::SYS_getrandom => second > 256,
         _ => WAITING.contains(&number) || waits_here_only(number),
     }
+}
+
+/// A sleep that stands at its instruction has not begun. The kernel says how much is left of one
+/// that it interrupts, for the caller to go on with: here, all of it. False if there is no place to
+/// say so.
+fn tells_what_is_left(number: c_long, arguments: &[usize; 6]) -> bool {
+    let [asked, left] = match (number, arguments) {
+        (libc::SYS_nanosleep, &[asked, left, ..]) => [asked, left],
+        (libc::SYS_clock_nanosleep, &[_, flags, asked, left, ..])
+            if flags as i32 & libc::TIMER_ABSTIME == 0 =>
+        {
+            [asked, left]
+        }
+        _ => return true,
+    };
+    left == 0 || left == asked || ask::peek::<2>(asked).is_some_and(|time| ask::poke(left, &time))
 }
 
 const TCSBRKP: libc::Ioctl = 0x5425;
 
 /// Each is in signal(7)'s list of calls that `SA_RESTART` restarts, or returns EINTR whatever the
 /// flag says and may stand at its instruction not yet begun.
-const WAITING: &[c_long] = &[
+pub(crate) const WAITING: &[c_long] = &[
     libc::SYS_read,
     libc::SYS_readv,
     libc::SYS_pread64,
@@ -52,7 +77,6 @@ const WAITING: &[c_long] = &[
     libc::SYS_copy_file_range,
     libc::SYS_accept,
     libc::SYS_accept4,
-    libc::SYS_connect,
     libc::SYS_recvfrom,
     libc::SYS_recvmsg,
     libc::SYS_recvmmsg,
@@ -79,7 +103,6 @@ const WAITING: &[c_long] = &[
     libc::SYS_mq_timedreceive,
     libc::SYS_mq_timedsend,
     libc::SYS_io_getevents,
-    libc::SYS_getrandom,
 ];
 
 /// Those that x86_64 alone still has.

@@ -35,6 +35,19 @@ pub fn asked_while_blocked<T: Debug + Send>(
     );
 }
 
+/// The thread is asked once it sleeps in the call's syscall, or has come through it.
+pub fn asked_if_blocked<T: Debug + Send>(
+    syscall: i64,
+    call: impl FnOnce() -> Result<T, Error> + Send,
+) -> Result<T, Error> {
+    let (task, interrupter) = eintr::task();
+    let attend = |tid, is_done: &dyn Fn() -> bool| {
+        wait_until("the call waits, or has returned", || is_done() || sleeps_in(tid, syscall));
+        interrupter.interrupt();
+    };
+    beside(move || task.run(call), attend, |result| result)
+}
+
 /// Stray signals interrupt the syscall some times, then the result comes: the call's.
 pub fn disturbed<T: Debug + Send>(
     syscall: i64,

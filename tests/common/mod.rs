@@ -65,12 +65,32 @@ pub fn sleeping_in(tid: i32) -> Option<i64> {
     let state = stat.rsplit(") ").next()?.chars().next()?;
     let syscall = fs::read_to_string(format!("/proc/self/task/{tid}/syscall")).ok()?;
     let number = syscall.split_whitespace().next()?.parse().ok()?;
-    (state == 'S').then_some(number)
+    (state == 'S').then(|| under_its_later_name(number))
+}
+
+/// musl's `open` and `nanosleep` make the syscalls of those names; other libcs make those that came
+/// later.
+fn under_its_later_name(number: i64) -> i64 {
+    match number {
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_open => libc::SYS_openat,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_nanosleep => libc::SYS_clock_nanosleep,
+        number => number,
+    }
 }
 
 /// Waits until a thread of this process sleeps in a syscall.
 pub fn wait_until_blocked(tid: i32, syscall: i64) {
     wait_until(&format!("thread {tid} sleeps in syscall {syscall}"), || sleeps_in(tid, syscall));
+}
+
+/// How often a thread of this process has gone to sleep so far. One that sleeps, and is woken by a
+/// signal to sleep on, has gone to sleep once more.
+pub fn times_asleep(tid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/self/task/{tid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.expect("the kernel counts").trim().parse().unwrap()
 }
 
 /// Waits for something that another thread or process is about to bring about.

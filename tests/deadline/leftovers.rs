@@ -68,6 +68,23 @@ fn ten_thousand_deadlines_in_each_other() {
     });
 }
 
+/// A million in all, ten thousand of them at a time.
+#[test]
+fn a_million_deadlines_in_each_other() {
+    alone("leftovers::a_million_deadlines_in_each_other", || {
+        let deep = thread::Builder::new().stack_size(1 << 28).spawn(|| {
+            within(HOUR, || ());
+            let before = (allocations::here(), descriptors());
+            for _ in 0..100 {
+                nest(10_000, &mut || assert_timers(1));
+            }
+            assert_eq!(remaining(), None);
+            assert_eq!((allocations::here(), descriptors()), before);
+        });
+        deep.unwrap().join().unwrap();
+    });
+}
+
 /// All of them have passed, and the outermost is found.
 #[test]
 fn ten_thousand_passed_deadlines_in_each_other() {

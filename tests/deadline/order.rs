@@ -156,3 +156,14 @@ fn errors_that_are_ignored_are_braked() {
         assert!(start.elapsed() > Duration::from_millis(100), "{:?}", start.elapsed());
     });
 }
+
+/// The next thread often gets the place of the one that has ended: its stack, and its thread-locals
+/// at the same address.
+#[test]
+fn a_task_of_a_thread_that_has_ended_is_nobodys_child() {
+    for _ in 0..16 {
+        let (task, _) = std::thread::spawn(eintr::task).join().unwrap();
+        let elsewhere = std::thread::spawn(|| within(Duration::ZERO, || task.run(raised)).value);
+        assert_eq!(elsewhere.join().unwrap(), None);
+    }
+}

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use eintr::{Interrupted, Reason, Road, Task, TimedOut, mask, reach, task, timeout, within};
 
+use crate::child::alone;
 use crate::common::watched;
 use crate::{HOUR, SHORT, Told, pipe, raised};
 
@@ -79,17 +80,11 @@ fn lock() {
         let path = std::env::temp_dir().join(format!("eintr-reached-{}", std::process::id()));
         let [held, wanted] = [(); 2].map(|()| File::create(&path).unwrap());
         std::fs::remove_file(&path).unwrap();
-        let flock = |file: &File| {
-            // SAFETY: no pointers.
-            match unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) } {
-                0 => Ok(()),
-                _ => Err(io::Error::last_os_error()),
-            }
-        };
-        flock(&held).unwrap();
-        times_out(|| flock(&wanted));
+        held.lock().unwrap();
+        times_out(|| wanted.lock());
+        times_out(|| wanted.lock_shared());
         drop(held);
-        flock(&wanted).unwrap();
+        wanted.lock().unwrap();
     });
 }
 
@@ -107,6 +102,48 @@ fn read_line() {
                 lines.read_line(&mut line)?;
             }
         });
+    });
+}
+
+/// The process's own standard input, in a process of its own. What comes later is not lost.
+#[test]
+fn read_line_of_stdin() {
+    alone("reached::read_line_of_stdin", || {
+        let (reader, mut writer) = pipe();
+        // SAFETY: no pointers; nobody reads the standard input yet.
+        assert_eq!(unsafe { libc::dup2(reader.as_raw_fd(), 0) }, 0);
+        reached("stdin", || {
+            let mut line = String::new();
+            times_out(|| io::stdin().read_line(&mut line));
+            io::Write::write_all(&mut writer, b"later\n").unwrap();
+            io::stdin().read_line(&mut line).unwrap();
+            assert_eq!(line, "later\n");
+        });
+    });
+}
+
+/// A whole conversation has one budget, whichever of its calls it is that hangs.
+#[test]
+fn a_chain_of_plain_calls() {
+    reached("a chain", || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        // It answers by half, unless the machine is so slow that nobody waits for it any more.
+        let peer = std::thread::spawn(move || -> io::Result<usize> {
+            let (mut stream, _) = listener.accept()?;
+            let mut request = [0; 4];
+            stream.read_exact(&mut request)?;
+            io::Write::write_all(&mut stream, b"half an ans")?;
+            stream.read(&mut request)
+        });
+        times_out(|| {
+            let mut stream = std::net::TcpStream::connect(address)?;
+            io::Write::write_all(&mut stream, b"ask?")?;
+            stream.read_exact(&mut [0; 14])
+        });
+        // One that did not even come to connect leaves the peer waiting.
+        drop(std::net::TcpStream::connect(address));
+        assert!(!matches!(peer.join().unwrap(), Ok(1..)));
     });
 }
 

@@ -49,7 +49,7 @@ pub fn run() {
                 let row = &rows::ALL[row.parse::<usize>().unwrap()];
                 let variant = &variants::ALL[variant.parse::<usize>().unwrap()];
                 let task = Task::root().reach(variant.reach);
-                ask = asker(row, task.interrupter(), target.as_pthread_t());
+                ask = asker(row, task.interrupter(), target.as_pthread_t() as _);
                 jobs.send(Job { row, variant, task }).unwrap();
             }
             ["ask"] => {

@@ -11,6 +11,7 @@ use crate::sys::fs::Stretch;
 
 /// Whom a lock lets in beside its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum LockKind {
     /// Others that lock it shared.
     Shared,
@@ -76,6 +77,8 @@ pub fn flock(fd: impl AsFd, kind: LockKind) -> Result<(), Error> {
 /// # Interruption
 ///
 /// None.
+///
+/// See [flock(2)](https://man7.org/linux/man-pages/man2/flock.2.html).
 pub fn unlock(fd: impl AsFd) -> io::Result<()> {
     sys::fs::funlock(fd.as_fd()).map_err(io::Error::from_raw_os_error)
 }
@@ -145,6 +148,9 @@ pub fn ofd_lock(fd: impl AsFd, kind: LockKind, range: impl RangeBounds<u64>) -> 
 /// # Interruption
 ///
 /// None.
+///
+/// See `F_OFD_SETLK` in
+/// [fcntl_locking(2)](https://man7.org/linux/man-pages/man2/F_OFD_SETLK.2const.html).
 pub fn ofd_unlock(fd: impl AsFd, range: impl RangeBounds<u64>) -> io::Result<()> {
     sys::fs::ofd_unlock(fd.as_fd(), stretch(&range)?).map_err(io::Error::from_raw_os_error)
 }

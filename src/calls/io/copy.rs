@@ -51,6 +51,10 @@ use crate::sys;
 ///
 /// The first [`Partial::done`] bytes have arrived at the writer, and the next is the next that the
 /// reader gives: to go on later is to call it again.
+///
+/// See [read(2)](https://man7.org/linux/man-pages/man2/read.2.html),
+/// [write(2)](https://man7.org/linux/man-pages/man2/write.2.html) and, for pipes,
+/// [splice(2)](https://man7.org/linux/man-pages/man2/splice.2.html).
 pub fn copy(reader: impl AsFd, writer: impl AsFd) -> Result<u64, Partial> {
     let (reader, writer) = (reader.as_fd(), writer.as_fd());
     let mut route = Route::between(reader, writer).map_err(|error| Partial::new(0, error))?;
@@ -150,6 +154,12 @@ fn discard(socket: BorrowedFd<'_>, mut peeked: &mut [u8]) {
     }
 }
 
+/// How much a descriptor takes at once, after poll has said that it is ready: a socket with a third
+/// of its buffer free is, and `SPLICE_F_NONBLOCK` does not keep a socket from waiting for more.
+fn takes_at_once(writer: BorrowedFd<'_>) -> usize {
+    getsockopt(&writer, sockopt::SndBuf).map_or(CHUNK, |buffer| (buffer / 4).clamp(4096, CHUNK))
+}
+
 /// Splices without waiting inside, for there the pipe is locked, and a thread that reads or writes
 /// it could not be interrupted.
 fn splice_when_ready(reader: BorrowedFd<'_>, writer: BorrowedFd<'_>) -> Result<usize, Error> {
@@ -157,7 +167,8 @@ fn splice_when_ready(reader: BorrowedFd<'_>, writer: BorrowedFd<'_>) -> Result<u
     loop {
         poll(&mut [PollFd::new(&reader, Events::IN)], None)?;
         poll(&mut [PollFd::new(&writer, Events::OUT)], None)?;
-        match complete(|| sys::io::splice(reader, None, writer, None, CHUNK, flags)) {
+        let length = takes_at_once(writer);
+        match complete(|| sys::io::splice(reader, None, writer, None, length, flags)) {
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
             spliced => return spliced,
         }

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::mask::mask;
 use crate::sys;
 use crate::sys::call::{Outcome, Stop};
-use crate::sys::net::RawAddress;
+use crate::sys::net::{RawAddress, TCP_CONNECTING};
 
 /// Connects a socket to an address.
 ///
@@ -96,7 +96,7 @@ fn unless_over(
     let stopped = |state| Err(ConnectError { state, error: error(state) });
     match sys::net::tcp_state(fd) {
         None | Some(TCP_LISTEN) => stopped(ConnectState::NotStarted),
-        Some(TCP_SYN_SENT | TCP_SYN_RECV | TCP_NEW_SYN_RECV) => stopped(ConnectState::InProgress),
+        Some(state) if TCP_CONNECTING.contains(&state) => stopped(ConnectState::InProgress),
         Some(TCP_CLOSE) => match getsockopt(&fd, sockopt::SocketError) {
             Ok(number) if number != 0 => {
                 // The socket is to be as the kernel leaves it when it tells the error itself.
@@ -111,11 +111,8 @@ fn unless_over(
 }
 
 // The states of tcp(7), as the kernel numbers them; libc has no names for them.
-const TCP_SYN_SENT: u8 = 2;
-const TCP_SYN_RECV: u8 = 3;
 const TCP_CLOSE: u8 = 7;
 const TCP_LISTEN: u8 = 10;
-const TCP_NEW_SYN_RECV: u8 = 12;
 
 /// Calls once more where the kernel does not wait, for its answer.
 fn at_once(fd: BorrowedFd<'_>, address: &RawAddress) -> io::Result<()> {

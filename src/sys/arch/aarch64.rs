@@ -4,6 +4,8 @@
 use core::arch::global_asm;
 use libc::{c_long, ucontext_t};
 
+use super::Registers;
+
 // isize eintr_call(block x0, nr x1, a1 x2, a2 x3, a3 x4, a4 x5, a5 x6, a6 x7)
 //
 // Between `begin` and `end` the syscall has not run, or the kernel has put the counter back onto
@@ -241,6 +243,11 @@ pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
     context.uc_mcontext.sp as usize
 }
 
+pub(in crate::sys) fn registers(context: &ucontext_t) -> Registers {
+    let [fp, link] = [29, 30].map(|i| context.uc_mcontext.regs[i] as usize);
+    Registers { pc: pc(context), sp: sp(context), fp, link }
+}
+
 /// Where an `rt_sigreturn` at which the context stands finds the mask that it restores: the frame
 /// is a siginfo and a context.
 pub(in crate::sys) fn mask_to_restore(context: &ucontext_t) -> usize {
@@ -259,6 +266,9 @@ pub(in crate::sys) fn number(context: &ucontext_t) -> c_long {
 pub(super) fn result(context: &ucontext_t) -> isize {
     context.uc_mcontext.regs[0] as isize
 }
+
+/// Whether a syscall's number is still there when it has returned: it has a register of its own.
+pub(in crate::sys) const KEEPS_NUMBER: bool = true;
 
 /// The number of the syscall that the counter stands behind: it stays in its register.
 pub(in crate::sys) fn number_behind(context: &ucontext_t) -> Option<c_long> {
@@ -293,4 +303,16 @@ pub(in crate::sys) fn retry(context: &mut ucontext_t) {
 
 pub(super) unsafe extern "C" fn eintr_on_valgrind() -> u32 {
     0
+}
+
+#[cfg(test)]
+mod tests {
+    /// With branch protection, a jump to anything else than a landing pad is death (S8).
+    #[test]
+    fn the_handler_jumps_to_a_landing_pad() {
+        const BTI_JC: u32 = 0xd503_24df;
+        let label = (&raw const super::super::eintr_call_cancelled).cast::<u32>();
+        // SAFETY: the label of an instruction, in code that can be read.
+        assert_eq!(unsafe { label.read() }, BTI_JC);
+    }
 }

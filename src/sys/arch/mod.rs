@@ -10,8 +10,9 @@
 //! * `eintr_raw`, a syscall without test and without errno, for use in handlers;
 //! * `eintr_restorer` and `RESTORER_FLAG`, for `rt_sigaction`;
 //! * `mark_before`, the mark that the open call found when it set its own;
-//! * `pc`, `set_pc`, `sp`, `set_sp`, `number`, `number_behind`, `arguments`, `result`, `set_result`,
-//!   `step_over`, `retry` and `SYSCALL_INSTRUCTION`, the saved context;
+//! * `registers`, those by which a stack is unwound;
+//! * `pc`, `set_pc`, `sp`, `set_sp`, `number`, `KEEPS_NUMBER`, `number_behind`, `arguments`,
+//!   `result`, `set_result`, `step_over`, `retry` and `SYSCALL_INSTRUCTION`, the saved context;
 //! * `mask_to_restore`, where an `rt_sigreturn` finds the mask that it restores;
 //! * `CAN_DISPATCH`, `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscall and the
 //!   restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
@@ -90,13 +91,25 @@ pub(super) struct Ended {
 }
 
 pub(super) use machine::{
-    AUDIT_ARCH, CAN_DISPATCH, RESTORER_FLAG, abandon_mask, arguments, mark_before, mask_to_restore,
-    number, number_behind, pc, retry, set_result, sp,
+    AUDIT_ARCH, CAN_DISPATCH, KEEPS_NUMBER, RESTORER_FLAG, abandon_mask, arguments, mark_before,
+    mask_to_restore, number, number_behind, pc, registers, retry, set_result, sp,
 };
 
 /// Where the restorer is.
 pub(super) fn restorer() -> usize {
     machine::eintr_restorer as *const () as usize
+}
+
+/// The registers by which a stack is unwound.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Registers {
+    pub(crate) pc: usize,
+    pub(crate) sp: usize,
+    /// The frame pointer.
+    pub(crate) fp: usize,
+    /// Where the innermost function returns to, where the machine has a register for it.
+    #[cfg_attr(target_arch = "x86_64", allow(dead_code, reason = "it has none"))]
+    pub(crate) link: usize,
 }
 
 /// Where in the trampoline a program counter stands.
@@ -112,17 +125,20 @@ pub(super) enum Place {
 /// Where in the trampoline the context stands.
 pub(super) fn place(context: &ucontext_t) -> Place {
     let pc = machine::pc(context);
-    let entry = eintr_call as *const () as usize;
-    let [begin, end, limit] =
-        [&raw const eintr_call_begin, &raw const eintr_call_end, &raw const eintr_call_limit]
-            .map(|label| label as usize);
+    let [begin, end] =
+        [&raw const eintr_call_begin, &raw const eintr_call_end].map(|label| label as usize);
     if (begin..end).contains(&pc) {
         Place::Window
-    } else if (entry..limit).contains(&pc) {
+    } else if is_in_trampoline(pc) {
         Place::Trampoline
     } else {
         Place::Outside
     }
+}
+
+/// Whether a program counter stands in the trampoline.
+pub(super) fn is_in_trampoline(pc: usize) -> bool {
+    (eintr_call as *const () as usize..&raw const eintr_call_limit as usize).contains(&pc)
 }
 
 /// Lets the call that stands in the window return [`CANCELLED`].

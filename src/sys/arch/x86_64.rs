@@ -4,6 +4,8 @@
 use core::arch::global_asm;
 use libc::{c_long, ucontext_t};
 
+use super::Registers;
+
 // isize eintr_call(block rdi, nr rsi, a1 rdx, a2 rcx, a3 r8, a4 r9, a5 [rsp+8], a6 [rsp+16])
 //
 // Between `begin` and `end` the syscall has not run, or the kernel has put the counter back onto
@@ -247,6 +249,11 @@ pub(in crate::sys) fn sp(context: &ucontext_t) -> usize {
     context.uc_mcontext.gregs[libc::REG_RSP as usize] as usize
 }
 
+pub(in crate::sys) fn registers(context: &ucontext_t) -> Registers {
+    let fp = context.uc_mcontext.gregs[libc::REG_RBP as usize] as usize;
+    Registers { pc: pc(context), sp: sp(context), fp, link: 0 }
+}
+
 /// Where an `rt_sigreturn` at which the context stands finds the mask that it restores: the frame's
 /// context begins at the stack pointer.
 pub(in crate::sys) fn mask_to_restore(context: &ucontext_t) -> usize {
@@ -265,6 +272,9 @@ pub(in crate::sys) fn number(context: &ucontext_t) -> c_long {
 pub(super) fn result(context: &ucontext_t) -> isize {
     context.uc_mcontext.gregs[libc::REG_RAX as usize] as isize
 }
+
+/// Whether a syscall's number is still there when it has returned.
+pub(in crate::sys) const KEEPS_NUMBER: bool = false;
 
 /// The number of the syscall that the counter stands behind: its register holds the result now.
 pub(in crate::sys) fn number_behind(_context: &ucontext_t) -> Option<c_long> {

@@ -75,6 +75,12 @@ impl RawAddress {
         [&raw const self.storage as usize, self.length as usize]
     }
 
+    /// The room, for an address that comes from elsewhere.
+    pub(super) fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: see the module.
+        unsafe { &mut *(&raw mut self.storage).cast::<[u8; size_of::<sockaddr_storage>()]>() }
+    }
+
     /// Sets the length of what the kernel wrote, where it tells it elsewhere.
     pub(super) fn set_length(&mut self, length: socklen_t) {
         self.length = length;

@@ -129,7 +129,9 @@ unsafe fn take_fds(message: &msghdr) -> Vec<OwnedFd> {
 unsafe fn fds_in(part: &cmsghdr) -> impl Iterator<Item = OwnedFd> {
     // SAFETY: arithmetic.
     let before = unsafe { libc::CMSG_LEN(0) } as usize;
-    let count = part.cmsg_len.saturating_sub(before) / size_of::<RawFd>();
+    // musl has half of the kernel's length and a gap.
+    let length: usize = part.cmsg_len as _;
+    let count = length.saturating_sub(before) / size_of::<RawFd>();
     // SAFETY: the data follow its header.
     let first = unsafe { libc::CMSG_DATA(part) }.cast::<RawFd>();
     (0..count)

@@ -87,6 +87,7 @@ pub static ALL: &[Row] = &[
     own("ofd_lock", libc::SYS_fcntl, fs::ofd_lock),
     own("waitid", libc::SYS_waitid, process::waitid),
     own("futex_wait", libc::SYS_futex, sync::futex_wait),
+    own("event_wait", libc::SYS_futex_waitv, sync::event_wait),
     own("semop", libc::SYS_semtimedop, ipc::semop),
     own("mq_receive", libc::SYS_mq_timedreceive, ipc::mq_receive),
     plain("plain_read", libc::SYS_read, io::plain_read),
@@ -96,7 +97,7 @@ pub static ALL: &[Row] = &[
     reached("reached_accept", libc::SYS_accept4, reached::accept),
     reached("reached_open", libc::SYS_openat, reached::open),
     reached("reached_sleep", libc::SYS_clock_nanosleep, reached::sleep),
-    reached("reached_wait", libc::SYS_waitid, reached::wait),
+    reached("reached_wait", libc::SYS_wait4, reached::wait),
     naive("naive_flag", naive::flag),
     naive("naive_after", naive::after),
 ];

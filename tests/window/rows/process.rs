@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 
-use eintr::Error;
 use eintr::process::{WaitId, WaitOptions};
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus};
@@ -34,19 +33,12 @@ fn fork(body: impl FnOnce()) -> Pid {
 }
 
 /// Waits for a child's end, and leaves it to be waited for again.
-fn look(child: Pid, flags: WaitPidFlag) -> nix::Result<WaitStatus> {
+pub fn look(child: Pid, flags: WaitPidFlag) -> nix::Result<WaitStatus> {
     nix::sys::wait::waitid(Id::Pid(child), flags | WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
 }
 
+/// A child that has ended, or that does not.
 pub fn waitid(ready: bool) -> Case {
-    reaping(ready, |child| {
-        let waited = eintr::process::waitid(WaitId::Pid(child.as_raw()), WaitOptions::EXITED)?;
-        Ok(waited.pid)
-    })
-}
-
-/// A child that has ended, or that does not; `reap` waits for it, and tells which one it was.
-pub fn reaping(ready: bool, reap: impl Fn(Pid) -> Result<i32, Error> + 'static) -> Case {
     let child = if ready {
         DEAD.take().unwrap_or_else(|| fork(|| ()))
     } else {
@@ -56,20 +48,28 @@ pub fn reaping(ready: bool, reap: impl Fn(Pid) -> Result<i32, Error> + 'static) 
         look(child, WaitPidFlag::empty()).unwrap();
     }
     Case {
-        call: Box::new(move || Ok(reap(child)? as u64)),
-        intact: Box::new(move |result| {
-            let left = look(child, WaitPidFlag::WNOHANG);
-            match result {
-                Some(pid) => {
-                    equal("the child", pid, child.as_raw() as u64)?;
-                    equal("after it was reaped", left, Err(Errno::ECHILD))
-                }
-                None if ready => {
-                    DEAD.set(Some(child));
-                    equal("to be reaped", left, Ok(WaitStatus::Exited(child, 3)))
-                }
-                None => equal("to be reaped", left, Ok(WaitStatus::StillAlive)),
-            }
+        call: Box::new(move || {
+            let waited = eintr::process::waitid(WaitId::Pid(child.as_raw()), WaitOptions::EXITED)?;
+            Ok(waited.pid as u64)
         }),
+        intact: Box::new(move |result| {
+            if result.is_none() && ready {
+                DEAD.set(Some(child));
+            }
+            is_as_told(child, ready, result)
+        }),
+    }
+}
+
+/// Whether a child is reaped if that was said, and only then.
+pub fn is_as_told(child: Pid, ready: bool, result: Option<u64>) -> Result<(), String> {
+    let left = look(child, WaitPidFlag::WNOHANG);
+    match result {
+        Some(pid) => {
+            equal("the child", pid, child.as_raw() as u64)?;
+            equal("after it was reaped", left, Err(Errno::ECHILD))
+        }
+        None if ready => equal("to be reaped", left, Ok(WaitStatus::Exited(child, 3))),
+        None => equal("to be reaped", left, Ok(WaitStatus::StillAlive)),
     }
 }

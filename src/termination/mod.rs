@@ -1,8 +1,11 @@
-//! Ending a program by a signal: SIGTERM becomes an interrupt.
+//! Ending a program by a signal, as shells and service managers expect it: [`interrupt_on`] turns
+//! the first SIGTERM into an interrupt, and the second ends the process. [`on`] runs a closure at
+//! others: SIGHUP, SIGQUIT. [`ready`] and [`stopping`] tell systemd.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -15,6 +18,10 @@ use crate::interrupted::Reason;
 use crate::interrupter::Interrupter;
 use crate::sys::install;
 
+mod notify;
+
+pub use notify::{ready, stopping};
+
 /// Turns the first of these signals that comes into an interrupt of the target, with
 /// [`Reason::Signal`].
 ///
@@ -22,7 +29,8 @@ use crate::sys::install;
 /// it (status 128 + n): whoever sends it again has lost patience. So does the first one after the
 /// [`Registration`] was dropped.
 ///
-/// The signals are kept by signal-hook; a thread of its own waits for them.
+/// The signals are kept by signal-hook; a thread of its own waits for them. If a service manager
+/// started the process, it is told that it is [stopping].
 ///
 /// # Examples
 ///
@@ -45,6 +53,54 @@ use crate::sys::install;
 /// already; and what the system says if there are no resources.
 pub fn interrupt_on(signals: &[c_int], target: impl Into<Interrupter>) -> io::Result<Registration> {
     let target = target.into();
+    register(signals, true, move |signal| {
+        target.ask(Reason::Signal(signal));
+        // Nothing that could be done about an error is worth doing now.
+        let _ = stopping();
+    })
+}
+
+/// Runs a closure each time one of these signals comes: at SIGHUP, to read the configuration anew;
+/// at SIGQUIT, to print a [`report()`](crate::report()).
+///
+/// It runs on a thread of its own, one at a time, and is given the signal's number; so it may do
+/// what a signal handler may not. Signals of one number that come while it runs are one. A panic in
+/// it is told by the panic hook, and ends nothing. After the [`Registration`] was dropped, the
+/// signals have their default action.
+///
+/// # Examples
+///
+/// ```
+/// use eintr::termination;
+/// use signal_hook::consts::SIGHUP;
+/// use std::sync::mpsc;
+///
+/// let (tell, told) = mpsc::channel();
+/// let _registration = termination::on(&[SIGHUP], move |signal| tell.send(signal).unwrap())?;
+/// signal_hook::low_level::raise(SIGHUP)?;
+/// assert_eq!(told.recv().unwrap(), SIGHUP);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`interrupt_on`].
+pub fn on(
+    signals: &[c_int],
+    mut run: impl FnMut(c_int) + Send + 'static,
+) -> io::Result<Registration> {
+    register(signals, false, move |signal| {
+        // What it leaves half done is its own.
+        let _ = catch_unwind(AssertUnwindSafe(|| run(signal)));
+    })
+}
+
+/// Has signals waited for by a thread. Whether the second of them ends the process.
+fn register(
+    signals: &[c_int],
+    second_ends: bool,
+    mut run: impl FnMut(c_int) + Send + 'static,
+) -> io::Result<Registration> {
     if signals.is_empty() {
         return Err(invalid("no signals".into()));
     }
@@ -54,30 +110,30 @@ pub fn interrupt_on(signals: &[c_int], target: impl Into<Interrupter>) -> io::Re
     let mut coming = Signals::new(signals)?;
     let mut registration = Registration {
         signals: Vec::new(),
-        asked: Arc::new(AtomicBool::new(false)),
+        ends: Arc::new(AtomicBool::new(false)),
         actions: Vec::new(),
         handle: coming.handle(),
     };
     thread::Builder::new().name("eintr-signals".into()).spawn(move || {
-        for signal in coming.forever() {
-            target.ask(Reason::Signal(signal));
-        }
+        coming.forever().for_each(&mut run);
     })?;
     // Locked after the registration was made, so unlocked before that is dropped on an error: its
     // end locks too.
     let mut registered = lock();
     for &signal in signals {
         check(signal, &registered)?;
-        let asked = &registration.asked;
+        let ends = &registration.ends;
         if let Some(Standing::Over(default)) = registered.remove(&signal) {
             low_level::unregister(default);
         }
         // In this order: the first signal finds the flag clear, and sets it; the second finds it
         // set.
-        let default = flag::register_conditional_default(signal, asked.clone())?;
+        let default = flag::register_conditional_default(signal, ends.clone())?;
         registered.insert(signal, Standing::InForce(default));
         registration.signals.push(signal);
-        registration.actions.push(flag::register(signal, asked.clone())?);
+        if second_ends {
+            registration.actions.push(flag::register(signal, ends.clone())?);
+        }
     }
     Ok(registration)
 }
@@ -86,7 +142,8 @@ pub fn interrupt_on(signals: &[c_int], target: impl Into<Interrupter>) -> io::Re
 #[must_use = "dropped, it gives the signals back to their default action"]
 pub struct Registration {
     signals: Vec<c_int>,
-    asked: Arc<AtomicBool>,
+    /// Whether the next signal ends the process.
+    ends: Arc<AtomicBool>,
     actions: Vec<SigId>,
     handle: Handle,
 }
@@ -99,7 +156,7 @@ impl Drop for Registration {
             low_level::unregister(action);
         }
         // signal-hook never gives a signal back: without this it would be ignored.
-        self.asked.store(true, Ordering::SeqCst);
+        self.ends.store(true, Ordering::SeqCst);
         for signal in &self.signals {
             if let Some(standing) = registered.get_mut(signal) {
                 *standing = Standing::Over(standing.default());
@@ -142,7 +199,7 @@ fn lock() -> std::sync::MutexGuard<'static, BTreeMap<c_int, Standing>> {
 
 fn check(signal: c_int, registered: &BTreeMap<c_int, Standing>) -> io::Result<()> {
     if low_level::signal_name(signal).is_none() {
-        return Err(invalid(format!("{signal} is not a signal that ends programs")));
+        return Err(invalid(format!("{signal} is not a signal with a name")));
     }
     if signal_hook::consts::FORBIDDEN.contains(&signal) {
         return Err(invalid(format!("{} cannot be caught", name(signal))));

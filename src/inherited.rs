@@ -1,0 +1,135 @@
+//! What the threads of a scope inherit: the tasks, deadlines and masks in force where it began.
+//!
+//! Each of its threads has on its own stack what the scope's caller has on its own, in the same
+//! order: a task on that stack runs on the scope's threads as well, so that a request to it arms
+//! them all; a deadline is kept by each with its own timer, at the same moment. What is masked there
+//! is masked for the whole of the scope, and so it is left out. All that is said about one thread
+//! (the outermost cause is raised first, a task takes only what was meant for it) then holds on
+//! each by itself.
+//!
+//! (Rejected: a node for each thread, to which the tasks around it hand their requests on. A request
+//! that is taken back would have to be found again in all of them; nobody could tell whether it is
+//! the thread's own, or is to be raised before a deadline; and a request that a thread of the scope
+//! has raised would not count as raised.)
+//!
+//! # Nobody is missed
+//!
+//! A task's list of threads is under its lock, as its requests are. Whoever asks it finds the thread
+//! on the list, or the thread finds the request when it begins. The lock is let go before signals
+//! are sent; that they go to threads that still run the task is due to the bells
+//! ([`state`](crate::state)), which are held until then, all of them. They are taken in the order of
+//! the records' addresses, under the task's lock, and nobody who has one waits for a task's lock: so
+//! nobody waits in a circle.
+//!
+//! # Who was raised
+//!
+//! A deadline that was raised on one of the scope's threads was raised inside of it as much as on
+//! the caller's own, and its `timeout` is to know that. Each thread notes it, and the caller marks
+//! its own frames when all have ended.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::node::Node;
+use crate::state::Floor;
+use crate::sys::deadlines::{self, InForce, Limit};
+use crate::sys::thread::{self, ThreadRecord};
+
+/// What is in force on a thread, for others.
+pub(crate) struct Inheritance {
+    /// Outermost first.
+    causes: Vec<Cause>,
+}
+
+enum Cause {
+    Task(Arc<Node>),
+    Deadline {
+        at: u64,
+        /// One of the heirs has raised it.
+        raised: AtomicBool,
+    },
+}
+
+impl Inheritance {
+    /// What is in force here.
+    pub(crate) fn here() -> Self {
+        let (tasks, masked) =
+            thread::registered().map_or_else(Default::default, |record| record.unmasked());
+        let mut causes = Vec::new();
+        let mut tasks = tasks.into_iter().map(Cause::Task).enumerate().peekable();
+        for InForce { at, tasks_outside } in deadlines::in_force().into_iter().rev() {
+            let is_outside = |(index, _): &(usize, _)| masked + index < tasks_outside;
+            while let Some((_, task)) = tasks.next_if(is_outside) {
+                causes.push(task);
+            }
+            causes.push(Cause::Deadline { at, raised: AtomicBool::new(false) });
+        }
+        causes.extend(tasks.map(|(_, task)| task));
+        Self { causes }
+    }
+
+    /// A task that has begun since, inside of all that.
+    pub(crate) fn and(mut self, task: Arc<Node>) -> Self {
+        self.causes.push(Cause::Task(task));
+        self
+    }
+
+    /// Runs `f` on this thread, which has nothing in force yet, with all of it in force.
+    pub(crate) fn run<T>(&self, f: impl FnOnce() -> T) -> T {
+        let record = thread::register();
+        let unblocked = thread::unblock_signals();
+        let value = run(&self.causes, &record, f);
+        thread::settle();
+        thread::block_again(unblocked);
+        value
+    }
+
+    /// To be called where it came from, when all heirs have ended.
+    pub(crate) fn settle(&self) {
+        let raised = |cause: &Cause| match cause {
+            Cause::Task(_) => None,
+            Cause::Deadline { raised, .. } => Some(raised.load(Ordering::Relaxed)),
+        };
+        let raised: Vec<_> = self.causes.iter().rev().filter_map(raised).collect();
+        deadlines::mark_raised_elsewhere(|number| raised.get(number) == Some(&true));
+    }
+}
+
+/// `f` does not panic: its caller catches that.
+fn run<T>(causes: &[Cause], record: &Arc<ThreadRecord>, f: impl FnOnce() -> T) -> T {
+    match causes.split_first() {
+        None => f(),
+        Some((Cause::Task(node), inner)) => {
+            let _beside = Beside::begin(node, record);
+            run(inner, record, f)
+        }
+        Some((Cause::Deadline { at, raised }, inner)) => {
+            let body = || run(inner, record, f);
+            let (value, was_raised) = deadlines::run(Limit::at_moment(*at), body);
+            raised.fetch_or(was_raised, Ordering::Relaxed);
+            value
+        }
+    }
+}
+
+/// A task that runs on this thread as well.
+struct Beside<'a> {
+    node: &'a Arc<Node>,
+    record: &'a Arc<ThreadRecord>,
+    floor: Floor,
+}
+
+impl<'a> Beside<'a> {
+    fn begin(node: &'a Arc<Node>, record: &'a Arc<ThreadRecord>) -> Self {
+        let floor = node.begin_beside(record);
+        deadlines::begin_task(false);
+        Self { node, record, floor }
+    }
+}
+
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        self.node.end_beside(self.record, self.floor);
+        deadlines::end_task(None);
+    }
+}

@@ -1,0 +1,186 @@
+//! Whom a group's one interrupter reaches.
+//!
+//! A [`Group`](crate::Group) has a node, as a task has, so that there is one kind of
+//! [`Interrupter`](crate::Interrupter); but it never runs. A request to it is handed on to the
+//! nodes of its members, each of which is then asked as if by itself: it has its own request, its
+//! own report, its own outcome. What waits for the group's request waits for theirs.
+//!
+//! (Rejected: one node that runs on the threads of all members, as a [scope's](crate::scope()) does.
+//! Thousands of threads, woken at one moment, would all raise under its one lock; nobody could tell
+//! which of them has raised; and a task that runs already could not be put under it.)
+//!
+//! # Nobody is missed
+//!
+//! The list and the latch are under one lock. Whoever asks sets the latch and copies the list in
+//! one step, and asks the copies after; whoever comes in is put on the list and looks at the latch
+//! in one step, and is asked after if it was set. So of the two at least one sees the other, and no
+//! lock of the list's is held while anybody is asked.
+//!
+//! That lock is taken behind the fork gate, like all of ours, and no other inside of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::interrupted::Interrupted;
+use crate::node::{Figures, Node};
+use crate::report::Panicked;
+use crate::sys::fork;
+
+/// The members of one group.
+#[derive(Default)]
+pub(crate) struct Members {
+    list: Mutex<List>,
+}
+
+#[derive(Default)]
+struct List {
+    /// What the group was asked with first: all who come later are asked with that.
+    latched: Option<Interrupted>,
+    nodes: BTreeMap<u64, Arc<Node>>,
+    /// Where the next sweep goes on.
+    swept_up_to: u64,
+    panics: Panics,
+}
+
+/// What members have panicked with: the first of them, for a group may live long.
+#[derive(Debug, Default)]
+pub(crate) struct Panics {
+    pub(crate) first: Vec<Panicked>,
+    /// How many there were after them.
+    pub(crate) more: usize,
+}
+
+/// How many panics a group remembers.
+const REMEMBERED: usize = 64;
+/// How many members are looked at when one comes in. With two, the ended ones that are still on the
+/// list are never many more than those that live.
+const SWEPT: usize = 2;
+
+impl Members {
+    fn locked<T>(&self, f: impl FnOnce(&mut List) -> T) -> T {
+        let _gate = fork::gate();
+        f(&mut self.list.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts a task on the list, or a group. If the group was asked, so is the task.
+    pub(crate) fn add(&self, node: &Arc<Node>) {
+        let latched = self.locked(|list| {
+            list.nodes.insert(node.id(), node.clone());
+            list.latched.clone()
+        });
+        if let Some(interrupted) = latched {
+            request(node, &interrupted);
+        }
+        self.sweep();
+    }
+
+    /// Takes a task off the list.
+    pub(crate) fn forget(&self, id: u64) {
+        // Not under the lock: it may be the last of a reason of the user's.
+        let _node = self.locked(|list| list.nodes.remove(&id));
+    }
+
+    /// Forgets some that have ended without saying so: those that were not spawned by the group.
+    fn sweep(&self) {
+        let some = self.locked(|list| {
+            let later = list.nodes.range((Excluded(list.swept_up_to), Unbounded));
+            let round = later.chain(list.nodes.range(..=list.swept_up_to));
+            let some: Vec<_> = round.take(SWEPT).map(|(_, node)| node.clone()).collect();
+            list.swept_up_to = some.last().map_or(0, |node| node.id());
+            some
+        });
+        for node in some {
+            // Its list and this one have one count each.
+            let is_over = match node.members() {
+                Some(_) => Arc::strong_count(&node) == 2 && tasks(&node).is_empty(),
+                None => node.is_finished(),
+            };
+            if is_over {
+                self.forget(node.id());
+            }
+        }
+    }
+
+    fn nodes(&self) -> Vec<Arc<Node>> {
+        self.locked(|list| list.nodes.values().cloned().collect())
+    }
+
+    fn latch(&self, interrupted: &Interrupted) -> Vec<Arc<Node>> {
+        self.locked(|list| {
+            list.latched.get_or_insert_with(|| interrupted.clone());
+            list.nodes.values().cloned().collect()
+        })
+    }
+
+    /// Whether the group was asked.
+    pub(crate) fn is_latched(&self) -> bool {
+        self.locked(|list| list.latched.is_some())
+    }
+
+    pub(crate) fn note_panic(&self, panicked: Panicked) {
+        self.locked(|list| {
+            if list.panics.first.len() < REMEMBERED {
+                list.panics.first.push(panicked);
+            } else {
+                list.panics.more += 1;
+            }
+        });
+    }
+
+    /// Hands out the panics, and forgets them.
+    pub(crate) fn take_panics(&self) -> Panics {
+        self.locked(|list| std::mem::take(&mut list.panics))
+    }
+}
+
+/// The tasks that a node stands for: itself, or the members of a group, and of the groups in it.
+pub(crate) fn tasks(node: &Arc<Node>) -> Vec<Arc<Node>> {
+    collect(node, Members::nodes)
+}
+
+/// Asks all of them; each with the request's id, or none if it has ended.
+pub(crate) fn request(
+    node: &Arc<Node>,
+    interrupted: &Interrupted,
+) -> Vec<(Arc<Node>, Option<u64>)> {
+    let tasks = collect(node, |members| members.latch(interrupted));
+    let ask = |task: Arc<Node>| {
+        let id = task.request_by_group(interrupted.clone());
+        (task, id)
+    };
+    tasks.into_iter().map(ask).collect()
+}
+
+/// Groups may contain each other; each is looked into once.
+fn collect(node: &Arc<Node>, look: impl Fn(&Members) -> Vec<Arc<Node>>) -> Vec<Arc<Node>> {
+    let mut tasks = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut next = vec![node.clone()];
+    while let Some(node) = next.pop() {
+        if seen.insert(node.id()) {
+            match node.members() {
+                Some(members) => next.extend(look(members)),
+                None => tasks.push(node),
+            }
+        }
+    }
+    tasks
+}
+
+/// What a report of a group shows: its members' numbers, added up.
+pub(crate) fn figures(node: &Arc<Node>) -> Figures {
+    let all: Vec<_> = tasks(node).iter().map(Node::figures).collect();
+    Figures {
+        id: node.id(),
+        name: Some(format!("group of {}", all.len()).into()),
+        started: all.iter().any(|figures| figures.started),
+        finished: all.iter().all(|figures| figures.finished),
+        masked: !all.is_empty() && all.iter().all(|figures| figures.masked),
+        pending_since: all.iter().filter_map(|figures| figures.pending_since).min(),
+        raises: all.iter().map(|figures| figures.raises).sum(),
+        raised_at: all.iter().filter_map(|figures| figures.raised_at).max(),
+        refused: all.iter().map(|figures| figures.refused).sum(),
+        tid: None,
+    }
+}

@@ -1,0 +1,120 @@
+//! What a group's end leaves to be said.
+
+use std::error::Error;
+use std::fmt;
+
+use super::Report;
+
+/// What did not come to a good end when a [`Group`](crate::Group) was
+/// [stopped](crate::Group::stop): the members that are still there, and those that have panicked.
+///
+/// As text it is a table, with a line for each.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::mpsc;
+/// use std::time::Duration;
+///
+/// let (release, released) = mpsc::channel::<()>();
+/// let group = eintr::Group::new();
+/// let stubborn = group.spawn(move || released.recv());
+/// let stragglers = group.stop(Duration::from_millis(20)).unwrap_err();
+/// println!("{stragglers}");
+/// // 1 task has not ended
+/// //   task 2 (tid 4242): sleeping in futex, asked 20.1ms ago, raised 0 times
+/// assert_eq!(stragglers.reports().len(), 1);
+/// release.send(()).unwrap();
+/// stubborn.join().unwrap().unwrap();
+/// assert!(group.stop(Duration::MAX).is_ok());
+/// ```
+pub struct Stragglers {
+    reports: Vec<Report>,
+    panics: Vec<Panicked>,
+    more_panics: usize,
+}
+
+/// A member of a [`Group`](crate::Group) that has panicked.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Panicked {
+    /// The task's number, unique in the process.
+    pub task: u64,
+    /// The task's name.
+    pub name: Option<String>,
+    /// What it panicked with, if that is a text.
+    pub message: String,
+}
+
+impl Stragglers {
+    /// None if there is nothing to tell.
+    pub(crate) fn new(
+        reports: Vec<Report>,
+        panics: Vec<Panicked>,
+        more_panics: usize,
+    ) -> Option<Self> {
+        let anything = !reports.is_empty() || !panics.is_empty();
+        anything.then_some(Self { reports, panics, more_panics })
+    }
+
+    /// Where those are that have not ended.
+    pub fn reports(&self) -> &[Report] {
+        &self.reports
+    }
+
+    /// Those that have panicked since the group was stopped last, the first 64 of them.
+    pub fn panics(&self) -> &[Panicked] {
+        &self.panics
+    }
+
+    /// How many have panicked in all.
+    pub fn panic_count(&self) -> usize {
+        self.panics.len() + self.more_panics
+    }
+
+    /// Those that have not ended, to keep.
+    pub fn into_reports(self) -> Vec<Report> {
+        self.reports
+    }
+}
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{name} panicked: {}", self.message),
+            None => write!(f, "task {} panicked: {}", self.task, self.message),
+        }
+    }
+}
+
+impl fmt::Display for Stragglers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.reports.len(), self.panic_count()) {
+            (0, panics) => write!(f, "{} panicked", tasks(panics))?,
+            (stuck, 0) => write!(f, "{} not ended", tasks(stuck))?,
+            (stuck, panics) => write!(f, "{} not ended, {panics} panicked", tasks(stuck))?,
+        }
+        self.reports.iter().try_for_each(|report| write!(f, "\n  {report}"))?;
+        self.panics.iter().try_for_each(|panicked| write!(f, "\n  {panicked}"))?;
+        match self.more_panics {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} more panicked"),
+        }
+    }
+}
+
+fn tasks(count: usize) -> String {
+    if count == 1 { "1 task has".into() } else { format!("{count} tasks have") }
+}
+
+impl fmt::Debug for Stragglers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stragglers")
+            .field("reports", &self.reports)
+            .field("panics", &self.panics)
+            .field("panic_count", &self.panic_count())
+            .finish()
+    }
+}
+
+impl Error for Stragglers {}

@@ -1,0 +1,150 @@
+//! What a thread waits on in a syscall: the descriptor and what that is, the child, the path.
+//!
+//! A look must not hang where the thread does. So no `stat`, which asks the file system, and that
+//! may be the dead one; a descriptor's name and a socket's addresses are the kernel's own.
+
+use std::fs;
+
+use super::kernel::Call;
+use crate::sys::memory;
+use crate::sys::net::{Name, RawAddress, told};
+
+/// What the syscall is about, as far as it can be told.
+#[derive(Debug, Clone, Default)]
+pub(super) struct WaitsOn {
+    pub(super) fd: Option<i32>,
+    pub(super) what: Option<String>,
+}
+
+/// Looks at the arguments of a syscall in which a thread is.
+pub(super) fn look(tid: i32, name: &str, call: &Call) -> WaitsOn {
+    let [first, second, third, ..] = call.arguments;
+    let about = |what| WaitsOn { fd: None, what };
+    match name {
+        "connect" => {
+            let peer = told::asked_peer(second, third).and_then(|peer| text(&peer));
+            let to = peer.map_or(String::new(), |peer| format!(", to {peer}"));
+            let socket = of_descriptor(tid, first as i32);
+            WaitsOn { what: socket.what.map(|socket| socket + &to), ..socket }
+        }
+        _ if TAKES_DESCRIPTOR.contains(&name) => of_descriptor(tid, first as i32),
+        "poll" | "ppoll" => of_polled(tid, first, second),
+        "open" => about(memory::read_string(first)),
+        "openat" | "openat2" => about(memory::read_string(second)),
+        "wait4" => about(child(first as i32)),
+        "waitid" if first == libc::P_PID as usize => about(child(second as i32)),
+        _ => WaitsOn::default(),
+    }
+}
+
+/// Those whose first argument is a descriptor.
+const TAKES_DESCRIPTOR: &[&str] = &[
+    "read",
+    "readv",
+    "pread64",
+    "preadv",
+    "preadv2",
+    "write",
+    "writev",
+    "pwrite64",
+    "pwritev",
+    "pwritev2",
+    "splice",
+    "tee",
+    "vmsplice",
+    "sendfile",
+    "copy_file_range",
+    "accept",
+    "accept4",
+    "recvfrom",
+    "recvmsg",
+    "recvmmsg",
+    "sendto",
+    "sendmsg",
+    "sendmmsg",
+    "shutdown",
+    "close",
+    "flock",
+    "fcntl",
+    "ioctl",
+    "fsync",
+    "fdatasync",
+    "syncfs",
+    "getdents64",
+    "ftruncate",
+    "fallocate",
+    "epoll_wait",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "mq_timedreceive",
+    "mq_timedsend",
+    "io_uring_enter",
+];
+
+fn of_descriptor(tid: i32, fd: i32) -> WaitsOn {
+    WaitsOn { fd: Some(fd), what: descriptor(tid, fd) }
+}
+
+/// The first of those that are polled.
+fn of_polled(tid: i32, address: usize, count: usize) -> WaitsOn {
+    let mut number = [0; size_of::<i32>()];
+    if count == 0 || !memory::read(address, &mut number) {
+        return WaitsOn::default();
+    }
+    let first = of_descriptor(tid, i32::from_ne_bytes(number));
+    let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+    WaitsOn { what: first.what.map(|what| what + &more), ..first }
+}
+
+fn child(pid: i32) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    (pid > 0).then(|| format!("child {pid} ({})", name.trim_end()))
+}
+
+/// What a descriptor is.
+fn descriptor(tid: i32, fd: i32) -> Option<String> {
+    let link = fs::read_link(format!("/proc/self/task/{tid}/fd/{fd}")).ok()?;
+    let link = link.to_string_lossy();
+    if link.starts_with("socket:") {
+        return Some(socket(fd).unwrap_or_else(|| link.into_owned()));
+    }
+    let anonymous = link.strip_prefix("anon_inode:");
+    Some(anonymous.map_or(&*link, |name| name.trim_matches(['[', ']'])).to_owned())
+}
+
+fn socket(fd: i32) -> Option<String> {
+    let socket = told::socket(fd)?;
+    let family = match (socket.name.name(), socket.kind) {
+        (Name::Ip(_), libc::SOCK_STREAM) => "TCP ",
+        (Name::Ip(_), libc::SOCK_DGRAM) => "UDP ",
+        (Name::Unix(_), _) => "Unix ",
+        _ => "",
+    };
+    let what = if socket.listens { "listener" } else { "socket" };
+    let own = text(&socket.name).map_or(String::new(), |name| format!(" {name}"));
+    let peer = match &socket.peer {
+        // A Unix socket's has no name as a rule.
+        Some(peer) => text(peer).map_or(String::new(), |peer| format!(", peer {peer}")),
+        None if socket.listens => String::new(),
+        None => ", not connected".into(),
+    };
+    Some(format!("{family}{what}{own}{peer}"))
+}
+
+/// An address in words; none if it has none, or is of a family that std does not know.
+fn text(address: &RawAddress) -> Option<String> {
+    match address.name() {
+        Name::Ip(address) => Some(address.to_string()),
+        Name::Unix(address) => match (address.as_pathname(), abstract_name(&address)) {
+            (Some(path), _) => Some(path.display().to_string()),
+            (None, name) => name,
+        },
+        Name::Other => None,
+    }
+}
+
+fn abstract_name(address: &std::os::unix::net::SocketAddr) -> Option<String> {
+    use std::os::linux::net::SocketAddrExt;
+    let name = address.as_abstract_name()?;
+    Some(format!("@{}", String::from_utf8_lossy(name)))
+}

@@ -1,0 +1,148 @@
+//! [`ScopedChild`]: a child process that ends with its scope.
+//!
+//! A thread of the scope waits for it, and so is interrupted with the scope, whatever its body is
+//! doing. (Rejected: leaving it to the body's next look, or to the scope's end. A body that is stuck
+//! in something else, or that waits for what the child is to write, would never come to it.)
+
+use std::fmt;
+use std::io;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{Scope, ScopedJoinHandle};
+use crate::calls::process;
+use crate::checkpoint::checkpoint;
+use crate::error::Error;
+use crate::interrupter::{Interrupter, Request};
+use crate::mask::mask;
+use crate::task::Builder;
+
+/// How long a child may take to end when it is asked, unless it is told otherwise.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A child process that belongs to a [`scope`](crate::scope()). Dropped, it is left to the scope's
+/// end, which waits for it.
+pub struct ScopedChild<'scope> {
+    /// Its standard input, if that is a pipe.
+    pub stdin: Option<ChildStdin>,
+    /// Its standard output, if that is a pipe.
+    pub stdout: Option<ChildStdout>,
+    /// Its standard error, if that is a pipe.
+    pub stderr: Option<ChildStderr>,
+    id: u32,
+    interrupter: Interrupter,
+    grace: Arc<AtomicU64>,
+    /// The thread that waits for it; none when its result has been fetched.
+    minder: Option<ScopedJoinHandle<'scope, io::Result<ExitStatus>>>,
+    status: Option<ExitStatus>,
+}
+
+impl<'scope> ScopedChild<'scope> {
+    pub(super) fn start(
+        scope: &'scope Scope<'scope, '_>,
+        command: &mut Command,
+    ) -> Result<Self, Error> {
+        checkpoint()?;
+        // Half of a start is none.
+        let mut child = mask(|| command.spawn()).map_err(Error::Io)?;
+        let id = child.id();
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let grace = Arc::new(AtomicU64::new(nanoseconds(GRACE)));
+        let child = Arc::new(Mutex::new(child));
+        let minded = (child.clone(), grace.clone());
+        let builder = Builder::new().name(format!("child {id}"));
+        let minder = scope.spawn_with(builder, move || mind(&minded.0, &minded.1));
+        // Without a thread nobody would end it.
+        let minder =
+            minder.inspect_err(|_| drop(process::end(&mut lock(&child), Duration::ZERO)))?;
+        let interrupter = minder.interrupter();
+        let minder = Some(minder);
+        Ok(Self { stdin, stdout, stderr, id, interrupter, grace, minder, status: None })
+    }
+
+    /// The kernel's id. Once the child has ended, it may be another's.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Sets how long it may take to end when the scope is interrupted: first it is asked (SIGTERM),
+    /// then, when that time is over, killed. 5 seconds, unless it is set; zero kills it at once
+    /// after asking, and [`Duration::MAX`] never.
+    pub fn set_grace(&self, grace: Duration) {
+        self.grace.store(nanoseconds(grace), Ordering::Relaxed);
+    }
+
+    /// Waits for it to end. Its standard input is closed first, if it is still here. May be asked
+    /// again later.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`], or the kernel's: ECHILD if it was reaped elsewhere.
+    ///
+    /// # Interruption
+    ///
+    /// On `Interrupted` the child may be ending, if it was the scope that was interrupted, or what is
+    /// around it.
+    pub fn wait(&mut self) -> Result<ExitStatus, Error> {
+        drop(self.stdin.take());
+        if let Some(minder) = &self.minder {
+            minder.wait()?;
+        }
+        if let Some(minder) = self.minder.take() {
+            let status = minder.join().unwrap_or_else(|_| Err(gone())).map_err(Error::Io)?;
+            self.status = Some(status);
+        }
+        self.status.ok_or_else(|| Error::Io(gone()))
+    }
+
+    /// A handle that ends this child, as an interrupt of the scope would.
+    pub fn interrupter(&self) -> Interrupter {
+        self.interrupter.clone()
+    }
+
+    /// Ends this child, and nothing else of the scope's: asks it, and kills it after the grace.
+    /// Returns at once.
+    pub fn interrupt(&self) -> Request {
+        self.interrupter.interrupt()
+    }
+}
+
+/// Waits for a child, or ends it.
+fn mind(child: &Mutex<Child>, grace: &AtomicU64) -> io::Result<ExitStatus> {
+    let mut child = lock(child);
+    match process::wait(&mut child) {
+        Err(Error::Interrupted(_)) => {
+            let grace = match grace.load(Ordering::Relaxed) {
+                u64::MAX => Duration::MAX,
+                nanoseconds => Duration::from_nanos(nanoseconds),
+            };
+            process::end(&mut child, grace)
+        }
+        waited => Ok(waited?),
+    }
+}
+
+fn lock(child: &Mutex<Child>) -> MutexGuard<'_, Child> {
+    child.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What does not fit is for ever.
+fn nanoseconds(grace: Duration) -> u64 {
+    u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn gone() -> io::Error {
+    io::Error::from_raw_os_error(libc::ECHILD)
+}
+
+impl fmt::Debug for ScopedChild<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopedChild")
+            .field("id", &self.id)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,94 @@
+//! The three ways to wait.
+
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+use crate::checkpoint;
+use crate::interrupted::Interrupted;
+use crate::primitives::AtomicU32;
+use crate::sys::call::Stop;
+use crate::sys::{futex, futex_road};
+
+use super::raw::{How, Slept};
+
+/// To the end, whatever comes: std's way.
+pub(crate) struct ToTheEnd;
+
+/// Until a moment; none is never.
+pub(crate) struct Until(Option<Instant>);
+
+/// Until the thread is interrupted.
+pub(crate) struct Interruptibly(());
+
+/// The time was up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TimeIsUp;
+
+impl How for ToTheEnd {
+    type Stop = Infallible;
+
+    fn sleep(&self, word: &AtomicU32, expected: u32) -> Slept {
+        futex::wait(word, expected, None);
+        Slept::Woken
+    }
+
+    fn stop(&self) -> Option<Infallible> {
+        None
+    }
+}
+
+/// What a wait to the end returns.
+pub(crate) fn ended<T>(result: Result<T, Infallible>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}
+
+impl Until {
+    /// So long from now. What the clock cannot tell is never, as for std.
+    pub(crate) fn after(timeout: Duration) -> Self {
+        Self(Instant::now().checked_add(timeout))
+    }
+}
+
+impl How for Until {
+    type Stop = TimeIsUp;
+
+    fn sleep(&self, word: &AtomicU32, expected: u32) -> Slept {
+        if futex::wait(word, expected, self.0) { Slept::Woken } else { Slept::Ended }
+    }
+
+    fn stop(&self) -> Option<TimeIsUp> {
+        Some(TimeIsUp)
+    }
+}
+
+impl Interruptibly {
+    /// An armed thread does not begin.
+    #[inline]
+    pub(crate) fn begin() -> Result<Self, Interrupted> {
+        if checkpoint::is_interrupted() { Self::begin_armed() } else { Ok(Self(())) }
+    }
+
+    #[cold]
+    fn begin_armed() -> Result<Self, Interrupted> {
+        checkpoint::raise_in_call().map_or(Ok(Self(())), Err)
+    }
+}
+
+impl How for Interruptibly {
+    type Stop = Interrupted;
+
+    fn sleep(&self, word: &AtomicU32, expected: u32) -> Slept {
+        match futex_road::wait(word, expected) {
+            Err(Stop::Cancelled | Stop::Errno(libc::EINTR)) => Slept::Ended,
+            // Woken, or the word was another (EAGAIN).
+            Ok(()) | Err(Stop::Errno(_)) => Slept::Woken,
+        }
+    }
+
+    fn stop(&self) -> Option<Interrupted> {
+        checkpoint::raise_in_call()
+    }
+}

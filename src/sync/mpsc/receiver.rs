@@ -1,0 +1,168 @@
+//! [`Receiver`].
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
+use std::time::Duration;
+
+use crate::interrupted::Interrupted;
+use crate::sync::how::{Interruptibly, TimeIsUp, ToTheEnd, Until, ended};
+
+use super::channel::Channel;
+use super::iter::{IntoIter, Iter, IterInterruptible, TryIter};
+
+/// Receives from a channel: [`std::sync::mpsc::Receiver`], which can be cloned and shared here, and
+/// beside it [`recv_interruptible`](Self::recv_interruptible) and
+/// [`iter_interruptible`](Self::iter_interruptible).
+///
+/// With the last one gone, what is left is dropped, and to send is an error.
+pub struct Receiver<T>(Channel<T>);
+
+impl<T> Receiver<T> {
+    pub(super) fn new(channel: Channel<T>) -> Self {
+        Self(channel)
+    }
+
+    /// Receives, and waits for a message as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// If the channel is empty and all senders have gone.
+    ///
+    /// # Interruption
+    ///
+    /// None, as std's. [`recv_interruptible`](Self::recv_interruptible) has it.
+    #[inline]
+    pub fn recv(&self) -> Result<T, RecvError> {
+        ended(self.0.recv(&ToTheEnd))
+    }
+
+    /// Receives, if that needs no wait.
+    ///
+    /// # Errors
+    ///
+    /// If the channel is empty, or if it is and all senders have gone.
+    #[inline]
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        self.0.try_recv()
+    }
+
+    /// As [`recv`](Self::recv), but no longer than that.
+    ///
+    /// # Errors
+    ///
+    /// If the time was up, or if the channel is empty and all senders have gone.
+    ///
+    /// # Interruption
+    ///
+    /// None, as std's. Around [`recv_interruptible`](Self::recv_interruptible),
+    /// [`eintr::timeout`](crate::timeout()) limits the time.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        let received = self.0.recv(&Until::after(timeout));
+        let received = received.map_err(|TimeIsUp| RecvTimeoutError::Timeout)?;
+        received.map_err(|RecvError| RecvTimeoutError::Disconnected)
+    }
+
+    /// Receives, unless the thread is interrupted first.
+    ///
+    /// ```
+    /// use eintr::sync::{Receiver, channel};
+    ///
+    /// fn sum(numbers: &Receiver<u32>) -> Result<u32, eintr::Interrupted> {
+    ///     let mut sum = 0;
+    ///     while let Ok(number) = numbers.recv_interruptible()? {
+    ///         sum += number;
+    ///     }
+    ///     Ok(sum)
+    /// }
+    /// let (sender, receiver) = channel();
+    /// sender.send(40).unwrap();
+    /// sender.send(2).unwrap();
+    /// drop(sender);
+    /// assert_eq!(sum(&receiver)?, 42);
+    /// # Ok::<(), eintr::Interrupted>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`]. Inside `Ok`, what [`recv`](Self::recv) returns.
+    ///
+    /// # Interruption
+    ///
+    /// On `Interrupted` no message was taken: the next that receives has it. A thread that was
+    /// interrupted before does not receive, be there a message or not.
+    #[inline]
+    pub fn recv_interruptible(&self) -> Result<Result<T, RecvError>, Interrupted> {
+        self.0.recv(&Interruptibly::begin()?)
+    }
+
+    /// Messages, as [`recv`](Self::recv) receives them, until all senders have gone.
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter(self)
+    }
+
+    /// The messages that need no wait.
+    pub fn try_iter(&self) -> TryIter<'_, T> {
+        TryIter(self)
+    }
+
+    /// Messages, as [`recv_interruptible`](Self::recv_interruptible) receives them, until all
+    /// senders have gone or the thread is interrupted: then one `Err`, and no more.
+    ///
+    /// ```
+    /// let (sender, receiver) = eintr::sync::channel();
+    /// sender.send(1).unwrap();
+    /// let (task, interrupter) = eintr::task();
+    /// task.run(|| {
+    ///     let mut jobs = receiver.iter_interruptible();
+    ///     assert_eq!(jobs.next().unwrap().unwrap(), 1);
+    ///     interrupter.interrupt();
+    ///     assert!(jobs.next().unwrap().is_err());
+    ///     assert!(jobs.next().is_none());
+    /// });
+    /// ```
+    pub fn iter_interruptible(&self) -> IterInterruptible<'_, T> {
+        IterInterruptible::new(self)
+    }
+}
+
+impl<T> Clone for Receiver<T> {
+    fn clone(&self) -> Self {
+        self.0.add_receiver();
+        Self(self.0.handle())
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.0.remove_receiver();
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").finish_non_exhaustive()
+    }
+}
+
+// No panic can leave a message half received.
+impl<T> UnwindSafe for Receiver<T> {}
+impl<T> RefUnwindSafe for Receiver<T> {}
+
+impl<'a, T> IntoIterator for &'a Receiver<T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+impl<T> IntoIterator for Receiver<T> {
+    type Item = T;
+    type IntoIter = IntoIter<T>;
+
+    fn into_iter(self) -> IntoIter<T> {
+        IntoIter(self)
+    }
+}

@@ -1,0 +1,78 @@
+//! The lock: one word.
+//!
+//! Whoever may have to sleep marks the word first, and a marked lock wakes one sleeper when it is
+//! unlocked. The one that is woken does not own the lock: it competes again, and leaves the mark on
+//! the word, since it cannot know whether it was the last to sleep. That is also what makes it safe
+//! to give up: a thread that was woken and finds the lock taken again has marked it before it can
+//! be interrupted, so the next unlock wakes somebody else.
+//!
+//! (Rejected: handing the lock over, in the order of arrival. Each hand-over is a switch of
+//! threads, and a lock that is taken often becomes some ten times slower.)
+
+use crate::primitives::Ordering::{Acquire, Relaxed, Release};
+use crate::primitives::{AtomicU32, spin_while};
+use crate::sys::futex;
+
+use super::{How, Slept};
+
+const UNLOCKED: u32 = 0;
+const LOCKED: u32 = 1;
+/// Locked, and somebody may sleep.
+const MARKED: u32 = 2;
+
+pub(crate) struct RawMutex {
+    pub(crate) word: AtomicU32,
+}
+
+impl RawMutex {
+    #[inline]
+    pub(crate) fn try_lock(&self) -> bool {
+        self.word.compare_exchange(UNLOCKED, LOCKED, Acquire, Relaxed).is_ok()
+    }
+
+    #[inline]
+    pub(crate) fn lock<H: How>(&self, how: &H) -> Result<(), H::Stop> {
+        if self.try_lock() { Ok(()) } else { self.lock_contended(how) }
+    }
+
+    #[inline]
+    pub(crate) fn unlock(&self) {
+        if self.word.swap(UNLOCKED, Release) == MARKED {
+            self.wake_one();
+        }
+    }
+
+    pub(crate) fn is_locked(&self) -> bool {
+        self.word.load(Relaxed) != UNLOCKED
+    }
+
+    #[cold]
+    fn lock_contended<H: How>(&self, how: &H) -> Result<(), H::Stop> {
+        // Without the mark, as long as no sleep is behind us.
+        if self.spin() == UNLOCKED && self.try_lock() {
+            return Ok(());
+        }
+        loop {
+            if self.word.load(Relaxed) != MARKED && self.word.swap(MARKED, Acquire) == UNLOCKED {
+                return Ok(());
+            }
+            if how.sleep(&self.word, MARKED) == Slept::Ended {
+                if let Some(stop) = how.stop() {
+                    return Err(stop);
+                }
+            }
+            self.spin();
+        }
+    }
+
+    /// Waits a little for a lock that nobody sleeps for. What it is then.
+    fn spin(&self) -> u32 {
+        spin_while(|| self.word.load(Relaxed) == LOCKED);
+        self.word.load(Relaxed)
+    }
+
+    #[cold]
+    fn wake_one(&self) {
+        futex::wake(&self.word, 1);
+    }
+}

@@ -1,0 +1,244 @@
+//! The readers-writer lock: a word for the state, on which readers sleep, and a count of calls to
+//! the writers, on which they sleep.
+//!
+//! Whoever may have to sleep sets the mark of its kind in the word first. While there is a mark,
+//! readers queue up: so a stream of readers does not keep a writer out. An unlock that leaves the
+//! lock free and marked calls one writer, or, where none sleeps, all readers.
+//!
+//! For writers this holds at any time: if one sleeps, then the mark is set, or a writer is awake
+//! that will set it or lock. A writer that is called takes the mark upon itself: it keeps it set
+//! when it locks, since it cannot know whether it was the last.
+//!
+//! A writer that gives up may have been the only reason for the mark, and readers may queue up
+//! behind it for a lock that is only read. It does not know either, so it clears both marks and
+//! calls everybody: they look again, and set the marks that are still needed. (Rejected: a count of
+//! the waiting writers. It is one more word that each of them changes twice, for what happens
+//! seldom.)
+
+use crate::primitives::AtomicU32;
+use crate::primitives::Ordering::{Acquire, Relaxed, Release};
+use crate::primitives::spin_while;
+use crate::sys::futex;
+
+use super::{How, Slept};
+
+/// As many readers, in the lower bits; all of the lower bits are a writer.
+const READER: u32 = 1;
+const HOLDERS: u32 = (1 << 30) - 1;
+const WRITER: u32 = HOLDERS;
+const MOST_READERS: u32 = HOLDERS - 1;
+/// Readers may sleep.
+const READERS: u32 = 1 << 30;
+/// Writers may sleep.
+const WRITERS: u32 = 1 << 31;
+
+pub(crate) struct RawRwLock {
+    pub(crate) word: AtomicU32,
+    pub(crate) calls: AtomicU32,
+}
+
+fn is_free(word: u32) -> bool {
+    word & HOLDERS == 0
+}
+
+fn is_readable(word: u32) -> bool {
+    word & HOLDERS < MOST_READERS && word & (READERS | WRITERS) == 0
+}
+
+impl RawRwLock {
+    pub(crate) fn is_locked(&self) -> bool {
+        !is_free(self.word.load(Relaxed))
+    }
+
+    pub(crate) fn is_locked_exclusively(&self) -> bool {
+        self.word.load(Relaxed) & HOLDERS == WRITER
+    }
+
+    /// Changes the word if it is that.
+    #[inline]
+    fn change(&self, from: u32, to: u32) -> Result<u32, u32> {
+        self.word.compare_exchange_weak(from, to, Acquire, Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn try_read(&self) -> bool {
+        let mut word = self.word.load(Relaxed);
+        while is_readable(word) {
+            match self.change(word, word + READER) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    #[inline]
+    pub(crate) fn read<H: How>(&self, how: &H) -> Result<(), H::Stop> {
+        let word = self.word.load(Relaxed);
+        if is_readable(word) && self.change(word, word + READER).is_ok() {
+            return Ok(());
+        }
+        self.read_contended(how)
+    }
+
+    #[inline]
+    pub(crate) fn unlock_read(&self) {
+        let word = self.word.fetch_sub(READER, Release) - READER;
+        // Readers sleep behind a waiting writer only: without one there is nobody to call.
+        if is_free(word) && word & WRITERS != 0 {
+            self.call(word);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn try_write(&self) -> bool {
+        let mut word = self.word.load(Relaxed);
+        while is_free(word) {
+            match self.change(word, word | WRITER) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    #[inline]
+    pub(crate) fn write<H: How>(&self, how: &H) -> Result<(), H::Stop> {
+        if self.change(0, WRITER).is_ok() { Ok(()) } else { self.write_contended(how) }
+    }
+
+    #[inline]
+    pub(crate) fn unlock_write(&self) {
+        let word = self.word.fetch_sub(WRITER, Release) - WRITER;
+        if word != 0 {
+            self.call(word);
+        }
+    }
+
+    #[cold]
+    fn read_contended<H: How>(&self, how: &H) -> Result<(), H::Stop> {
+        let mut word = self.spin(|word| word == WRITER);
+        loop {
+            if is_readable(word) {
+                match self.change(word, word + READER) {
+                    Ok(_) => return Ok(()),
+                    Err(now) => word = now,
+                }
+                continue;
+            }
+            assert!(word & HOLDERS != MOST_READERS, "too many active read locks on RwLock");
+            if word & READERS == 0 {
+                if let Err(now) = self.change(word, word | READERS) {
+                    word = now;
+                    continue;
+                }
+            }
+            if how.sleep(&self.word, word | READERS) == Slept::Ended {
+                // All readers are called at once, so no call was meant for this one alone; and a
+                // mark too many costs the next unlock a look.
+                if let Some(stop) = how.stop() {
+                    return Err(stop);
+                }
+            }
+            word = self.spin(|word| word == WRITER);
+        }
+    }
+
+    #[cold]
+    fn write_contended<H: How>(&self, how: &H) -> Result<(), H::Stop> {
+        let busy = |word| !is_free(word) && word & WRITERS == 0;
+        let mut word = self.spin(busy);
+        let mut kept = 0;
+        loop {
+            if is_free(word) {
+                match self.change(word, word | WRITER | kept) {
+                    Ok(_) => return Ok(()),
+                    Err(now) => word = now,
+                }
+                continue;
+            }
+            if word & WRITERS == 0 {
+                if let Err(now) = self.change(word, word | WRITERS) {
+                    word = now;
+                    continue;
+                }
+            }
+            kept = WRITERS;
+            // Before the word is looked at again: a call that comes after is not slept through.
+            let calls = self.calls.load(Acquire);
+            word = self.word.load(Relaxed);
+            if is_free(word) || word & WRITERS == 0 {
+                continue;
+            }
+            if how.sleep(&self.calls, calls) == Slept::Ended {
+                if let Some(stop) = how.stop() {
+                    self.give_up_writing();
+                    return Err(stop);
+                }
+            }
+            word = self.spin(busy);
+        }
+    }
+
+    /// The lock was left free, with marks: calls one writer, or all readers.
+    #[cold]
+    fn call(&self, mut word: u32) {
+        // A change that fails here was made by somebody else who has locked, and who calls when
+        // it unlocks, or by a writer that gave up, and has called. Only the readers' mark may be
+        // set by somebody who does neither.
+        if word == WRITERS {
+            match self.word.compare_exchange(word, 0, Relaxed, Relaxed) {
+                Ok(_) => {
+                    self.call_writer();
+                    return;
+                }
+                Err(now) => word = now,
+            }
+        }
+        if word == READERS | WRITERS {
+            // The readers' mark stays for the writer's unlock.
+            if self.word.compare_exchange(word, READERS, Relaxed, Relaxed).is_err() {
+                return;
+            }
+            if self.call_writer() {
+                return;
+            }
+            // None slept. One that was about to looks again.
+            word = READERS;
+        }
+        if word == READERS && self.word.compare_exchange(word, 0, Relaxed, Relaxed).is_ok() {
+            futex::wake_all(&self.word);
+        }
+    }
+
+    /// Whether one slept.
+    fn call_writer(&self) -> bool {
+        self.calls.fetch_add(1, Release);
+        futex::wake(&self.calls, 1) > 0
+    }
+
+    #[cold]
+    fn give_up_writing(&self) {
+        let mut word = self.word.load(Relaxed);
+        while word & WRITERS != 0 {
+            let unmarked = word & !(READERS | WRITERS);
+            match self.word.compare_exchange_weak(word, unmarked, Relaxed, Relaxed) {
+                Ok(_) => {
+                    self.calls.fetch_add(1, Release);
+                    futex::wake_all(&self.calls);
+                    if word & READERS != 0 {
+                        futex::wake_all(&self.word);
+                    }
+                    return;
+                }
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Waits a little; what the word is then.
+    fn spin(&self, busy: impl Fn(u32) -> bool) -> u32 {
+        spin_while(|| busy(self.word.load(Relaxed)));
+        self.word.load(Relaxed)
+    }
+}

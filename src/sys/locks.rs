@@ -1,0 +1,131 @@
+//! Values behind locks: the generic parts are lock_api's, the state machines are
+//! [`sync::raw`](crate::sync)'s.
+//!
+//! # Safety
+//!
+//! lock_api relies on its raw locks to exclude one another. [`RawMutex`] and [`RawRwLock`] do; loom
+//! checks them. What is built here from a raw lock and a cell takes the raw lock first.
+
+use crate::interrupted::Interrupted;
+use crate::primitives::AtomicU32;
+use crate::sync::how::{Interruptibly, ToTheEnd, ended};
+use crate::sync::raw::{RawMutex, RawRwLock};
+
+pub(crate) type Mutex<T> = lock_api::Mutex<RawMutex, T>;
+pub(crate) type MutexGuard<'a, T> = lock_api::MutexGuard<'a, RawMutex, T>;
+pub(crate) type RwLock<T> = lock_api::RwLock<RawRwLock, T>;
+pub(crate) type ReadGuard<'a, T> = lock_api::RwLockReadGuard<'a, RawRwLock, T>;
+pub(crate) type WriteGuard<'a, T> = lock_api::RwLockWriteGuard<'a, RawRwLock, T>;
+
+// SAFETY: `lock` and a `try_lock` that says so have changed the word from unlocked, with Acquire;
+// nobody else does until `unlock` has changed it back, with Release.
+unsafe impl lock_api::RawMutex for RawMutex {
+    #[allow(clippy::declare_interior_mutable_const, reason = "lock_api makes each lock from it")]
+    const INIT: Self = Self { word: AtomicU32::new(0) };
+
+    /// As std's.
+    type GuardMarker = lock_api::GuardNoSend;
+
+    #[inline]
+    fn lock(&self) {
+        ended(RawMutex::lock(self, &ToTheEnd));
+    }
+
+    #[inline]
+    fn try_lock(&self) -> bool {
+        RawMutex::try_lock(self)
+    }
+
+    #[inline]
+    unsafe fn unlock(&self) {
+        RawMutex::unlock(self);
+    }
+
+    fn is_locked(&self) -> bool {
+        RawMutex::is_locked(self)
+    }
+}
+
+// SAFETY: a writer has changed the word from free, a reader has counted itself where no writer was;
+// both with Acquire. Each takes back what it has added, with Release.
+unsafe impl lock_api::RawRwLock for RawRwLock {
+    #[allow(clippy::declare_interior_mutable_const, reason = "lock_api makes each lock from it")]
+    const INIT: Self = Self { word: AtomicU32::new(0), calls: AtomicU32::new(0) };
+
+    /// As std's.
+    type GuardMarker = lock_api::GuardNoSend;
+
+    #[inline]
+    fn lock_shared(&self) {
+        ended(self.read(&ToTheEnd));
+    }
+
+    #[inline]
+    fn try_lock_shared(&self) -> bool {
+        self.try_read()
+    }
+
+    #[inline]
+    unsafe fn unlock_shared(&self) {
+        self.unlock_read();
+    }
+
+    #[inline]
+    fn lock_exclusive(&self) {
+        ended(self.write(&ToTheEnd));
+    }
+
+    #[inline]
+    fn try_lock_exclusive(&self) -> bool {
+        self.try_write()
+    }
+
+    #[inline]
+    unsafe fn unlock_exclusive(&self) {
+        self.unlock_write();
+    }
+
+    fn is_locked(&self) -> bool {
+        RawRwLock::is_locked(self)
+    }
+
+    fn is_locked_exclusive(&self) -> bool {
+        self.is_locked_exclusively()
+    }
+}
+
+/// Locks, unless the thread is interrupted before.
+#[inline]
+pub(crate) fn lock_interruptible<T: ?Sized>(
+    mutex: &Mutex<T>,
+) -> Result<MutexGuard<'_, T>, Interrupted> {
+    let how = Interruptibly::begin()?;
+    // SAFETY: it is locked only.
+    unsafe { mutex.raw() }.lock(&how)?;
+    // SAFETY: this thread has just locked it, and no guard knows of that yet.
+    Ok(unsafe { mutex.make_guard_unchecked() })
+}
+
+/// Locks for reading, unless the thread is interrupted before.
+#[inline]
+pub(crate) fn read_interruptible<T: ?Sized>(
+    lock: &RwLock<T>,
+) -> Result<ReadGuard<'_, T>, Interrupted> {
+    let how = Interruptibly::begin()?;
+    // SAFETY: it is locked only.
+    unsafe { lock.raw() }.read(&how)?;
+    // SAFETY: this thread has just locked it for reading, and no guard knows of that yet.
+    Ok(unsafe { lock.make_read_guard_unchecked() })
+}
+
+/// Locks for writing, unless the thread is interrupted before.
+#[inline]
+pub(crate) fn write_interruptible<T: ?Sized>(
+    lock: &RwLock<T>,
+) -> Result<WriteGuard<'_, T>, Interrupted> {
+    let how = Interruptibly::begin()?;
+    // SAFETY: it is locked only.
+    unsafe { lock.raw() }.write(&how)?;
+    // SAFETY: this thread has just locked it for writing, and no guard knows of that yet.
+    Ok(unsafe { lock.make_write_guard_unchecked() })
+}

@@ -1,0 +1,75 @@
+//! What a socket is, for a report: asked by number, for it is another thread's, which may close it
+//! at any moment. Then another one's is told, or none.
+//!
+//! # Safety
+//!
+//! Each block hands the kernel an address or an option of its own to write.
+
+use libc::c_int;
+
+use super::super::memory;
+use super::super::raw::syscall;
+use super::RawAddress;
+
+/// A socket as it shows itself.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    /// `SOCK_STREAM` and its kin.
+    pub(crate) kind: c_int,
+    pub(crate) listens: bool,
+    pub(crate) name: RawAddress,
+    pub(crate) peer: Option<RawAddress>,
+}
+
+/// The socket of that number; none if it is none.
+pub(crate) fn socket(fd: i32) -> Option<Socket> {
+    Some(Socket {
+        kind: option(fd, libc::SO_TYPE)?,
+        listens: option(fd, libc::SO_ACCEPTCONN).is_some_and(|listens| listens != 0),
+        name: address(fd, libc::SYS_getsockname)?,
+        peer: address(fd, libc::SYS_getpeername),
+    })
+}
+
+/// The address that a `connect` under way was given.
+pub(crate) fn asked_peer(at: usize, length: usize) -> Option<RawAddress> {
+    let mut peer = RawAddress::room();
+    let room = peer.bytes();
+    if !memory::read(at, room.get_mut(..length)?) {
+        return None;
+    }
+    peer.set_length(length as libc::socklen_t);
+    Some(peer)
+}
+
+/// Whether it waits for a limited time only. (A call on such a socket is not restarted after a
+/// signal.)
+pub(crate) fn has_timeout(fd: i32) -> bool {
+    [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO].into_iter().any(|name| {
+        let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
+        let mut length = size_of::<libc::timeval>() as libc::socklen_t;
+        let [time_at, length_at] = [&raw mut time as usize, &raw mut length as usize];
+        let arguments = [fd as usize, libc::SOL_SOCKET as usize, name as usize, time_at, length_at];
+        // SAFETY: the kernel writes a time and its length.
+        let asked = unsafe { syscall(libc::SYS_getsockopt, arguments) };
+        asked.is_ok() && (time.tv_sec, time.tv_usec) != (0, 0)
+    })
+}
+
+fn option(fd: i32, name: c_int) -> Option<c_int> {
+    let mut value: c_int = 0;
+    let mut length = size_of::<c_int>() as libc::socklen_t;
+    let [value_at, length_at] = [&raw mut value as usize, &raw mut length as usize];
+    let arguments = [fd as usize, libc::SOL_SOCKET as usize, name as usize, value_at, length_at];
+    // SAFETY: the kernel writes an integer and its length.
+    unsafe { syscall(libc::SYS_getsockopt, arguments) }.ok()?;
+    Some(value)
+}
+
+fn address(fd: i32, number: libc::c_long) -> Option<RawAddress> {
+    let mut address = RawAddress::room();
+    let [at, length_at] = address.room_pointers();
+    // SAFETY: the kernel writes an address and its length into the room that the length tells.
+    unsafe { syscall(number, [fd as usize, at, length_at]) }.ok()?;
+    Some(address)
+}

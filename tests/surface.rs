@@ -1,0 +1,173 @@
+//! The names that programs type, with their types: what compiles here compiles elsewhere.
+//!
+//! A signature is pinned by giving the function the type that it must have. Where it takes more
+//! than one type, each kind of use is made once.
+
+#![allow(clippy::type_complexity, reason = "the types are the point")]
+
+use std::error::Error as StdError;
+use std::fmt::Debug;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::process::Child;
+use std::sync::Arc;
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use eintr::{
+    Builder, Error, InstallError, Interrupted, Interrupter, IteratorExt, JoinHandle, Outcome,
+    Partial, Reason, Report, Request, Signal, Support, Task, TimedOut, Within,
+};
+
+#[test]
+fn tasks_and_threads() {
+    let _: fn(fn() -> u8) -> JoinHandle<u8> = eintr::spawn;
+    let _: fn() -> Builder = Builder::new;
+    let _: fn(Builder, String) -> Builder = Builder::name;
+    let _: fn(Builder, usize) -> Builder = Builder::stack_size;
+    let _: fn(Builder, bool) -> Builder = Builder::reach;
+    let _: fn(Builder, fn() -> u8) -> io::Result<JoinHandle<u8>> = Builder::spawn;
+
+    let _: fn(JoinHandle<u8>) -> std::thread::Result<u8> = JoinHandle::join;
+    let _: fn(&JoinHandle<u8>) -> Result<(), Interrupted> = JoinHandle::wait;
+    let _: fn(&JoinHandle<u8>) -> Interrupter = JoinHandle::interrupter;
+    let _: fn(&JoinHandle<u8>) -> Request = JoinHandle::interrupt;
+    let _: fn(&JoinHandle<u8>) -> &Thread = JoinHandle::thread;
+    let _: fn(&JoinHandle<u8>) -> bool = JoinHandle::is_finished;
+
+    let _: fn() -> (Task, Interrupter) = eintr::task;
+    let _: fn() -> Task = Task::new;
+    let _: fn() -> Task = Task::root;
+    let _: fn(Task, &'static str) -> Task = Task::name;
+    let _: fn(Task, String) -> Task = Task::name;
+    let _: fn(Task, bool) -> Task = Task::reach;
+    let _: fn(&Task) -> Interrupter = Task::interrupter;
+    assert_eq!(Task::new().run(|| 7), 7);
+}
+
+#[test]
+fn asking() {
+    let _: fn() -> Option<Interrupter> = Interrupter::current;
+    let _: fn(&Interrupter) -> Request = Interrupter::interrupt;
+    let _: fn(&Interrupter) -> bool = Interrupter::is_finished;
+    let _: fn(&Interrupter, Duration) -> Result<(), Report> = Interrupter::wait_finished;
+    let _: fn(&Interrupter) -> Option<Interrupted> = Interrupter::raised;
+    let _: fn(&Interrupter) -> Report = Interrupter::report;
+    let _: fn(&Request, Duration) -> Outcome = Request::wait;
+
+    let interrupter = Task::new().interrupter();
+    let _: Request = interrupter.interrupt_with("a text");
+    let _: Request = interrupter.interrupt_with(String::from("a text"));
+    let _: Request = interrupter.interrupt_with(io::Error::other("an error"));
+    let _: Request = interrupter.interrupt_with(anyhow::anyhow!("one of anyhow's"));
+    let boxed: Box<dyn StdError + Send + Sync> = "boxed".into();
+    let _: Request = interrupter.interrupt_with(boxed);
+
+    match interrupter.interrupt().wait(Duration::ZERO) {
+        Outcome::Raised | Outcome::Finished | Outcome::NotStarted => {}
+        Outcome::Masked(report) | Outcome::Stuck(report) => panic!("{report}"),
+        Outcome::Undeliverable(error) => panic!("{error}"),
+        _ => panic!("an outcome that is not known here"),
+    }
+}
+
+#[test]
+fn checking() {
+    let _: fn() -> Result<(), Interrupted> = eintr::checkpoint;
+    let _: fn() -> bool = eintr::is_interrupted;
+    let _: fn() -> Option<Interrupted> = eintr::take;
+    let items: Vec<Result<u8, Interrupted>> = [1, 2].into_iter().interruptible().collect();
+    assert_eq!(items.len(), 2);
+    assert_eq!(eintr::mask(|| 7), 7);
+    assert_eq!(eintr::reach(|| 7), 7);
+    assert_eq!(eintr::without_reach(|| 7), 7);
+}
+
+#[test]
+fn errors() {
+    fn is_shared<T: Clone + Send + Sync + UnwindSafe + RefUnwindSafe + StdError + 'static>() {}
+    fn converts<T: Into<U>, U>() {}
+    is_shared::<Interrupted>();
+    assert_eq!(size_of::<Interrupted>(), size_of::<usize>());
+    let _: fn(&Interrupted) -> &Reason = Interrupted::reason;
+    let _: fn(&Interrupted) -> Option<&io::Error> = Interrupted::downcast_ref;
+    let _: fn(&(dyn StdError + 'static)) -> Option<Interrupted> = Interrupted::of;
+    let _ = |reason: Reason| match reason {
+        Reason::Requested | Reason::Deadline => None,
+        Reason::Signal(number) => Some(number),
+        Reason::Custom(error) => {
+            let _: Arc<dyn StdError + Send + Sync> = error;
+            None
+        }
+        _ => None,
+    };
+    let _ = |error: Error| match error {
+        Error::Interrupted(interrupted) => Ok::<Interrupted, io::Error>(interrupted),
+        Error::Io(error) => Err(error),
+        _ => panic!("an error that is not known here"),
+    };
+    let _ = |partial: Partial| -> (u64, Error) { (partial.done, partial.error) };
+    converts::<io::Error, Error>();
+    converts::<Error, io::Error>();
+    converts::<Interrupted, io::Error>();
+    converts::<Interrupted, Error>();
+    converts::<Partial, Error>();
+    converts::<Partial, io::Error>();
+    converts::<TimedOut, Error>();
+    converts::<TimedOut, io::Error>();
+    assert_eq!(io::Error::from(TimedOut).kind(), io::ErrorKind::TimedOut);
+}
+
+#[test]
+fn deadlines() {
+    type Body = fn() -> Result<u8, Error>;
+    let _: fn(Duration, Body) -> Result<u8, Error> = eintr::timeout;
+    let _: fn(Instant, Body) -> Result<u8, Error> = eintr::timeout_at;
+    let _: fn(Duration, fn() -> u8) -> Within<u8> = eintr::within;
+    let _: fn(Duration, fn() -> u8) -> Within<u8> = eintr::cleanup;
+    let _: fn() -> Option<Duration> = eintr::remaining;
+    let Within { value, expired } = eintr::within(Duration::MAX, || 7);
+    assert_eq!((value, expired), (7, false));
+}
+
+#[test]
+fn the_signal() {
+    let _: fn(Signal) -> Result<(), InstallError> = eintr::install;
+    let _: [Signal; 3] = [Signal::USR1, Signal::USR2, Signal::real_time(3)];
+    let _: fn() -> Support = eintr::support;
+    let support = eintr::support();
+    let _: [eintr::Road; 2] = [support.own_calls, support.reach];
+    let _: Option<i32> = support.signal;
+    type Register = fn(&[i32], Interrupter) -> io::Result<eintr::termination::Registration>;
+    let _: Register = eintr::termination::interrupt_on;
+}
+
+#[test]
+fn what_is_shared_between_threads() {
+    fn is_sent<T: Send>() {}
+    fn is_shared<T: Clone + Send + Sync + Debug>() {}
+    is_shared::<Interrupter>();
+    is_shared::<Request>();
+    is_shared::<Report>();
+    is_sent::<Task>();
+    is_sent::<Outcome>();
+    is_sent::<JoinHandle<u8>>();
+    is_sent::<Error>();
+}
+
+/// Any descriptor, by value or by reference.
+#[test]
+fn calls_take_any_descriptor() {
+    fn reads(fd: impl AsFd) -> Result<usize, Error> {
+        eintr::io::read(fd, &mut [])
+    }
+    let (reader, _writer) = io::pipe().unwrap();
+    let owned = OwnedFd::from(reader);
+    for result in [reads(&owned), reads(owned.as_fd()), reads(Arc::new(owned))] {
+        assert_eq!(result.unwrap(), 0);
+    }
+    let _: fn(&mut Child) -> Result<std::process::ExitStatus, Error> = eintr::process::wait;
+    let _: fn(Duration) -> Result<(), Error> = eintr::time::sleep;
+    let _: fn(Instant) -> Result<(), Error> = eintr::time::sleep_until;
+}

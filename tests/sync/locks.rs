@@ -1,0 +1,137 @@
+//! Mutexes and readers-writer locks.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+
+use eintr::sync::{Mutex, RwLock, TryLockError};
+
+use super::common::{gettid, watched};
+use super::wait_until_asleep;
+
+#[test]
+fn poison_is_inside_the_interrupt() {
+    let mutex = Mutex::new(1);
+    let lock = RwLock::new(1);
+    let poison = AssertUnwindSafe(|| {
+        let _one = mutex.lock().unwrap();
+        let _other = lock.write().unwrap();
+        panic!("on purpose");
+    });
+    catch_unwind(poison).unwrap_err();
+    assert_eq!(**mutex.lock_interruptible().unwrap().unwrap_err().get_ref(), 1);
+    assert_eq!(**lock.read_interruptible().unwrap().unwrap_err().get_ref(), 1);
+    assert_eq!(**lock.write_interruptible().unwrap().unwrap_err().get_ref(), 1);
+    let (task, interrupter) = eintr::task();
+    interrupter.interrupt();
+    task.run(|| {
+        assert!(mutex.lock_interruptible().is_err());
+        // Std's name, std's meaning.
+        assert!(mutex.lock().is_err_and(|poisoned| **poisoned.get_ref() == 1));
+    });
+    mutex.clear_poison();
+    assert!(mutex.lock_interruptible().unwrap().is_ok());
+}
+
+#[test]
+fn an_interrupted_thread_still_waits_in_lock() {
+    watched("lock", || {
+        let mutex = Arc::new(Mutex::new(0));
+        let held = mutex.lock().unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let theirs = mutex.clone();
+        let thread = eintr::spawn(move || {
+            tell.send(gettid()).unwrap();
+            *theirs.lock().unwrap() += 1;
+            eintr::is_interrupted()
+        });
+        let tid = told.recv().unwrap();
+        wait_until_asleep(tid);
+        thread.interrupt();
+        for _ in 0..100 {
+            wait_until_asleep(tid);
+        }
+        assert!(matches!(mutex.try_lock(), Err(TryLockError::WouldBlock)));
+        drop(held);
+        assert!(thread.join().unwrap());
+        assert_eq!(*mutex.lock().unwrap(), 1);
+    });
+}
+
+/// Readers queue up behind a writer that waits. When it gives up they must not stay there.
+#[test]
+fn a_writer_that_gives_up_lets_the_readers_go_on() {
+    watched("readers", || {
+        let lock = Arc::new(RwLock::new(5));
+        let held = lock.read().unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let (theirs, teller) = (lock.clone(), tell.clone());
+        let writer = eintr::spawn(move || {
+            teller.send(gettid()).unwrap();
+            theirs.write_interruptible().map(drop)
+        });
+        wait_until_asleep(told.recv().unwrap());
+        assert!(lock.try_read().is_err(), "a writer waits");
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                let (theirs, teller) = (lock.clone(), tell.clone());
+                thread::spawn(move || {
+                    teller.send(gettid()).unwrap();
+                    *theirs.read().unwrap()
+                })
+            })
+            .collect();
+        for _ in &readers {
+            wait_until_asleep(told.recv().unwrap());
+        }
+        writer.interrupt();
+        assert!(writer.join().unwrap().is_err());
+        // With the lock read here all the time.
+        for reader in readers {
+            assert_eq!(reader.join().unwrap(), 5);
+        }
+        drop(held);
+        assert!(lock.try_write().is_ok());
+    });
+}
+
+#[test]
+fn locks_exclude_under_interrupts() {
+    const THREADS: usize = 4;
+    const ROUNDS: usize = 400;
+    watched("exclusion", || {
+        let shared = Arc::new((Mutex::new(0_usize), RwLock::new([0_usize; 2])));
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let shared = shared.clone();
+                eintr::spawn(move || {
+                    let (mutex, lock) = &*shared;
+                    let mut interrupts = 0;
+                    for _ in 0..ROUNDS {
+                        match mutex.lock_interruptible() {
+                            Ok(guard) => *guard.unwrap() += 1,
+                            Err(_) => interrupts += 1,
+                        }
+                        match lock.write_interruptible() {
+                            Ok(guard) => guard.unwrap().iter_mut().for_each(|one| *one += 1),
+                            Err(_) => interrupts += 1,
+                        }
+                        if let Ok(guard) = lock.read_interruptible() {
+                            let [one, other] = *guard.unwrap();
+                            assert_eq!(one, other);
+                        }
+                        eintr::take();
+                    }
+                    interrupts
+                })
+            })
+            .collect();
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            threads.iter().for_each(|thread| drop(thread.interrupt()));
+        }
+        let interrupts: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+        let (mutex, lock) = &*shared;
+        let done = *mutex.lock().unwrap() + lock.read().unwrap()[0];
+        assert_eq!(done + interrupts, 2 * THREADS * ROUNDS);
+    });
+}
