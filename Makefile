@@ -7,6 +7,7 @@ INCLUDEDIR = $(PREFIX)/include
 PKGCONFIGDIR = $(LIBDIR)/pkgconfig
 DESTDIR =
 CARGO = cargo
+PYTHON = python3
 TARGET = target
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
@@ -32,4 +33,10 @@ install-built:
 	    eintr.pc.in > $(DESTDIR)$(PKGCONFIGDIR)/eintr.pc
 	test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
 
-.PHONY: all install install-built
+# The Python module, and the library beside it: in a virtual environment, or wherever pip may write.
+install-python: all
+	$(MAKE) --no-print-directory install-built PREFIX="$$($(PYTHON) -c 'import sys; print(sys.prefix)')"
+	$(PYTHON) -m pip install --disable-pip-version-check ./examples/python
+	$(RM) -r examples/python/build examples/python/eintr.egg-info
+
+.PHONY: all install install-built install-python

@@ -1,8 +1,9 @@
 //! Workers on `for job in receiver` that can be stopped.
 //!
-//! The commonest stuck thread of all waits for its next job. Here four of them share a receiver; when the program has seen
-//! enough, it interrupts them, and each ends where it was, between two jobs or in the wait for the next. No job is lost:
-//! what was sent was done, or is still in the channel. The exit status is 0 only if the counts balance.
+//! The commonest stuck thread of all waits for its next job. Here four of them share a receiver;
+//! when the program has seen enough, it interrupts them, and each ends where it was, between two
+//! jobs or in the wait for the next. No job is lost: what was sent was done, or is still in the
+//! channel. The exit status is 0 only if the counts balance.
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -21,7 +21,8 @@
  *         return NULL;
  *     }
  *
- * Compile and link with `pkg-config --cflags --libs eintr`.
+ * Compile and link with `pkg-config --cflags --libs eintr`. The shared library may be loaded by dlopen(3), and stays after
+ * dlclose(3). Who links the static one into a library that may be unloaded itself links that with -z nodelete.
  *
  * Conventions
  *
@@ -219,7 +220,7 @@ int eintr_reach_end(eintr_scope reach);
  *   [ ] A handler of the program's that may run meanwhile, and must not be left halfway, has no SA_NODEFER, or blocks some
  *       signal.
  *
- * The functions of this header may be called by f: they are not left halfway. */
+ * The functions of this header may be called by f: they come to their end before f is left. */
 int eintr_abandonable(intptr_t (*f)(void *), void *arg, intptr_t *result);
 
 /* ---- What is told ---------------------------------------------------------------------------------------------- */

@@ -114,8 +114,9 @@ pub(crate) trait Thread<N> {
     /// it can.
     fn send(&self) -> io::Result<()>;
 
-    /// As [`send`](Self::send), to a thread that is armed, and by an asker who holds the bell: where
-    /// the thread sleeps in a call that a futex wakes, that will do in the place of the signal.
+    /// As [`send`](Self::send), to a thread that is armed, and by an asker who holds the bell:
+    /// where the thread sleeps in a call that a futex wakes, that will do in the place of the
+    /// signal.
     fn tell(&self) -> io::Result<()> {
         self.send()
     }

@@ -16,7 +16,7 @@ use crate::reach::Reach;
 use crate::state::Floor;
 use crate::sys::deadlines::{self, Hidden};
 use crate::sys::thread::{self, ThreadRecord, Unblocked};
-use crate::sys::{futex, install};
+use crate::sys::{futex_road, install};
 
 /// A stretch of one thread's execution that can be interrupted.
 ///
@@ -382,7 +382,7 @@ impl<T> JoinHandle<T> {
 pub(crate) fn wait(node: &Node) -> Result<(), Interrupted> {
     checkpoint::checkpoint()?;
     while let Some((word, seen)) = node.begin_wait() {
-        let woken = complete(|| futex::wait_interruptible(word, seen, None));
+        let woken = complete(|| futex_road::wait(word, seen));
         node.end_wait();
         // EAGAIN: it changed before we slept.
         if let Err(Error::Interrupted(interrupted)) = woken {

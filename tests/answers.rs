@@ -108,6 +108,23 @@ fn a_child_that_was_killed_is_reaped_whatever_came_between() {
     });
 }
 
+/// A forked child has told that it has executed: what is read next, in the same way, is not that.
+#[test]
+fn eight_bytes_that_are_not_a_childs_word_are_not_waited_for() {
+    let errno = reached("read of eight bytes", || {
+        let mut command = Command::new("true");
+        // SAFETY: nothing is done. It makes std fork.
+        unsafe { std::os::unix::process::CommandExt::pre_exec(&mut command, || Ok(())) };
+        let mut child = command.spawn().unwrap();
+        while child.try_wait().unwrap().is_none() {}
+        let (mut reader, _writer) = io::pipe().unwrap();
+        reader.read(&mut [0; 8]).unwrap_err().raw_os_error()
+    });
+    if let Some(errno) = errno {
+        assert_eq!(errno, Some(libc::ECANCELED));
+    }
+}
+
 #[test]
 fn a_device_that_can_be_written_is_not_read() {
     // SAFETY: flags, and a structure that is large enough.

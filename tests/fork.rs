@@ -596,3 +596,27 @@ fn an_executed_program_finds_the_signal_as_it_was() {
         );
     });
 }
+
+#[test]
+fn waits_for_other_threads_go_on_in_the_child() {
+    alone("waits_for_other_threads_go_on_in_the_child", || {
+        for reach in [true, false] {
+            let task = Task::new().reach(reach);
+            let interrupter = task.interrupter();
+            task.run(|| {
+                let event = eintr::sync::Event::new();
+                in_fork(|| {
+                    let asker = thread::spawn(move || interrupter.interrupt().wait(LIMIT));
+                    assert!(event.wait_interruptible().is_err());
+                    assert!(matches!(asker.join().unwrap(), Outcome::Raised));
+                    assert!(take().is_some());
+                    let (sender, receiver) = eintr::sync::channel();
+                    let other = thread::spawn(move || sender.send(7).unwrap());
+                    assert_eq!(receiver.recv_interruptible().unwrap(), Ok(7));
+                    other.join().unwrap();
+                });
+                assert!(!is_interrupted());
+            });
+        }
+    });
+}

@@ -19,7 +19,9 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{LIMIT, emulated, gettid, wait_until, wait_until_blocked, watched};
+use common::{
+    LIMIT, emulated, gettid, wait_until, wait_until_blocked, wait_until_on_futex, watched,
+};
 use eintr::{
     Builder, Interrupter, Outcome, Report, Request, Task, ThreadState, checkpoint, mask, take, task,
 };
@@ -521,12 +523,14 @@ fn waiting_for_a_thread_can_be_interrupted() {
     watched("waiting_for_a_thread_can_be_interrupted", || {
         let (reader, writer) = pipe();
         let worker = target(move || own_read(reader)).blocked_in(libc::SYS_read).thread;
-        let waiter = target(move || (worker.wait(), worker)).blocked_in(libc::SYS_futex);
+        let waiter = target(move || (worker.wait(), worker));
+        wait_until_on_futex(waiter.tid);
         let (waited, worker) = waiter.interrupted().result();
         assert!(waited.is_err());
         // The thread that was waited for has noticed nothing.
         assert!(!worker.is_finished() && worker.interrupter().raised().is_none());
-        let waiter = target(move || (worker.wait(), worker)).blocked_in(libc::SYS_futex);
+        let waiter = target(move || (worker.wait(), worker));
+        wait_until_on_futex(waiter.tid);
         nix::unistd::write(&writer, b"x").unwrap();
         let (waited, worker) = waiter.result();
         assert!(waited.is_ok() && worker.wait().is_ok());

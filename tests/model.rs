@@ -45,12 +45,20 @@ enum Mistake {
     GoesOn,
     /// A signal is given up for lost that was announced a moment ago.
     ForgetsAtOnce,
+    /// The asker relies on what the thread says of its sleep, and does not ask the kernel whom it
+    /// woke.
+    Believes,
+    /// The thread has its result, and does not look whether it was told as well.
+    LooksAway,
 }
 
 /// A thread, with its share of the kernel.
 struct Cpu {
     word: Word,
     in_flight: AtomicBool,
+    /// As the block's.
+    on_futex: AtomicBool,
+    told_by_futex: AtomicBool,
     /// The thread has been made to look at its queue. A thread that goes to sleep looks anyway.
     kicked: AtomicBool,
     queue: Mutex<Queue>,
@@ -68,6 +76,24 @@ struct Queue {
     refusals: u32,
     /// The thread has ended, and its memory with it.
     gone: bool,
+    /// What the thread waits for has happened.
+    has_result: bool,
+    /// On which of its two words it sleeps: those that were woken are off the list.
+    on_own: bool,
+    on_other: bool,
+    /// It sleeps on both, or has not seen yet that it was woken.
+    asleep: bool,
+}
+
+/// Why a sleep on two words has ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Waited {
+    /// It was cancelled, or not begun, for the thread is armed.
+    Cancelled,
+    /// The thread's own word was woken, and not the other.
+    Own,
+    /// The other was.
+    Other,
 }
 
 impl Cpu {
@@ -75,6 +101,8 @@ impl Cpu {
         Arc::new(Self {
             word: Word(AtomicU32::new(0)),
             in_flight: AtomicBool::new(false),
+            on_futex: AtomicBool::new(false),
+            told_by_futex: AtomicBool::new(false),
             kicked: AtomicBool::new(false),
             queue: Mutex::default(),
             woken: Condvar::new(),
@@ -143,6 +171,63 @@ impl Cpu {
         }
     }
 
+    /// The trampoline around `futex_waitv`, on the thread's own word and on another.
+    fn sleep_on_two(&self) -> Waited {
+        if self.word.is_armed() {
+            return Waited::Cancelled;
+        }
+        loop {
+            let mut queue = self.queue.lock().unwrap();
+            if self.word.is_armed() {
+                return Waited::Cancelled;
+            }
+            (queue.asleep, queue.on_own, queue.on_other) = (true, true, true);
+            // The object's own word, which was changed and woken before.
+            if queue.has_result {
+                queue.on_other = false;
+            }
+            while queue.on_own && queue.on_other && !queue.pending {
+                queue = self.woken.wait(queue).unwrap();
+            }
+            queue.asleep = false;
+            // The last one counts, and a wake-up comes before a signal.
+            match (queue.on_own, queue.on_other) {
+                (_, false) => return Waited::Other,
+                (false, true) => return Waited::Own,
+                (true, true) => queue.pending = false,
+            }
+            drop(queue);
+            if self.handler() {
+                return Waited::Cancelled;
+            }
+        }
+    }
+
+    /// Whether the thread slept on its own word.
+    fn wake_own(&self) -> bool {
+        let mut queue = self.queue.lock().unwrap();
+        let slept = queue.asleep && std::mem::replace(&mut queue.on_own, false);
+        self.woken.notify_one();
+        slept
+    }
+
+    /// What the thread waits for happens.
+    fn bring_result(&self) {
+        let mut queue = self.queue.lock().unwrap();
+        queue.has_result = true;
+        queue.on_other = false;
+        self.woken.notify_one();
+    }
+
+    /// As `sys::futex_road::notice`.
+    fn notice(&self) -> bool {
+        let was_told = self.told_by_futex.swap(false, Ordering::AcqRel);
+        if was_told {
+            self.swap_in_flight(false);
+        }
+        was_told
+    }
+
     /// The trampoline around a syscall that has its result at once: whether it is cancelled
     /// instead.
     fn cancels(&self) -> bool {
@@ -166,6 +251,19 @@ impl Thread<Task> for Arc<Cpu> {
 
     fn send(&self) -> io::Result<()> {
         Cpu::send(self).inspect_err(|_| self.in_flight.store(false, Ordering::Release))
+    }
+
+    /// As `sys::futex_road::tell`.
+    fn tell(&self) -> io::Result<()> {
+        if !self.on_futex.load(Ordering::Relaxed) {
+            return Thread::send(self);
+        }
+        self.told_by_futex.store(true, Ordering::Release);
+        if self.wake_own() || self.mistake == Mistake::Believes {
+            return Ok(());
+        }
+        self.told_by_futex.store(false, Ordering::Release);
+        Thread::send(self)
     }
 
     /// Which task counts refusals is no part of the model: it is written under the lock, and read
@@ -232,6 +330,31 @@ impl Target {
         }
     }
 
+    /// A wait of `sync`'s: as `sys::futex_road::wait`, in a loop. The task that raises, or none if
+    /// there is a result.
+    fn wait_by_futex(&self) -> Option<Arc<Task>> {
+        loop {
+            self.cpu.tick();
+            self.cpu.on_futex.store(true, Ordering::Relaxed);
+            let waited = self.cpu.sleep_on_two();
+            self.cpu.on_futex.store(false, Ordering::Relaxed);
+            match waited {
+                Waited::Other => {
+                    let looks_away = self.cpu.mistake == Mistake::LooksAway;
+                    if !looks_away && self.cpu.told_by_futex.load(Ordering::Relaxed) {
+                        self.record.undisturbed(|| self.cpu.notice());
+                    }
+                    return None;
+                }
+                Waited::Own => assert!(self.cpu.notice(), "woken, and not told"),
+                Waited::Cancelled => {}
+            }
+            if let Some(task) = self.record.outermost_cause(usize::MAX) {
+                return Some(task);
+            }
+        }
+    }
+
     /// As `sys::thread::settle`: an unarmed thread lets in what is on its way.
     fn rest(&self) {
         let awaits = || self.cpu.in_flight.load(Ordering::Relaxed) && !self.cpu.word.is_armed();
@@ -239,7 +362,7 @@ impl Target {
             self.let_in();
         }
         if awaits() && self.cpu.mistake != Mistake::GoesOn {
-            self.record.undisturbed(|| ());
+            self.record.undisturbed(|| self.cpu.notice());
             self.let_in();
         }
     }
@@ -480,6 +603,81 @@ fn a_strangers_job_inside_is_left_alone() {
         let _ = target.record.leave(floor);
         target.settle();
     });
+}
+
+fn asked_while_it_waits_by_futex(mistake: Mistake) {
+    check(move || {
+        let target = Target::new(mistake);
+        let task = Arc::new(Task("task"));
+        let floor = target.enter(&task);
+        let asker = target.asked_by_another_thread(&task);
+        assert_eq!(target.wait_by_futex(), Some(task));
+        assert!(matches!(asker.join().unwrap(), Delivery::Armed));
+        let _ = target.record.leave(floor);
+        target.settle();
+    });
+}
+
+#[test]
+fn a_request_wakes_a_wait_by_futex() {
+    asked_while_it_waits_by_futex(Mistake::None);
+}
+
+#[test]
+#[should_panic(expected = "a signal in flight that nobody sent")]
+fn finds_the_asker_that_believes() {
+    asked_while_it_waits_by_futex(Mistake::Believes);
+}
+
+/// The inner task ends while its asker tells it, and the outer one waits by futex.
+#[test]
+fn one_way_of_telling_does_not_stand_in_the_other_s() {
+    check(|| {
+        let target = Target::new(Mistake::None);
+        let [outer, inner] = ["outer", "inner"].map(|name| Arc::new(Task(name)));
+        let floor = target.enter(&outer);
+        let inner_floor = target.enter(&inner);
+        let askers = [&inner, &outer].map(|task| target.asked_by_another_thread(task));
+        target.cpu.tick();
+        let _ = target.record.leave(inner_floor);
+        target.rest();
+        assert_eq!(target.wait_by_futex(), Some(outer));
+        askers.into_iter().for_each(|asker| drop(asker.join().unwrap()));
+        let _ = target.record.leave(floor);
+        target.settle();
+    });
+}
+
+/// The result and the request come at once. The next request must find nothing in flight.
+fn a_result_while_it_is_told(mistake: Mistake) {
+    check(move || {
+        let target = Target::new(mistake);
+        let task = Arc::new(Task("task"));
+        let floor = target.enter(&task);
+        let asker = target.asked_by_another_thread(&task);
+        let cpu = target.cpu.clone();
+        let bringer = thread::spawn(move || cpu.bring_result());
+        if let Some(raised) = target.wait_by_futex() {
+            assert_eq!(raised, task);
+        }
+        asker.join().unwrap();
+        bringer.join().unwrap();
+        target.let_in();
+        assert!(!target.cpu.in_flight.load(Ordering::Relaxed), "told, and not noticed");
+        let _ = target.record.leave(floor);
+        target.settle();
+    });
+}
+
+#[test]
+fn a_result_and_a_request_at_once_leave_nothing_behind() {
+    a_result_while_it_is_told(Mistake::None);
+}
+
+#[test]
+#[should_panic(expected = "told, and not noticed")]
+fn finds_the_thread_that_looks_away() {
+    a_result_while_it_is_told(Mistake::LooksAway);
 }
 
 fn the_next_task_sees_nothing(mistake: Mistake) {

@@ -1,11 +1,13 @@
-//! Models of the state machines in `src/sync/raw/`, checked in every interleaving (within a bound on preemptions) by
-//! loom.
+//! Models of the state machines in `src/sync/raw/`, checked in every interleaving (within a bound
+//! on preemptions) by loom.
 //!
-//! The files themselves are compiled in, over loom's atomics. The kernel's futex is written again here ([`sys::futex`]),
-//! and so is a wait that may end by itself at any time ([`MayEnd`]): for that is what an interrupt, or a time that is up,
-//! is to a machine. A wake-up that is lost is a thread that sleeps for ever, which loom reports as a deadlock.
+//! The files themselves are compiled in, over loom's atomics. The kernel's futex is written again
+//! here ([`sys::futex`]), and so is a wait that may end by itself at any time ([`MayEnd`]): for
+//! that is what an interrupt, or a time that is up, is to a machine. A wake-up that is lost is a
+//! thread that sleeps for ever, which loom reports as a deadlock.
 //!
-//! The checker is checked: with each of the mistakes that one could make here, the model must find one.
+//! The checker is checked: with each of the mistakes that one could make here, the model must find
+//! one.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -57,7 +59,8 @@ mod sys {
             }
         }
 
-        /// Sleeps while the word is that, until it is woken or it is over; false if it was over and it was not woken.
+        /// Sleeps while the word is that, until it is woken or it is over; false if it was over and
+        /// it was not woken.
         pub(crate) fn wait(word: &AtomicU32, expected: u32, over: &AtomicBool) -> bool {
             let mut sleepers = SLEEPERS.lock().unwrap();
             // As the trampoline, which looks first.
@@ -169,14 +172,16 @@ impl How for Arc<MayEnd> {
     }
 }
 
-/// Runs `body` in every interleaving of at most two preemptions; of more, where `LOOM_MAX_PREEMPTIONS` says so.
+/// Runs `body` in every interleaving of at most two preemptions; of more, where
+/// `LOOM_MAX_PREEMPTIONS` says so.
 fn check(body: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = model.preemption_bound.or(Some(2));
     model.check(body);
 }
 
-/// A value that loom watches: two at a time are an error, and so is one that does not see what the one before did.
+/// A value that loom watches: two at a time are an error, and so is one that does not see what the
+/// one before did.
 #[derive(Default)]
 struct Watched(UnsafeCell<u32>);
 
@@ -409,7 +414,8 @@ fn readers_and_a_writer_all_come_through() {
     });
 }
 
-/// A reader queues up behind a writer, for a lock that is held by a reader until that one has come through.
+/// A reader queues up behind a writer, for a lock that is held by a reader until that one has come
+/// through.
 #[test]
 fn a_writer_that_gives_up_lets_readers_pass() {
     check(|| {

@@ -10,6 +10,7 @@ mod common;
 mod escape;
 
 use std::cell::Cell;
+use std::fs;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -463,8 +464,58 @@ extern "C" fn work_and_escape(_: i32) {
     });
 }
 
+/// One that is too small is replaced, and can be set again.
+#[test]
+fn an_alternate_stack_that_was_set_before() {
+    if eintr::support().reach != Road::Exact {
+        eprintln!("skipped: an_alternate_stack_that_was_set_before: no dispatch here");
+        return;
+    }
+    watched("an_alternate_stack_that_was_set_before", || {
+        thread::spawn(|| {
+            let mut memory = vec![0_u8; 8192];
+            let (ss_sp, ss_size) = (memory.as_mut_ptr().cast(), memory.len());
+            let stds = alternate_stack(Some(&libc::stack_t { ss_sp, ss_flags: 0, ss_size }));
+            let (task, interrupter) = eintr::task();
+            interrupter.interrupt();
+            task.run(assert_reached);
+            assert!(alternate_stack(None).ss_size >= 32 * 1024, "wide enough");
+            alternate_stack(Some(&stds));
+        })
+        .join()
+        .unwrap();
+    });
+}
+
+/// What a reached thread was given goes with it.
+#[test]
+fn threads_leave_no_stack_behind() {
+    const THREADS: usize = 200;
+    if eintr::support().reach != Road::Exact {
+        eprintln!("skipped: threads_leave_no_stack_behind: no dispatch here");
+        return;
+    }
+    let mappings = || fs::read_to_string("/proc/self/maps").unwrap().lines().count();
+    watched("threads_leave_no_stack_behind", || {
+        let reached = || {
+            let (task, interrupter) = eintr::task();
+            interrupter.interrupt();
+            task.run(assert_reached);
+        };
+        thread::spawn(reached).join().unwrap();
+        let before = mappings();
+        for _ in 0..THREADS {
+            thread::spawn(reached).join().unwrap();
+        }
+        // Two for each, if they stayed. Other tests map and unmap, too.
+        let now = mappings();
+        assert!(now < before + THREADS, "{before} and then {now}");
+    });
+}
+
 /// The application's handlers have full masks and an alternate stack of their own, and leave by a
-/// jump: out of a syscall that our handler of SIGSYS makes in its place.
+/// jump: out of a syscall that our handler of SIGSYS makes in its place. (The stack that std gives
+/// each thread has no room for two frames with AVX-512.)
 #[test]
 fn handlers_that_leave_by_a_jump() {
     armed("handlers_that_leave_by_a_jump", || {

@@ -1,8 +1,10 @@
-//! Messages among threads that are interrupted at random times: each must arrive, once, and in the order of its sender.
+//! Messages among threads that are interrupted at random times: each must arrive, once, and in the
+//! order of its sender.
 //!
-//! The tests work like this: senders and receivers make every call interruptibly, and go on where an interrupt stopped
-//! them, while a thread interrupts one after the other, without end. What is random is when a request comes, not what
-//! must come out: the messages are counted, and so are the threads' errors.
+//! The tests work like this: senders and receivers make every call interruptibly, and go on where
+//! an interrupt stopped them, while a thread interrupts one after the other, without end. What is
+//! random is when a request comes, not what must come out: the messages are counted, and so are the
+//! threads' errors.
 
 mod common;
 

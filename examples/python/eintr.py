@@ -48,7 +48,8 @@ __all__ = ["ThreadWithExc", "StoppableThread", "Raise", "Stopped"]
 
 def _load():
     """The library, by calls that keep the GIL: none of them waits."""
-    for name in (os.environ.get("EINTR_LIBRARY"), "libeintr.so.0.1"):
+    beside = os.path.join(sys.prefix, "lib", "libeintr.so.0.1")
+    for name in (os.environ.get("EINTR_LIBRARY"), beside, "libeintr.so.0.1"):
         try:
             if name:
                 return ctypes.PyDLL(name)

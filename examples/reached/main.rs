@@ -3,6 +3,7 @@
 //!
 //! ```sh
 //! cargo run --release --example reached
+//! cargo run --release --example reached -- --markdown   # as the README shows it
 //! ```
 //!
 //! Each cell is measured here and now: a thread makes the call, `/proc` says that it sleeps there,
@@ -48,7 +49,11 @@ fn main() -> ExitCode {
             Err(why) => skipped.push(why),
         }
     }
-    show::table(&rows, &skipped);
+    if std::env::args().any(|argument| argument == "--markdown") {
+        show::markdown(&rows);
+    } else {
+        show::table(&rows, &skipped);
+    }
     ExitCode::from(u8::from(rows.iter().any(|row| !row.eintr.is_as_documented())))
 }
 

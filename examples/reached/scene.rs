@@ -17,6 +17,8 @@ use libc::c_long;
 #[allow(dead_code, reason = "the tests use the rest")]
 mod emulation;
 
+pub use emulation::emulated;
+
 /// The call: made as often as asked, on the same objects.
 pub type Call = Box<dyn FnMut() -> io::Result<()> + Send>;
 /// Makes the call return by way of its object, so that a thread that is stuck in it can go.

@@ -39,6 +39,13 @@ fn cells(row: &Row) -> [String; 5] {
     [row.call.into(), row.by.name().into(), text(&row.naive), text(&row.eintr), with]
 }
 
+/// The table as the README shows it.
+pub fn markdown(rows: &[Row]) {
+    println!("| {} |", HEADINGS.join(" | "));
+    println!("|{}", "---|".repeat(HEADINGS.len()));
+    rows.iter().for_each(|row| println!("| {} |", cells(row).join(" | ")));
+}
+
 /// An aligned table; in colour on a terminal.
 pub fn table(rows: &[Row], skipped: &[String]) {
     let in_colour = std::io::stdout().is_terminal();

@@ -72,7 +72,7 @@ pub fn waitpid() -> Made {
 pub fn join() -> Made {
     let worker = Arc::new(eintr::spawn(|| eintr::time::sleep(AN_HOUR)));
     let (inside, outside) = (worker.clone(), worker.clone());
-    Ok(Scene::new("JoinHandle::wait", &["futex"], move || Ok(inside.wait()?))
+    Ok(Scene::new("JoinHandle::wait", &["futex", "futex_waitv"], move || Ok(inside.wait()?))
         .provide(move || outside.interrupt())
         .check(move || {
             let undisturbed = !worker.is_finished();

@@ -36,6 +36,10 @@
 //! A thread that was interrupted before the call does not begin, be there a need to wait or not.
 //! (Otherwise a loop that never has to wait would never notice.)
 //!
+//! A waiter that sleeps is told by futex, in half the time that a signal takes, and also if it
+//! blocks every signal. Where the kernel does not offer that (`futex_waitv`, since Linux 5.16), it
+//! is told by signal, as in all other calls.
+//!
 //! # Fairness
 //!
 //! None of these serves in the order of arrival. Whoever is woken competes with those who come just
@@ -48,8 +52,9 @@
 //!
 //! An unlock, a notification, a message or a permit wakes one sleeper, and only if there may be
 //! one; what concerns all wakes all: [`Event::set`], [`Condvar::notify_all`], the last thread at a
-//! barrier, the end of a channel. Whoever has to wait looks again for a moment before it sleeps:
-//! for a channel or a permit some microseconds, for a lock less.
+//! barrier, the end of a channel. Whoever has to wait looks again for a moment before it sleeps,
+//! for less than the sleep would cost; at a bounded channel it then gives its turn away twice, for
+//! the other side may be waiting for the CPU.
 //!
 //! # fork
 //!

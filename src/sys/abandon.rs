@@ -88,7 +88,8 @@ use crate::interrupted::{Interrupted, Reason};
 /// - [ ] What it was writing is used by nobody afterwards, or is of use half written.
 /// - [ ] It does not unwind: no panic or exception leaves it. Nor is it left by `longjmp`,
 ///   `pthread_exit` or `pthread_cancel`, and it stays on the stack that it was called on.
-/// - [ ] It calls nothing of this crate, but the functions of `eintr.h`: those are not left halfway.
+/// - [ ] It calls nothing of this crate, but the functions of `eintr.h`: those come to their end
+///   before `f` is left.
 /// - [ ] A handler of the program's that may run meanwhile, and must not be left halfway, blocks at
 ///   least one signal while it runs, as every handler does that has no `SA_NODEFER`.
 ///
@@ -167,7 +168,8 @@ fn hidden<T>(outer: usize, f: impl FnOnce() -> T) -> T {
     let value = f();
     block::with(|block| {
         block.abandonable.store(outer, Relaxed);
-        // The handler's look is behind us.
+        // The handler has looked before. What it leaves here is this frame and those of C's
+        // border, with nothing to undo.
         if block.word.is_armed() {
             let _ = thread::signal_block(block, block.tid.load(Relaxed));
         }

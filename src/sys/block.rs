@@ -11,6 +11,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 
+use super::alternate_stack::AlternateStack;
 use super::deadlines::Deadlines;
 use super::second_best::Sighting;
 use super::snapshot::Wanted;
@@ -50,6 +51,8 @@ pub(crate) struct Block {
     pub(super) dispatching: AtomicBool,
     /// Whether the thread has asked to have SIGSYS blocked, which waits until dispatch is off (S2).
     pub(super) sigsys_blocked: AtomicBool,
+    /// A wider alternate stack, once it was needed.
+    pub(super) alternate_stack: AlternateStack,
     /// When the thread's calls began to be answered, in nanoseconds of the monotonic clock; 0 if
     /// they are not.
     pub(super) answering_since: AtomicU64,
@@ -104,6 +107,7 @@ thread_local! {
             reach_loops: AtomicBool::new(false),
             dispatching: AtomicBool::new(false),
             sigsys_blocked: AtomicBool::new(false),
+            alternate_stack: AlternateStack::none(),
             answering_since: AtomicU64::new(0),
             seen: Sighting::none(),
             forked: AtomicI32::new(0),

@@ -102,7 +102,7 @@ pub(super) fn begin_here(block: &Block) -> bool {
     if !block.reach.load(Ordering::Relaxed) || !is_available() {
         return false;
     }
-    let mask = signal::change_mask(libc::SIG_SETMASK, signal::ALL);
+    let mask = signal::change_mask(libc::SIG_SETMASK, signal::ALL_BUT_SIGSYS);
     let is_on = begin_under(block, mask);
     signal::change_mask(libc::SIG_SETMASK, mask);
     is_on

@@ -8,7 +8,9 @@
 //! interrupted the wait), and is sent the signal, as ever. So nobody has to guess where a thread
 //! is, and all that is promised of the signal stands. The flag `on_futex` only spares the question.
 //!
-//! To test the thread's word and to sleep on it is one step, so a wake-up is not slept through.
+//! To test the thread's word and to sleep on it is one step, so a wake-up is not slept through. The
+//! bit that the asker stored is seen by whom it wakes: the kernel's lock on the queue of sleepers,
+//! and its scheduler, are the edge that the signal is elsewhere.
 //!
 //! (Rejected: publishing the word that the thread waits for, for the asker to wake. Others may
 //! sleep on it, so the count would not tell whether this thread was among them.)

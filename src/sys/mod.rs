@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod abandon;
+mod alternate_stack;
 mod answer;
 mod arch;
 mod ask;
@@ -41,7 +42,7 @@ pub(crate) mod raw;
 pub(crate) mod roll;
 pub(crate) mod scoped;
 mod second_best;
-mod signal;
+pub(crate) mod signal;
 pub(crate) mod snapshot;
 pub(crate) mod terminal;
 pub(crate) mod thread;

@@ -107,6 +107,25 @@ pub(super) fn change_mask(how: c_int, set: Set) -> Set {
     old
 }
 
+/// Signals wait until this is dropped, unless another thread takes them.
+#[must_use]
+pub(crate) struct PutOff(Set);
+
+/// Has the calling thread take signals later, and the threads that it makes meanwhile take none:
+/// but for those that the thread's own instructions cause, and SIGSYS (S2).
+pub(crate) fn put_off() -> PutOff {
+    let own =
+        [libc::SIGSYS, libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP];
+    let others = own.into_iter().fold(ALL, |set, signal| set & !bit(signal));
+    PutOff(others & !change_mask(libc::SIG_BLOCK, others))
+}
+
+impl Drop for PutOff {
+    fn drop(&mut self) {
+        change_mask(libc::SIG_UNBLOCK, self.0);
+    }
+}
+
 /// Whether the word at or around an address can be read: by the kernel, which reads a set there
 /// before it finds fault with what to do. (valgrind complains aloud about that, and is asked
 /// otherwise.)

@@ -240,6 +240,7 @@ extern "C" fn end(_value: *mut libc::c_void) {
         deadlines::forget(block);
         left.iter().for_each(|task| task.give_up_on(&record));
         dispatch::end(block);
+        block.alternate_stack.give_back();
         timer::delete(block);
         deadline_timer::delete(block);
         hooked::end(block);

@@ -80,6 +80,7 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
         return;
     }
     dispatch::sweep(time::now_nanos());
+    block.alternate_stack.widen(context);
     if arch::trapped_in_trampoline(context) {
         arch::cancel(context);
         return;
@@ -137,10 +138,13 @@ fn answer_by_table(block: &Block, context: &mut ucontext_t, number: c_long, argu
         }
         Err(exception) => {
             let result = run(block, context, number, arguments);
-            if matches!(exception, Some(Unless::ExecStatus { .. })) && result > 0 {
-                // It could not exec, says so, and ends.
-                let child = block.forked.load(Ordering::Relaxed);
-                block.dying.store(child, Ordering::Relaxed);
+            if matches!(exception, Some(Unless::ExecStatus { .. })) && result >= 0 {
+                // That is all that there is to hear of this child.
+                let child = block.forked.swap(0, Ordering::Relaxed);
+                if result > 0 {
+                    // It could not exec, says so, and ends.
+                    block.dying.store(child, Ordering::Relaxed);
+                }
             }
             result
         }

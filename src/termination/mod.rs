@@ -16,7 +16,7 @@ use signal_hook::{SigId, flag, low_level};
 
 use crate::interrupted::Reason;
 use crate::interrupter::Interrupter;
-use crate::sys::install;
+use crate::sys::{install, signal};
 
 mod notify;
 
@@ -29,7 +29,9 @@ pub use notify::{ready, stopping};
 /// it (status 128 + n): whoever sends it again has lost patience. So does the first one after the
 /// [`Registration`] was dropped.
 ///
-/// The signals are kept by signal-hook; a thread of its own waits for them. If a service manager
+/// The signals are kept by signal-hook; a thread of its own waits for them. A signal that comes while
+/// this is at work waits, if no other thread is there to take it: it is best called first, before
+/// there are threads. If a service manager
 /// started the process, it is told that it is [stopping].
 ///
 /// # Examples
@@ -64,7 +66,7 @@ pub fn interrupt_on(signals: &[c_int], target: impl Into<Interrupter>) -> io::Re
 /// at SIGQUIT, to print a [`report()`](crate::report()).
 ///
 /// It runs on a thread of its own, one at a time, and is given the signal's number; so it may do
-/// what a signal handler may not. Signals of one number that come while it runs are one. A panic in
+/// what a signal handler may not. (Signals are blocked in that thread, and in those that it spawns.) Signals of one number that come while it runs are one. A panic in
 /// it is told by the panic hook, and ends nothing. After the [`Registration`] was dropped, the
 /// signals have their default action.
 ///
@@ -107,13 +109,16 @@ fn register(
     for signal in signals {
         check(*signal, &lock())?;
     }
-    let mut coming = Signals::new(signals)?;
+    let mut coming = Signals::new(NO_SIGNALS)?;
     let mut registration = Registration {
         signals: Vec::new(),
         ends: Arc::new(AtomicBool::new(false)),
         actions: Vec::new(),
         handle: coming.handle(),
     };
+    // signal-hook installs its handler before it knows what to do, and a signal that comes between
+    // is lost: to this thread, or to the one that waits for signals.
+    let _put_off = signal::put_off();
     thread::Builder::new().name("eintr-signals".into()).spawn(move || {
         coming.forever().for_each(&mut run);
     })?;
@@ -123,6 +128,7 @@ fn register(
     for &signal in signals {
         check(signal, &registered)?;
         let ends = &registration.ends;
+        registration.handle.add_signal(signal)?;
         if let Some(Standing::Over(default)) = registered.remove(&signal) {
             low_level::unregister(default);
         }
@@ -137,6 +143,8 @@ fn register(
     }
     Ok(registration)
 }
+
+const NO_SIGNALS: &[c_int] = &[];
 
 /// Signals that are in force until this is dropped.
 #[must_use = "dropped, it gives the signals back to their default action"]

@@ -156,6 +156,52 @@ static void run_masked_inside(void *arg)
     FAILS(ECANCELED, eintr_abandonable(masked_inside, NULL, NULL));
 }
 
+static intptr_t endless(void *arg)
+{
+    (void)arg;
+    for (;;)
+        ;
+    return 0;
+}
+
+static intptr_t one_inside(void *arg)
+{
+    (void)arg;
+    eintr_abandonable(endless, NULL, NULL);
+    for (;;)
+        ;
+    return 0;
+}
+
+/* A call of ours inside comes to its end first. */
+static intptr_t own_call_inside(void *arg)
+{
+    eintr_poll(NULL, 0, -1);
+    return endless(arg);
+}
+
+static void run_inside(void *arg)
+{
+    intptr_t (*outer)(void *) = *(intptr_t(**)(void *))arg;
+    FAILS(ECANCELED, eintr_abandonable(outer, NULL, NULL));
+    /* Nothing of it is open any more. */
+    CHECK(eintr_why(NULL) == 1 && eintr_take(NULL) == 1 && eintr_checkpoint() == 0 && eintr_usleep(1) == 0);
+}
+
+static void nested_abandoning(void)
+{
+    static intptr_t (*outers[])(void *) = {one_inside, own_call_inside};
+    for (int i = 0; i < 2; i++) {
+        struct target target;
+        start(&target, run_inside, &outers[i]);
+        wait_until(&target, i ? "sleeping in ppoll" : "running");
+        if (i == 0)
+            usleep(10000); /* into the inner one, most likely */
+        eintr_interrupt(target.interrupter);
+        finish(&target);
+    }
+}
+
 static void abandoning(void)
 {
     struct target target;
@@ -188,6 +234,7 @@ int main(void)
     reports();
     signals();
     abandoning();
+    nested_abandoning();
     puts("meaning: ok");
     return 0;
 }

@@ -100,6 +100,16 @@ pub fn times_asleep(tid: i32) -> u64 {
     line.expect("the kernel counts").trim().parse().unwrap()
 }
 
+/// Waits until a thread of this process sleeps on a futex, by itself or as one of two.
+pub fn wait_until_on_futex(tid: i32) {
+    const FUTEX_WAITV: i64 = 449;
+    let sleeps = || match sleeping_in(tid) {
+        Some(number) => number == kernels_number(libc::SYS_futex) || number == FUTEX_WAITV,
+        None => false,
+    };
+    wait_until(&format!("thread {tid} sleeps on a futex"), sleeps);
+}
+
 /// Waits for something that another thread or process is about to bring about.
 pub fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
     let start = Instant::now();

@@ -23,8 +23,8 @@ fn case(
     Case { name, wait: Box::new(wait), finish: Box::new(finish) }
 }
 
-/// Runs `hold` on a thread of its own, which has something when this returns, and lets go of it at the call of what is
-/// returned.
+/// Runs `hold` on a thread of its own, which has something when this returns, and lets go of it at
+/// the call of what is returned.
 fn held_elsewhere(
     hold: impl FnOnce(&dyn Fn()) + Send + 'static,
 ) -> impl Fn() + Send + Sync + 'static {

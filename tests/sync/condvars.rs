@@ -55,8 +55,8 @@ fn poison_comes_without_the_guard() {
     });
 }
 
-/// One waits and is interrupted while one notification comes; another waits and is not. If the first one reports an
-/// interrupt, the second has the notification.
+/// One waits and is interrupted while one notification comes; another waits and is not. If the
+/// first one reports an interrupt, the second has the notification.
 #[test]
 fn an_interrupted_waiter_takes_no_notification() {
     let (mut interrupted, mut notified) = (0, 0);

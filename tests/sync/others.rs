@@ -91,6 +91,27 @@ fn permits_are_given_back() {
     assert_eq!(semaphore.available(), 0);
     semaphore.release(2);
     assert_eq!(semaphore.available(), 2);
+    semaphore.release(u32::MAX - 2);
+    assert_eq!(semaphore.available(), u32::MAX);
+}
+
+#[test]
+fn many_permits_at_once_wake_all_who_wait() {
+    watched("many permits", || {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let (tell, told) = channel();
+        let threads = [(); 3].map(|()| {
+            let (semaphore, tell) = (semaphore.clone(), tell.clone());
+            thread::spawn(move || {
+                tell.send(gettid()).unwrap();
+                semaphore.acquire().forget();
+            })
+        });
+        threads.iter().for_each(|_| wait_until_asleep(told.recv().unwrap()));
+        semaphore.release(5);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(semaphore.available(), 2);
+    });
 }
 
 #[test]

@@ -100,7 +100,9 @@ pub unsafe extern "C" fn eintr_writev(fd: c_int, buffers: *const iovec, count: c
 
 /// Exports calls that are one syscall.
 macro_rules! plain {
-    ($($page:literal $name:ident($($argument:ident: $kind:ty),*) -> $result:ty = $number:ident;)*) => {$(
+    ($(
+        $page:literal $name:ident($($argument:ident: $kind:ty),*) -> $result:ty = $number:ident;
+    )*) => {$(
         #[doc = $page]
         ///
         /// # Safety

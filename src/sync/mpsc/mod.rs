@@ -2,7 +2,8 @@
 //! can be interrupted.
 //!
 //! Whatever has std's name does what std's does, and the errors are std's own: a program may change
-//! its import and is the same. Beside it stand [`recv_interruptible`](Receiver::recv_interruptible),
+//! its import and is the same. Beside it stand
+//! [`recv_interruptible`](Receiver::recv_interruptible),
 //! [`iter_interruptible`](Receiver::iter_interruptible) and
 //! [`send_interruptible`](SyncSender::send_interruptible). (The module has std's name as well; it
 //! could be called mpmc.)

@@ -23,6 +23,9 @@ use crate::sys::futex;
 
 use super::{How, Slept};
 
+/// More announcements than a system can have threads (2^22), and far from where they would wrap.
+const TOO_MANY: u32 = 1 << 24;
+
 pub(crate) struct Sleepers {
     pub(crate) announced: AtomicU32,
     pub(crate) wakeups: AtomicU32,
@@ -73,29 +76,31 @@ impl Sleepers {
     /// The count of wake-ups before.
     fn announce(&self) -> u32 {
         let wakeups = self.wakeups.load(Acquire);
-        self.announced.fetch_add(1, AcqRel);
+        if self.announced.fetch_add(1, AcqRel) >= TOO_MANY {
+            // Nearly all are left behind. Whoever sleeps announces itself again, and so shall we.
+            self.wake_all();
+        }
         // The announcement comes before the look at what is to be had.
         fence(SeqCst);
         wakeups
     }
 
-    /// Something was brought: wakes one who may want it.
+    /// Something was brought: wakes one who may want it. Whether anybody was announced.
     #[inline]
-    pub(crate) fn wake_one(&self) {
+    pub(crate) fn wake_one(&self) -> bool {
         // What was brought comes before the look at the announcements.
         fence(SeqCst);
-        if self.announced.load(Relaxed) != 0 {
-            self.wake_announced();
-        }
+        self.announced.load(Relaxed) != 0 && self.wake_announced()
     }
 
     #[cold]
-    fn wake_announced(&self) {
+    fn wake_announced(&self) -> bool {
         let struck = self.announced.fetch_update(AcqRel, Relaxed, |count| count.checked_sub(1));
         if struck.is_ok() {
             self.wakeups.fetch_add(1, AcqRel);
             futex::wake(&self.wakeups, 1);
         }
+        struck.is_ok()
     }
 
     /// Wakes all.
