@@ -127,8 +127,8 @@ impl Group {
     /// member later is born interrupted, and no member can [take](crate::take) it.
     ///
     /// The request's [`wait`](Request::wait) waits for all of those that were members: it is
-    /// `Raised` or `Finished` once each of them is one or the other, and otherwise tells of one that
-    /// is not. For a group without members it is `NotStarted`.
+    /// `Raised` or `Finished` once each of them is one or the other, and otherwise tells of one
+    /// that is not. For a group without members it is `NotStarted`.
     pub fn interrupt(&self) -> Request {
         self.interrupter().interrupt()
     }

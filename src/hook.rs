@@ -1,20 +1,20 @@
 //! [`with_hook`]: waking what knows nothing of interrupts.
 //!
 //! A thread that waits for another in some primitive of its own (a channel, a condition variable, a
-//! database, an event loop) is woken by neither signal nor refusal: reach leaves such waits alone on
-//! purpose. But whoever made the primitive has a way to wake it. The hook is that way, and this is
-//! who runs it.
+//! database, an event loop) is woken by neither signal nor refusal: reach leaves such waits alone
+//! on purpose. But whoever made the primitive has a way to wake it. The hook is that way, and this
+//! is who runs it.
 //!
 //! # Once per arming
 //!
 //! A thread becomes armed on an edge of its word, and each edge has a maker: an asker, the thread
 //! itself (a mask ends, a task begins that was asked before), or the handler at a deadline. Edges
 //! are counted in the thread's block. A hook remembers the number of the edge that it was last run
-//! for, and is due while the thread is armed and the number is another. Whoever makes an edge counts
-//! it, and then has the hooks looked at, under their lock: an asker by itself, the thread when it
-//! settles, the handler by handing the thread to the hook thread, which exists only where a hook and
-//! a deadline have met. So of two that come together one runs the hook, and nobody relies on
-//! another's having seen what is not visible yet.
+//! for, and is due while the thread is armed and the number is another. Whoever makes an edge
+//! counts it, and then has the hooks looked at, under their lock: an asker by itself, the thread
+//! when it settles, the handler by handing the thread to the hook thread, which exists only where a
+//! hook and a deadline have met. So of two that come together one runs the hook, and nobody relies
+//! on another's having seen what is not visible yet.
 //!
 //! A hook that is registered while the thread is armed is due at once. It may be that an asker did
 //! not see it: then the asker was through with the record's lock before the hook's thread took it,
@@ -22,10 +22,10 @@
 //!
 //! # Masks
 //!
-//! Hooks outside of a mask, or of a root task, are hidden as the causes outside of it are: what runs
-//! inside is none of their business. At its end they are looked at again. If the thread was armed
-//! before the mask and is after, that is one arming to them: else every cleanup of an interrupted
-//! thread would have them run again.
+//! Hooks outside of a mask, or of a root task, are hidden as the causes outside of it are: what
+//! runs inside is none of their business. At its end they are looked at again. If the thread was
+//! armed before the mask and is after, that is one arming to them: else every cleanup of an
+//! interrupted thread would have them run again.
 //!
 //! # No lock, no deadlock of ours
 //!
@@ -39,9 +39,9 @@
 //!
 //! It is not the asker's, who may be a stranger, and must not be lost: a hook that has panicked may
 //! not have woken anybody. So it is caught, and goes on where the hook was given: at the end of
-//! [`with_hook`], as a panic of a scope's thread does at the scope's end. The hook is not run again.
-//! (Rejected: a field of the report, which nobody looks at whose program hangs; printing, which is
-//! the panic hook's, and has been done by then.)
+//! [`with_hook`], as a panic of a scope's thread does at the scope's end. The hook is not run
+//! again. (Rejected: a field of the report, which nobody looks at whose program hangs; printing,
+//! which is the panic hook's, and has been done by then.)
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -59,10 +59,10 @@ use crate::sys::{fork, futex};
 /// that knows nothing of interrupts.
 ///
 /// The hook is run once each time the thread becomes armed: at once if it is armed already, at the
-/// mask's end if it is [masked](crate::mask()), for a request and for a deadline alike. It is run by
-/// whoever interrupts, on that thread, before the `interrupt` returns; for a deadline on a thread of
-/// this crate's; or by this thread itself. Since it comes from elsewhere it must not do what the
-/// body would do on an interrupt, but only wake the body: which then has to ask a
+/// mask's end if it is [masked](crate::mask()), for a request and for a deadline alike. It is run
+/// by whoever interrupts, on that thread, before the `interrupt` returns; for a deadline on a
+/// thread of this crate's; or by this thread itself. Since it comes from elsewhere it must not do
+/// what the body would do on an interrupt, but only wake the body: which then has to ask a
 /// [`checkpoint`](crate::checkpoint()). It should be quick, and must not wait for this thread.
 ///
 /// When `with_hook` returns, the hook is not running, and will not be run any more. Nor is it
@@ -83,7 +83,10 @@ use crate::sys::{fork, futex};
 ///     Wake,
 /// }
 ///
-/// fn work(jobs: mpsc::Receiver<Message>, wake: mpsc::Sender<Message>) -> Result<u32, eintr::Interrupted> {
+/// fn work(
+///     jobs: mpsc::Receiver<Message>,
+///     wake: mpsc::Sender<Message>,
+/// ) -> Result<u32, eintr::Interrupted> {
 ///     let mut sum = 0;
 ///     eintr::with_hook(
 ///         move |_| drop(wake.send(Message::Wake)),
@@ -182,7 +185,8 @@ impl Hooks {
         }
     }
 
-    /// Under the gate, so that no fork sees it locked. Not for a process that it does not belong to.
+    /// Under the gate, so that no fork sees it locked. Not for a process that it does not belong
+    /// to.
     fn locked<T>(&self, f: impl FnOnce(&mut Stack) -> T) -> Option<T> {
         let _gate = fork::gate();
         let native = self.generation.load(Ordering::Relaxed) == fork::generation();
@@ -217,8 +221,8 @@ impl Hooks {
         }
     }
 
-    /// The thread ends. There are hooks left if what ended it did not unwind: they are gone with its
-    /// stack.
+    /// The thread ends. There are hooks left if what ended it did not unwind: they are gone with
+    /// its stack.
     pub(crate) fn end(&self) {
         self.wait_until(Stack::is_at_rest);
         // Their panics are of no use any more, and are dropped where no lock is held.
@@ -352,8 +356,8 @@ pub(crate) fn show(hidden: Option<Hidden>) {
     });
 }
 
-/// A request is about to be taken from a thread by another one: what arms it next is another arming,
-/// also to the hooks outside of a mask.
+/// A request is about to be taken from a thread by another one: what arms it next is another
+/// arming, also to the hooks outside of a mask.
 pub(crate) fn note_taken_elsewhere(record: &ThreadRecord) {
     if hooked::in_use() {
         if let Some(hooks) = record.thread(|thread| thread.hooks()).flatten() {

@@ -2,24 +2,24 @@
 //!
 //! Each of its threads has on its own stack what the scope's caller has on its own, in the same
 //! order: a task on that stack runs on the scope's threads as well, so that a request to it arms
-//! them all; a deadline is kept by each with its own timer, at the same moment. What is masked there
-//! is masked for the whole of the scope, and so it is left out. All that is said about one thread
-//! (the outermost cause is raised first, a task takes only what was meant for it) then holds on
-//! each by itself.
+//! them all; a deadline is kept by each with its own timer, at the same moment. What is masked
+//! there is masked for the whole of the scope, and so it is left out. All that is said about one
+//! thread (the outermost cause is raised first, a task takes only what was meant for it) then holds
+//! on each by itself.
 //!
-//! (Rejected: a node for each thread, to which the tasks around it hand their requests on. A request
-//! that is taken back would have to be found again in all of them; nobody could tell whether it is
-//! the thread's own, or is to be raised before a deadline; and a request that a thread of the scope
-//! has raised would not count as raised.)
+//! (Rejected: a node for each thread, to which the tasks around it hand their requests on. A
+//! request that is taken back would have to be found again in all of them; nobody could tell
+//! whether it is the thread's own, or is to be raised before a deadline; and a request that a
+//! thread of the scope has raised would not count as raised.)
 //!
 //! # Nobody is missed
 //!
-//! A task's list of threads is under its lock, as its requests are. Whoever asks it finds the thread
-//! on the list, or the thread finds the request when it begins. The lock is let go before signals
-//! are sent; that they go to threads that still run the task is due to the bells
-//! ([`state`](crate::state)), which are held until then, all of them. They are taken in the order of
-//! the records' addresses, under the task's lock, and nobody who has one waits for a task's lock: so
-//! nobody waits in a circle.
+//! A task's list of threads is under its lock, as its requests are. Whoever asks it finds the
+//! thread on the list, or the thread finds the request when it begins. The lock is let go before
+//! signals are sent; that they go to threads that still run the task is due to the bells
+//! ([`state`](crate::state)), which are held until then, all of them. They are taken in the order
+//! of the records' addresses, under the task's lock, and nobody who has one waits for a task's
+//! lock: so nobody waits in a circle.
 //!
 //! # Who was raised
 //!

@@ -5,9 +5,9 @@
 //! nodes of its members, each of which is then asked as if by itself: it has its own request, its
 //! own report, its own outcome. What waits for the group's request waits for theirs.
 //!
-//! (Rejected: one node that runs on the threads of all members, as a [scope's](crate::scope()) does.
-//! Thousands of threads, woken at one moment, would all raise under its one lock; nobody could tell
-//! which of them has raised; and a task that runs already could not be put under it.)
+//! (Rejected: one node that runs on the threads of all members, as a [scope's](crate::scope())
+//! does. Thousands of threads, woken at one moment, would all raise under its one lock; nobody
+//! could tell which of them has raised; and a task that runs already could not be put under it.)
 //!
 //! # Nobody is missed
 //!

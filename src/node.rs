@@ -224,8 +224,8 @@ impl Node {
         })
     }
 
-    /// In the child of a fork: this task goes on here, on the one thread that there is, whose record
-    /// that is. Allocates nothing and frees nothing.
+    /// In the child of a fork: this task goes on here, on the one thread that there is, whose
+    /// record that is. Allocates nothing and frees nothing.
     pub(crate) fn adopt(&self, record: &Arc<ThreadRecord>) {
         self.generation.store(fork::generation(), Ordering::Relaxed);
         let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);

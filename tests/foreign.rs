@@ -119,8 +119,7 @@ fn an_event_loop_of_mio_has_its_waker() {
                 |_| waker.wake().expect("an eventfd takes it"),
                 || {
                     ready();
-                    // mio gives EINTR on, and reach gives the same: without the waker it is found at
-                    // the second look.
+                    // mio hands EINTR on, which is what reach answers an epoll_wait with.
                     loop {
                         match poll.poll(&mut events, None) {
                             Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {

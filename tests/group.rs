@@ -1,9 +1,9 @@
 //! Groups: everybody is reached, those who come late too; who has ended is forgotten; who has not
 //! is told of.
 //!
-//! The tests here work like this: members sleep in calls that nothing ends but an interrupt, or wait
-//! for a channel, which nothing ends but the test. A test that needs a member to be stuck asks the
-//! kernel whether it is.
+//! The tests here work like this: members sleep in calls that nothing ends but an interrupt, or
+//! wait for a channel, which nothing ends but the test. A test that needs a member to be stuck asks
+//! the kernel whether it is.
 
 #[path = "common/child.rs"]
 mod child;

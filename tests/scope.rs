@@ -1,9 +1,9 @@
 //! Scopes: the body and its threads are one, nothing escapes, all end, and what is in force around
 //! a scope is in force in all of it.
 //!
-//! The tests here work like this: threads sleep in calls that nothing ends but an interrupt, so that
-//! a scope that misses one does not end, and the watchdog says so. (What must not compile is in the
-//! documentation of `scope` and `try_scope`.)
+//! The tests here work like this: threads sleep in calls that nothing ends but an interrupt, so
+//! that a scope that misses one does not end, and the watchdog says so. (What must not compile is
+//! in the documentation of `scope` and `try_scope`.)
 
 #[path = "common/child.rs"]
 mod child;
@@ -424,7 +424,7 @@ fn the_outermost_cause_is_raised_first_in_threads_too() {
                 assert_eq!(own_only, (text("own"), Some(text("own"))));
                 assert_eq!(ask(&|| ()), (String::new(), None));
                 drop(own.interrupt_with("own"));
-                // What was meant for more than itself it does not take, nor what stands inside that.
+                // What was meant for more than itself it does not take, nor what is inside of that.
                 assert_eq!(
                     ask(&|| drop(s.interrupter().interrupt_with("scope"))),
                     (text("scope"), None)

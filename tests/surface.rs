@@ -171,3 +171,35 @@ fn calls_take_any_descriptor() {
     let _: fn(Duration) -> Result<(), Error> = eintr::time::sleep;
     let _: fn(Instant) -> Result<(), Error> = eintr::time::sleep_until;
 }
+
+#[test]
+fn structure() {
+    use eintr::{Group, Panicked, Stragglers};
+    let _: fn() -> Group = Group::new;
+    let _: fn(&Group, fn() -> u8) -> JoinHandle<u8> = Group::spawn;
+    let _: fn(&Group, Interrupter) = Group::add;
+    let _: fn(&Group) -> Request = Group::interrupt;
+    let _: fn(&Group) -> Interrupter = Group::interrupter;
+    let _: fn(&Group, Duration) -> Result<(), Stragglers> = Group::stop;
+    let _: fn(&Group) -> Group = Clone::clone;
+    let _: fn(&Stragglers) -> &[Report] = Stragglers::reports;
+    let _: fn(&Stragglers) -> &[Panicked] = Stragglers::panics;
+    let _: Interrupter = (&Group::new()).into();
+
+    let text = String::from("borrowed");
+    let length: usize = eintr::scope(|s| {
+        let thread: eintr::ScopedJoinHandle<'_, usize> = s.spawn(|| text.len());
+        let _: Interrupter = s.interrupter();
+        let _: Interrupter = thread.interrupter();
+        thread.join().unwrap()
+    });
+    let twice: Result<usize, Error> = eintr::try_scope(|s| {
+        let thread = s.spawn(|| Ok(text.len()));
+        Ok(thread.join().unwrap()? + length)
+    });
+    assert_eq!((length, twice.unwrap()), (8, 16));
+
+    let mut runs = 0;
+    assert_eq!(eintr::with_hook(|_: &Interrupted| runs += 1, || 7), 7);
+    assert_eq!(runs, 0);
+}

@@ -1,8 +1,8 @@
 //! [`ScopedChild`]: a child process that ends with its scope.
 //!
 //! A thread of the scope waits for it, and so is interrupted with the scope, whatever its body is
-//! doing. (Rejected: leaving it to the body's next look, or to the scope's end. A body that is stuck
-//! in something else, or that waits for what the child is to write, would never come to it.)
+//! doing. (Rejected: leaving it to the body's next look, or to the scope's end. A body that is
+//! stuck in something else, or that waits for what the child is to write, would never come to it.)
 
 use std::fmt;
 use std::io;
@@ -84,8 +84,8 @@ impl<'scope> ScopedChild<'scope> {
     ///
     /// # Interruption
     ///
-    /// On `Interrupted` the child may be ending, if it was the scope that was interrupted, or what is
-    /// around it.
+    /// On `Interrupted` the child may be ending, if it was the scope that was interrupted, or what
+    /// is around it.
     pub fn wait(&mut self) -> Result<ExitStatus, Error> {
         drop(self.stdin.take());
         if let Some(minder) = &self.minder {

@@ -7,8 +7,8 @@ use crate::interrupted::Interrupted;
 use crate::interrupter::{Interrupter, Request};
 use crate::task;
 
-/// Joins and interrupts a thread of a [`scope`](crate::scope()). Dropped, it leaves the thread to the
-/// scope's end.
+/// Joins and interrupts a thread of a [`scope`](crate::scope()). Dropped, it leaves the thread to
+/// the scope's end.
 pub struct ScopedJoinHandle<'scope, T> {
     thread: std_thread::ScopedJoinHandle<'scope, T>,
     interrupter: Interrupter,

@@ -1,17 +1,17 @@
 //! [`scope`] and [`try_scope`]: a body and the threads that it spawns, as one.
 //!
-//! std's scope does the joining, and std's bounds say what may be borrowed and what must not escape;
-//! ours adds a task that runs on all of its threads. What they inherit, and how they are all
-//! reached, is in [`inherited`](crate::inherited).
+//! std's scope does the joining, and std's bounds say what may be borrowed and what must not
+//! escape; ours adds a task that runs on all of its threads. What they inherit, and how they are
+//! all reached, is in [`inherited`](crate::inherited).
 //!
 //! # It ends
 //!
-//! The join at the end waits for every thread, whatever happens: what they borrow must outlive them.
-//! So nothing interrupts it, and it is for the threads to end. A body that panics interrupts them,
-//! since nobody would tell them any more: a thread that waits for the body would wait for ever, and
-//! so would the panic. A thread that panics does not interrupt the others in `scope`, as in std's:
-//! whoever joins it may know what to do. In `try_scope` it does, for there it is a failure like an
-//! error.
+//! The join at the end waits for every thread, whatever happens: what they borrow must outlive
+//! them. So nothing interrupts it, and it is for the threads to end. A body that panics interrupts
+//! them, since nobody would tell them any more: a thread that waits for the body would wait for
+//! ever, and so would the panic. A thread that panics does not interrupt the others in `scope`, as
+//! in std's: whoever joins it may know what to do. In `try_scope` it does, for there it is a
+//! failure like an error.
 
 use std::error::Error as StdError;
 use std::fmt;

@@ -10,9 +10,9 @@
 //!
 //! A [`Hook`] is a closure on the stack of `with_hook`. It is called between its registration and
 //! its removal only, which waits for a call that is under way, and by one thread at a time: both by
-//! the marks that are kept under the hooks' lock. A [`HookedThread`] points to the block of a thread
-//! inside of `with_hook`; it is used under that lock, while a hook is registered. The block owns one
-//! count of its thread's hooks, and what is on the list owns one.
+//! the marks that are kept under the hooks' lock. A [`HookedThread`] points to the block of a
+//! thread inside of `with_hook`; it is used under that lock, while a hook is registered. The block
+//! owns one count of its thread's hooks, and what is on the list owns one.
 
 use std::ptr::{self, NonNull};
 use std::sync::Arc;

@@ -10,9 +10,10 @@
 //!
 //! # Safety
 //!
-//! `'scope` is over once `std::thread::scope` has returned or panicked: nothing that is borrowed for
-//! it is used after that. Then the values are freed. What has a destructor must be good for `'env`,
-//! which lasts longer than the call of [`scope`], so its destructor finds nothing that has gone.
+//! `'scope` is over once `std::thread::scope` has returned or panicked: nothing that is borrowed
+//! for it is used after that. Then the values are freed. What has a destructor must be good for
+//! `'env`, which lasts longer than the call of [`scope`], so its destructor finds nothing that has
+//! gone.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
