@@ -20,9 +20,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 use std::{mem, ptr};
@@ -102,6 +102,26 @@ fn the_task_goes_on(reach: bool) {
         assert!(!is_interrupted() && interrupter.raised().is_none(), "the parent noticed nothing");
     });
     assert!(interrupter.is_finished());
+}
+
+/// Each time in a process that has not used anything of ours yet.
+#[test]
+fn while_another_thread_comes_first() {
+    alone("while_another_thread_comes_first", || {
+        for _ in 0..40 {
+            in_fork(|| {
+                let both = Arc::new(Barrier::new(2));
+                let together = both.clone();
+                let first = thread::spawn(move || {
+                    together.wait();
+                    task().0.run(checkpoint).unwrap();
+                });
+                both.wait();
+                in_fork(|| task().0.run(checkpoint).unwrap());
+                first.join().unwrap();
+            });
+        }
+    });
 }
 
 #[test]

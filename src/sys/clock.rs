@@ -26,12 +26,17 @@ pub(crate) fn after(now: u64, duration: Duration) -> u64 {
 /// The moment of an [`Instant`]. The same instant is always the same moment, so that two deadlines
 /// with one instant pass together.
 pub(crate) fn of(instant: Instant) -> u64 {
-    static PAIR: OnceLock<(Instant, u64)> = OnceLock::new();
-    let (known, moment) = *PAIR.get_or_init(closest_pair);
+    let (known, moment) = prepare();
     match instant.checked_duration_since(known) {
         Some(later) => after(moment, later),
         None => moment.saturating_sub(after(0, known.duration_since(instant))),
     }
+}
+
+/// Finds out once how the two clocks go together.
+pub(super) fn prepare() -> (Instant, u64) {
+    static PAIR: OnceLock<(Instant, u64)> = OnceLock::new();
+    *PAIR.get_or_init(closest_pair)
 }
 
 /// An instant and its moment. std does not tell what is in an `Instant`, so both are read one after

@@ -47,15 +47,27 @@ struct Closed(UnsafeCell<Option<RwLockWriteGuard<'static, ()>>>);
 // that forks, and each of them while that thread holds the write lock.
 unsafe impl Sync for Closed {}
 
-/// Has the three handlers run around every `fork` from now on. To be called before there is
-/// anything that a fork could copy: a task, a record. (Not where the signal is installed: a task is
-/// made and asked before that, and is all there is where no signal is free.)
+/// Has the three handlers run around every `fork` from now on, unless they do already.
 pub(crate) fn watch() {
     static WATCHING: Once = Once::new();
     WATCHING.call_once(|| {
         // SAFETY: the handlers are plain functions that live as long as the program.
         unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
     });
+}
+
+/// Before `main`, while there is one thread. (Not at first use: the child of a fork by another
+/// thread at that moment would wait for the one that comes first, which it does not have.) Whatever
+/// makes something that a fork could copy calls [`watch`] all the same: there are ways to link a
+/// program that drop this.
+// SAFETY: an array of functions without arguments, which the loader calls once each; `watch` needs
+// nothing that `main` has and a constructor has not.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static AT_START: extern "C" fn() = at_start;
+
+extern "C" fn at_start() {
+    watch();
 }
 
 extern "C" fn prepare() {

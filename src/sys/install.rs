@@ -12,7 +12,7 @@ use libc::c_int;
 
 use super::chain::Previous;
 use super::signal::{self, Action};
-use super::{dispatch, handler, pid, timer};
+use super::{clock, dispatch, fork, handler, pid, thread, timer};
 
 /// What was installed, or why nothing was.
 #[derive(Debug, Clone, Copy)]
@@ -53,22 +53,35 @@ pub(crate) fn ensure() {
 
 #[cold]
 fn install_first_free(by: &'static Location<'static>) {
-    INSTALLED.get_or_init(|| {
-        let signal = free_signals(signal::mask()).next().or_else(last_resort).ok_or(0);
-        let signal = signal.and_then(set);
-        Installed { signal, by }
-    });
+    first_use(by, || free_signals(signal::mask()).next().or_else(last_resort).ok_or(0));
 }
 
 /// Installs that signal, unless something was installed before. What is in force, and whether it is
 /// this.
 pub(crate) fn choose(signal: c_int, by: &'static Location<'static>) -> (Installed, bool) {
     let mut first = false;
-    let installed = INSTALLED.get_or_init(|| {
+    let installed = first_use(by, || {
         first = true;
-        Installed { signal: set(signal), by }
+        Ok(signal)
     });
-    (*installed, first)
+    (installed, first)
+}
+
+/// Installs a signal once, and makes what else is made once. With forks kept away: the child of one
+/// that came between would wait for a thread that it does not have.
+fn first_use(
+    by: &'static Location<'static>,
+    choose: impl FnOnce() -> Result<c_int, i32>,
+) -> Installed {
+    fork::watch();
+    let gate = fork::gate();
+    let installed = *INSTALLED.get_or_init(|| {
+        thread::prepare();
+        clock::prepare();
+        Installed { signal: choose().and_then(set), by }
+    });
+    drop(gate);
+    installed
 }
 
 /// SIGUSR1, SIGUSR2, then real-time signals from the highest down: those whose disposition is the

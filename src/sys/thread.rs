@@ -217,15 +217,19 @@ pub(super) fn is_known() -> bool {
 /// dozen bytes is leaked for each thread; nobody can reach the thread through it, since its tasks
 /// have ended.
 fn at_thread_end() {
-    let key = KEY.get_or_init(|| {
+    if let Some(key) = prepare() {
+        // SAFETY: the key exists; the value only has to differ from null for `end` to be called.
+        unsafe { libc::pthread_setspecific(key, block::address().cast()) };
+    }
+}
+
+/// Makes the key by which threads' ends are noticed, once.
+pub(super) fn prepare() -> Option<libc::pthread_key_t> {
+    *KEY.get_or_init(|| {
         let mut key = 0;
         // SAFETY: `key` is ours to write, and `end` is a plain function.
         (unsafe { libc::pthread_key_create(&mut key, Some(end)) } == 0).then_some(key)
-    });
-    if let Some(key) = key {
-        // SAFETY: the key exists; the value only has to differ from null for `end` to be called.
-        unsafe { libc::pthread_setspecific(*key, block::address().cast()) };
-    }
+    })
 }
 
 /// Closes the record: nobody signals this thread any more. If another destructor registers it
