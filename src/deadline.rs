@@ -34,6 +34,10 @@ use crate::sys::install;
 /// after its first one, may notice no deadline until it unblocks it. (A [task](crate::Task::run)
 /// looks each time.)
 ///
+/// Plain blocking calls in its body, std's or a library's, are [reached](crate::reach()): in a task
+/// as the task has it, and elsewhere unless it was turned off
+/// ([`without_reach`](crate::without_reach())).
+///
 /// One that does not pass costs a look at the clock. The kernel timer behind it may go off after
 /// its end: that disturbs no call that the kernel restarts after a signal, but those that it never
 /// does (a plain poll or sleep; see

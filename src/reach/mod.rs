@@ -12,7 +12,8 @@ pub use support::{Road, Support, support};
 /// Runs `f` with reach on: while the thread is armed, its plain blocking calls are refused with
 /// ECANCELED, whoever makes them.
 ///
-/// Managed tasks have it on; this is for a stretch of one that has it off. It uses the kernel's
+/// Managed tasks have it on, and so has the body of a [deadline](crate::timeout()) where no task
+/// runs; this is for a stretch that has it off. It uses the kernel's
 /// Syscall User Dispatch; where that is missing, [`support()`] says so, and a second-best way is
 /// taken.
 ///
@@ -83,12 +84,18 @@ impl Drop for ReachLoops {
     }
 }
 
-/// Whether reach was on before; given back at the end, be that a panic.
-pub(crate) struct Reach(bool);
+/// Whether reach was on before, and whether that was chosen; given back at the end, be that a panic.
+pub(crate) struct Reach {
+    on: bool,
+    is_chosen: bool,
+}
 
 impl Reach {
     pub(crate) fn set(on: bool) -> Self {
-        let before = Self(block::with(|block| block.reach.swap(on, Ordering::Relaxed)));
+        let before = block::with(|block| Self {
+            is_chosen: block.reach_is_chosen.swap(true, Ordering::Relaxed),
+            on: block.reach.swap(on, Ordering::Relaxed),
+        });
         thread::settle();
         before
     }
@@ -96,7 +103,10 @@ impl Reach {
 
 impl Drop for Reach {
     fn drop(&mut self) {
-        block::with(|block| block.reach.store(self.0, Ordering::Relaxed));
+        block::with(|block| {
+            block.reach.store(self.on, Ordering::Relaxed);
+            block.reach_is_chosen.store(self.is_chosen, Ordering::Relaxed);
+        });
         thread::settle();
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Block {
     pub(super) limited: AtomicBool,
     /// Whether this stretch of the thread lets itself be reached.
     pub(crate) reach: AtomicBool,
+    /// Whether somebody has said so, or the contrary: a task, or a call of `reach`.
+    pub(crate) reach_is_chosen: AtomicBool,
     /// Whether event loops are refused like anything else.
     pub(crate) reach_loops: AtomicBool,
     /// Whether the kernel stops this thread at its syscalls.
@@ -104,6 +106,7 @@ thread_local! {
             repeat: AtomicU32::new(0),
             limited: AtomicBool::new(false),
             reach: AtomicBool::new(false),
+            reach_is_chosen: AtomicBool::new(false),
             reach_loops: AtomicBool::new(false),
             dispatching: AtomicBool::new(false),
             sigsys_blocked: AtomicBool::new(false),

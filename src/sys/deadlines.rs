@@ -10,6 +10,13 @@
 //! it stands early enough, so a shot that comes in between, and finds nothing to do at its own
 //! moment, moves the timer to the new one by itself.
 //!
+//! # Reach
+//!
+//! A task says whether plain calls inside it are reached. Where none runs nobody has said, and there
+//! the outermost deadline has them reached: a limit around a call of std's that retries on EINTR
+//! would be none. (Rejected: off, as outside of deadlines. It kept to the letter, and `timeout`
+//! around `read_line` in `main` never came back.)
+//!
 //! # Order
 //!
 //! Tasks are in the record, deadlines are here, and the outermost cause is to be raised first. So a
@@ -65,6 +72,8 @@ struct Frame {
     /// How many tasks are outside.
     tasks: u32,
     raised: Cell<bool>,
+    /// Reach is on for its time.
+    reaches: Cell<bool>,
     debts: Cell<Debts>,
 }
 
@@ -134,6 +143,11 @@ impl<'a> Open<'a> {
         let open = Self(frame);
         block::with(|block| {
             let deadlines = &block.deadlines;
+            // Before the timer is set: it repeats where nothing is reached.
+            if !block.reach.load(Relaxed) && !block.reach_is_chosen.load(Relaxed) {
+                block.reach.store(true, Relaxed);
+                frame.reaches.set(true);
+            }
             deadlines.innermost.store(ptr::from_ref(frame).cast_mut(), Relaxed);
             if frame.at < frame.earliest_before {
                 deadlines.earliest.store(frame.at, Relaxed);
@@ -161,6 +175,9 @@ impl Drop for Open<'_> {
             deadlines.earliest.store(self.0.earliest_before, Relaxed);
             // From here on the handler does not arm the thread because of this frame.
             compiler_fence(SeqCst);
+            if self.0.reaches.get() {
+                block.reach.store(false, Relaxed);
+            }
             if block.word.is_armed_by(DEADLINE) || self.0.debts.get().any() {
                 end_armed(block, self.0);
             }
@@ -298,6 +315,7 @@ impl Deadlines {
             earliest_before: self.earliest.load(Relaxed),
             tasks: self.tasks.load(Relaxed),
             raised: Cell::new(false),
+            reaches: Cell::new(false),
             debts: Cell::default(),
         }
     }

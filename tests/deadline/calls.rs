@@ -1,12 +1,12 @@
 //! What a deadline interrupts: our own calls, plain ones (by EINTR), and code that computes.
 
 use std::fs::File;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use eintr::{TimedOut, remaining, timeout, timeout_at, within};
+use eintr::{TimedOut, remaining, timeout, timeout_at, within, without_reach};
 use nix::errno::Errno;
 
 use crate::common::watched;
@@ -125,11 +125,34 @@ fn plain_read(fd: impl AsFd) -> Result<usize, Errno> {
 fn a_plain_call_gets_eintr() {
     watched("a plain call", || {
         let (reader, _writer) = pipe();
-        let told = timeout(SHORT, || {
-            assert_eq!(plain_read(&reader), Err(Errno::EINTR));
-            Ok::<_, Told>(eintr::checkpoint()?)
+        let told = without_reach(|| {
+            timeout(SHORT, || {
+                assert_eq!(plain_read(&reader), Err(Errno::EINTR));
+                Ok::<_, Told>(eintr::checkpoint()?)
+            })
         });
         assert_eq!(told, Err(Told::TimedOut));
+    });
+}
+
+/// Where no task runs, the outermost deadline has plain calls reached, unless that was turned off.
+#[test]
+fn a_plain_loop_of_stds_ends_in_any_thread() {
+    watched("a plain loop", || {
+        let (reader, _writer) = pipe();
+        let mut lines = BufReader::new(reader);
+        for nested in [false, true] {
+            let mut read = || lines.read_line(&mut String::new());
+            let told = timeout(SHORT, || match nested {
+                true => timeout(Duration::MAX, read),
+                false => read(),
+            });
+            assert_eq!(told.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        }
+        let (reader, _writer) = pipe();
+        let (task, _) = eintr::task();
+        let told = task.reach(false).run(|| within(SHORT, || plain_read(&reader)));
+        assert_eq!(told.value, Err(Errno::EINTR), "the task has it off");
     });
 }
 
@@ -139,15 +162,17 @@ fn a_plain_call_gets_eintr() {
 fn a_plain_call_that_begins_late_gets_eintr() {
     watched("a late plain call", || {
         let (reader, _writer) = pipe();
-        within(Duration::ZERO, || assert_eq!(plain_read(&reader), Err(Errno::EINTR)));
-        // The inner one passes in a call of ours, and the outer one's time comes with it.
-        let deadline = Instant::now() + SHORT;
-        let both = timeout_at(deadline, || {
-            drop(timeout_at(deadline, || Ok::<_, Told>(read_in_vain()?)));
-            assert_eq!(plain_read(&reader), Err(Errno::EINTR));
-            Ok::<_, TimedOut>(())
+        without_reach(|| {
+            within(Duration::ZERO, || assert_eq!(plain_read(&reader), Err(Errno::EINTR)));
+            // The inner one passes in a call of ours, and the outer one's time comes with it.
+            let deadline = Instant::now() + SHORT;
+            let both = timeout_at(deadline, || {
+                drop(timeout_at(deadline, || Ok::<_, Told>(read_in_vain()?)));
+                assert_eq!(plain_read(&reader), Err(Errno::EINTR));
+                Ok::<_, TimedOut>(())
+            });
+            assert_eq!(both, Ok(()));
         });
-        assert_eq!(both, Ok(()));
     });
 }
 
@@ -170,25 +195,27 @@ fn plain_calls_after_the_end_are_left_alone() {
 /// Plain std code that does not retry.
 #[test]
 fn plain_waits_for_locks_and_connections_get_eintr() {
-    watched("locks and connections", || {
-        let path = std::env::temp_dir().join(format!("eintr-deadline-{}", std::process::id()));
-        let [held, wanted] = [(); 2].map(|()| File::create(&path).unwrap());
-        std::fs::remove_file(&path).unwrap();
-        nix::fcntl::Flock::lock(held, nix::fcntl::FlockArg::LockExclusive).map_or_else(
-            |(_, errno)| panic!("{errno}"),
-            |_held| {
-                within(SHORT, || {
-                    let arg = nix::fcntl::FlockArg::LockExclusive;
-                    let (_, errno) = nix::fcntl::Flock::lock(wanted, arg).unwrap_err();
-                    assert_eq!(errno, Errno::EINTR);
-                });
-            },
-        );
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        within(SHORT, || {
-            let fd = std::os::fd::AsRawFd::as_raw_fd(&listener);
-            assert_eq!(nix::sys::socket::accept(fd), Err(Errno::EINTR));
-        });
+    watched("locks and connections", || without_reach(wait_for_locks_and_connections));
+}
+
+fn wait_for_locks_and_connections() {
+    let path = std::env::temp_dir().join(format!("eintr-deadline-{}", std::process::id()));
+    let [held, wanted] = [(); 2].map(|()| File::create(&path).unwrap());
+    std::fs::remove_file(&path).unwrap();
+    nix::fcntl::Flock::lock(held, nix::fcntl::FlockArg::LockExclusive).map_or_else(
+        |(_, errno)| panic!("{errno}"),
+        |_held| {
+            within(SHORT, || {
+                let arg = nix::fcntl::FlockArg::LockExclusive;
+                let (_, errno) = nix::fcntl::Flock::lock(wanted, arg).unwrap_err();
+                assert_eq!(errno, Errno::EINTR);
+            });
+        },
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    within(SHORT, || {
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&listener);
+        assert_eq!(nix::sys::socket::accept(fd), Err(Errno::EINTR));
     });
 }
 

@@ -68,7 +68,8 @@ fn across_fork_in_a_mask() {
                 // SAFETY: no arguments that matter.
                 ForkResult::Child => unsafe { libc::_exit(0) },
                 ForkResult::Parent { child } => {
-                    assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
+                    let ended = mask(|| waitpid(child, None));
+                    assert_eq!(ended, Ok(WaitStatus::Exited(child, 0)));
                 }
             }
         });
