@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use eintr::{Builder, Group, termination};
-use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
+use eintr::termination::{self, SIGINT, SIGQUIT, SIGTERM};
+use eintr::{Builder, Group};
 
 /// How long all of it may take to end.
 const GRACE: Duration = Duration::from_secs(5);

@@ -84,7 +84,8 @@ impl Drop for ReachLoops {
     }
 }
 
-/// Whether reach was on before, and whether that was chosen; given back at the end, be that a panic.
+/// Whether reach was on before, and whether that was chosen; given back at the end, be that a
+/// panic.
 pub(crate) struct Reach {
     on: bool,
     is_chosen: bool,

@@ -18,11 +18,10 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
-use std::thread as std_thread;
 
 use super::block::{self, Block};
 use super::clock::NEVER;
-use super::{fork, futex, signal, thread};
+use super::{fork, futex, helper, thread};
 use crate::hook::Hooks;
 use crate::interrupted::{Interrupted, Reason};
 
@@ -215,17 +214,13 @@ fn enqueue(hooks: *mut Hooks) {
     futex::wake_all(&ADDITIONS);
 }
 
-/// Starts the hook thread, if there is none. Signals are blocked in it: an application's are meant
-/// for the application's threads.
+/// Starts the hook thread, if there is none.
 fn start() {
     let generation = fork::generation() + 1;
     if STARTED.load(Relaxed) == generation || STARTED.swap(generation, Relaxed) == generation {
         return;
     }
-    let before = signal::change_mask(libc::SIG_SETMASK, signal::ALL);
-    let started = std_thread::Builder::new().name("eintr-hooks".into()).spawn(run);
-    signal::change_mask(libc::SIG_SETMASK, before);
-    if started.is_err() {
+    if helper::start("eintr-hooks", run).is_err() {
         // The next deadline tries again.
         STARTED.store(0, Relaxed);
     }

@@ -8,12 +8,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread as std_thread;
 use std::time::{Duration, Instant};
 
 use super::clock::{self, NEVER};
 use super::thread::ThreadRecord;
-use super::{fork, futex, signal};
+use super::{fork, futex, helper};
 use crate::state::Thread;
 
 static KEPT: Mutex<Kept> = Mutex::new(Kept::new());
@@ -75,13 +74,9 @@ pub(super) fn keep(record: &Arc<ThreadRecord>, before: u64, at: u64) {
     }
 }
 
-/// Starts the keeper. Signals are blocked in it: an application's are meant for the application's
-/// threads. But for SIGSYS: the thread that starts it may be reached.
+/// Starts the keeper.
 fn start() {
-    let before = signal::change_mask(libc::SIG_SETMASK, signal::ALL_BUT_SIGSYS);
-    let started = std_thread::Builder::new().name("eintr-deadlines".into()).spawn(run);
-    signal::change_mask(libc::SIG_SETMASK, before);
-    if started.is_err() {
+    if helper::start("eintr-deadlines", run).is_err() {
         // The next deadline tries again.
         locked(|kept| kept.is_running = false);
     }

@@ -28,6 +28,7 @@ pub(crate) mod futex;
 pub(crate) mod futex_road;
 mod goodbye;
 mod handler;
+mod helper;
 pub(crate) mod hooked;
 pub(crate) mod install;
 pub(crate) mod io;

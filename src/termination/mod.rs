@@ -21,6 +21,8 @@ use crate::sys::{install, signal};
 mod notify;
 
 pub use notify::{ready, stopping};
+#[doc(no_inline)]
+pub use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 /// Turns the first of these signals that comes into an interrupt of the target, with
 /// [`Reason::Signal`].
@@ -29,16 +31,15 @@ pub use notify::{ready, stopping};
 /// it (status 128 + n): whoever sends it again has lost patience. So does the first one after the
 /// [`Registration`] was dropped.
 ///
-/// The signals are kept by signal-hook; a thread of its own waits for them. A signal that comes while
-/// this is at work waits, if no other thread is there to take it: it is best called first, before
-/// there are threads. If a service manager
-/// started the process, it is told that it is [stopping].
+/// The signals are kept by signal-hook; a thread of its own waits for them. A signal that comes
+/// while this is at work waits, if no other thread is there to take it: it is best called first,
+/// before there are threads. If a service manager started the process, it is told that it is
+/// [stopping].
 ///
 /// # Examples
 ///
 /// ```
-/// use eintr::termination;
-/// use signal_hook::consts::{SIGINT, SIGTERM};
+/// use eintr::termination::{self, SIGINT, SIGTERM};
 ///
 /// let worker = eintr::spawn(|| eintr::time::sleep(std::time::Duration::MAX));
 /// let _registration = termination::interrupt_on(&[SIGINT, SIGTERM], worker.interrupter())?;
@@ -66,15 +67,15 @@ pub fn interrupt_on(signals: &[c_int], target: impl Into<Interrupter>) -> io::Re
 /// at SIGQUIT, to print a [`report()`](crate::report()).
 ///
 /// It runs on a thread of its own, one at a time, and is given the signal's number; so it may do
-/// what a signal handler may not. (Signals are blocked in that thread, and in those that it spawns.) Signals of one number that come while it runs are one. A panic in
-/// it is told by the panic hook, and ends nothing. After the [`Registration`] was dropped, the
-/// signals have their default action.
+/// what a signal handler may not. (Signals are blocked in that thread, and in those that it
+/// spawns.) Signals of one number that come while it runs are one. A panic in it is told by the
+/// panic hook, and ends nothing. After the [`Registration`] was dropped, the signals have their
+/// default action.
 ///
 /// # Examples
 ///
 /// ```
-/// use eintr::termination;
-/// use signal_hook::consts::SIGHUP;
+/// use eintr::termination::{self, SIGHUP};
 /// use std::sync::mpsc;
 ///
 /// let (tell, told) = mpsc::channel();
