@@ -14,8 +14,8 @@ pub(crate) struct Patience {
 impl Patience {
     /// Less than it takes to go to sleep and be woken: for what may come at any time, or not.
     pub(crate) const SHORT: Self = Self { spins: 4, turns: 0 };
-    /// The same, and then some turns: for what another is about to bring, if it gets the CPU.
-    pub(crate) const LONG: Self = Self { spins: 4, turns: 2 };
+    /// About as long as that takes: for what another is about to bring, if it has a CPU or gets one.
+    pub(crate) const LONG: Self = Self { spins: 7, turns: 4 };
 
     /// Passes so many moments, with a look after each: what the first successful one found.
     #[inline]

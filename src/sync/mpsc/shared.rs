@@ -85,9 +85,9 @@ impl<Q: Queue> Shared<Q> {
             queue,
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
-            // Where senders sleep too, a receiver that slept at once would do so after each message
-            // of one that it has just woken: a switch of threads for each.
-            takers: nobody(if Q::IS_BOUNDED { Patience::LONG } else { Patience::SHORT }),
+            // Whoever sleeps at once does so after each message of one that it has just woken: a
+            // switch of threads for each.
+            takers: nobody(Patience::LONG),
             givers: nobody(Patience::LONG),
         }
     }
