@@ -7,7 +7,7 @@ use eintr::Interrupter;
 use eintr::sync::{Condvar, Mutex};
 
 use super::common::{gettid, wait_until, watched};
-use super::wait_until_asleep;
+use super::{Order, wait_until_asleep};
 
 #[test]
 fn the_mutex_is_held_either_way() {
@@ -60,7 +60,7 @@ fn poison_comes_without_the_guard() {
 #[test]
 fn an_interrupted_waiter_takes_no_notification() {
     let (mut interrupted, mut notified) = (0, 0);
-    let round = || {
+    let round = |order: Order| {
         let shared = Arc::new((Mutex::new(0_usize), Condvar::new()));
         let waiter = |shared: &Arc<(Mutex<usize>, Condvar)>| {
             let shared = shared.clone();
@@ -74,9 +74,7 @@ fn an_interrupted_waiter_takes_no_notification() {
         let [asked, other] = [(); 2].map(|()| waiter(&shared));
         wait_until("both wait", || *shared.0.lock().unwrap() == 2);
         let interrupter: Interrupter = asked.interrupter();
-        let asker = thread::spawn(move || drop(interrupter.interrupt()));
-        shared.1.notify_one();
-        asker.join().unwrap();
+        order.bring(move || drop(interrupter.interrupt()), || shared.1.notify_one());
         let was_interrupted = asked.join().unwrap();
         if !was_interrupted {
             shared.1.notify_one();
@@ -85,9 +83,12 @@ fn an_interrupted_waiter_takes_no_notification() {
         was_interrupted
     };
     watched("passed on", || {
-        // Which of the two comes first is luck.
-        while interrupted < 50 || notified < 5 {
-            *(if round() { &mut interrupted } else { &mut notified }) += 1;
+        // Which of the two comes first is given, or luck; and so is which of the waiters came first.
+        for order in Order::ALL.into_iter().cycle() {
+            *(if round(order) { &mut interrupted } else { &mut notified }) += 1;
+            if interrupted >= 20 && notified >= 5 {
+                break;
+            }
         }
     });
 }

@@ -19,3 +19,36 @@ mod std_program;
 mod types;
 
 use common::wait_until_on_futex as wait_until_asleep;
+
+/// Which of two things comes first: a request, or what the asked thread waits for.
+#[derive(Clone, Copy)]
+enum Order {
+    Request,
+    Result,
+    Luck,
+}
+
+impl Order {
+    const ALL: [Self; 3] = [Self::Request, Self::Result, Self::Luck];
+
+    /// Does both; what the second one returns.
+    fn bring<T>(self, ask: impl FnOnce() + Send, bring: impl FnOnce() -> T) -> T {
+        match self {
+            Self::Request => {
+                ask();
+                bring()
+            }
+            Self::Result => {
+                let brought = bring();
+                ask();
+                brought
+            }
+            Self::Luck => std::thread::scope(|scope| {
+                let asker = scope.spawn(ask);
+                let brought = bring();
+                asker.join().unwrap();
+                brought
+            }),
+        }
+    }
+}
