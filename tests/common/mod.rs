@@ -103,9 +103,15 @@ pub fn times_asleep(tid: i32) -> u64 {
 /// Waits until a thread of this process sleeps on a futex, by itself or as one of two.
 pub fn wait_until_on_futex(tid: i32) {
     const FUTEX_WAITV: i64 = 449;
+    // An emulator has locks of its own, on which its threads sleep by another operation.
+    let waits_by_bits = || {
+        let line = fs::read_to_string(format!("/proc/self/task/{tid}/syscall")).unwrap_or_default();
+        let operation = libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG;
+        line.split_whitespace().nth(2) == Some(&format!("{operation:#x}"))
+    };
     let sleeps = || match sleeping_in(tid) {
-        Some(number) => number == kernels_number(libc::SYS_futex) || number == FUTEX_WAITV,
-        None => false,
+        Some(number) if number == kernels_number(libc::SYS_futex) => !emulated() || waits_by_bits(),
+        number => number == Some(FUTEX_WAITV),
     };
     wait_until(&format!("thread {tid} sleeps on a futex"), sleeps);
 }
