@@ -52,9 +52,9 @@
 //!
 //! An unlock, a notification, a message or a permit wakes one sleeper, and only if there may be
 //! one; what concerns all wakes all: [`Event::set`], [`Condvar::notify_all`], the last thread at a
-//! barrier, the end of a channel. Whoever has to wait looks again for a moment before it sleeps,
-//! for less than the sleep would cost; at a bounded channel it then gives its turn away twice, for
-//! the other side may be waiting for the CPU.
+//! barrier, the end of a channel. Whoever has to wait looks again for a moment before it sleeps, for
+//! less than the sleep would cost; at a channel about as long as that, and then it gives its turn
+//! away a few times, for the other side may be waiting for the CPU.
 //!
 //! # fork
 //!
