@@ -18,6 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use child::alone;
+use common::seccomp::forbid;
 use common::{gettid, skipped_under_emulation, wait_until, wait_until_blocked};
 use eintr::Error;
 use eintr::process::{output, status};
@@ -389,26 +390,6 @@ fn without_pidfds() {
         );
         assert!(is_interrupt(&asked), "{asked:?}");
     });
-}
-
-/// Has a syscall fail with ENOSYS in this process, as in a sandbox that does not know it.
-fn forbid(syscall: i64) {
-    let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
-    let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-    let answer = libc::BPF_RET | libc::BPF_K;
-    let mut program = [
-        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0),
-        libc::sock_filter { code: equal as u16, jt: 0, jf: 1, k: syscall as u32 },
-        statement(answer, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
-        statement(answer, libc::SECCOMP_RET_ALLOW),
-    ];
-    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: numbers, and a program that lives through the call.
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        let [mode, flags] = [libc::SECCOMP_SET_MODE_FILTER, libc::SECCOMP_FILTER_FLAG_TSYNC as u32];
-        assert_eq!(libc::syscall(libc::SYS_seccomp, mode, flags, &raw const program), 0);
-    }
 }
 
 /// A child that runs as somebody else cannot be ended, and that is said.

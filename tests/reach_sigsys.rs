@@ -12,6 +12,7 @@ use std::sync::mpsc;
 use std::{mem, ptr, thread};
 
 use common::alone::{alone, ends_alone};
+use common::seccomp::filter;
 use common::{gettid, wait_until, wait_until_blocked};
 use eintr::{Interrupted, Interrupter};
 
@@ -66,31 +67,6 @@ fn handler() -> usize {
 /// Has the kernel send SIGSYS to whoever calls `getpriority`.
 fn trap_getpriority() {
     filter(libc::SYS_getpriority, libc::SECCOMP_RET_TRAP);
-}
-
-/// Has a seccomp filter answer a syscall.
-fn filter(syscall: libc::c_long, answer: u32) {
-    let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
-    let jump = |k: u32, jf: u8| {
-        let code = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-        libc::sock_filter { code, jt: 0, jf, k }
-    };
-    let give = libc::BPF_RET | libc::BPF_K;
-    let mut program = [
-        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0), // the number
-        jump(syscall as u32, 1),
-        statement(give, answer),
-        statement(give, libc::SECCOMP_RET_ALLOW),
-    ];
-    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: numbers, and a program that lives through the call. All threads are to be under the
-    // filter.
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        let flags = libc::SECCOMP_FILTER_FLAG_TSYNC;
-        let set = libc::SECCOMP_SET_MODE_FILTER;
-        assert_eq!(libc::syscall(libc::SYS_seccomp, set, flags, &raw const program), 0);
-    }
 }
 
 fn getpriority() -> i64 {

@@ -529,8 +529,11 @@ fn state_d_is_reported_from_outside() {
 
 #[cfg(feature = "stacks")]
 mod stacks {
+    use std::os::fd::OwnedFd;
+
     use super::*;
     use crate::common::gettid;
+    use crate::common::seccomp::forbid;
 
     /// The functions on the stack in a dump's report of that thread.
     fn functions<T>(target: &Target<T>) -> Option<Vec<String>> {
@@ -628,6 +631,76 @@ mod stacks {
             let waited = stuck.thread.interrupter().wait_finished(Duration::from_millis(1));
             assert!(waited.unwrap_err().thread.is_some());
             drop(held);
+            stuck.result();
+        });
+    }
+
+    /// Maps something right behind the stack of a new target that reads that pipe; none if it came
+    /// to lie elsewhere.
+    fn with_a_neighbour(reader: &OwnedFd) -> Option<(Target<bool>, usize)> {
+        let nothing = std::ptr::null_mut();
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: a new mapping.
+        let neighbour = unsafe { libc::mmap(nothing, NEIGHBOUR, libc::PROT_READ, flags, -1, 0) };
+        assert_ne!(neighbour, libc::MAP_FAILED);
+        let (tell, told) = mpsc::channel();
+        let reader = reader.try_clone().unwrap();
+        let target = target(move || {
+            tell.send((&raw const reader).addr()).unwrap();
+            stuck_in_a_plain_read(reader)
+        });
+        let on_its_stack = told.recv().unwrap();
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let range = |line: &str| {
+            let (start, end) = line.split_whitespace().next()?.split_once('-')?;
+            let number = |hex| usize::from_str_radix(hex, 16).ok();
+            Some(number(start)?..number(end)?)
+        };
+        let its_stack = maps.lines().filter_map(range).find(|range| range.contains(&on_its_stack));
+        (its_stack?.end == neighbour.addr()).then_some((target, neighbour.addr()))
+    }
+
+    const NEIGHBOUR: usize = 256 << 10;
+
+    /// Nobody knows where a stack ends, and what lies behind it belongs to others.
+    #[test]
+    fn a_sandboxed_stack_is_told_while_its_neighbour_comes_and_goes() {
+        alone("stacks::a_sandboxed_stack_is_told_while_its_neighbour_comes_and_goes", || {
+            forbid(libc::SYS_process_vm_readv);
+            let (reader, writer) = pipe();
+            let mut found = None;
+            wait_until("one has a neighbour", || {
+                found = with_a_neighbour(&reader);
+                found.is_some()
+            });
+            let (stuck, neighbour) = found.unwrap();
+            let stuck = stuck.blocked_in(libc::SYS_read);
+            let stop = Arc::new(AtomicBool::new(false));
+            let stopped = stop.clone();
+            let comes_and_goes = std::thread::spawn(move || {
+                for protection in [libc::PROT_NONE, libc::PROT_READ].into_iter().cycle() {
+                    // SAFETY: a mapping of this test's own.
+                    let done = unsafe {
+                        libc::mprotect(neighbour as *mut libc::c_void, NEIGHBOUR, protection)
+                    };
+                    assert_eq!(done, 0);
+                    if stopped.load(SeqCst) {
+                        break;
+                    }
+                }
+            });
+            let mut told = 0;
+            wait_until("it was told often", || {
+                let dump = eintr::report();
+                let stacks =
+                    dump.iter().filter_map(|report| report.thread.as_ref()?.stack.as_ref());
+                told += stacks.count();
+                told >= 500
+            });
+            wait_for_function(&stuck, "stuck_in_a_plain_read");
+            stop.store(true, SeqCst);
+            comes_and_goes.join().unwrap();
+            drop(writer);
             stuck.result();
         });
     }

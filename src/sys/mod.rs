@@ -45,6 +45,7 @@ pub(crate) mod scoped;
 mod second_best;
 pub(crate) mod signal;
 pub(crate) mod snapshot;
+mod stack_copy;
 pub(crate) mod terminal;
 pub(crate) mod thread;
 pub(crate) mod time;

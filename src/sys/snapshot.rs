@@ -15,9 +15,9 @@
 //!
 //! # Safety
 //!
-//! The handler copies from the interrupted code's stack through the kernel, which knows where it
-//! ends. Where a sandbox or an emulator has no `process_vm_readv`, the kernel is asked about each
-//! page; it is the thread's own stack, above its stack pointer, and nobody unmaps that meanwhile.
+//! The buffer is touched by whoever has its pointer, and by nobody else; a reporter that waits has the
+//! state and the pipe in common with the handler. The stack is read through the kernel: see
+//! [`stack_copy`](super::stack_copy).
 
 use std::cell::UnsafeCell;
 use std::ptr;
@@ -29,8 +29,9 @@ use libc::ucontext_t;
 
 use super::arch;
 use super::block::Block;
+use super::stack_copy::Carrier;
 use super::thread::{Target, ThreadRecord};
-use super::{ask, fork, futex, signal, time};
+use super::{fork, futex, time};
 use crate::node::Node;
 use crate::state::Thread;
 
@@ -53,6 +54,7 @@ pub(crate) struct Snapshot {
 pub(super) struct Wanted {
     /// One of the states below; a futex.
     state: AtomicU32,
+    carrier: Carrier,
     snapshot: UnsafeCell<Snapshot>,
 }
 
@@ -70,7 +72,7 @@ pub(super) fn serve(block: &Block, context: &ucontext_t) {
     // SAFETY: the reporter touches it again once the state says so.
     let snapshot = unsafe { &mut *wanted.snapshot.get() };
     snapshot.registers = arch::registers(context);
-    snapshot.length = copy(snapshot.registers.sp, &mut snapshot.stack);
+    snapshot.length = wanted.carrier.send(snapshot.registers.sp, &mut snapshot.stack);
     wanted.tell(TAKEN);
 }
 
@@ -115,35 +117,6 @@ impl Wanted {
     }
 }
 
-/// Copies what lies there, as far as there is something; how much.
-fn copy(from: usize, into: &mut [u8]) -> usize {
-    const PAGE: usize = 4096;
-    let mut copied = 0;
-    while copied < into.len() {
-        let at = from + copied;
-        let length = (PAGE - at % PAGE).min(into.len() - copied);
-        if !copy_within_page(at, &mut into[copied..copied + length]) {
-            break;
-        }
-        copied += length;
-    }
-    copied
-}
-
-fn copy_within_page(from: usize, into: &mut [u8]) -> bool {
-    if ask::read(from, into.as_mut_ptr().cast(), into.len()) {
-        return true;
-    }
-    if !signal::is_readable(from) {
-        return false;
-    }
-    for (i, byte) in into.iter_mut().enumerate() {
-        // SAFETY: the page can be read, as the kernel has just said.
-        *byte = unsafe { ((from + i) as *const u8).read_volatile() };
-    }
-    true
-}
-
 /// Has a snapshot taken of the thread of that record, if it runs that task; none if it does not
 /// answer within the limit.
 pub(crate) fn take(
@@ -154,7 +127,8 @@ pub(crate) fn take(
     let stack = vec![0; STACK].into_boxed_slice();
     let snapshot = Snapshot { registers: Registers::default(), stack, length: 0 };
     let state = AtomicU32::new(WANTED);
-    let wanted = Box::into_raw(Box::new(Wanted { state, snapshot: UnsafeCell::new(snapshot) }));
+    let snapshot = UnsafeCell::new(snapshot);
+    let wanted = Box::into_raw(Box::new(Wanted { state, carrier: Carrier::choose(), snapshot }));
     // SAFETY: it is freed by us, below, and by nobody else.
     let shared = unsafe { &*wanted };
     let until = Instant::now() + limit;
@@ -171,8 +145,12 @@ pub(crate) fn take(
         return None;
     }
     // SAFETY: nobody else has it any more.
-    let Wanted { snapshot, .. } = *unsafe { Box::from_raw(wanted) };
-    (state == TAKEN).then(|| snapshot.into_inner())
+    let Wanted { carrier, snapshot, .. } = *unsafe { Box::from_raw(wanted) };
+    (state == TAKEN).then(|| {
+        let mut snapshot = snapshot.into_inner();
+        snapshot.length = carrier.receive(&mut snapshot.stack[..snapshot.length]);
+        snapshot
+    })
 }
 
 enum LaidOut {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 pub mod alone;
 pub mod asked;
 mod emulation;
+pub mod seccomp;
 
 pub use emulation::{emulated, kernels_number, skipped_under_emulation};
 
