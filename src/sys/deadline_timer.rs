@@ -17,6 +17,10 @@
 //! deadline a microsecond later. For the same reason it is not stopped where the deadline ends. One
 //! shot of no use comes after, as it does after a deadline that did not pass.
 //!
+//! Where plain calls are reached, the shot comes a few microseconds early, by as much as it takes to
+//! look at the masks of all handlers (S2). The handler does that, and then waits for the moment:
+//! else each deadline would be late by the time that it takes.
+//!
 //! Where the kernel gives no timer (EAGAIN at the limit on queued signals), the [`keeper`] signals
 //! in its place. Its lock is not for handlers, so there the thread itself tells every change of its
 //! earliest deadline.
@@ -25,12 +29,13 @@
 //!
 //! Each block hands the kernel structures of its own.
 
+use std::hint::spin_loop;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64};
 
 use super::block::Block;
 use super::clock::{self, NEVER};
-use super::{hooked, keeper, raw, thread, time, timer};
+use super::{dispatch, hooked, keeper, raw, thread, time, timer};
 use crate::state::DEADLINE;
 
 /// From a shot to the next, if the timer is not set anew.
@@ -111,12 +116,14 @@ impl DeadlineTimer {
     /// A shot at that moment, and more after if the thread is not reached; [`NEVER`] stops.
     fn set(&self, block: &Block, id: i32, at: u64) {
         let repeats = !block.reach.load(Relaxed);
+        let at = if at == NEVER { NEVER } else { at.saturating_sub(dispatch::lead(block)) };
         // Before the syscall: the shot may come at its end.
         self.repeats.store(repeats, Relaxed);
         self.stands_at.store(at, Relaxed);
         let setting = libc::itimerspec {
             it_interval: clock::timespec(if repeats { INTERVAL } else { 0 }),
-            it_value: clock::timespec(if at == NEVER { 0 } else { at }),
+            // 0 stops it.
+            it_value: clock::timespec(if at == NEVER { 0 } else { at.max(1) }),
         };
         let arguments = [id as usize, libc::TIMER_ABSTIME as usize, &raw const setting as usize, 0];
         // SAFETY: the kernel reads the setting.
@@ -144,8 +151,16 @@ pub(super) fn look(block: &Block) -> Shot {
     if earliest == NEVER && stands_at == NEVER {
         return Shot::None;
     }
-    let is_dispatching = block.dispatching.load(Relaxed);
-    let now = if is_dispatching { time::now_nanos() } else { clock::now() };
+    // See `time::now_nanos`.
+    let clock = if block.dispatching.load(Relaxed) { time::now_nanos } else { clock::now };
+    let mut now = clock();
+    if stands_at <= now && now < earliest && earliest - now <= dispatch::lead(block) {
+        dispatch::sweep(now);
+        while now < earliest {
+            spin_loop();
+            now = clock();
+        }
+    }
     let has_passed = earliest <= now;
     if has_passed && block.word.arm(DEADLINE) {
         hooked::deadline_passed(block);
