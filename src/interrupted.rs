@@ -10,6 +10,7 @@ use libc::c_int;
 use crate::calls::net::ConnectError;
 use crate::error::{Error, Partial};
 use crate::node;
+use crate::sys::reason::SharedReason;
 use crate::termination;
 
 /// The error of code that was interrupted, with the [`Reason`].
@@ -39,7 +40,7 @@ use crate::termination;
 /// assert_eq!(interrupted.to_string(), "interrupted: no longer needed");
 /// ```
 #[derive(Clone)]
-pub struct Interrupted(Arc<Reason>);
+pub struct Interrupted(SharedReason);
 
 /// Why a task was interrupted.
 #[derive(Debug, Clone)]
@@ -58,17 +59,17 @@ pub enum Reason {
 
 impl Interrupted {
     pub(crate) fn new(reason: Reason) -> Self {
-        Self(Arc::new(reason))
+        Self(SharedReason::new(reason))
     }
 
-    /// Whether it is a clone of that one.
+    /// Whether it is a clone of that one. Those whose reason says no more than its name are all one.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        self.0.is(&other.0)
     }
 
     /// Why.
     pub fn reason(&self) -> &Reason {
-        &self.0
+        self.0.get()
     }
 
     /// The asker's own reason, if it is an `E`.
@@ -164,7 +165,7 @@ impl StdError for Interrupted {
     }
 }
 
-// The reason is behind an `Arc` and never changes, so a panic cannot leave it half made.
+// The reason is shared and never changes, so a panic cannot leave it half made.
 impl std::panic::UnwindSafe for Interrupted {}
 impl std::panic::RefUnwindSafe for Interrupted {}
 

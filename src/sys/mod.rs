@@ -40,6 +40,7 @@ pub(crate) mod net;
 mod pid;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod reason;
 pub(crate) mod roll;
 pub(crate) mod scoped;
 mod second_best;
