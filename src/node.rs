@@ -14,6 +14,7 @@ use crate::hook::{self, Due};
 use crate::interrupted::{Interrupted, Reason};
 use crate::members::{self, Members};
 use crate::state::{Delivery, Floor};
+use crate::sys::clock::Tick;
 use crate::sys::deadlines;
 use crate::sys::fork::{self, Gate};
 use crate::sys::futex;
@@ -68,7 +69,7 @@ struct Life {
     /// The last one that was raised and is not pending any more.
     raised: Option<Interrupted>,
     raises: u64,
-    raised_at: Option<Instant>,
+    raised_at: Option<Tick>,
     /// Refusals that `raised` and `raised_up_to` know of.
     refused: u64,
     waiters: u32,
@@ -91,7 +92,7 @@ struct Guests {
 struct Pending {
     id: u64,
     interrupted: Interrupted,
-    since: Instant,
+    since: Tick,
     /// It was meant for the group that the task is in, so the task cannot take it.
     by_group: bool,
 }
@@ -139,9 +140,9 @@ pub(crate) struct Figures {
     pub(crate) started: bool,
     pub(crate) finished: bool,
     pub(crate) masked: bool,
-    pub(crate) pending_since: Option<Instant>,
+    pub(crate) pending_since: Option<Tick>,
     pub(crate) raises: u64,
-    pub(crate) raised_at: Option<Instant>,
+    pub(crate) raised_at: Option<Tick>,
     pub(crate) refused: u64,
     pub(crate) tid: Option<i32>,
 }
@@ -340,7 +341,7 @@ impl Node {
         };
         life.raised_up_to = life.raised_up_to.max(id);
         life.raises += 1;
-        life.raised_at = Some(Instant::now());
+        life.raised_at = Some(Tick::now());
         self.changed(life);
         Some(interrupted)
     }
@@ -425,7 +426,7 @@ impl Node {
                 // four.
                 life.pending.reserve_exact(1);
             }
-            life.pending.push_back(Pending { id, interrupted, since: Instant::now(), by_group });
+            life.pending.push_back(Pending { id, interrupted, since: Tick::now(), by_group });
             life.pending.len() - 1
         });
         let pending = &mut life.pending[index];
@@ -703,7 +704,7 @@ fn raise_task(among: usize) -> Option<Interrupted> {
         return None;
     }
     let gate = fork::gate();
-    thread::registered()?.outermost_cause(among)?.raise(&gate)
+    thread::with_registered(|record| record.outermost_cause(among))??.raise(&gate)
 }
 
 /// What this thread is armed by, as [`raise`] would hand it out. It does not count as raised. Takes

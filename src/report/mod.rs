@@ -53,11 +53,12 @@ pub struct Report {
     pub finished: bool,
     /// The thread that runs it.
     pub thread: Option<Box<ThreadReport>>,
-    /// How long the oldest request has been pending.
+    /// How long the oldest request has been pending, or up to a tick of the kernel's clock more (1
+    /// to 10 ms): an asker does not stop to read the exact time.
     pub pending_for: Option<Duration>,
     /// How often an error was handed out to the task.
     pub raised: u64,
-    /// How long ago that was last: at a checkpoint, or a call of ours. (One that has nothing to
+    /// How long ago that was last, or up to a tick more: at a checkpoint, or a call of ours. (One that has nothing to
     /// raise leaves no trace: it is one load and a branch.)
     pub last_raised: Option<Duration>,
     /// How often a syscall of its was refused.

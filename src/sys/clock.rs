@@ -33,6 +33,22 @@ pub(crate) fn of(instant: Instant) -> u64 {
     }
 }
 
+/// A moment as of the last tick of the kernel's clock, 1 to 10 ms ago at most: read in a seventh of
+/// the time, where an interrupt is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Tick(u64);
+
+impl Tick {
+    pub(crate) fn now() -> Self {
+        Self(time::last_tick_nanos())
+    }
+
+    /// How long ago that was, or up to a tick more.
+    pub(crate) fn elapsed(self) -> Duration {
+        Duration::from_nanos(now().saturating_sub(self.0))
+    }
+}
+
 /// Finds out once how the two clocks go together.
 pub(super) fn prepare() -> (Instant, u64) {
     static PAIR: OnceLock<(Instant, u64)> = OnceLock::new();

@@ -139,6 +139,13 @@ pub(crate) fn registered() -> Option<Arc<ThreadRecord>> {
     }
 }
 
+/// Looks at the calling thread's record, if it has one.
+pub(crate) fn with_registered<T>(look: impl FnOnce(&ThreadRecord) -> T) -> Option<T> {
+    let record = block::with(|block| block.record.load(Ordering::Relaxed));
+    // SAFETY: as above; the thread does not end meanwhile.
+    unsafe { record.as_ref() }.map(look)
+}
+
 /// Whether that is the calling thread's record.
 pub(crate) fn is_registered_as(record: &Arc<ThreadRecord>) -> bool {
     ptr::eq(block::with(|block| block.record.load(Ordering::Relaxed)), Arc::as_ptr(record))

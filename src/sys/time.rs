@@ -73,6 +73,11 @@ pub(super) fn now_nanos() -> u64 {
     nanos(now)
 }
 
+/// The same as of the last tick.
+pub(super) fn last_tick_nanos() -> u64 {
+    nanos(now(libc::CLOCK_MONOTONIC_COARSE))
+}
+
 /// The same in a tenth of the time, for where dispatch is off.
 pub(super) fn now_nanos_by_libc() -> u64 {
     nanos(now(libc::CLOCK_MONOTONIC))
