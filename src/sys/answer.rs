@@ -16,8 +16,10 @@ use crate::reach::table::{self, Answer, OpenFlags, Unless};
 
 /// The thread's calls begin to be answered, unless they have begun already.
 pub(super) fn begin(block: &Block, now: u64) {
-    let [set, kept] = [Ordering::Relaxed; 2];
-    let _ = block.answering_since.compare_exchange(0, now, set, kept);
+    // Only the thread itself and its handlers set it, who come and go in between.
+    if block.answering_since.load(Ordering::Relaxed) == 0 {
+        block.answering_since.store(now, Ordering::Relaxed);
+    }
 }
 
 /// They are answered no more: what is remembered of this time is forgotten.

@@ -51,6 +51,8 @@ pub(crate) struct Block {
     pub(crate) reach_loops: AtomicBool,
     /// Whether the kernel stops this thread at its syscalls.
     pub(super) dispatching: AtomicBool,
+    /// It is about to, and handlers are not to rely on the flag before (see `dispatch`).
+    pub(super) beginning: AtomicBool,
     /// Whether the thread has asked to have SIGSYS blocked, which waits until dispatch is off (S2).
     pub(super) sigsys_blocked: AtomicBool,
     /// A wider alternate stack, once it was needed.
@@ -109,6 +111,7 @@ thread_local! {
             reach_is_chosen: AtomicBool::new(false),
             reach_loops: AtomicBool::new(false),
             dispatching: AtomicBool::new(false),
+            beginning: AtomicBool::new(false),
             sigsys_blocked: AtomicBool::new(false),
             alternate_stack: AlternateStack::none(),
             answering_since: AtomicU64::new(0),

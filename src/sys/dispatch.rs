@@ -15,7 +15,8 @@
 //! with our handler in place and SIGSYS open, in the interrupted code's mask and in those of all
 //! handlers (S2).
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, compiler_fence};
 
 use libc::{c_int, ucontext_t};
 
@@ -47,7 +48,7 @@ static SWEEP_TAKES: AtomicU64 = AtomicU64::new(0);
 
 /// Whether this process can be reached by dispatch.
 pub(super) fn is_available() -> bool {
-    AVAILABLE.load(Ordering::Relaxed)
+    AVAILABLE.load(Relaxed)
 }
 
 /// Whether it is, as things are: the application may have taken SIGSYS for itself since.
@@ -57,7 +58,7 @@ pub(crate) fn is_usable() -> bool {
 
 /// The same, as it was when a thread was last to be reached: askers go by that, and save a syscall.
 pub(super) fn was_usable() -> bool {
-    is_available() && !TAKEN_OVER.load(Ordering::Relaxed)
+    is_available() && !TAKEN_OVER.load(Relaxed)
 }
 
 /// Installs the SIGSYS handler, if the kernel has dispatch. Under valgrind it says so and the
@@ -83,7 +84,7 @@ pub(super) fn prepare() {
         // SAFETY: the handler is made to run at any instruction.
         if let Ok(before) = unsafe { signal::set_action(libc::SIGSYS, &ours) } {
             PREVIOUS.remember(&before);
-            AVAILABLE.store(true, Ordering::Relaxed);
+            AVAILABLE.store(true, Relaxed);
         }
     }
 }
@@ -99,24 +100,48 @@ pub(super) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
     begin_under(block, *signal::saved_mask(context))
 }
 
-/// The same from outside of a handler. With everything blocked meanwhile: a handler finds it off,
-/// or on.
+/// Whether it could begin on this thread, as far as that lies with the thread: its reach is on, and
+/// SIGSYS open.
+pub(super) fn may_begin(block: &Block) -> bool {
+    block.reach.load(Relaxed) && is_available() && signal::mask() & signal::bit(libc::SIGSYS) == 0
+}
+
+/// The same as [`begin`] from outside of a handler, on a thread that may.
+///
+/// To block all signals meanwhile would take two more syscalls, and this one is waited for. So a
+/// handler may come at any point, of ours or of the application's, and begin it, or end it if the
+/// cause has been taken. While `beginning` is set each of them has the kernel do what it wants, and
+/// leaves the flag as it is. What holds in the end is looked at in the end.
 pub(super) fn begin_here(block: &Block) -> bool {
-    if !block.reach.load(Ordering::Relaxed) || !is_available() {
+    if !handler_is_ours() {
         return false;
     }
-    let mask = signal::change_mask(libc::SIG_SETMASK, signal::ALL_BUT_SIGSYS);
-    let is_on = begin_under(block, mask);
-    signal::change_mask(libc::SIG_SETMASK, mask);
+    let now = time::now_nanos_by_libc();
+    sweep(now);
+    block.beginning.store(true, Relaxed);
+    compiler_fence(SeqCst);
+    block.dispatching.store(true, Relaxed);
+    answer::begin(block, now);
+    compiler_fence(SeqCst);
+    let is_on = set(ON).is_ok();
+    compiler_fence(SeqCst);
+    block.beginning.store(false, Relaxed);
+    compiler_fence(SeqCst);
+    if is_on && is_wanted(block) {
+        answer::begin(block, now);
+    } else {
+        end(block);
+        answer::end(block);
+    }
     is_on
 }
 
 /// Begins dispatch on this armed thread, which goes on with that mask.
 fn begin_under(block: &Block, mask: signal::Set) -> bool {
-    if block.dispatching.load(Ordering::Relaxed) {
+    if block.dispatching.load(Relaxed) && !block.beginning.load(Relaxed) {
         return true;
     }
-    if !block.reach.load(Ordering::Relaxed) || !is_available() {
+    if !block.reach.load(Relaxed) || !is_available() {
         return false;
     }
     let sigsys_is_blocked = mask & signal::bit(libc::SIGSYS) != 0;
@@ -129,21 +154,24 @@ fn begin_under(block: &Block, mask: signal::Set) -> bool {
         return false;
     }
     answer::begin(block, now);
-    block.dispatching.store(true, Ordering::Relaxed);
+    block.dispatching.store(true, Relaxed);
     true
 }
 
 fn handler_is_ours() -> bool {
     let ours = trap::on_sigsys as *const () as usize;
     let is_ours = signal::action(libc::SIGSYS).is_ok_and(|now| now.handler == ours);
-    TAKEN_OVER.store(!is_ours, Ordering::Relaxed);
+    // Seldom written: every asker reads it.
+    if TAKEN_OVER.load(Relaxed) == is_ours {
+        TAKEN_OVER.store(!is_ours, Relaxed);
+    }
     is_ours
 }
 
 /// Takes SIGSYS out of the masks of all handlers. Another thread may install one with a full mask
 /// at any time, so this is done again at the syscalls of a reached thread.
 pub(super) fn sweep(now: u64) {
-    let last = SWEPT_AT.load(Ordering::Relaxed);
+    let last = SWEPT_AT.load(Relaxed);
     if last != 0 && now.wrapping_sub(last) < SWEEP_EVERY {
         return;
     }
@@ -152,12 +180,12 @@ pub(super) fn sweep(now: u64) {
             open_mask(number);
         }
     }
-    SWEPT_AT.store(now, Ordering::Relaxed);
+    SWEPT_AT.store(now, Relaxed);
     // One that was preempted tells nothing.
     let taken = time::now_nanos().saturating_sub(now);
-    let quickest = SWEEP_TAKES.load(Ordering::Relaxed);
+    let quickest = SWEEP_TAKES.load(Relaxed);
     if quickest == 0 || taken < quickest {
-        SWEEP_TAKES.store(taken, Ordering::Relaxed);
+        SWEEP_TAKES.store(taken, Relaxed);
     }
 }
 
@@ -165,8 +193,8 @@ pub(super) fn sweep(now: u64) {
 /// moment on, in nanoseconds.
 pub(super) fn lead(block: &Block) -> u64 {
     const AT_MOST: u64 = 20_000;
-    let is_to_be = block.reach.load(Ordering::Relaxed) && is_available();
-    if is_to_be { SWEEP_TAKES.load(Ordering::Relaxed).min(AT_MOST) } else { 0 }
+    let is_to_be = block.reach.load(Relaxed) && is_available();
+    if is_to_be { SWEEP_TAKES.load(Relaxed).min(AT_MOST) } else { 0 }
 }
 
 /// Takes SIGSYS out of the mask of a signal's handler.
@@ -192,20 +220,22 @@ fn open_mask(number: c_int) {
 /// and leaves it to the caller to look whether it is wanted again. (The other order: the handler
 /// turns it on, we turn it off, and the flag says for ever that it is on.)
 pub(super) fn end(block: &Block) {
-    if block.dispatching.load(Ordering::Relaxed) {
+    if block.dispatching.load(Relaxed) {
         let _ = set(OFF);
-        block.dispatching.store(false, Ordering::Relaxed);
+        forget(block);
     }
 }
 
 /// Whether the thread's calls are to be stopped.
 pub(super) fn is_wanted(block: &Block) -> bool {
-    block.word.is_armed() && block.reach.load(Ordering::Relaxed)
+    block.word.is_armed() && block.reach.load(Relaxed)
 }
 
 /// Forgets that it was on: in a child of a fork it is not.
 pub(super) fn forget(block: &Block) {
-    block.dispatching.store(false, Ordering::Relaxed);
+    if !block.beginning.load(Relaxed) {
+        block.dispatching.store(false, Relaxed);
+    }
 }
 
 /// Makes dispatch and the repeat timer follow from the word, after the thread changed its own stack
@@ -215,14 +245,14 @@ pub(super) fn settle(block: &Block) {
     if !is_wanted(block) {
         end(block);
         answer::end(block);
-        if block.sigsys_blocked.load(Ordering::Relaxed) {
+        if block.sigsys_blocked.load(Relaxed) {
             block_sigsys(block);
         }
     }
     // Only the handler begins it, or the repeat timer where it is not to begin (P11). A request
     // that came between the look and the end is made good here as well.
-    if block.word.is_armed() && !block.dispatching.load(Ordering::Relaxed) {
-        let _ = thread::signal_block(block, block.tid.load(Ordering::Relaxed));
+    if block.word.is_armed() && !block.dispatching.load(Relaxed) {
+        let _ = thread::signal_block(block, block.tid.load(Relaxed));
     }
 }
 
@@ -231,8 +261,8 @@ pub(super) fn settle(block: &Block) {
 /// SIGSYS blocked.
 pub(super) fn block_sigsys(block: &Block) {
     let before = signal::change_mask(libc::SIG_SETMASK, signal::ALL);
-    let is_on = block.dispatching.load(Ordering::Relaxed);
-    block.sigsys_blocked.store(is_on, Ordering::Relaxed);
+    let is_on = block.dispatching.load(Relaxed);
+    block.sigsys_blocked.store(is_on, Relaxed);
     let sigsys = if is_on { 0 } else { signal::bit(libc::SIGSYS) };
     signal::change_mask(libc::SIG_SETMASK, before | sigsys);
 }

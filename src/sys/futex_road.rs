@@ -67,6 +67,8 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32) -> Outcome<()> {
         return futex::wait_interruptible(word, expected, None);
     }
     block::with(|block| {
+        // Now, where nobody waits for us. Nothing changes it while we sleep.
+        let may_begin = dispatch::may_begin(block);
         let waiters = [waiter(&block.word.0, 0), waiter(word, expected)];
         let arguments = [&raw const waiters as usize, waiters.len(), 0, 0, 0];
         // A handler of the application's may wait in a wait.
@@ -79,12 +81,12 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32) -> Outcome<()> {
         match outcome {
             Ok(OWN) => {
                 notice(block);
-                catch_up(block);
+                catch_up(block, may_begin);
                 Err(Stop::Cancelled)
             }
             Ok(_) => {
                 if block.told_by_futex.load(Relaxed) {
-                    was_told_as_well(block);
+                    was_told_as_well(block, may_begin);
                 }
                 Ok(())
             }
@@ -112,9 +114,9 @@ pub(super) fn tell(block: &Block) -> bool {
 }
 
 /// Does what else the handler would have done.
-fn catch_up(block: &Block) {
+fn catch_up(block: &Block, may_begin: bool) {
     deadline_timer::look(block);
-    if block.word.is_armed() && !dispatch::begin_here(block) {
+    if block.word.is_armed() && !(may_begin && dispatch::begin_here(block)) {
         timer::repeat(block);
     }
 }
@@ -123,8 +125,9 @@ fn catch_up(block: &Block) {
 /// the kernel's word, or with the bell held. As in the handler, the flag comes before the look at
 /// the armed word: an asker who finds it set relies on that.
 pub(super) fn notice(block: &Block) -> bool {
-    let was_told = block.told_by_futex.swap(false, AcqRel);
+    let was_told = block.told_by_futex.load(Acquire);
     if was_told {
+        block.told_by_futex.store(false, Relaxed);
         block.in_flight.swap(false, AcqRel);
     }
     was_told
@@ -133,13 +136,13 @@ pub(super) fn notice(block: &Block) -> bool {
 /// The result is there, and an asker woke the thread's word before it was off the list, or was too
 /// late for that and will send the signal.
 #[cold]
-fn was_told_as_well(block: &Block) {
+fn was_told_as_well(block: &Block, may_begin: bool) {
     let gate = fork::gate();
     let record = thread::registered();
     let was_told = record.is_some_and(|record| record.undisturbed(|| notice(block)));
     drop(gate);
     if was_told {
-        catch_up(block);
+        catch_up(block, may_begin);
     }
 }
 
