@@ -7,6 +7,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/signals.rs"]
+mod signals;
 
 mod cases;
 mod channels;

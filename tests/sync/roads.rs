@@ -1,6 +1,7 @@
 //! The two ways in which a waiter is told: by futex where it sleeps, and by signal elsewhere.
 
 use std::io::Read;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use eintr::{Interrupted, Outcome, Road, Task};
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
 use super::common::{LIMIT, gettid, skipped_under_emulation, watched};
+use super::signals::handle;
 use super::{Order, wait_until_asleep};
 
 const WHY: &str = "it has no futex_waitv";
@@ -77,6 +79,61 @@ fn a_plain_call_after_the_wait_is_reached() {
             assert_eq!(errno, Some(if reach { libc::ECANCELED } else { libc::EINTR }));
         }
     });
+}
+
+static HANDLED: AtomicUsize = AtomicUsize::new(0);
+
+/// A handler of the application's that makes a plain call.
+extern "C" fn asks_for_its_parent(_signal: i32) {
+    HANDLED.fetch_add(1, SeqCst);
+    // SAFETY: no arguments.
+    assert!(unsafe { libc::syscall(libc::SYS_getppid) } >= 0);
+}
+
+/// Whoever was told by futex begins dispatch with the signals open: they may come at any point of
+/// it.
+#[test]
+fn it_is_reached_whatever_handlers_come_between() {
+    watched("handlers between", || {
+        if eintr::support().reach != Road::Exact {
+            eprintln!("skipped: no Syscall User Dispatch here");
+            return;
+        }
+        handle(libc::SIGUSR2, asks_for_its_parent, libc::SA_RESTART, &[]);
+        let (mut reader, _writer) = std::io::pipe().unwrap();
+        let event = Event::new();
+        let (mut rounds, mut between) = (0, 0);
+        while rounds < 1_000 || between < 100 {
+            rounds += 1;
+            let before = HANDLED.load(SeqCst);
+            let (task, interrupter) = eintr::task();
+            let (tell, told) = channel();
+            let (errno, by_then) = thread::scope(|scope| {
+                let thread = scope.spawn(|| {
+                    task.run(|| {
+                        tell.send(gettid()).unwrap();
+                        event.wait_interruptible().unwrap_err();
+                        let by_then = HANDLED.load(SeqCst);
+                        let errno = reader.read(&mut [0]).unwrap_err().raw_os_error();
+                        (errno, by_then)
+                    })
+                });
+                let tid = told.recv().unwrap();
+                wait_until_asleep(tid);
+                interrupter.interrupt();
+                // Not for ever: they would keep it from anything else.
+                (0..20).for_each(|_| tgkill(tid, libc::SIGUSR2));
+                thread.join().unwrap()
+            });
+            assert_eq!(errno, Some(libc::ECANCELED));
+            between += by_then - before;
+        }
+    });
+}
+
+fn tgkill(tid: i32, signal: i32) {
+    // SAFETY: no pointers. It may have ended by then.
+    unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), tid, signal) };
 }
 
 /// Told by futex, then by signal, then by futex: nothing is left over from the one for the other.
