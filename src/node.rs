@@ -168,6 +168,9 @@ impl Node {
         members: Option<Box<Members>>,
     ) -> Arc<Self> {
         fork::watch();
+        // There is rarely a second request. The first finds its room here, and the asker does not
+        // stop to make it. A group has none of its own.
+        let pending = VecDeque::with_capacity(usize::from(members.is_none()));
         Arc::new(Self {
             id: LAST_ID.fetch_add(1, Ordering::Relaxed) + 1,
             nesting,
@@ -178,7 +181,7 @@ impl Node {
                 name,
                 phase: Phase::NotStarted,
                 guests: None,
-                pending: VecDeque::new(),
+                pending,
                 untold: None,
                 last_id: 0,
                 raised_up_to: 0,
@@ -421,11 +424,6 @@ impl Node {
         let index = coalesced.unwrap_or_else(|| {
             life.last_id += 1;
             let id = life.last_id;
-            if life.pending.capacity() == 0 {
-                // There is rarely a second one: room for one, where `push_back` would make it for
-                // four.
-                life.pending.reserve_exact(1);
-            }
             life.pending.push_back(Pending { id, interrupted, since: Tick::now(), by_group });
             life.pending.len() - 1
         });
