@@ -117,7 +117,7 @@ pub(super) fn tell(block: &Block) -> bool {
 fn catch_up(block: &Block, may_begin: bool) {
     deadline_timer::look(block);
     if block.word.is_armed() && !(may_begin && dispatch::begin_here(block)) {
-        timer::repeat(block);
+        timer::repeat_after_own_call(block);
     }
 }
 

@@ -11,11 +11,10 @@
 //!
 //! Each block hands the kernel structures of its own.
 
-use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::block::Block;
-use super::{install, net, raw, signal};
+use super::{clock, install, net, raw, signal, time};
 
 /// The first pause, in microseconds; each one is double the one before, up to the last.
 const FIRST_PAUSE: u32 = 1_000;
@@ -37,7 +36,9 @@ pub(super) fn learn_tick() {
 /// Without a timer (the kernel refuses one at the limit on queued signals) a plain call that was
 /// about to begin when the signal came stays uninterrupted until the next request.
 pub(super) fn repeat(block: &Block) {
-    repeat_from(block, FIRST_PAUSE);
+    if let Some(timer) = get_or_create(block) {
+        set(timer, next_pause(block, FIRST_PAUSE));
+    }
 }
 
 /// As [`repeat`], where the signal has ended a call of ours: the first shot is for the plain call
@@ -47,18 +48,25 @@ pub(super) fn repeat(block: &Block) {
 /// an exit to the host, as long as all the rest of an interrupt together. (Rejected: no timer until
 /// the plain call. Nothing of ours runs then. And a first pause of 50 ms: that call would sleep on
 /// for so long.)
+///
+/// By the moment, counted from the last tick: the kernel need not read its clock. That lies up to a
+/// tick back, so one is added.
 pub(super) fn repeat_after_own_call(block: &Block) {
-    repeat_from(block, TICK.load(Ordering::Relaxed));
+    let Some(timer) = get_or_create(block) else { return };
+    let tick = TICK.load(Ordering::Relaxed);
+    let pause = u64::from(tick) + u64::from(next_pause(block, tick));
+    let at = time::last_tick_nanos().saturating_add(pause * 1_000);
+    set_to(timer, clock::timespec(at), libc::TIMER_ABSTIME);
 }
 
-fn repeat_from(block: &Block, first: u32) {
-    let Some(timer) = get_or_create(block) else { return };
+/// Twice the last pause, or the first one.
+fn next_pause(block: &Block, first: u32) -> u32 {
     let pause = match block.repeat.load(Ordering::Relaxed) {
         0 => first,
         last => last.saturating_mul(2).min(LAST_PAUSE),
     };
     block.repeat.store(pause, Ordering::Relaxed);
-    set(timer, pause);
+    pause
 }
 
 /// Makes sure that a thread whose signal is a real-time one has a timer: at the limit on queued
@@ -157,11 +165,14 @@ pub(super) fn create(tid: i32) -> Option<i32> {
 
 /// One shot after so many microseconds; 0 stops.
 fn set(timer: i32, microseconds: u32) {
+    let tv_nsec = libc::c_long::from(microseconds) * 1_000;
+    set_to(timer, libc::timespec { tv_sec: 0, tv_nsec }, 0);
+}
+
+fn set_to(timer: i32, value: libc::timespec, flags: i32) {
     let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    let value = libc::timespec { tv_sec: 0, tv_nsec: libc::c_long::from(microseconds) * 1_000 };
     let setting = libc::itimerspec { it_interval: never, it_value: value };
-    let old: *mut libc::itimerspec = ptr::null_mut();
-    let arguments = [timer as usize, 0, &raw const setting as usize, old as usize];
+    let arguments = [timer as usize, flags as usize, &raw const setting as usize, 0];
     // SAFETY: the kernel reads the setting.
     let _ = unsafe { raw::syscall(libc::SYS_timer_settime, arguments) };
 }
