@@ -530,16 +530,14 @@ fn state_d_is_reported_from_outside() {
 
 #[cfg(feature = "stacks")]
 mod stacks {
-    use std::os::fd::OwnedFd;
-
     use super::*;
     use crate::common::gettid;
     use crate::common::seccomp::forbid;
 
     /// The functions on the stack in a dump's report of that thread.
-    fn functions<T>(target: &Target<T>) -> Option<Vec<String>> {
+    fn functions(tid: i32) -> Option<Vec<String>> {
         let report = eintr::report();
-        let of_target = |report: &Report| Some(report.thread.as_ref()?.tid == target.tid);
+        let of_target = |report: &Report| Some(report.thread.as_ref()?.tid == tid);
         let report = report.into_iter().find(|report| of_target(report) == Some(true))?;
         let stack = report.thread?.stack?;
         assert!(!stack.to_string().is_empty());
@@ -547,9 +545,13 @@ mod stacks {
     }
 
     fn wait_for_function<T>(target: &Target<T>, name: &str) {
+        wait_for_function_of(target.tid, name);
+    }
+
+    fn wait_for_function_of(tid: i32, name: &str) {
         let mut seen = None;
         wait_until(&format!("{name} is on the stack"), || {
-            seen = functions(target);
+            seen = functions(tid);
             seen.iter().flatten().any(|function| function.contains(name))
         });
     }
@@ -636,32 +638,40 @@ mod stacks {
         });
     }
 
-    /// Maps something right behind the stack of a new target that reads that pipe; none if it came
-    /// to lie elsewhere.
-    fn with_a_neighbour(reader: &OwnedFd) -> Option<(Target<bool>, usize)> {
+    const STACK: usize = 1 << 20;
+    const NEIGHBOUR: usize = 256 << 10;
+
+    /// A mapping for a stack, and a neighbour right behind it.
+    fn stack_and_neighbour() -> (usize, usize) {
         let nothing = std::ptr::null_mut();
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         // SAFETY: a new mapping.
-        let neighbour = unsafe { libc::mmap(nothing, NEIGHBOUR, libc::PROT_READ, flags, -1, 0) };
-        assert_ne!(neighbour, libc::MAP_FAILED);
-        let (tell, told) = mpsc::channel();
-        let reader = reader.try_clone().unwrap();
-        let target = target(move || {
-            tell.send((&raw const reader).addr()).unwrap();
-            stuck_in_a_plain_read(reader)
-        });
-        let on_its_stack = told.recv().unwrap();
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-        let range = |line: &str| {
-            let (start, end) = line.split_whitespace().next()?.split_once('-')?;
-            let number = |hex| usize::from_str_radix(hex, 16).ok();
-            Some(number(start)?..number(end)?)
-        };
-        let its_stack = maps.lines().filter_map(range).find(|range| range.contains(&on_its_stack));
-        (its_stack?.end == neighbour.addr()).then_some((target, neighbour.addr()))
+        let mapped = unsafe { libc::mmap(nothing, STACK + NEIGHBOUR, protection, flags, -1, 0) };
+        assert_ne!(mapped, libc::MAP_FAILED);
+        (mapped.addr(), mapped.addr() + STACK)
     }
 
-    const NEIGHBOUR: usize = 256 << 10;
+    /// Runs `body` on a thread with that stack.
+    fn spawn_on(stack: usize, body: Box<dyn FnOnce() + Send>) -> libc::pthread_t {
+        extern "C" fn run(body: *mut libc::c_void) -> *mut libc::c_void {
+            // SAFETY: from `Box::into_raw`, below.
+            let body = unsafe { Box::from_raw(body.cast::<Box<dyn FnOnce() + Send>>()) };
+            body();
+            std::ptr::null_mut()
+        }
+        let body = Box::into_raw(Box::new(body)).cast();
+        // SAFETY: all bytes zero are a valid attribute, until it is made; the stack is a mapping.
+        unsafe {
+            let (mut thread, mut attributes) = (0, std::mem::zeroed());
+            assert_eq!(libc::pthread_attr_init(&mut attributes), 0);
+            let stack = stack as *mut libc::c_void;
+            assert_eq!(libc::pthread_attr_setstack(&mut attributes, stack, STACK), 0);
+            assert_eq!(libc::pthread_create(&mut thread, &attributes, run, body), 0);
+            libc::pthread_attr_destroy(&mut attributes);
+            thread
+        }
+    }
 
     /// Nobody knows where a stack ends, and what lies behind it belongs to others.
     #[test]
@@ -669,13 +679,17 @@ mod stacks {
         alone("stacks::a_sandboxed_stack_is_told_while_its_neighbour_comes_and_goes", || {
             forbid(libc::SYS_process_vm_readv);
             let (reader, writer) = pipe();
-            let mut found = None;
-            wait_until("one has a neighbour", || {
-                found = with_a_neighbour(&reader);
-                found.is_some()
-            });
-            let (stuck, neighbour) = found.unwrap();
-            let stuck = stuck.blocked_in(libc::SYS_read);
+            let (stack, neighbour) = stack_and_neighbour();
+            let (tell, told) = mpsc::channel();
+            let stuck = move || {
+                eintr::Task::new().run(|| {
+                    tell.send(gettid()).unwrap();
+                    assert!(stuck_in_a_plain_read(reader));
+                });
+            };
+            let thread = spawn_on(stack, Box::new(stuck));
+            let tid = told.recv().unwrap();
+            wait_until_blocked(tid, libc::SYS_read);
             let stop = Arc::new(AtomicBool::new(false));
             let stopped = stop.clone();
             let comes_and_goes = std::thread::spawn(move || {
@@ -698,11 +712,12 @@ mod stacks {
                 told += stacks.count();
                 told >= 500
             });
-            wait_for_function(&stuck, "stuck_in_a_plain_read");
+            wait_for_function_of(tid, "stuck_in_a_plain_read");
             stop.store(true, SeqCst);
             comes_and_goes.join().unwrap();
-            drop(writer);
-            stuck.result();
+            assert_eq!(nix::unistd::write(&writer, b"x"), Ok(1));
+            // SAFETY: the thread has not been joined.
+            assert_eq!(unsafe { libc::pthread_join(thread, std::ptr::null_mut()) }, 0);
         });
     }
 
@@ -712,7 +727,7 @@ mod stacks {
             let (polled, input) = pipe();
             let poller = unreached(move || plain_poll(polled));
             wait_until("it polls", || is_in(&poller, "poll"));
-            assert_eq!(functions(&poller), None);
+            assert_eq!(functions(poller.tid), None);
             nix::unistd::write(&input, b"x").unwrap();
             assert!(poller.result(), "its poll was cut short");
 
@@ -724,7 +739,7 @@ mod stacks {
                 plain_read(reader)
             });
             let deaf = deaf.blocked_in(libc::SYS_read);
-            assert_eq!(functions(&deaf), None);
+            assert_eq!(functions(deaf.tid), None);
             nix::unistd::write(&writer, b"x").unwrap();
             deaf.result().unwrap();
         });
