@@ -127,11 +127,13 @@ pub(super) fn begin_here(block: &Block) -> bool {
     compiler_fence(SeqCst);
     block.beginning.store(false, Relaxed);
     compiler_fence(SeqCst);
-    if is_on && is_wanted(block) {
-        answer::begin(block, now);
-    } else {
+    if !is_on {
         end(block);
         answer::end(block);
+    } else if is_wanted(block) {
+        answer::begin(block, now);
+    } else {
+        settle(block);
     }
     is_on
 }
