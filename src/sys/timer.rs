@@ -50,7 +50,8 @@ pub(super) fn repeat(block: &Block) {
 /// for so long.)
 ///
 /// By the moment, counted from the last tick: the kernel need not read its clock. That lies up to a
-/// tick back, so one is added.
+/// tick back, so one is added. (Further, where a host lets the machine wait: the shot comes too early
+/// then, and costs what it costs.)
 pub(super) fn repeat_after_own_call(block: &Block) {
     let Some(timer) = get_or_create(block) else { return };
     let tick = TICK.load(Ordering::Relaxed);
