@@ -15,6 +15,7 @@ use crate::interrupted::Reason;
 static REQUESTED: Reason = Reason::Requested;
 static DEADLINE: Reason = Reason::Deadline;
 
+/// The inside of an [`Interrupted`](crate::Interrupted).
 pub(crate) struct SharedReason(NonNull<Reason>);
 
 // SAFETY: it is an `Arc` of what may be sent and shared, or a reference to a static.

@@ -28,7 +28,7 @@ pub(super) enum Carrier {
 }
 
 impl Carrier {
-    /// The reporter's choice. The handler's may not be made in a handler, for it opens descriptors.
+    /// Chosen by the reporter, before the handler runs: a pipe takes two descriptors.
     pub(super) fn choose() -> Self {
         let [there, mut here] = [1_usize, 0];
         let length = size_of_val(&here);

@@ -142,7 +142,8 @@ pub(crate) fn registered() -> Option<Arc<ThreadRecord>> {
 /// Looks at the calling thread's record, if it has one.
 pub(crate) fn with_registered<T>(look: impl FnOnce(&ThreadRecord) -> T) -> Option<T> {
     let record = block::with(|block| block.record.load(Ordering::Relaxed));
-    // SAFETY: as above; the thread does not end meanwhile.
+    // SAFETY: null, or a record of which the block owns one count until the thread ends, which is not
+    // meanwhile.
     unsafe { record.as_ref() }.map(look)
 }
 
