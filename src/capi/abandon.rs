@@ -1,4 +1,10 @@
 //! Road 4.
+//!
+//! # Safety
+//!
+//! What may be left is for the caller to know: see [`abandon`](crate::abandon()).
+
+#![allow(unsafe_code)]
 
 use std::ffi::c_void;
 

@@ -1,4 +1,11 @@
 //! The asker's side.
+//!
+//! # Safety
+//!
+//! An exported function relies on what `eintr.h` says of its pointers: null, or good for what is
+//! written there.
+
+#![allow(unsafe_code)]
 
 use std::ffi::c_char;
 

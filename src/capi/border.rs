@@ -1,4 +1,10 @@
 //! Where C comes in and results go out.
+//!
+//! # Safety
+//!
+//! errno is a plain integer of the thread's.
+
+#![allow(unsafe_code)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,4 +1,10 @@
 //! What C holds by a number.
+//!
+//! # Safety
+//!
+//! The caller answers for the texts that it hands over: null, or a C string.
+
+#![allow(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char};

@@ -9,13 +9,12 @@
 //! Each function passes [`border`]: an error becomes -1 or 0 with errno, a panic an error, and a
 //! success leaves errno as it was.
 //!
-//! # Safety
+//! # Pointers
 //!
 //! The caller answers for its pointers, as it does towards any C library: null is an error where it
 //! means nothing, and whatever else does not point to what the header says is not found out, unless
 //! the kernel finds it.
 
-#![allow(unsafe_code, reason = "the names are exported, and the arguments are C's")]
 #![allow(unreachable_pub, reason = "they are reached by their exported names")]
 
 mod abandon;

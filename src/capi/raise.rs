@@ -1,4 +1,11 @@
 //! The interrupted thread's side.
+//!
+//! # Safety
+//!
+//! An exported function relies on what `eintr.h` says of its pointers: null, or good for what is
+//! written there.
+
+#![allow(unsafe_code)]
 
 use libc::c_int;
 

@@ -1,4 +1,10 @@
 //! Reasons: a code and a text.
+//!
+//! # Safety
+//!
+//! The caller answers for the place that a reason is written to.
+
+#![allow(unsafe_code)]
 
 use std::ffi::c_char;
 use std::fmt;

@@ -1,4 +1,11 @@
 //! Tasks, masks, timeouts, reach: what begins and ends.
+//!
+//! # Safety
+//!
+//! An exported function relies on what `eintr.h` says of its pointers: null, or good for what is
+//! read there.
+
+#![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_uint};
 

@@ -1,4 +1,11 @@
 //! What is told: reports, what works here, the version.
+//!
+//! # Safety
+//!
+//! An exported function relies on what `eintr.h` says of its pointers: null, or good for what is
+//! written there.
+
+#![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_int};
 use std::panic::Location;

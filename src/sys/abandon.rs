@@ -23,6 +23,8 @@
 //! A frame that is noted in the block is on the stack, since only that frame's own code takes the
 //! note away; a call that was left otherwise is known by the stack that has grown back past it.
 
+#![allow(unsafe_code)]
+
 use std::ffi::c_void;
 use std::sync::atomic::Ordering::Relaxed;
 

@@ -12,6 +12,8 @@
 //!
 //! The mapping is this thread's alone, and unmapped at its end only, when it is in force no more.
 
+#![allow(unsafe_code)]
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libc::{stack_t, ucontext_t};

@@ -4,6 +4,8 @@
 //!
 //! A count of refusals belongs to a task on this thread's stack.
 
+#![allow(unsafe_code)]
+
 use std::sync::atomic::Ordering;
 
 use libc::c_long;

@@ -6,6 +6,8 @@
 //! Each block hands the kernel structures of its own. What the interrupted code's pointers point to
 //! is read through the kernel, which answers EFAULT where a look would be a SIGSEGV.
 
+#![allow(unsafe_code)]
+
 use std::mem::MaybeUninit;
 
 use super::raw::{self, syscall};

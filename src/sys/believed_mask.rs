@@ -6,9 +6,7 @@
 //! (Rejected: to make the syscall and strike SIGSYS from what it did. A signal that it lets in runs
 //! its handler before the second step, with SIGSYS blocked, and its first syscall is death.)
 //!
-//! # Safety
-//!
-//! No block of its own; the thread's pointers go through the kernel, see [`ask`].
+//! The thread's pointers go through the kernel: see [`ask`].
 
 use std::sync::atomic::Ordering;
 

@@ -5,7 +5,7 @@
 //! is that a `const` one without a destructor is plain memory of the thread's static TLS block, and
 //! that only a thread which has touched its block is ever a target (S6).
 //!
-//! # Safety
+//! # Layout
 //!
 //! The layout is known to the trampolines: the word stands at 0, the mark of the open call at 8.
 

@@ -4,6 +4,8 @@
 //!
 //! The caller answers for the syscall: its number, and the memory that its arguments point to.
 
+#![allow(unsafe_code)]
+
 use libc::c_long;
 
 use super::{arch, block};

@@ -5,6 +5,8 @@
 //! The function that is called is the one that the application had installed for this signal, with
 //! the arguments that the kernel made for it.
 
+#![allow(unsafe_code)]
+
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use libc::{c_int, c_void, siginfo_t, ucontext_t};

@@ -29,6 +29,8 @@
 //!
 //! Each block hands the kernel structures of its own.
 
+#![allow(unsafe_code)]
+
 use std::hint::spin_loop;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64};

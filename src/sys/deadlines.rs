@@ -37,6 +37,8 @@
 //! thread follows the pointers. What leaves a body by `longjmp` breaks this, as it breaks every
 //! destructor that it passes over.
 
+#![allow(unsafe_code)]
+
 use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};

@@ -15,6 +15,8 @@
 //! with our handler in place and SIGSYS open, in the interrupted code's mask and in those of all
 //! handlers (S2).
 
+#![allow(unsafe_code)]
+
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU64, compiler_fence};
 

@@ -15,6 +15,8 @@
 //!
 //! The cell is touched only by the thread that holds the gate closed.
 
+#![allow(unsafe_code)]
+
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

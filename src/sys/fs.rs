@@ -5,6 +5,8 @@
 //! Each block hands the kernel a path or a lock that is borrowed for the length of the call, or
 //! takes over a descriptor that the kernel has just made.
 
+#![allow(unsafe_code)]
+
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 

@@ -31,6 +31,8 @@
 //!
 //! The kernel reads the two words: the caller's, which is borrowed, and the thread's own.
 
+#![allow(unsafe_code)]
+
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU32, fence};
 

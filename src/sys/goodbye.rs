@@ -9,6 +9,8 @@
 //!
 //! The interrupted code's own write, with its own arguments, of as much or less.
 
+#![allow(unsafe_code)]
+
 use std::sync::atomic::Ordering;
 
 use libc::c_long;

@@ -11,6 +11,8 @@
 //!
 //! The kernel hands the handler a siginfo and a context that are the handler's until it returns.
 
+#![allow(unsafe_code)]
+
 use std::sync::atomic::Ordering;
 
 use libc::{c_int, c_void, siginfo_t, ucontext_t};

@@ -14,6 +14,8 @@
 //! thread inside of `with_hook`; it is used under that lock, while a hook is registered. The block
 //! owns one count of its thread's hooks, and what is on the list owns one.
 
+#![allow(unsafe_code)]
+
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};

@@ -4,6 +4,8 @@
 //!
 //! The handler is [`handler::on_signal`], which is made to run at any instruction.
 
+#![allow(unsafe_code)]
+
 use std::panic::Location;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};

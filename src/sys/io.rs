@@ -7,6 +7,8 @@
 //!
 //! Each block hands the kernel buffers that are borrowed for the length of the call.
 
+#![allow(unsafe_code)]
+
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd};
 

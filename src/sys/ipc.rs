@@ -5,6 +5,8 @@
 //! Each block hands the kernel operations, messages and times that are borrowed, or the block's
 //! own, for the length of the call.
 
+#![allow(unsafe_code)]
+
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 

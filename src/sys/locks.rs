@@ -6,6 +6,8 @@
 //! lock_api relies on its raw locks to exclude one another. [`RawMutex`] and [`RawRwLock`] do; loom
 //! checks them. What is built here from a raw lock and a cell takes the raw lock first.
 
+#![allow(unsafe_code)]
+
 use crate::interrupted::Interrupted;
 use crate::primitives::AtomicU32;
 use crate::sync::how::{Interruptibly, ToTheEnd, ended};

@@ -1,11 +1,4 @@
 //! The machine room: the trampoline, the handler, the signal, the syscalls.
-//!
-//! # Safety
-//!
-//! This folder holds all `unsafe` code. Each file says at its head what it relies on, and each
-//! block why it may.
-
-#![allow(unsafe_code)]
 
 pub(crate) mod abandon;
 mod alternate_stack;

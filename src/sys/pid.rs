@@ -10,6 +10,8 @@
 //!
 //! The page is ours, is never given back, and holds one number, of which any value is valid.
 
+#![allow(unsafe_code)]
+
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use super::raw::{self, syscall};

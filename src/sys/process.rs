@@ -4,6 +4,8 @@
 //!
 //! Each block hands the kernel a record of its own to write, or numbers only.
 
+#![allow(unsafe_code)]
+
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use libc::{c_int, siginfo_t};

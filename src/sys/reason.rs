@@ -7,6 +7,8 @@
 //! A pointer comes from [`Arc::into_raw`] and owns one count, or points to a static. Which of the
 //! two is told by the reason itself, which never changes.
 
+#![allow(unsafe_code)]
+
 use std::ptr::NonNull;
 use std::sync::Arc;
 

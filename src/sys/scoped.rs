@@ -15,6 +15,8 @@
 //! `'env`, which lasts longer than the call of [`scope`], so its destructor finds nothing that has
 //! gone.
 
+#![allow(unsafe_code)]
+
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::ptr::NonNull;

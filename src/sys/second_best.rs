@@ -18,6 +18,8 @@
 //!
 //! The asker reads a file into a buffer of its own.
 
+#![allow(unsafe_code)]
+
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use libc::{c_long, ucontext_t};

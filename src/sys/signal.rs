@@ -9,6 +9,8 @@
 //!
 //! Each block hands the kernel structures of this module's own, laid out as the kernel has them.
 
+#![allow(unsafe_code)]
+
 use libc::{c_int, siginfo_t, ucontext_t};
 
 use super::{arch, ask, pid, raw};

@@ -19,6 +19,8 @@
 //! state and the pipe in common with the handler. The stack is read through the kernel: see
 //! [`stack_copy`](super::stack_copy).
 
+#![allow(unsafe_code)]
+
 use std::cell::UnsafeCell;
 use std::ptr;
 use std::sync::Arc;

@@ -10,6 +10,8 @@
 //! Each syscall is given memory of ours to write to, and an address to read from at which nothing
 //! need be.
 
+#![allow(unsafe_code)]
+
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use super::ask;

@@ -4,6 +4,8 @@
 //!
 //! No pointers are handed to the kernel.
 
+#![allow(unsafe_code)]
+
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::call::{Outcome, call};

@@ -6,6 +6,8 @@
 //! and the record is closed under both before the thread's memory goes: by a pthread key, whose
 //! destructors run after those of Rust's thread-locals.
 
+#![allow(unsafe_code)]
+
 use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -4,6 +4,8 @@
 //!
 //! Each block hands the kernel a time of its caller's.
 
+#![allow(unsafe_code)]
+
 use std::time::{Duration, Instant};
 
 use super::call::{Outcome, call};

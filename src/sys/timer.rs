@@ -11,6 +11,8 @@
 //!
 //! Each block hands the kernel structures of its own.
 
+#![allow(unsafe_code)]
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::block::Block;

@@ -11,6 +11,8 @@
 //! A syscall that is run as asked has the interrupted code's own arguments: it does to memory what
 //! it would have done.
 
+#![allow(unsafe_code)]
+
 use std::sync::atomic::Ordering;
 
 use libc::{c_int, c_long, c_void, siginfo_t, ucontext_t};

@@ -1,4 +1,10 @@
 //! Waiting for events and for signals.
+//!
+//! # Safety
+//!
+//! Each is as unsafe as the syscall: see [`super`].
+
+#![allow(unsafe_code)]
 
 use std::ffi::c_int;
 use std::time::Duration;

@@ -1,4 +1,10 @@
 //! Files, pipes, terminals: reading, writing, opening, locking.
+//!
+//! # Safety
+//!
+//! Each is as unsafe as the syscall: see [`super`].
+
+#![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 

@@ -1,4 +1,10 @@
 //! Semaphores and message queues.
+//!
+//! # Safety
+//!
+//! Each is as unsafe as the syscall: see [`super`].
+
+#![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 

@@ -9,6 +9,8 @@
 //! Each is as unsafe as the syscall: a pointer is to be valid for what the man page says is done to
 //! it.
 
+#![allow(unsafe_code)]
+
 mod event;
 mod files;
 mod ipc;

@@ -1,4 +1,10 @@
 //! Children.
+//!
+//! # Safety
+//!
+//! Each is as unsafe as the syscall: see [`super`].
+
+#![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_uint};
 

@@ -1,4 +1,11 @@
 //! Sleeping, and the futex.
+//!
+//! # Safety
+//!
+//! Each is as unsafe as the syscall: see [`super`]. A word to sleep on is read by the kernel, and by
+//! nobody here.
+
+#![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_uint};
 use std::time::Duration;

@@ -21,6 +21,8 @@
 //!
 //! The trampoline and the raw syscall are as unsafe as the syscall that they are told to make.
 
+#![allow(unsafe_code)]
+
 use libc::{c_long, c_void, ucontext_t};
 
 use super::signal::is_readable;

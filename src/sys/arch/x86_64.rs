@@ -1,5 +1,11 @@
 //! x86_64: the trampoline, the restorer, the raw syscall, and what the handler reads and writes in
 //! a saved context. See [`super`] for the list of what this file must supply.
+//!
+//! # Safety
+//!
+//! The machine code keeps to the C calling convention, and to what [`super`] says of each label.
+
+#![allow(unsafe_code)]
 
 use core::arch::global_asm;
 use libc::{c_long, ucontext_t};

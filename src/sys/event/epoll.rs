@@ -1,4 +1,10 @@
 //! `epoll_pwait`.
+//!
+//! # Safety
+//!
+//! Each block hands the kernel records and a set that are borrowed for the length of the call.
+
+#![allow(unsafe_code)]
 
 use std::fmt;
 use std::os::fd::{AsRawFd, BorrowedFd};

@@ -1,4 +1,11 @@
 //! `ppoll`.
+//!
+//! # Safety
+//!
+//! Each block hands the kernel records, a set and a time that are borrowed, or the function's own, for
+//! the length of the call.
+
+#![allow(unsafe_code)]
 
 use std::fmt;
 use std::marker::PhantomData;

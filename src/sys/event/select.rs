@@ -1,4 +1,11 @@
 //! `pselect6`.
+//!
+//! # Safety
+//!
+//! Each block hands the kernel sets and a time that are borrowed, or the function's own, for the length
+//! of the call.
+
+#![allow(unsafe_code)]
 
 use std::time::Duration;
 

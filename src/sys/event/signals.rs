@@ -1,4 +1,11 @@
 //! `rt_sigtimedwait`, and sets of signals without ours.
+//!
+//! # Safety
+//!
+//! Each block hands the kernel sets, a siginfo and a time that are borrowed, or the function's own, for
+//! the length of the call.
+
+#![allow(unsafe_code)]
 
 use std::time::Duration;
 

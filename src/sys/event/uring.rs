@@ -1,4 +1,10 @@
 //! `io_uring_enter`, as far as it waits.
+//!
+//! # Safety
+//!
+//! The descriptor is all that the kernel is handed.
+
+#![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 

@@ -5,6 +5,8 @@
 //! The storage is as large and as aligned as any address, and any bytes are valid for the fields
 //! that are read from it.
 
+#![allow(unsafe_code)]
+
 use std::ffi::OsStr;
 use std::mem::offset_of;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};

@@ -5,6 +5,8 @@
 //! A message header points to buffers, an address and room for ancillary data that live on this
 //! stack or are borrowed, for the length of the call.
 
+#![allow(unsafe_code)]
+
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};

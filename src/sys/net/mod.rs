@@ -4,6 +4,8 @@
 //!
 //! Each block hands the kernel buffers and addresses that are borrowed for the length of the call.
 
+#![allow(unsafe_code)]
+
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 

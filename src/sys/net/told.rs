@@ -5,6 +5,8 @@
 //!
 //! Each block hands the kernel an address or an option of its own to write.
 
+#![allow(unsafe_code)]
+
 use libc::c_int;
 
 use super::super::memory;
