@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::interrupted::Interrupted;
 use crate::node;
-use crate::sys::{block, thread, time};
+use crate::sys::{block, clock, thread};
 
 /// Raises the thread's cause, if it has one: the outermost first, then the oldest.
 ///
@@ -101,7 +101,7 @@ pub(crate) fn raise_in_call() -> Option<Interrupted> {
     let interrupted = node::raise()?;
     let unheeded = block::with(|block| block.unheeded.fetch_add(1, Ordering::Relaxed));
     if let Some(pause) = brake_after(unheeded) {
-        time::pause(pause);
+        clock::pause(pause);
     }
     Some(interrupted)
 }

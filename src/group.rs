@@ -5,13 +5,14 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::interrupted::Reason;
 use crate::interrupter::{Interrupter, Request};
 use crate::members::{self, Members};
 use crate::node::{Node, Progress};
 use crate::report::{Panicked, Report, Stragglers};
+use crate::sys::clock::Moment;
 use crate::task::{Builder, JoinHandle, Task};
 
 /// Tasks that come and go, and end together: a thread for each connection, for instance.
@@ -159,7 +160,7 @@ impl Group {
     ///
     /// [`Stragglers`]: where those are that have not ended, and who has panicked.
     pub fn stop(&self, grace: Duration) -> Result<(), Stragglers> {
-        let until = Instant::now().checked_add(grace);
+        let until = Moment::in_time(grace);
         self.interrupter().ask(Reason::Requested);
         let mut stuck = Vec::new();
         // They may have spawned others while they were ending.
@@ -194,7 +195,7 @@ impl Group {
     fn others(&self) -> Vec<Arc<Node>> {
         let mut tasks = members::tasks(&self.node);
         tasks.retain(|task| {
-            let progress = task.wait_for(None, None, |_| true);
+            let progress = task.wait_for(None, Moment::LONG_AGO, |_| true);
             !matches!(progress, Progress::Finished | Progress::Running { here: true, .. })
         });
         tasks
@@ -202,7 +203,7 @@ impl Group {
 }
 
 /// Waits for a task's end; whether it has come to it by then.
-fn ends(task: &Arc<Node>, until: Option<Instant>) -> bool {
+fn ends(task: &Arc<Node>, until: Moment) -> bool {
     let finished = |progress: &Progress| matches!(progress, Progress::Finished);
     finished(&task.wait_for(None, until, finished))
 }

@@ -51,6 +51,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::interrupted::Interrupted;
 use crate::mask::mask;
 use crate::node;
+use crate::sys::clock::Moment;
 use crate::sys::hooked::{self, Hook, HookedThread, Queued};
 use crate::sys::thread::{self, ThreadRecord};
 use crate::sys::{fork, futex};
@@ -217,7 +218,7 @@ impl Hooks {
             if self.locked(&is_done).unwrap_or(true) {
                 return;
             }
-            futex::wait(&self.returns, seen, None);
+            futex::wait(&self.returns, seen, Moment::NEVER);
         }
     }
 

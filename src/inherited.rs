@@ -32,6 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::node::Node;
 use crate::state::Floor;
+use crate::sys::clock::Moment;
 use crate::sys::deadlines::{self, InForce, Limit};
 use crate::sys::thread::{self, ThreadRecord};
 
@@ -44,7 +45,7 @@ pub(crate) struct Inheritance {
 enum Cause {
     Task(Arc<Node>),
     Deadline {
-        at: u64,
+        at: Moment,
         /// One of the heirs has raised it.
         raised: AtomicBool,
     },

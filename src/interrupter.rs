@@ -4,12 +4,13 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::interrupted::{Interrupted, Reason};
 use crate::members;
 use crate::node::{self, Node, Progress};
 use crate::report::Report;
+use crate::sys::clock::Moment;
 
 /// Interrupts one task, from any thread, at any time.
 ///
@@ -113,7 +114,7 @@ impl Interrupter {
         let enough = |progress: &Progress| {
             matches!(progress, Progress::Finished | Progress::Running { here: true, .. })
         };
-        let until = Instant::now().checked_add(limit);
+        let until = Moment::in_time(limit);
         for task in members::tasks(&self.0) {
             if !matches!(task.wait_for(None, until, enough), Progress::Finished) {
                 return Err(Report::of_straggler(&task));
@@ -201,10 +202,10 @@ impl Request {
     /// }
     /// ```
     pub fn wait(&self, limit: Duration) -> Outcome {
-        self.wait_until(Instant::now().checked_add(limit))
+        self.wait_until(Moment::in_time(limit))
     }
 
-    fn wait_until(&self, until: Option<Instant>) -> Outcome {
+    fn wait_until(&self, until: Moment) -> Outcome {
         if self.node.members().is_some() {
             return self.wait_for_members(until);
         }
@@ -223,7 +224,7 @@ impl Request {
     }
 
     /// The group is as far as that one of its members which is the least far.
-    fn wait_for_members(&self, until: Option<Instant>) -> Outcome {
+    fn wait_for_members(&self, until: Moment) -> Outcome {
         if self.members.is_empty() {
             return Outcome::NotStarted;
         }

@@ -8,13 +8,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::hook::{self, Due};
 use crate::interrupted::{Interrupted, Reason};
 use crate::members::{self, Members};
 use crate::state::{Delivery, Floor};
-use crate::sys::clock::Tick;
+use crate::sys::clock::Moment;
 use crate::sys::deadlines;
 use crate::sys::fork::{self, Gate};
 use crate::sys::futex;
@@ -69,7 +69,7 @@ struct Life {
     /// The last one that was raised and is not pending any more.
     raised: Option<Interrupted>,
     raises: u64,
-    raised_at: Option<Tick>,
+    raised_at: Option<Moment>,
     /// Refusals that `raised` and `raised_up_to` know of.
     refused: u64,
     waiters: u32,
@@ -92,7 +92,7 @@ struct Guests {
 struct Pending {
     id: u64,
     interrupted: Interrupted,
-    since: Tick,
+    since: Moment,
     /// It was meant for the group that the task is in, so the task cannot take it.
     by_group: bool,
 }
@@ -140,9 +140,9 @@ pub(crate) struct Figures {
     pub(crate) started: bool,
     pub(crate) finished: bool,
     pub(crate) masked: bool,
-    pub(crate) pending_since: Option<Tick>,
+    pub(crate) pending_since: Option<Moment>,
     pub(crate) raises: u64,
-    pub(crate) raised_at: Option<Tick>,
+    pub(crate) raised_at: Option<Moment>,
     pub(crate) refused: u64,
     pub(crate) tid: Option<i32>,
 }
@@ -344,7 +344,7 @@ impl Node {
         };
         life.raised_up_to = life.raised_up_to.max(id);
         life.raises += 1;
-        life.raised_at = Some(Tick::now());
+        life.raised_at = Some(Moment::last_tick());
         self.changed(life);
         Some(interrupted)
     }
@@ -424,7 +424,7 @@ impl Node {
         let index = coalesced.unwrap_or_else(|| {
             life.last_id += 1;
             let id = life.last_id;
-            life.pending.push_back(Pending { id, interrupted, since: Tick::now(), by_group });
+            life.pending.push_back(Pending { id, interrupted, since: Moment::now(), by_group });
             life.pending.len() - 1
         });
         let pending = &mut life.pending[index];
@@ -488,11 +488,11 @@ impl Node {
     }
 
     /// How far the task is, or the request of that id: waits until it is `enough` or the moment has
-    /// come; no moment is for ever.
+    /// come.
     pub(crate) fn wait_for(
         self: &Arc<Self>,
         request: Option<u64>,
-        until: Option<Instant>,
+        until: Moment,
         enough: impl Fn(&Progress) -> bool,
     ) -> Progress {
         loop {
@@ -502,15 +502,19 @@ impl Node {
             let gate = fork::gate();
             let Some(mut life) = self.life(&gate) else { return Progress::Finished };
             let progress = life.progress(self, request);
-            if enough(&progress) || until.is_some_and(|until| until <= Instant::now()) {
+            if enough(&progress) || until <= Moment::now() {
                 return progress;
             }
             life.waiters += 1;
             // What the kernel had no room for, it may have room for later (S5).
-            let again = life.untold.is_some().then(|| Instant::now() + TELL_AGAIN);
+            let again = life.untold.is_some().then(|| Moment::in_time(TELL_AGAIN));
             drop(life);
             drop(gate);
-            futex::wait(&self.refusals.changes, seen, again.into_iter().chain(until).min());
+            futex::wait(
+                &self.refusals.changes,
+                seen,
+                again.map_or(until, |again| again.min(until)),
+            );
             self.end_wait();
             if again.is_some() {
                 self.tell_again();

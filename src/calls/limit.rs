@@ -1,22 +1,23 @@
 //! Timeouts that no signal starts anew (S7).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::sys::call::Stop;
+use crate::sys::clock::Moment;
 
 /// When a call gives up; a time that the clock cannot tell is never.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limit(Option<Instant>);
+pub(crate) struct Limit(Moment);
 
 impl Limit {
     /// So long from now; none is never.
     pub(crate) fn new(timeout: Option<Duration>) -> Self {
-        Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+        Self(timeout.map_or(Moment::NEVER, Moment::in_time))
     }
 
     /// What is left of the time, for each attempt anew; none is for ever.
     pub(crate) fn remaining(&self) -> Option<Duration> {
-        self.0.map(|end| end.saturating_duration_since(Instant::now()))
+        (self.0 != Moment::NEVER).then(|| self.0.since(Moment::now()))
     }
 
     /// For a call that is timed by the wall clock: where that was set forward, the time is not up

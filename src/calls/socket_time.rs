@@ -20,6 +20,7 @@ use super::{Limit, complete};
 use crate::error::Error;
 use crate::sys;
 use crate::sys::call::{Outcome, Stop};
+use crate::sys::clock::{self, Moment};
 use crate::sys::event::events::Events;
 use crate::sys::event::poll::{PollFd, ppoll};
 
@@ -34,13 +35,13 @@ pub(crate) enum Way {
 
 /// When a call began.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Began(Option<Duration>);
+pub(crate) struct Began(Option<Moment>);
 
 impl Began {
     /// Now.
     #[inline]
     pub(crate) fn now() -> Self {
-        Self(Some(sys::net::clock()))
+        Self(Some(Moment::last_tick()))
     }
 
     /// Not known, for calls to which even that clock would be dear. The time counts from the first
@@ -50,7 +51,7 @@ impl Began {
     /// What remains of a timeout: never too little.
     pub(crate) fn remaining(self, timeout: Duration) -> Duration {
         let elapsed = self.0.map_or(Duration::ZERO, |began| {
-            sys::net::clock().saturating_sub(began).saturating_sub(sys::net::clock_lag())
+            Moment::last_tick().since(began).saturating_sub(clock::tick())
         });
         timeout.saturating_sub(elapsed)
     }
@@ -131,7 +132,7 @@ fn hurry<T>(
     while ppoll(&mut [PollFd::new(&fd, events)], limit.remaining(), None)? > 0 {
         match attempt(libc::MSG_DONTWAIT) {
             Err(Stop::Errno(libc::EAGAIN)) if limit.remaining() != Some(Duration::ZERO) => {
-                sys::time::sleep_until(&sys::time::after(PAUSE))?;
+                sys::time::sleep_until(Moment::in_time(PAUSE))?;
             }
             outcome => return outcome,
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::complete;
 use crate::error::Error;
 use crate::sys;
+use crate::sys::clock::Moment;
 
 /// Sleeps for a time, on the monotonic clock. A time too long for the clock is for ever.
 ///
@@ -27,8 +28,8 @@ use crate::sys;
 ///
 /// See [clock_nanosleep(2)](https://man7.org/linux/man-pages/man2/clock_nanosleep.2.html).
 pub fn sleep(duration: Duration) -> Result<(), Error> {
-    let wake = sys::time::after(duration);
-    complete(|| sys::time::sleep_until(&wake))
+    let wake = Moment::in_time(duration);
+    complete(|| sys::time::sleep_until(wake))
 }
 
 /// Sleeps until a moment; not at all if it has passed.
@@ -54,6 +55,6 @@ pub fn sleep(duration: Duration) -> Result<(), Error> {
 ///
 /// See [clock_nanosleep(2)](https://man7.org/linux/man-pages/man2/clock_nanosleep.2.html).
 pub fn sleep_until(deadline: Instant) -> Result<(), Error> {
-    let wake = sys::time::at(deadline);
-    complete(|| sys::time::sleep_until(&wake))
+    let wake = Moment::from(deadline);
+    complete(|| sys::time::sleep_until(wake))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::node::Node;
+use crate::sys::clock::Moment;
 use crate::sys::{install, roll};
 
 mod cure;
@@ -121,6 +122,11 @@ pub fn report() -> Vec<Report> {
     reports
 }
 
+/// How long ago that was, or up to a tick of the kernel's clock more.
+fn ago(tick: Moment) -> Duration {
+    Moment::now().since(tick)
+}
+
 impl Report {
     pub(crate) fn of(node: &Arc<Node>) -> Self {
         let figures = node.figures();
@@ -134,9 +140,9 @@ impl Report {
             started: figures.started,
             finished: figures.finished,
             thread: thread.map(Box::new),
-            pending_for: figures.pending_since.map(|since| since.elapsed()),
+            pending_for: figures.pending_since.map(ago),
             raised: figures.raises,
-            last_raised: figures.raised_at.map(|at| at.elapsed()),
+            last_raised: figures.raised_at.map(ago),
             refused: figures.refused,
             masked: figures.masked,
             handler_replaced: install::is_replaced(),

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::calls::complete;
 use crate::error::Error;
-use crate::sys::{futex, time};
+use crate::sys::clock::Moment;
+use crate::sys::futex;
 
 /// Why a [`futex_wait`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,8 +63,8 @@ pub fn futex_wait(
     expected: u32,
     timeout: Option<Duration>,
 ) -> Result<FutexWait, Error> {
-    let until = timeout.map(time::after);
-    match complete(|| futex::wait_interruptible(word, expected, until.as_ref())) {
+    let until = timeout.map_or(Moment::NEVER, Moment::in_time);
+    match complete(|| futex::wait_interruptible(word, expected, until)) {
         Ok(()) => Ok(FutexWait::Woken),
         Err(Error::Io(error)) if error.raw_os_error() == Some(libc::EAGAIN) => {
             Ok(FutexWait::Changed)

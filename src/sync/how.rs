@@ -1,12 +1,13 @@
 //! The three ways to wait.
 
 use std::convert::Infallible;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::checkpoint;
 use crate::interrupted::Interrupted;
 use crate::primitives::AtomicU32;
 use crate::sys::call::Stop;
+use crate::sys::clock::Moment;
 use crate::sys::{futex, futex_road};
 
 use super::raw::{How, Slept};
@@ -14,8 +15,8 @@ use super::raw::{How, Slept};
 /// To the end, whatever comes: std's way.
 pub(crate) struct ToTheEnd;
 
-/// Until a moment; none is never.
-pub(crate) struct Until(Option<Instant>);
+/// Until a moment.
+pub(crate) struct Until(Moment);
 
 /// Until the thread is interrupted.
 pub(crate) struct Interruptibly(());
@@ -28,7 +29,7 @@ impl How for ToTheEnd {
     type Stop = Infallible;
 
     fn sleep(&self, word: &AtomicU32, expected: u32) -> Slept {
-        futex::wait(word, expected, None);
+        futex::wait(word, expected, Moment::NEVER);
         Slept::Woken
     }
 
@@ -48,7 +49,7 @@ pub(crate) fn ended<T>(result: Result<T, Infallible>) -> T {
 impl Until {
     /// So long from now. What the clock cannot tell is never, as for std.
     pub(crate) fn after(timeout: Duration) -> Self {
-        Self(Instant::now().checked_add(timeout))
+        Self(Moment::in_time(timeout))
     }
 }
 

@@ -12,21 +12,22 @@ use libc::c_long;
 
 use super::ask::{self, Kind};
 use super::block::Block;
-use super::{deadlines, futex, goodbye, time};
+use super::clock::{self, Moment};
+use super::{deadlines, futex, goodbye};
 use crate::checkpoint::brake_after;
 use crate::reach::table::{self, Answer, OpenFlags, Unless};
 
 /// The thread's calls begin to be answered, unless they have begun already.
-pub(super) fn begin(block: &Block, now: u64) {
+pub(super) fn begin(block: &Block, now: Moment) {
     // Only the thread itself and its handlers set it, who come and go in between.
-    if block.answering_since.load(Ordering::Relaxed) == 0 {
-        block.answering_since.store(now, Ordering::Relaxed);
+    if block.answering_since.get() == Moment::LONG_AGO {
+        block.answering_since.set(now);
     }
 }
 
 /// They are answered no more: what is remembered of this time is forgotten.
 pub(super) fn end(block: &Block) {
-    block.answering_since.store(0, Ordering::Relaxed);
+    block.answering_since.set(Moment::LONG_AGO);
     block.forked.store(0, Ordering::Relaxed);
     block.dying.store(0, Ordering::Relaxed);
     // Left behind by a siglongjmp out of the write.
@@ -46,7 +47,7 @@ pub(super) fn by_table(
     }
     match row.answer {
         Answer::Goodbye => {
-            let since = block.answering_since.load(Ordering::Relaxed);
+            let since = block.answering_since.get();
             Ok(goodbye::write(block, number, *arguments, since).unwrap_or_else(|| refuse(block)))
         }
         answer => unrun(block, answer).ok_or(None),
@@ -80,7 +81,7 @@ fn refuse(block: &Block) -> isize {
 /// The brakes, for code that asks again and again.
 fn unheeded(block: &Block, result: isize) -> isize {
     if let Some(pause) = brake_after(block.unheeded.fetch_add(1, Ordering::Relaxed)) {
-        time::pause(pause);
+        clock::pause(pause);
     }
     result
 }

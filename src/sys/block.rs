@@ -12,7 +12,9 @@
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 
 use super::alternate_stack::AlternateStack;
+use super::clock::{AtomicMoment, Moment};
 use super::deadlines::Deadlines;
+use super::kernel_timer::KernelTimer;
 use super::second_best::Sighting;
 use super::snapshot::Wanted;
 use super::thread::ThreadRecord;
@@ -37,8 +39,8 @@ pub(crate) struct Block {
     pub(super) told_by_futex: AtomicBool,
     /// The handler has put our signal off to the end of an application's handler (S3).
     pub(super) deferred: AtomicBool,
-    /// The kernel's id of this thread's timer, plus one; 0 if there is none.
-    pub(super) timer: AtomicI32,
+    /// The thread's repeat timer.
+    pub(super) timer: KernelTimer,
     /// How long the repeat timer was last set for, in microseconds; 0 if it stands still.
     pub(super) repeat: AtomicU32,
     /// A write of a goodbye's is under way, which the next signal of ours is to end.
@@ -57,9 +59,8 @@ pub(crate) struct Block {
     pub(super) sigsys_blocked: AtomicBool,
     /// A wider alternate stack, once it was needed.
     pub(super) alternate_stack: AlternateStack,
-    /// When the thread's calls began to be answered, in nanoseconds of the monotonic clock; 0 if
-    /// they are not.
-    pub(super) answering_since: AtomicU64,
+    /// When the thread's calls began to be answered; long ago if they are not.
+    pub(super) answering_since: AtomicMoment,
     /// Where an asker saw this thread sleep.
     pub(super) seen: Sighting,
     /// The last child that this thread has made since; -1 in that child.
@@ -104,7 +105,7 @@ thread_local! {
             on_futex: AtomicBool::new(false),
             told_by_futex: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
-            timer: AtomicI32::new(0),
+            timer: KernelTimer::none(),
             repeat: AtomicU32::new(0),
             limited: AtomicBool::new(false),
             reach: AtomicBool::new(false),
@@ -114,7 +115,7 @@ thread_local! {
             beginning: AtomicBool::new(false),
             sigsys_blocked: AtomicBool::new(false),
             alternate_stack: AlternateStack::none(),
-            answering_since: AtomicU64::new(0),
+            answering_since: AtomicMoment::new(Moment::LONG_AGO),
             seen: Sighting::none(),
             forked: AtomicI32::new(0),
             dying: AtomicI32::new(0),

@@ -24,44 +24,39 @@
 //! Where the kernel gives no timer (EAGAIN at the limit on queued signals), the [`keeper`] signals
 //! in its place. Its lock is not for handlers, so there the thread itself tells every change of its
 //! earliest deadline.
-//!
-//! # Safety
-//!
-//! Each block hands the kernel structures of its own.
-
-#![allow(unsafe_code)]
 
 use std::hint::spin_loop;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64};
+use std::time::Duration;
 
 use super::block::Block;
-use super::clock::{self, NEVER};
-use super::{dispatch, hooked, keeper, raw, thread, time, timer};
+use super::clock::{AtomicMoment, Moment};
+use super::kernel_timer::KernelTimer;
+use super::{dispatch, hooked, keeper, thread, timer};
 use crate::state::DEADLINE;
 
 /// From a shot to the next, if the timer is not set anew.
-const INTERVAL: u64 = 50_000_000;
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// What a thread's block holds of its timer.
 pub(super) struct DeadlineTimer {
-    /// The kernel's id, plus one; 0 if there is none.
-    id: AtomicI32,
+    kernel: KernelTimer,
     /// The moment at which it fires next; a moment of the past until that shot is seen.
-    stands_at: AtomicU64,
+    stands_at: AtomicMoment,
     /// Whether it goes on from there.
     repeats: AtomicBool,
     /// The moment at which the keeper has been told to signal.
-    kept_at: AtomicU64,
+    kept_at: AtomicMoment,
 }
 
 impl DeadlineTimer {
     pub(super) const fn new() -> Self {
         Self {
-            id: AtomicI32::new(0),
-            stands_at: AtomicU64::new(NEVER),
+            kernel: KernelTimer::none(),
+            stands_at: AtomicMoment::new(Moment::NEVER),
             repeats: AtomicBool::new(false),
-            kept_at: AtomicU64::new(NEVER),
+            kept_at: AtomicMoment::new(Moment::NEVER),
         }
     }
 
@@ -69,67 +64,46 @@ impl DeadlineTimer {
     /// and was not noticed serves nobody: the shot was lost, to a sigwait of the application's or
     /// to a handler in the place of ours.
     #[inline]
-    pub(super) fn serves(&self, at: u64, now: u64) -> bool {
-        let stands_at = self.stands_at.load(Relaxed);
+    pub(super) fn serves(&self, at: Moment, now: Moment) -> bool {
+        let stands_at = self.stands_at.get();
         now < stands_at && stands_at <= at
     }
 
     /// Has the thread, which is the calling one, signalled at that moment; whether that is left to
     /// the keeper.
-    pub(super) fn set_for(&self, block: &Block, at: u64) -> bool {
-        match self.get_or_create(block) {
-            Some(id) => {
-                self.set(block, id, at);
-                false
-            }
-            None => {
-                self.tell_keeper(at);
-                true
-            }
+    pub(super) fn set_for(&self, block: &Block, at: Moment) -> bool {
+        let is_there = timer::ensure(&self.kernel, block);
+        if is_there {
+            self.set(block, at);
+        } else {
+            self.tell_keeper(at);
         }
+        !is_there
     }
 
     /// Tells the keeper that the earliest deadline of the calling thread is now that.
-    pub(super) fn tell_keeper(&self, at: u64) {
+    pub(super) fn tell_keeper(&self, at: Moment) {
         if let Some(record) = thread::registered() {
-            keeper::keep(&record, self.kept_at.swap(at, Relaxed), at);
+            keeper::keep(&record, self.kept_at.replace(at), at);
         }
     }
 
-    fn existing(&self) -> Option<i32> {
-        self.id.load(Relaxed).checked_sub(1).filter(|id| *id >= 0)
-    }
-
-    fn get_or_create(&self, block: &Block) -> Option<i32> {
-        self.existing().or_else(|| {
-            let id = timer::create(block.tid.load(Relaxed))?;
-            self.id.store(id + 1, Relaxed);
-            Some(id)
-        })
-    }
-
-    /// Sets it, if there is one. (If not, the keeper keeps what the thread has told it.)
-    fn set_if_there(&self, block: &Block, at: u64) {
-        if let Some(id) = self.existing() {
-            self.set(block, id, at);
+    /// A shot at that moment, and more after if the thread is not reached; a moment that does not
+    /// come stops it. Nothing, if there is none: then the keeper keeps what the thread has told it.
+    fn set(&self, block: &Block, at: Moment) {
+        if !self.kernel.exists() {
+            return;
         }
-    }
-
-    /// A shot at that moment, and more after if the thread is not reached; [`NEVER`] stops.
-    fn set(&self, block: &Block, id: i32, at: u64) {
         let repeats = !block.reach.load(Relaxed);
-        let at = if at == NEVER { NEVER } else { at.saturating_sub(dispatch::lead(block)) };
+        let at = at.before(dispatch::lead(block));
         // Before the syscall: the shot may come at its end.
         self.repeats.store(repeats, Relaxed);
-        self.stands_at.store(at, Relaxed);
-        let setting = libc::itimerspec {
-            it_interval: clock::timespec(if repeats { INTERVAL } else { 0 }),
-            // 0 stops it.
-            it_value: clock::timespec(if at == NEVER { 0 } else { at.max(1) }),
-        };
-        let arguments = [id as usize, libc::TIMER_ABSTIME as usize, &raw const setting as usize, 0];
-        // SAFETY: the kernel reads the setting.
-        let _ = unsafe { raw::syscall(libc::SYS_timer_settime, arguments) };
+        self.stands_at.set(at);
+        if at == Moment::NEVER {
+            self.kernel.stop();
+        } else {
+            self.kernel.set_at(at, if repeats { INTERVAL } else { Duration::ZERO });
+        }
     }
 }
 
@@ -148,15 +122,15 @@ pub(super) enum Shot {
 /// it if a shot has come too early for that. Async-signal-safe.
 pub(super) fn look(block: &Block) -> Shot {
     let timer = &block.deadlines.timer;
-    let earliest = block.deadlines.earliest.load(Relaxed);
-    let stands_at = timer.stands_at.load(Relaxed);
-    if earliest == NEVER && stands_at == NEVER {
+    let earliest = block.deadlines.earliest.get();
+    let stands_at = timer.stands_at.get();
+    if earliest == Moment::NEVER && stands_at == Moment::NEVER {
         return Shot::None;
     }
-    // See `time::now_nanos`.
-    let clock = if block.dispatching.load(Relaxed) { time::now_nanos } else { clock::now };
+    let is_dispatching = block.dispatching.load(Relaxed);
+    let clock = if is_dispatching { Moment::now_in_handler } else { Moment::now };
     let mut now = clock();
-    if stands_at <= now && now < earliest && earliest - now <= dispatch::lead(block) {
+    if stands_at <= now && now < earliest && earliest.since(now) <= dispatch::lead(block) {
         dispatch::sweep(now);
         while now < earliest {
             spin_loop();
@@ -169,21 +143,21 @@ pub(super) fn look(block: &Block) -> Shot {
     }
     if now < stands_at {
         if !has_passed && !timer.serves(earliest, now) {
-            timer.set_if_there(block, earliest);
+            timer.set(block, earliest);
         }
         return Shot::None;
     }
     if !has_passed {
-        // It is `NEVER` that stops a timer for which there is no use any more.
-        timer.set_if_there(block, earliest);
+        // It is a moment that does not come which stops a timer for which there is no use any more.
+        timer.set(block, earliest);
         return Shot::Single;
     }
     if !timer.repeats.load(Relaxed) {
-        timer.stands_at.store(NEVER, Relaxed);
+        timer.stands_at.set(Moment::NEVER);
         return Shot::Single;
     }
-    let periods = (now - stands_at) / INTERVAL + 1;
-    timer.stands_at.store(stands_at + periods * INTERVAL, Relaxed);
+    let periods = now.since(stands_at).as_nanos() / INTERVAL.as_nanos() + 1;
+    timer.stands_at.set(stands_at.after(INTERVAL * periods as u32));
     Shot::Repeated
 }
 
@@ -191,26 +165,22 @@ pub(super) fn look(block: &Block) -> Shot {
 /// pending, nor be taken for an application's signal by its sigwait.
 pub(super) fn rest_if_idle(block: &Block) {
     let timer = &block.deadlines.timer;
-    let is_idle = block.deadlines.earliest.load(Relaxed) == NEVER;
-    if is_idle && timer.stands_at.load(Relaxed) != NEVER {
-        timer.set_if_there(block, NEVER);
+    let is_idle = block.deadlines.earliest.get() == Moment::NEVER;
+    if is_idle && timer.stands_at.get() != Moment::NEVER {
+        timer.set(block, Moment::NEVER);
     }
 }
 
 /// Deletes the timer of a thread that ends.
 pub(super) fn delete(block: &Block) {
-    let timer = &block.deadlines.timer;
-    if let Some(id) = timer.existing() {
-        // SAFETY: the timer is this thread's own.
-        let _ = unsafe { raw::syscall(libc::SYS_timer_delete, [id as usize]) };
-    }
+    block.deadlines.timer.kernel.delete();
     forget(block);
 }
 
-/// Forgets the timer: a child of a fork has none, and its number may be another's there (S6).
+/// Forgets the timer, in the child of a fork.
 pub(super) fn forget(block: &Block) {
     let timer = &block.deadlines.timer;
-    timer.id.store(0, Relaxed);
-    timer.stands_at.store(NEVER, Relaxed);
-    timer.kept_at.store(NEVER, Relaxed);
+    timer.kernel.forget();
+    timer.stands_at.set(Moment::NEVER);
+    timer.kept_at.set(Moment::NEVER);
 }

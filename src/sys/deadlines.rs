@@ -42,10 +42,10 @@
 use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, compiler_fence};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, compiler_fence};
 
 use super::block::{self, Block};
-use super::clock::{self, NEVER};
+use super::clock::{AtomicMoment, Moment};
 use super::deadline_timer::DeadlineTimer;
 use super::hooked;
 use super::thread::{self, Unblocked};
@@ -57,7 +57,7 @@ pub(crate) struct Deadlines {
     /// This frame and those outside of it are hidden.
     floor: AtomicPtr<Frame>,
     /// The first moment among the frames that are not hidden.
-    pub(super) earliest: AtomicU64,
+    pub(super) earliest: AtomicMoment,
     /// How many tasks run on this thread.
     tasks: AtomicU32,
     /// A syscall was refused while a deadline was armed, and no frame has been marked for it yet.
@@ -68,9 +68,9 @@ pub(crate) struct Deadlines {
 /// One deadline, on the stack of [`run`].
 struct Frame {
     outer: *mut Frame,
-    at: u64,
+    at: Moment,
     /// `earliest` before this frame, which is given back.
-    earliest_before: u64,
+    earliest_before: Moment,
     /// How many tasks are outside.
     tasks: u32,
     raised: Cell<bool>,
@@ -98,31 +98,31 @@ impl Debts {
 /// When a deadline passes, and the look at the clock from which that was worked out.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limit {
-    now: u64,
-    at: u64,
+    now: Moment,
+    at: Moment,
 }
 
 impl Limit {
     /// So long from now.
     #[inline]
     pub(crate) fn after(duration: std::time::Duration) -> Self {
-        let now = clock::now();
-        Self { now, at: clock::after(now, duration) }
+        let now = Moment::now();
+        Self { now, at: now.after(duration) }
     }
 
     /// At that instant.
     pub(crate) fn at(instant: std::time::Instant) -> Self {
-        Self { now: clock::now(), at: clock::of(instant) }
+        Self { now: Moment::now(), at: instant.into() }
     }
 
     /// At that moment.
-    pub(crate) fn at_moment(at: u64) -> Self {
-        Self { now: clock::now(), at }
+    pub(crate) fn at_moment(at: Moment) -> Self {
+        Self { now: Moment::now(), at }
     }
 
     /// Whether it has passed.
     pub(crate) fn has_passed(self) -> bool {
-        self.at != NEVER && self.at <= clock::now()
+        self.at <= Moment::now()
     }
 }
 
@@ -141,7 +141,7 @@ struct Open<'a>(&'a Frame);
 
 impl<'a> Open<'a> {
     #[inline]
-    fn begin(frame: &'a Frame, now: u64) -> Self {
+    fn begin(frame: &'a Frame, now: Moment) -> Self {
         let open = Self(frame);
         block::with(|block| {
             let deadlines = &block.deadlines;
@@ -152,7 +152,7 @@ impl<'a> Open<'a> {
             }
             deadlines.innermost.store(ptr::from_ref(frame).cast_mut(), Relaxed);
             if frame.at < frame.earliest_before {
-                deadlines.earliest.store(frame.at, Relaxed);
+                deadlines.earliest.set(frame.at);
                 // The handler sees one or the other: the new moment, or a timer that has been
                 // looked at.
                 compiler_fence(SeqCst);
@@ -174,7 +174,7 @@ impl Drop for Open<'_> {
         block::with(|block| {
             let deadlines = &block.deadlines;
             deadlines.innermost.store(self.0.outer, Relaxed);
-            deadlines.earliest.store(self.0.earliest_before, Relaxed);
+            deadlines.earliest.set(self.0.earliest_before);
             // From here on the handler does not arm the thread because of this frame.
             compiler_fence(SeqCst);
             if self.0.reaches.get() {
@@ -225,7 +225,7 @@ impl Drop for Held {
 /// syscall: a timer that is set was set with the signal open. (What the thread has blocked by itself
 /// since is not seen. To look each time costs twice what a deadline does.)
 #[cold]
-fn prepare(block: &Block, frame: &Frame, now: u64) -> Debts {
+fn prepare(block: &Block, frame: &Frame, now: Moment) -> Debts {
     let record = thread::register();
     let unblocked = thread::unblock_signals();
     if frame.outer.is_null() {
@@ -256,7 +256,7 @@ fn end_armed(block: &Block, frame: &Frame) {
     let deadlines = &block.deadlines;
     deadlines.credit_refusals(frame);
     if frame.debts.get().tell_keeper {
-        deadlines.timer.tell_keeper(deadlines.earliest.load(Relaxed));
+        deadlines.timer.tell_keeper(deadlines.earliest.get());
     }
     follow(block);
     if !block.word.is_armed() {
@@ -277,11 +277,11 @@ fn follow(block: &Block) {
     block.recounting.store(true, Relaxed);
     compiler_fence(SeqCst);
     block.word.disarm(DEADLINE);
-    let earliest = deadlines.earliest.load(Relaxed);
-    let now = if earliest == NEVER { 0 } else { clock::now() };
+    let earliest = deadlines.earliest.get();
+    let now = if earliest == Moment::NEVER { Moment::LONG_AGO } else { Moment::now() };
     if earliest <= now {
         block.word.arm(DEADLINE);
-    } else if earliest != NEVER && !deadlines.timer.serves(earliest, now) {
+    } else if earliest != Moment::NEVER && !deadlines.timer.serves(earliest, now) {
         deadlines.timer.set_for(block, earliest);
     }
     compiler_fence(SeqCst);
@@ -301,7 +301,7 @@ impl Deadlines {
         Self {
             innermost: AtomicPtr::new(ptr::null_mut()),
             floor: AtomicPtr::new(ptr::null_mut()),
-            earliest: AtomicU64::new(NEVER),
+            earliest: AtomicMoment::new(Moment::NEVER),
             tasks: AtomicU32::new(0),
             refused: AtomicBool::new(false),
             timer: DeadlineTimer::new(),
@@ -310,11 +310,11 @@ impl Deadlines {
 
     /// A frame that is to be linked next.
     #[inline]
-    fn frame(&self, at: u64) -> Frame {
+    fn frame(&self, at: Moment) -> Frame {
         Frame {
             outer: self.innermost.load(Relaxed),
             at,
-            earliest_before: self.earliest.load(Relaxed),
+            earliest_before: self.earliest.get(),
             tasks: self.tasks.load(Relaxed),
             raised: Cell::new(false),
             reaches: Cell::new(false),
@@ -325,7 +325,7 @@ impl Deadlines {
     /// Looks at the outermost deadline that has passed and is not hidden, beginning inside at that
     /// frame.
     fn outermost_passed<T>(&self, from: *const Frame, look: impl FnOnce(&Frame) -> T) -> Option<T> {
-        let now = clock::now();
+        let now = Moment::now();
         let floor = self.floor.load(Relaxed).cast_const();
         let mut outermost = None;
         let mut next = from;
@@ -411,15 +411,15 @@ fn look_at_armed<T>(look: impl FnOnce(&Frame) -> T) -> Option<T> {
 
 /// The first moment among the deadlines that are not hidden, in time from now.
 pub(crate) fn remaining() -> Option<std::time::Duration> {
-    let earliest = block::with(|block| block.deadlines.earliest.load(Relaxed));
-    let left = || std::time::Duration::from_nanos(earliest.saturating_sub(clock::now()));
-    (earliest != NEVER).then(left)
+    let earliest = block::with(|block| block.deadlines.earliest.get());
+    let left = || earliest.since(Moment::now());
+    (earliest != Moment::NEVER).then(left)
 }
 
 /// A deadline in force here, for another thread to keep as well.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct InForce {
-    pub(crate) at: u64,
+    pub(crate) at: Moment,
     /// How many tasks are outside of it.
     pub(crate) tasks_outside: usize,
 }
@@ -454,7 +454,7 @@ pub(crate) fn mark_raised_elsewhere(raised: impl Fn(usize) -> bool) {
 #[must_use]
 pub(crate) struct Hidden {
     floor: *mut Frame,
-    earliest: u64,
+    earliest: Moment,
 }
 
 /// Hides all deadlines that this thread has now.
@@ -464,7 +464,7 @@ pub(crate) fn hide() -> Hidden {
         let innermost = deadlines.innermost.load(Relaxed);
         deadlines.credit_refusals(innermost);
         let floor = deadlines.floor.swap(innermost, Relaxed);
-        let earliest = deadlines.earliest.swap(NEVER, Relaxed);
+        let earliest = deadlines.earliest.replace(Moment::NEVER);
         // The handler arms no more; what it has armed is cleared.
         compiler_fence(SeqCst);
         block.word.disarm(DEADLINE);
@@ -476,7 +476,7 @@ pub(crate) fn hide() -> Hidden {
 pub(crate) fn show(hidden: Hidden) {
     block::with(|block| {
         block.deadlines.floor.store(hidden.floor, Relaxed);
-        block.deadlines.earliest.store(hidden.earliest, Relaxed);
+        block.deadlines.earliest.set(hidden.earliest);
         compiler_fence(SeqCst);
         come_to_light(block);
     });
@@ -484,7 +484,7 @@ pub(crate) fn show(hidden: Hidden) {
 
 /// Notices a deadline that has passed while it was hidden.
 fn come_to_light(block: &Block) {
-    if block.deadlines.earliest.load(Relaxed) != NEVER {
+    if block.deadlines.earliest.get() != Moment::NEVER {
         follow(block);
         if block.word.is_armed_by(DEADLINE) {
             thread::settle();
@@ -511,7 +511,7 @@ pub(super) fn forget(block: &Block) {
     let deadlines = &block.deadlines;
     deadlines.innermost.store(ptr::null_mut(), Relaxed);
     deadlines.floor.store(ptr::null_mut(), Relaxed);
-    deadlines.earliest.store(NEVER, Relaxed);
+    deadlines.earliest.set(Moment::NEVER);
     compiler_fence(SeqCst);
     block.word.disarm(DEADLINE);
     deadlines.tasks.store(0, Relaxed);

@@ -19,14 +19,16 @@
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU64, compiler_fence};
+use std::time::Duration;
 
 use libc::{c_int, ucontext_t};
 
 use super::block::Block;
 use super::chain::Previous;
+use super::clock::{AtomicMoment, Moment};
 use super::raw::syscall;
 use super::signal::{self, Action};
-use super::{answer, arch, ask, install, thread, time, timer, trap};
+use super::{answer, arch, ask, install, thread, timer, trap};
 
 const PR_SET_SYSCALL_USER_DISPATCH: usize = 59;
 const OFF: usize = 0;
@@ -38,12 +40,12 @@ pub(super) static PREVIOUS: Previous = Previous::default_action();
 static AVAILABLE: AtomicBool = AtomicBool::new(false);
 /// The application has set a handler of its own for SIGSYS.
 static TAKEN_OVER: AtomicBool = AtomicBool::new(false);
-static SWEPT_AT: AtomicU64 = AtomicU64::new(0);
+static SWEPT_AT: AtomicMoment = AtomicMoment::new(Moment::LONG_AGO);
 
-/// How long a look at all handlers' masks is good for, in nanoseconds: not long, since a handler
+/// How long a look at all handlers' masks is good for: not long, since a handler
 /// that is installed meanwhile can end the process, and long enough for a thousand threads to be
 /// asked at once.
-const SWEEP_EVERY: u64 = 1_000_000;
+const SWEEP_EVERY: Duration = Duration::from_millis(1);
 
 /// How long the quickest of those looks has taken, in nanoseconds; 0 if there was none yet.
 static SWEEP_TAKES: AtomicU64 = AtomicU64::new(0);
@@ -118,7 +120,7 @@ pub(super) fn begin_here(block: &Block) -> bool {
     if !handler_is_ours() {
         return false;
     }
-    let now = time::now_nanos_by_libc();
+    let now = Moment::now();
     sweep(now);
     block.beginning.store(true, Relaxed);
     compiler_fence(SeqCst);
@@ -152,7 +154,7 @@ fn begin_under(block: &Block, mask: signal::Set) -> bool {
     if sigsys_is_blocked || !handler_is_ours() {
         return false;
     }
-    let now = time::now_nanos_by_libc();
+    let now = Moment::now();
     sweep(now);
     if set(ON).is_err() {
         return false;
@@ -174,9 +176,8 @@ fn handler_is_ours() -> bool {
 
 /// Takes SIGSYS out of the masks of all handlers. Another thread may install one with a full mask
 /// at any time, so this is done again at the syscalls of a reached thread.
-pub(super) fn sweep(now: u64) {
-    let last = SWEPT_AT.load(Relaxed);
-    if last != 0 && now.wrapping_sub(last) < SWEEP_EVERY {
+pub(super) fn sweep(now: Moment) {
+    if now.since(SWEPT_AT.get()) < SWEEP_EVERY {
         return;
     }
     for number in (1..=64).filter(|number| *number != libc::SIGSYS) {
@@ -184,9 +185,9 @@ pub(super) fn sweep(now: u64) {
             open_mask(number);
         }
     }
-    SWEPT_AT.store(now, Relaxed);
+    SWEPT_AT.set(now);
     // One that was preempted tells nothing.
-    let taken = time::now_nanos().saturating_sub(now);
+    let taken = Moment::now_in_handler().since(now).as_nanos() as u64;
     let quickest = SWEEP_TAKES.load(Relaxed);
     if quickest == 0 || taken < quickest {
         SWEEP_TAKES.store(taken, Relaxed);
@@ -194,11 +195,12 @@ pub(super) fn sweep(now: u64) {
 }
 
 /// How long before a moment a thread should begin to be made ready, that is to be reached from that
-/// moment on, in nanoseconds.
-pub(super) fn lead(block: &Block) -> u64 {
+/// moment on.
+pub(super) fn lead(block: &Block) -> Duration {
     const AT_MOST: u64 = 20_000;
     let is_to_be = block.reach.load(Relaxed) && is_available();
-    if is_to_be { SWEEP_TAKES.load(Relaxed).min(AT_MOST) } else { 0 }
+    let lead = if is_to_be { SWEEP_TAKES.load(Relaxed).min(AT_MOST) } else { 0 };
+    Duration::from_nanos(lead)
 }
 
 /// Takes SIGSYS out of the mask of a signal's handler.

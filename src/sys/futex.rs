@@ -7,29 +7,30 @@
 #![allow(unsafe_code)]
 
 use std::sync::atomic::AtomicU32;
-use std::time::Instant;
+
+use libc::timespec;
 
 use super::call::{Outcome, call};
+use super::clock::Moment;
 use super::raw::syscall;
-use super::time::{Moment, at};
 
 const WAIT: usize = (libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG) as usize;
 const WAKE: usize = (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG) as usize;
 const ANY_BIT: usize = libc::FUTEX_BITSET_MATCH_ANY as usize;
 
-fn arguments(word: &AtomicU32, expected: u32, until: Option<&Moment>) -> [usize; 6] {
-    let until = until.map_or(0, |moment| moment.address());
+fn arguments(word: &AtomicU32, expected: u32, until: &Option<timespec>) -> [usize; 6] {
+    let until = until.as_ref().map_or(0, |until| &raw const *until as usize);
     [word.as_ptr() as usize, WAIT, expected as usize, until, 0, ANY_BIT]
 }
 
 /// Sleeps while the word is `expected`, until it is woken or the moment comes; false if it was the
 /// moment. No interrupt ends it, and no signal (one ends a timed wait, whatever its flags say). It
 /// may wake without a reason.
-pub(crate) fn wait(word: &AtomicU32, expected: u32, until: Option<Instant>) -> bool {
-    let until = until.map(at);
+pub(crate) fn wait(word: &AtomicU32, expected: u32, until: Moment) -> bool {
+    let until = until.ever();
     loop {
-        // SAFETY: the kernel reads the word and the time, both borrowed.
-        let woken = unsafe { syscall(libc::SYS_futex, arguments(word, expected, until.as_ref())) };
+        // SAFETY: the kernel reads the word, which is borrowed, and the time, which is ours.
+        let woken = unsafe { syscall(libc::SYS_futex, arguments(word, expected, &until)) };
         if woken != Err(libc::EINTR) {
             return woken != Err(libc::ETIMEDOUT);
         }
@@ -37,13 +38,10 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, until: Option<Instant>) -> b
 }
 
 /// As [`wait`], and an interrupt of this thread ends it.
-pub(crate) fn wait_interruptible(
-    word: &AtomicU32,
-    expected: u32,
-    until: Option<&Moment>,
-) -> Outcome<()> {
-    // SAFETY: the kernel reads the word and the time, both borrowed.
-    unsafe { call(libc::SYS_futex, arguments(word, expected, until)) }.map(drop)
+pub(crate) fn wait_interruptible(word: &AtomicU32, expected: u32, until: Moment) -> Outcome<()> {
+    let until = until.ever();
+    // SAFETY: the kernel reads the word, which is borrowed, and the time, which is ours.
+    unsafe { call(libc::SYS_futex, arguments(word, expected, &until)) }.map(drop)
 }
 
 /// Wakes up to `count` of those that sleep on the word; how many they were.

@@ -38,6 +38,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, fence};
 
 use super::block::{self, Block};
 use super::call::{Outcome, Stop, call};
+use super::clock::Moment;
 use super::{deadline_timer, dispatch, fork, futex, thread, timer};
 
 /// Cleared where the kernel has no `futex_waitv` (before 5.16), or a sandbox does not allow it.
@@ -66,7 +67,7 @@ fn waiter(word: &AtomicU32, value: u32) -> Waiter {
 /// As [`futex::wait_interruptible`] without an end, and an asker may end it by futex.
 pub(crate) fn wait(word: &AtomicU32, expected: u32) -> Outcome<()> {
     if !AVAILABLE.load(Relaxed) {
-        return futex::wait_interruptible(word, expected, None);
+        return futex::wait_interruptible(word, expected, Moment::NEVER);
     }
     block::with(|block| {
         // Now, where nobody waits for us. Nothing changes it while we sleep.
@@ -96,7 +97,7 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32) -> Outcome<()> {
             Err(Stop::Errno(libc::EAGAIN | libc::EINTR) | Stop::Cancelled) => outcome.map(drop),
             Err(Stop::Errno(_)) => {
                 AVAILABLE.store(false, Relaxed);
-                futex::wait_interruptible(word, expected, None)
+                futex::wait_interruptible(word, expected, Moment::NEVER)
             }
         }
     })

@@ -12,15 +12,17 @@
 #![allow(unsafe_code)]
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use libc::c_long;
 
 use super::block::Block;
+use super::clock::Moment;
 use super::raw::syscall;
-use super::{ask, signal, time, timer};
+use super::{ask, signal, timer};
 
 /// How long goodbyes may take.
-const FOR: u64 = 100_000_000;
+const FOR: Duration = Duration::from_millis(100);
 
 const DONTWAIT: usize = libc::MSG_DONTWAIT as usize;
 const NOWAIT: usize = libc::RWF_NOWAIT as usize;
@@ -30,9 +32,9 @@ pub(super) fn write(
     block: &Block,
     number: c_long,
     arguments: [usize; 6],
-    since: u64,
+    since: Moment,
 ) -> Option<isize> {
-    if time::now_nanos().wrapping_sub(since) > FOR {
+    if Moment::now_in_handler().since(since) > FOR {
         return None;
     }
     let [fd, address, length, flags, ..] = arguments;

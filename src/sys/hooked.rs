@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
 use super::block::{self, Block};
-use super::clock::NEVER;
+use super::clock::Moment;
 use super::{fork, futex, helper, thread};
 use crate::hook::Hooks;
 use crate::interrupted::{Interrupted, Reason};
@@ -164,7 +164,7 @@ pub(super) fn deadline_passed(block: &Block) {
 
 /// A deadline has begun on this thread, which has a hook; or a hook, and there may be a deadline.
 pub(crate) fn meet_deadline() {
-    let any = block::with(|block| block.deadlines.earliest.load(Relaxed) != NEVER);
+    let any = block::with(|block| block.deadlines.earliest.get() != Moment::NEVER);
     if any {
         start();
     }
@@ -234,7 +234,7 @@ fn run() {
         let seen = ADDITIONS.load(Acquire);
         let mut next = LIST.swap(ptr::null_mut(), Acquire);
         if next.is_null() {
-            futex::wait(&ADDITIONS, seen, None);
+            futex::wait(&ADDITIONS, seen, Moment::NEVER);
         }
         while let Some(hooks) = NonNull::new(next) {
             // SAFETY: the count that `enqueue` gave to the list.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use libc::{c_int, c_long};
 
 use super::call::{Outcome, call};
-use super::time::{Moment, span, wall_clock_after};
+use super::clock::{timespec_of, wall_clock_in};
 
 /// One change of one semaphore, for [`semop`](crate::ipc::semop).
 ///
@@ -47,7 +47,7 @@ impl SemOp {
 }
 
 pub(crate) fn semop(id: i32, operations: &[SemOp], timeout: Option<Duration>) -> Outcome<()> {
-    let timeout = timeout.map(span);
+    let timeout = timeout.map(timespec_of);
     let timeout = timeout.as_ref().map_or(0, |timeout| &raw const *timeout as usize);
     let arguments = [id as usize, operations.as_ptr() as usize, operations.len(), timeout];
     // SAFETY: the kernel reads the operations and the time, which are borrowed.
@@ -88,8 +88,8 @@ pub(crate) fn mq_receive(
     priority: &mut u32,
     timeout: Option<Duration>,
 ) -> Outcome<usize> {
-    let until = timeout.map(wall_clock_after);
-    let until = until.as_ref().map_or(0, Moment::address);
+    let until = timeout.map(wall_clock_in);
+    let until = until.as_ref().map_or(0, |until| &raw const *until as usize);
     let [address, priority] = [buffer.as_mut_ptr() as usize, &raw mut *priority as usize];
     let arguments = [queue.as_raw_fd() as usize, address, buffer.len(), priority, until];
     // SAFETY: the kernel writes into the buffer and the priority, and reads the time.
@@ -102,8 +102,8 @@ pub(crate) fn mq_send(
     priority: u32,
     timeout: Option<Duration>,
 ) -> Outcome<()> {
-    let until = timeout.map(wall_clock_after);
-    let until = until.as_ref().map_or(0, Moment::address);
+    let until = timeout.map(wall_clock_in);
+    let until = until.as_ref().map_or(0, |until| &raw const *until as usize);
     let [queue, address] = [queue.as_raw_fd() as usize, message.as_ptr() as usize];
     let arguments = [queue, address, message.len(), priority as usize, until];
     // SAFETY: the kernel reads the message and the time.

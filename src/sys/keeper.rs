@@ -8,9 +8,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
-use super::clock::{self, NEVER};
+use super::clock::Moment;
 use super::thread::ThreadRecord;
 use super::{fork, futex, helper};
 use crate::state::Thread;
@@ -24,7 +23,7 @@ struct Kept {
     generation: u32,
     is_running: bool,
     /// By the moment, then by the record's address.
-    deadlines: BTreeMap<(u64, usize), Arc<ThreadRecord>>,
+    deadlines: BTreeMap<(Moment, usize), Arc<ThreadRecord>>,
 }
 
 impl Kept {
@@ -51,13 +50,13 @@ fn locked<T>(f: impl FnOnce(&mut Kept) -> T) -> T {
     value
 }
 
-/// Has a thread signalled at a moment, in the place of the one that was asked for before. [`NEVER`]
-/// is no moment.
-pub(super) fn keep(record: &Arc<ThreadRecord>, before: u64, at: u64) {
+/// Has a thread signalled at a moment, in the place of the one that was asked for before, or
+/// never.
+pub(super) fn keep(record: &Arc<ThreadRecord>, before: Moment, at: Moment) {
     let key = |moment| (moment, Arc::as_ptr(record) as usize);
     let (_old, is_first, was_running) = locked(|kept| {
         let old = kept.deadlines.remove(&key(before));
-        if at != NEVER {
+        if at != Moment::NEVER {
             kept.deadlines.insert(key(at), record.clone());
         }
         let is_first = kept.deadlines.first_key_value().is_some_and(|(first, _)| *first == key(at));
@@ -85,17 +84,14 @@ fn start() {
 fn run() {
     loop {
         let seen = CHANGES.load(Ordering::Relaxed);
-        let now = clock::now();
+        let now = Moment::now();
         let (due, next) = locked(|kept| {
             let later = kept.deadlines.split_off(&(now, usize::MAX));
             let due = std::mem::replace(&mut kept.deadlines, later);
             (due, kept.deadlines.first_key_value().map(|((at, _), _)| *at))
         });
         if due.is_empty() {
-            let wake = next.and_then(|next| {
-                Instant::now().checked_add(Duration::from_nanos(next.saturating_sub(now)))
-            });
-            futex::wait(&CHANGES, seen, wake);
+            futex::wait(&CHANGES, seen, next.unwrap_or(Moment::NEVER));
         }
         for record in due.values() {
             let _gate = fork::gate();

@@ -27,6 +27,7 @@ pub(crate) mod install;
 pub(crate) mod io;
 pub(crate) mod ipc;
 mod keeper;
+mod kernel_timer;
 pub(crate) mod locks;
 pub(crate) mod memory;
 pub(crate) mod net;

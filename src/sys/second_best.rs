@@ -25,8 +25,9 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use libc::{c_long, ucontext_t};
 
 use super::block::Block;
+use super::clock::Moment;
 use super::raw::syscall;
-use super::{answer, arch, dispatch, time};
+use super::{answer, arch, dispatch};
 use crate::reach::table;
 
 /// Where an asker saw a thread sleep: in which syscall, and with which first arguments, stack and
@@ -116,7 +117,7 @@ fn read_syscall_file(tid: i32, buffer: &mut [u8; 256]) -> Option<&str> {
 
 /// Answers the plain call that the context stands at or behind, from the handler.
 pub(super) fn interrupt(block: &Block, context: &mut ucontext_t) {
-    answer::begin(block, time::now_nanos());
+    answer::begin(block, Moment::now_in_handler());
     if arch::is_at_syscall(context) {
         answer_before(block, context);
     } else if arch::is_behind_interrupted_syscall(context) {

@@ -25,15 +25,16 @@ use std::cell::UnsafeCell;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libc::ucontext_t;
 
 use super::arch;
 use super::block::Block;
+use super::clock::{self, Moment};
 use super::stack_copy::Carrier;
 use super::thread::{Target, ThreadRecord};
-use super::{fork, futex, time};
+use super::{fork, futex};
 use crate::node::Node;
 use crate::state::Thread;
 
@@ -108,13 +109,13 @@ impl Wanted {
     }
 
     /// Waits until it is told, but not beyond that moment.
-    fn wait(&self, until: Instant) -> u32 {
+    fn wait(&self, until: Moment) -> u32 {
         loop {
             let state = self.state.load(Ordering::Acquire);
-            if state != WANTED || until <= Instant::now() {
+            if state != WANTED || until <= Moment::now() {
                 return state;
             }
-            futex::wait(&self.state, WANTED, Some(until));
+            futex::wait(&self.state, WANTED, until);
         }
     }
 }
@@ -133,11 +134,11 @@ pub(crate) fn take(
     let wanted = Box::into_raw(Box::new(Wanted { state, carrier: Carrier::choose(), snapshot }));
     // SAFETY: it is freed by us, below, and by nobody else.
     let shared = unsafe { &*wanted };
-    let until = Instant::now() + limit;
+    let until = Moment::in_time(limit);
     let state = match lay_out_until(until, record, task, wanted) {
         LaidOut::Yes => match shared.wait(until) {
             WANTED if withdraw(record, wanted) => GONE,
-            WANTED => shared.wait(Instant::now() + limit),
+            WANTED => shared.wait(Moment::in_time(limit)),
             state => state,
         },
         LaidOut::NotYet | LaidOut::No => GONE,
@@ -164,14 +165,14 @@ enum LaidOut {
 }
 
 fn lay_out_until(
-    until: Instant,
+    until: Moment,
     record: &ThreadRecord,
     task: &Arc<Node>,
     wanted: *mut Wanted,
 ) -> LaidOut {
     loop {
         match lay_out(record, task, wanted) {
-            LaidOut::NotYet if Instant::now() < until => time::pause(Duration::from_micros(50)),
+            LaidOut::NotYet if Moment::now() < until => clock::pause(Duration::from_micros(50)),
             laid_out => return laid_out,
         }
     }

@@ -6,30 +6,27 @@
 //!
 //! A kernel timer rather than a thread that resends: it costs nothing until it is needed, it cannot
 //! hit another thread, and it may be created and set from a handler, by raw syscalls.
-//!
-//! # Safety
-//!
-//! Each block hands the kernel structures of its own.
-
-#![allow(unsafe_code)]
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use super::block::Block;
-use super::{clock, install, net, raw, signal, time};
+use super::clock::{self, Moment};
+use super::kernel_timer::KernelTimer;
+use super::{install, signal};
 
 /// The first pause, in microseconds; each one is double the one before, up to the last.
 const FIRST_PAUSE: u32 = 1_000;
 const LAST_PAUSE: u32 = 50_000;
 /// At once.
-const SOON: u32 = 1;
+const SOON: Duration = Duration::from_micros(1);
 
 /// From one tick of the kernel's clock to the next, in microseconds; not less than the first pause.
 static TICK: AtomicU32 = AtomicU32::new(FIRST_PAUSE);
 
 /// Asks how long a tick is.
 pub(super) fn learn_tick() {
-    let tick = u32::try_from(net::clock_lag().as_micros()).unwrap_or(FIRST_PAUSE);
+    let tick = u32::try_from(clock::tick().as_micros()).unwrap_or(FIRST_PAUSE);
     TICK.store(tick.clamp(FIRST_PAUSE, LAST_PAUSE), Ordering::Relaxed);
 }
 
@@ -38,8 +35,8 @@ pub(super) fn learn_tick() {
 /// Without a timer (the kernel refuses one at the limit on queued signals) a plain call that was
 /// about to begin when the signal came stays uninterrupted until the next request.
 pub(super) fn repeat(block: &Block) {
-    if let Some(timer) = get_or_create(block) {
-        set(timer, next_pause(block, FIRST_PAUSE));
+    if ready(block) {
+        block.timer.set_in(next_pause(block, FIRST_PAUSE));
     }
 }
 
@@ -55,50 +52,60 @@ pub(super) fn repeat(block: &Block) {
 /// tick back, so one is added. (Further, where a host lets the machine wait: the shot comes too early
 /// then, and costs what it costs.)
 pub(super) fn repeat_after_own_call(block: &Block) {
-    let Some(timer) = get_or_create(block) else { return };
-    let tick = TICK.load(Ordering::Relaxed);
-    let pause = u64::from(tick) + u64::from(next_pause(block, tick));
-    let at = time::last_tick_nanos().saturating_add(pause * 1_000);
-    set_to(timer, clock::timespec(at), libc::TIMER_ABSTIME);
+    if ready(block) {
+        let tick = TICK.load(Ordering::Relaxed);
+        let pause = Duration::from_micros(tick.into()) + next_pause(block, tick);
+        block.timer.set_at(Moment::last_tick().after(pause), Duration::ZERO);
+    }
 }
 
 /// Twice the last pause, or the first one.
-fn next_pause(block: &Block, first: u32) -> u32 {
+fn next_pause(block: &Block, first: u32) -> Duration {
     let pause = match block.repeat.load(Ordering::Relaxed) {
         0 => first,
         last => last.saturating_mul(2).min(LAST_PAUSE),
     };
     block.repeat.store(pause, Ordering::Relaxed);
-    pause
+    Duration::from_micros(pause.into())
+}
+
+/// Makes sure that the thread has its timer; whether it has.
+fn ready(block: &Block) -> bool {
+    ensure(&block.timer, block)
+}
+
+/// Makes a timer that sends our signal to the thread of that block, unless there is one; whether
+/// there is one now.
+pub(super) fn ensure(timer: &KernelTimer, block: &Block) -> bool {
+    let tid = block.tid.load(Ordering::Relaxed);
+    install::signal().is_some_and(|signal| timer.ensure(tid, signal, signal::magic()))
 }
 
 /// Makes sure that a thread whose signal is a real-time one has a timer: at the limit on queued
 /// signals nothing else reaches it.
 pub(super) fn prepare(block: &Block) {
     if install::signal().is_some_and(signal::is_real_time) {
-        get_or_create(block);
+        ready(block);
     }
 }
 
 /// Has the timer shoot now; false if there is none. A timer's signal is allocated with it, so it
 /// finds room where others do not.
 pub(super) fn shoot(block: &Block) -> bool {
-    existing(block).map(|timer| set(timer, SOON)).is_some()
+    block.timer.set_in(SOON)
 }
 
 /// Sets the timer for the first shot; whether there is a timer.
 pub(super) fn start(block: &Block) -> bool {
     block.repeat.store(0, Ordering::Relaxed);
     repeat(block);
-    existing(block).is_some()
+    block.timer.exists()
 }
 
 /// Stops the timer.
 pub(super) fn stop(block: &Block) {
     block.repeat.store(0, Ordering::Relaxed);
-    if let Some(timer) = existing(block) {
-        set(timer, 0);
-    }
+    block.timer.stop();
 }
 
 /// Stops the timer if its thread is not armed any more.
@@ -116,66 +123,12 @@ pub(super) fn rest_if_unarmed(block: &Block) {
 
 /// Deletes the timer of a thread that ends.
 pub(super) fn delete(block: &Block) {
-    if let Some(timer) = existing(block) {
-        // SAFETY: the timer is this thread's own.
-        let _ = unsafe { raw::syscall(libc::SYS_timer_delete, [timer as usize]) };
-    }
-    forget(block);
-}
-
-/// Forgets the timer: a child of a fork has none, and its number may be another's there (S6).
-pub(super) fn forget(block: &Block) {
-    block.timer.store(0, Ordering::Relaxed);
+    block.timer.delete();
     block.repeat.store(0, Ordering::Relaxed);
 }
 
-fn existing(block: &Block) -> Option<i32> {
-    block.timer.load(Ordering::Relaxed).checked_sub(1).filter(|timer| *timer >= 0)
-}
-
-fn get_or_create(block: &Block) -> Option<i32> {
-    existing(block).or_else(|| {
-        let timer = create(block.tid.load(Ordering::Relaxed))?;
-        block.timer.store(timer + 1, Ordering::Relaxed);
-        Some(timer)
-    })
-}
-
-/// The kernel's `struct sigevent`.
-#[repr(C)]
-struct Event {
-    value: usize,
-    signal: i32,
-    notify: i32,
-    tid: i32,
-    _rest: [i32; 11],
-}
-
-const _: () = assert!(size_of::<Event>() == 64);
-
-/// Makes a timer that sends our signal to the thread of that id.
-pub(super) fn create(tid: i32) -> Option<i32> {
-    let signal = install::signal()?;
-    let notify = libc::SIGEV_THREAD_ID;
-    let event = Event { value: signal::magic(), signal, notify, tid, _rest: [0; 11] };
-    let mut timer: i32 = 0;
-    let arguments =
-        [libc::CLOCK_MONOTONIC as usize, &raw const event as usize, &raw mut timer as usize];
-    // SAFETY: the kernel reads the event and writes the number.
-    unsafe { raw::syscall(libc::SYS_timer_create, arguments) }.ok()?;
-    Some(timer)
-}
-
-/// One shot after so many microseconds; 0 stops.
-fn set(timer: i32, microseconds: u32) {
-    let tv_nsec = libc::c_long::from(microseconds) * 1_000;
-    set_to(timer, libc::timespec { tv_sec: 0, tv_nsec }, 0);
-}
-
-fn set_to(timer: i32, value: libc::timespec, flags: i32) {
-    let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    let setting = libc::itimerspec { it_interval: never, it_value: value };
-    let arguments = [timer as usize, flags as usize, &raw const setting as usize, 0];
-    // SAFETY: the kernel reads the setting.
-    let _ = unsafe { raw::syscall(libc::SYS_timer_settime, arguments) };
+/// Forgets the timer, in the child of a fork.
+pub(super) fn forget(block: &Block) {
+    block.timer.forget();
+    block.repeat.store(0, Ordering::Relaxed);
 }

@@ -18,9 +18,10 @@ use std::sync::atomic::Ordering;
 use libc::{c_int, c_long, c_void, siginfo_t, ucontext_t};
 
 use super::block::{self, Block};
+use super::clock::Moment;
 use super::handler::ErrnoGuard;
 use super::signal::{self, Action};
-use super::{abandon, answer, arch, ask, believed_mask, dispatch, raw, thread, time, timer};
+use super::{abandon, answer, arch, ask, believed_mask, dispatch, raw, thread, timer};
 use crate::reach::table::Unless;
 
 #[cfg(target_arch = "x86_64")]
@@ -81,7 +82,7 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
         }
         return;
     }
-    dispatch::sweep(time::now_nanos());
+    dispatch::sweep(Moment::now_in_handler());
     block.alternate_stack.widen(context);
     if arch::trapped_in_trampoline(context) {
         arch::cancel(context);

@@ -17,6 +17,7 @@ use super::{as_timespec, at_once, plain, span};
 use crate::calls::{Limit, complete};
 use crate::sys;
 use crate::sys::call::call;
+use crate::sys::clock::Moment;
 
 /// nanosleep(2)
 ///
@@ -84,8 +85,8 @@ pub extern "C" fn eintr_usleep(microseconds: c_uint) -> c_int {
 /// `left` is null or room for a time.
 unsafe fn slept(time: Duration, left: *mut timespec) -> Result<c_int, Errno> {
     let limit = Limit::new(Some(time));
-    let wake = sys::time::after(time);
-    let slept = complete(|| sys::time::sleep_until(&wake));
+    let wake = Moment::in_time(time);
+    let slept = complete(|| sys::time::sleep_until(wake));
     if slept.is_err() && !left.is_null() {
         let remaining = limit.remaining().unwrap_or(time);
         // SAFETY: the caller's promise.
@@ -110,8 +111,8 @@ pub unsafe extern "C" fn eintr_futex_wait(
         let word = unsafe { word.cast::<std::sync::atomic::AtomicU32>().as_ref() };
         let word = word.ok_or(Errno(libc::EFAULT))?;
         // SAFETY: the caller's promise.
-        let until = unsafe { span(timeout) }?.map(sys::time::after);
-        let wait = || sys::futex::wait_interruptible(word, expected, until.as_ref());
+        let until = unsafe { span(timeout) }?.map_or(Moment::NEVER, Moment::in_time);
+        let wait = || sys::futex::wait_interruptible(word, expected, until);
         Ok(complete(wait).map(|()| 0)?)
     })
 }

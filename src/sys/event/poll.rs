@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::events::Events;
 use super::signals;
 use crate::sys::call::{Outcome, call};
-use crate::sys::time::span;
+use crate::sys::clock::timespec_of;
 
 /// A descriptor for [`poll`](crate::event::poll), what is awaited on it, and what has happened.
 #[repr(transparent)]
@@ -67,7 +67,7 @@ pub(crate) fn ppoll(
     mask: Option<u64>,
 ) -> Outcome<usize> {
     // The kernel writes into it what is left: a restart of its own (SIGCONT's) goes on with that.
-    let mut left = timeout.map(span);
+    let mut left = timeout.map(timespec_of);
     let left = left.as_mut().map_or(0, |left| &raw mut *left as usize);
     let mask = mask.as_ref().map_or(0, |mask| &raw const *mask as usize);
     let [address, count] = [fds.as_mut_ptr() as usize, fds.len()];

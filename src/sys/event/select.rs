@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use crate::sys::call::{Outcome, call};
-use crate::sys::time::span;
+use crate::sys::clock::timespec_of;
 
 /// A set of descriptors, a bit for each.
 pub(crate) type Words = [u64; libc::FD_SETSIZE / u64::BITS as usize];
@@ -26,7 +26,7 @@ pub(crate) fn pselect(sets: [Option<&mut Words>; 3], timeout: Option<Duration>) 
     let [read, write, except] =
         sets.map(|words| words.map_or(0, |words| words.as_mut_ptr() as usize));
     // The kernel writes into it what is left: a restart of its own (SIGCONT's) goes on with that.
-    let mut left = timeout.map(span);
+    let mut left = timeout.map(timespec_of);
     let left = left.as_mut().map_or(0, |left| &raw mut *left as usize);
     // SAFETY: the kernel reads and writes the words of each set up to `end`, which is within them
     // all, and the time.

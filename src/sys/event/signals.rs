@@ -12,9 +12,9 @@ use std::time::Duration;
 use libc::{c_int, siginfo_t};
 
 use crate::sys::call::{Outcome, Stop, call};
+use crate::sys::clock::timespec_of;
 use crate::sys::install;
 use crate::sys::signal::{self, Set};
-use crate::sys::time::span;
 
 /// What the kernel is told about the size of a set.
 pub(super) const SET_SIZE: usize = size_of::<Set>();
@@ -55,7 +55,7 @@ pub(crate) struct Info {
 pub(crate) fn sigtimedwait(set: Set, timeout: Option<Duration>) -> Outcome<Info> {
     // SAFETY: a siginfo is plain numbers, and all zeros is one.
     let mut info: siginfo_t = unsafe { std::mem::zeroed() };
-    let timeout = timeout.map(span);
+    let timeout = timeout.map(timespec_of);
     let [set, info_address] = [&raw const set as usize, &raw mut info as usize];
     let timeout = timeout.as_ref().map_or(0, |timeout| &raw const *timeout as usize);
     let arguments = [set, info_address, timeout, SET_SIZE];

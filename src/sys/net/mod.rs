@@ -7,7 +7,6 @@
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::time::Duration;
 
 use libc::c_int;
 
@@ -101,25 +100,4 @@ pub(super) fn tcp_state_of(fd: usize) -> Option<u8> {
     // SAFETY: the kernel writes at most `length` bytes, and the length.
     unsafe { syscall(libc::SYS_getsockopt, arguments) }.ok()?;
     Some(info[0])
-}
-
-/// A clock that costs a few nanoseconds and no syscall, and lags by up to [`clock_lag`].
-#[inline]
-pub(crate) fn clock() -> Duration {
-    read_clock(libc::clock_gettime)
-}
-
-/// How far [`clock`] may lag behind.
-pub(crate) fn clock_lag() -> Duration {
-    read_clock(libc::clock_getres)
-}
-
-#[inline]
-fn read_clock(
-    read: unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_int,
-) -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: both functions write a time; this clock always exists.
-    unsafe { read(libc::CLOCK_MONOTONIC_COARSE, &mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
