@@ -1,11 +1,8 @@
 //! Checkpoints, and the one place that raises.
 
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-
 use crate::interrupted::Interrupted;
 use crate::node;
-use crate::sys::{block, clock, thread};
+use crate::sys::{block, brakes, thread};
 
 /// Raises the thread's cause, if it has one: the outermost first, then the oldest.
 ///
@@ -81,14 +78,14 @@ pub fn is_interrupted() -> bool {
 /// ```
 pub fn take() -> Option<Interrupted> {
     let taken = node::take();
-    heeded();
+    brakes::release();
     thread::settle();
     taken
 }
 
 #[cold]
 fn raise_at_checkpoint() -> Result<(), Interrupted> {
-    heeded();
+    brakes::release();
     node::raise().map_or(Ok(()), Err)
 }
 
@@ -99,25 +96,6 @@ pub(crate) fn raise_in_call() -> Option<Interrupted> {
         return None;
     }
     let interrupted = node::raise()?;
-    let unheeded = block::with(|block| block.unheeded.fetch_add(1, Ordering::Relaxed));
-    if let Some(pause) = brake_after(unheeded) {
-        clock::pause(pause);
-    }
+    block::with(brakes::apply);
     Some(interrupted)
-}
-
-/// Errors that may be ignored before each further one is made to wait.
-const UNBRAKED: u32 = 16;
-const LONGEST_BRAKE: Duration = Duration::from_millis(10);
-
-/// How long one more error is made to wait after so many that were ignored: not at first, then 1 us
-/// doubling to 10 ms. A loop that ignores its errors must not burn a core.
-pub(crate) fn brake_after(unheeded: u32) -> Option<Duration> {
-    let doublings = unheeded.checked_sub(UNBRAKED)?;
-    Some(Duration::from_micros(1 << doublings.min(14)).min(LONGEST_BRAKE))
-}
-
-/// The program looks after its interrupts: the brakes are off.
-pub(crate) fn heeded() {
-    block::with(|block| block.unheeded.store(0, Ordering::Relaxed));
 }

@@ -37,15 +37,6 @@ impl Error {
     }
 }
 
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        match Interrupted::of(&error) {
-            Some(interrupted) => Error::Interrupted(interrupted),
-            None => Error::Io(error),
-        }
-    }
-}
-
 impl From<Error> for io::Error {
     /// An interrupt is of the kind `Other`, which nothing retries.
     fn from(error: Error) -> Self {

@@ -1,16 +1,20 @@
 //! What a raised cause looks like to the code that is interrupted.
+//!
+//! # Safety
+//!
+//! A pointer comes from [`Arc::into_raw`] and owns one count, or points to a static. Which of the
+//! two is told by the reason itself, which never changes.
+
+#![allow(unsafe_code)]
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use libc::c_int;
 
-use crate::calls::net::ConnectError;
-use crate::error::{Error, Partial};
-use crate::node;
-use crate::sys::reason::SharedReason;
 use crate::termination;
 
 /// The error of code that was interrupted, with the [`Reason`].
@@ -86,56 +90,6 @@ impl Interrupted {
             _ => None,
         }
     }
-
-    /// The interrupt in an error, wherever it stands in the chain of
-    /// [`source`](std::error::Error::source)s: as itself, or inside an [`Error`], a
-    /// [`Partial`] or an [`io::Error`].
-    ///
-    /// A plain call that was refused ([`reach`](crate::reach())) says ECANCELED and no more. On the
-    /// refused thread, in the same task and while the cause stands, that is taken for the interrupt
-    /// too: a heuristic, since another ECANCELED looks the same. The asker has
-    /// [`raised`](crate::Interrupter::raised).
-    ///
-    /// ```
-    /// # use eintr::Interrupted;
-    /// let nobody = std::io::Error::other("disk full");
-    /// assert!(Interrupted::of(&nobody).is_none());
-    /// ```
-    pub fn of(error: &(dyn StdError + 'static)) -> Option<Interrupted> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
-                return Some(interrupted.clone());
-            }
-            if is_refusal(error) {
-                return node::refused_for();
-            }
-            next = wrapped(error).or_else(|| error.source());
-        }
-        None
-    }
-}
-
-fn is_refusal(error: &(dyn StdError + 'static)) -> bool {
-    let error = error.downcast_ref::<io::Error>();
-    error.is_some_and(|error| error.raw_os_error() == Some(libc::ECANCELED))
-}
-
-/// The error directly inside one that gives its inner error's `source` as its own.
-fn wrapped<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    if let Some(error) = error.downcast_ref::<io::Error>() {
-        return error.get_ref().map(|inner| inner as &(dyn StdError + 'static));
-    }
-    if let Some(partial) = error.downcast_ref::<Partial>() {
-        return Some(&partial.error);
-    }
-    if let Some(stopped) = error.downcast_ref::<ConnectError>() {
-        return Some(&stopped.error);
-    }
-    match error.downcast_ref::<Error>()? {
-        Error::Interrupted(interrupted) => Some(interrupted),
-        Error::Io(error) => Some(error),
-    }
 }
 
 impl fmt::Debug for Interrupted {
@@ -173,5 +127,66 @@ impl From<Interrupted> for io::Error {
     /// Of the kind `Other`, which nothing retries.
     fn from(interrupted: Interrupted) -> Self {
         io::Error::other(interrupted)
+    }
+}
+
+static REQUESTED: Reason = Reason::Requested;
+static DEADLINE: Reason = Reason::Deadline;
+
+/// The inside of an [`Interrupted`](crate::Interrupted).
+/// A reason behind one pointer that is never null: counted, or one of the two that say no more than
+/// their name. Those are made on the way to a thread that is stuck, and need neither memory nor a
+/// count that all threads would write to.
+struct SharedReason(NonNull<Reason>);
+
+// SAFETY: it is an `Arc` of what may be sent and shared, or a reference to a static.
+unsafe impl Send for SharedReason {}
+// SAFETY: as above.
+unsafe impl Sync for SharedReason {}
+
+impl SharedReason {
+    fn new(reason: Reason) -> Self {
+        Self(match reason {
+            Reason::Requested => NonNull::from(&REQUESTED),
+            Reason::Deadline => NonNull::from(&DEADLINE),
+            Reason::Signal(_) | Reason::Custom(_) => {
+                let counted = Arc::into_raw(Arc::new(reason)).cast_mut();
+                // SAFETY: an `Arc`'s pointer is not null.
+                unsafe { NonNull::new_unchecked(counted) }
+            }
+        })
+    }
+
+    fn get(&self) -> &Reason {
+        // SAFETY: see the module; we own a count, if it is counted.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Whether the two are one.
+    fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
+    fn is_counted(&self) -> bool {
+        matches!(self.get(), Reason::Signal(_) | Reason::Custom(_))
+    }
+}
+
+impl Clone for SharedReason {
+    fn clone(&self) -> Self {
+        if self.is_counted() {
+            // SAFETY: the pointer came from `Arc::into_raw`, and we own a count.
+            unsafe { Arc::increment_strong_count(self.0.as_ptr()) };
+        }
+        Self(self.0)
+    }
+}
+
+impl Drop for SharedReason {
+    fn drop(&mut self) {
+        if self.is_counted() {
+            // SAFETY: the count that we own.
+            unsafe { Arc::decrement_strong_count(self.0.as_ptr()) };
+        }
     }
 }

@@ -24,6 +24,7 @@ mod members;
 mod node;
 mod primitives;
 mod reach;
+mod recognise;
 mod report;
 mod scope;
 mod state;

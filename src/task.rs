@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::thread as std_thread;
 
 use crate::calls::complete;
-use crate::checkpoint;
 use crate::error::Error;
-use crate::hook;
 use crate::interrupted::Interrupted;
 use crate::interrupter::{Interrupter, Request};
 use crate::node::{Begun, Nesting, Node};
@@ -16,7 +14,8 @@ use crate::reach::Reach;
 use crate::state::Floor;
 use crate::sys::deadlines::{self, Hidden};
 use crate::sys::thread::{self, ThreadRecord, Unblocked};
-use crate::sys::{futex_road, install};
+use crate::sys::{brakes, futex_road, install};
+use crate::{checkpoint, hook};
 
 /// A stretch of one thread's execution that can be interrupted.
 ///
@@ -176,7 +175,7 @@ impl Drop for Running {
             deadlines::end_task(hidden);
         }
         hook::show(self.hooks.take());
-        checkpoint::heeded();
+        brakes::release();
         thread::settle();
         thread::block_again(self.unblocked);
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::sys::{dispatch, install};
+use crate::sys::{dispatch, install, ours};
 
 /// What this machine lets us do, by road. See [`support`].
 ///
@@ -54,7 +54,7 @@ pub enum Road {
 #[track_caller]
 pub fn support() -> Support {
     install::ensure();
-    let signal = install::installed_signal();
+    let signal = ours::number();
     let with_signal = |road| if signal.is_some() { road } else { Road::Absent };
     let reach = if dispatch::is_usable() { Road::Exact } else { Road::SecondBest };
     Support { signal, own_calls: with_signal(Road::Exact), reach: with_signal(reach) }

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::thread::{ThreadReport, ThreadState};
 use super::{syscall_name, waits_on};
-use crate::sys::{install, thread};
+use crate::sys::{ours, thread};
 
 /// The syscall in which a thread is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) fn look(tid: i32) -> Option<ThreadReport> {
         status.lines().find_map(|line| Some(line.strip_prefix(key)?.strip_prefix(':')?.trim()))
     };
     let blocked = field("SigBlk").and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(0);
-    let ours = install::installed_signal().map_or(0, |number| 1 << (number - 1));
+    let ours = ours::set();
     let call = call_of(tid);
     let known = call.as_ref().and_then(|call| syscall_name::of(call.number));
     let waits_on = match (&call, known) {

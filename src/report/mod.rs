@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::node::Node;
 use crate::sys::clock::Moment;
-use crate::sys::{install, roll};
+use crate::sys::{ours, roll};
 
 mod cure;
 mod kernel;
@@ -145,7 +145,7 @@ impl Report {
             last_raised: figures.raised_at.map(ago),
             refused: figures.refused,
             masked: figures.masked,
-            handler_replaced: install::is_replaced(),
+            handler_replaced: ours::is_replaced(),
         }
     }
 

@@ -32,7 +32,7 @@ use libc::ucontext_t;
 
 use super::arch::{self, AbandonPlace};
 use super::block::{self, Block};
-use super::{handler, install, raw, signal, thread};
+use super::{handler, install, ours, raw, signal, thread};
 use crate::checkpoint;
 use crate::interrupted::{Interrupted, Reason};
 
@@ -209,7 +209,7 @@ pub(super) fn leave(block: &Block, context: &mut ucontext_t) -> Leave {
     }
     // SAFETY: the frame is open, and holds the mask of its entry.
     let mask_then = unsafe { arch::abandon_mask(frame) };
-    let ours = install::signal().map_or(0, signal::bit) | signal::bit(libc::SIGSYS);
+    let ours = ours::set() | signal::bit(libc::SIGSYS);
     if (*signal::saved_mask(context) ^ mask_then) & !ours != 0 {
         return Leave::NotNow;
     }

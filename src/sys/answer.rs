@@ -12,9 +12,8 @@ use libc::c_long;
 
 use super::ask::{self, Kind};
 use super::block::Block;
-use super::clock::{self, Moment};
-use super::{deadlines, futex, goodbye};
-use crate::checkpoint::brake_after;
+use super::clock::Moment;
+use super::{brakes, deadlines, futex, goodbye};
 use crate::reach::table::{self, Answer, OpenFlags, Unless};
 
 /// The thread's calls begin to be answered, unless they have begun already.
@@ -80,9 +79,7 @@ fn refuse(block: &Block) -> isize {
 
 /// The brakes, for code that asks again and again.
 fn unheeded(block: &Block, result: isize) -> isize {
-    if let Some(pause) = brake_after(block.unheeded.fetch_add(1, Ordering::Relaxed)) {
-        clock::pause(pause);
-    }
+    brakes::apply(block);
     result
 }
 

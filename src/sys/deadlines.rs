@@ -47,8 +47,8 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, compiler_fence};
 use super::block::{self, Block};
 use super::clock::{AtomicMoment, Moment};
 use super::deadline_timer::DeadlineTimer;
-use super::hooked;
 use super::thread::{self, Unblocked};
+use super::{brakes, hooked};
 use crate::state::DEADLINE;
 
 /// What a thread's block holds of its deadlines.
@@ -262,7 +262,7 @@ fn end_armed(block: &Block, frame: &Frame) {
     if !block.word.is_armed() {
         // What was ignored has ended, as if a task had: whoever waits by deadlines again and again
         // is not braked.
-        block.unheeded.store(0, Relaxed);
+        brakes::release();
     }
     thread::settle();
     thread::block_again(frame.debts.get().unblocked);

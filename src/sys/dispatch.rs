@@ -2,7 +2,7 @@
 //! are answered.
 //!
 //! On means that the kernel stops this thread at the entry of every syscall that is not made from
-//! our own stub, and delivers SIGSYS ([`trap`]). It is on only while the thread is armed, so that
+//! our own stub, and delivers SIGSYS ([`trap`](super::trap)). It is on only while the thread is armed, so that
 //! it costs nothing before, and there is no window between a check and the entry: the entry is the
 //! check.
 //!
@@ -18,7 +18,7 @@
 #![allow(unsafe_code)]
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicU64, compiler_fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, compiler_fence};
 use std::time::Duration;
 
 use libc::{c_int, ucontext_t};
@@ -28,7 +28,7 @@ use super::chain::Previous;
 use super::clock::{AtomicMoment, Moment};
 use super::raw::syscall;
 use super::signal::{self, Action};
-use super::{answer, arch, ask, install, thread, timer, trap};
+use super::{answer, arch, ask, ours, thread, timer};
 
 const PR_SET_SYSCALL_USER_DISPATCH: usize = 59;
 const OFF: usize = 0;
@@ -37,6 +37,8 @@ const ON: usize = 1;
 /// What was there before our SIGSYS handler.
 pub(super) static PREVIOUS: Previous = Previous::default_action();
 
+/// The address of our SIGSYS handler.
+static HANDLER: AtomicUsize = AtomicUsize::new(0);
 static AVAILABLE: AtomicBool = AtomicBool::new(false);
 /// The application has set a handler of its own for SIGSYS.
 static TAKEN_OVER: AtomicBool = AtomicBool::new(false);
@@ -68,7 +70,7 @@ pub(super) fn was_usable() -> bool {
 /// Installs the SIGSYS handler, if the kernel has dispatch. Under valgrind it says so and the
 /// program dies: asked first (S12). Where a sandbox forbids to look through the kernel at what a
 /// pointer points to, the masks of S2 could not be kept.
-pub(super) fn prepare() {
+pub(super) fn prepare(handler: usize) {
     if !arch::CAN_DISPATCH || arch::on_valgrind() || set(OFF).is_err() {
         return;
     }
@@ -82,7 +84,8 @@ pub(super) fn prepare() {
     // and an empty mask: a second SIGSYS inside the handler (a seccomp trap) is death if blocked.
     // Not SA_ONSTACK: nested frames would fill a small alternate stack.
     let flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_NODEFER;
-    let ours = Action::new(trap::on_sigsys as *const () as usize, flags, 0);
+    let ours = Action::new(handler, flags, 0);
+    HANDLER.store(handler, Relaxed);
     if let Ok(before) = signal::action(libc::SIGSYS) {
         PREVIOUS.remember(&before);
         // SAFETY: the handler is made to run at any instruction.
@@ -165,7 +168,7 @@ fn begin_under(block: &Block, mask: signal::Set) -> bool {
 }
 
 fn handler_is_ours() -> bool {
-    let ours = trap::on_sigsys as *const () as usize;
+    let ours = HANDLER.load(Relaxed);
     let is_ours = signal::action(libc::SIGSYS).is_ok_and(|now| now.handler == ours);
     // Seldom written: every asker reads it.
     if TAKEN_OVER.load(Relaxed) == is_ours {
@@ -181,7 +184,7 @@ pub(super) fn sweep(now: Moment) {
         return;
     }
     for number in (1..=64).filter(|number| *number != libc::SIGSYS) {
-        if Some(number) != install::signal() {
+        if Some(number) != ours::number() {
             open_mask(number);
         }
     }

@@ -92,7 +92,7 @@ fn write_vector(block: &Block, fd: usize, vector: usize, count: usize) -> Result
 /// is ready, and another thread may be quicker), so the timer's signal ends the write: see
 /// [`handler`](super::handler).
 fn write_limited(block: &Block, fd: usize, address: usize, length: usize) -> Result<usize, i32> {
-    let ours = super::install::signal().map_or(0, signal::bit);
+    let ours = super::ours::set();
     let can_be_ended = signal::mask() & ours == 0 && timer::start(block);
     if !can_be_ended || !ask::is_ready(fd, libc::POLLOUT) {
         return Err(libc::EAGAIN);

@@ -8,13 +8,12 @@
 
 use std::panic::Location;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, Ordering};
 
 use libc::c_int;
 
 use super::chain::Previous;
 use super::signal::{self, Action};
-use super::{clock, dispatch, fork, handler, pid, thread, timer};
+use super::{clock, dispatch, fork, handler, ours, pid, thread, timer, trap};
 
 /// What was installed, or why nothing was.
 #[derive(Debug, Clone, Copy)]
@@ -29,20 +28,6 @@ pub(crate) struct Installed {
 pub(super) static PREVIOUS: Previous = Previous::default_action();
 
 static INSTALLED: OnceLock<Installed> = OnceLock::new();
-/// The same for handlers and askers; 0 while nothing is installed.
-static SIGNAL: AtomicI32 = AtomicI32::new(0);
-
-/// Our signal, if there is one.
-pub(super) fn signal() -> Option<c_int> {
-    let signal = SIGNAL.load(Ordering::Relaxed);
-    (signal != 0).then_some(signal)
-}
-
-/// Our signal, if it was installed: for reports.
-pub(crate) fn installed_signal() -> Option<c_int> {
-    signal()
-}
-
 /// Installs by first use: the first signal that nobody uses.
 #[track_caller]
 #[inline]
@@ -119,29 +104,24 @@ fn set(number: c_int) -> Result<c_int, i32> {
     let on_stack = if is_on_stack && !has_sandbox { libc::SA_ONSTACK } else { 0 };
     let flags = libc::SA_SIGINFO | libc::SA_RESTART | on_stack;
     let mask = signal::ALL_BUT_SIGSYS;
-    let ours = Action::new(handler::on_signal as *const () as usize, flags, mask);
+    let handler = handler::on_signal as *const () as usize;
+    let action = Action::new(handler, flags, mask);
     // Remembered before the handler can run, then once more as what was really replaced.
     PREVIOUS.remember(&before);
-    SIGNAL.store(number, Ordering::Relaxed);
+    ours::choose(Some(number), handler);
     // SAFETY: `on_signal` is made to run at any instruction of any thread.
-    let before = unsafe { signal::set_action(number, &ours) };
+    let before = unsafe { signal::set_action(number, &action) };
     match before {
         Ok(before) => {
             PREVIOUS.remember(&before);
             pid::prepare();
             timer::learn_tick();
-            dispatch::prepare();
+            dispatch::prepare(trap::on_sigsys as *const () as usize);
             Ok(number)
         }
         Err(errno) => {
-            SIGNAL.store(0, Ordering::Relaxed);
+            ours::choose(None, 0);
             Err(errno)
         }
     }
-}
-
-/// Whether the application has put a handler of its own in the place of ours since.
-pub(crate) fn is_replaced() -> bool {
-    let ours = handler::on_signal as *const () as usize;
-    signal().is_some_and(|number| signal::action(number).is_ok_and(|now| now.handler != ours))
 }

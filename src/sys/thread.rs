@@ -17,7 +17,7 @@ use libc::c_int;
 
 use super::block::{self, Block};
 use super::{
-    deadline_timer, deadlines, dispatch, fork, futex_road, hooked, install, raw, roll, second_best,
+    deadline_timer, deadlines, dispatch, fork, futex_road, hooked, ours, raw, roll, second_best,
     signal, snapshot, timer,
 };
 use crate::hook::{self, Hooks};
@@ -95,7 +95,7 @@ fn announce(block: &Block) -> bool {
 }
 
 fn send_announced(block: &Block, tid: i32) -> io::Result<()> {
-    let sent = match install::signal() {
+    let sent = match ours::number() {
         Some(number) => send(block, tid, number).map_err(io::Error::from_raw_os_error),
         None => Err(io::Error::new(io::ErrorKind::Unsupported, "no signal is free for eintr")),
     };
@@ -281,7 +281,7 @@ impl Unblocked {
 /// Unblocks our signal on this thread, and SIGSYS: where that is blocked, dispatch cannot begin
 /// (S2).
 pub(crate) fn unblock_signals() -> Unblocked {
-    let Some(number) = install::signal() else { return Unblocked(0) };
+    let Some(number) = ours::number() else { return Unblocked(0) };
     let sigsys = if dispatch::is_available() { signal::bit(libc::SIGSYS) } else { 0 };
     let needed = signal::bit(number) | sigsys;
     // What we have blocked ourselves (S3) is not to be again.
@@ -339,7 +339,7 @@ fn settle_signals() {
         if block.deferred.swap(false, Ordering::Relaxed) {
             // The handler has put it off. (What looked like a handler of the application's, whose
             // end would unblock it, may have been code below a call that was left by siglongjmp.)
-            let ours = install::signal().map_or(0, signal::bit);
+            let ours = ours::set();
             signal::change_mask(libc::SIG_UNBLOCK, ours);
         }
         if block.in_flight.load(Ordering::Relaxed) {

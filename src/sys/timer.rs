@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::block::Block;
 use super::clock::{self, Moment};
 use super::kernel_timer::KernelTimer;
-use super::{install, signal};
+use super::{ours, signal};
 
 /// The first pause, in microseconds; each one is double the one before, up to the last.
 const FIRST_PAUSE: u32 = 1_000;
@@ -78,13 +78,13 @@ fn ready(block: &Block) -> bool {
 /// there is one now.
 pub(super) fn ensure(timer: &KernelTimer, block: &Block) -> bool {
     let tid = block.tid.load(Ordering::Relaxed);
-    install::signal().is_some_and(|signal| timer.ensure(tid, signal, signal::magic()))
+    ours::number().is_some_and(|signal| timer.ensure(tid, signal, signal::magic()))
 }
 
 /// Makes sure that a thread whose signal is a real-time one has a timer: at the limit on queued
 /// signals nothing else reaches it.
 pub(super) fn prepare(block: &Block) {
-    if install::signal().is_some_and(signal::is_real_time) {
+    if ours::number().is_some_and(signal::is_real_time) {
         ready(block);
     }
 }

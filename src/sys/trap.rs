@@ -245,7 +245,7 @@ fn make(number: c_long, arguments: [usize; 6]) -> isize {
 /// syscall, so one of ours fires at its unblock, exactly; else the timer asks again (S13).
 fn let_through(block: &Block, context: &mut ucontext_t) {
     step_aside(block, context);
-    let ours = super::install::signal().map_or(0, signal::bit);
+    let ours = super::ours::set();
     if *signal::saved_mask(context) & ours != 0 {
         let _ = thread::signal_block(block, block.tid.load(Ordering::Relaxed));
     } else {

@@ -16,7 +16,7 @@ use signal_hook::{SigId, flag, low_level};
 
 use crate::interrupted::Reason;
 use crate::interrupter::Interrupter;
-use crate::sys::{install, signal};
+use crate::sys::{ours, signal};
 
 mod notify;
 
@@ -213,7 +213,7 @@ fn check(signal: c_int, registered: &BTreeMap<c_int, Standing>) -> io::Result<()
     if signal_hook::consts::FORBIDDEN.contains(&signal) {
         return Err(invalid(format!("{} cannot be caught", name(signal))));
     }
-    if install::installed_signal() == Some(signal) {
+    if ours::number() == Some(signal) {
         return Err(invalid(format!("{} is the signal that interrupts threads", name(signal))));
     }
     if matches!(registered.get(&signal), Some(Standing::InForce(_))) {

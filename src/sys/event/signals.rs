@@ -13,7 +13,7 @@ use libc::{c_int, siginfo_t};
 
 use crate::sys::call::{Outcome, Stop, call};
 use crate::sys::clock::timespec_of;
-use crate::sys::install;
+use crate::sys::ours;
 use crate::sys::signal::{self, Set};
 
 /// What the kernel is told about the size of a set.
@@ -29,13 +29,13 @@ pub(crate) fn set_without_ours(signals: &[c_int]) -> Outcome<Set> {
         }
         set |= signal::bit(signal);
     }
-    Ok(set & !install::installed_signal().map_or(0, signal::bit))
+    Ok(set & !ours::set())
 }
 
 /// A set as C has it, without ours and SIGSYS.
 #[cfg(feature = "capi")]
 pub(crate) fn less_ours(set: Set) -> Set {
-    set & !(install::installed_signal().map_or(0, signal::bit) | signal::bit(libc::SIGSYS))
+    set & !(ours::set() | signal::bit(libc::SIGSYS))
 }
 
 /// The same as a mask, without SIGSYS either: blocked, it is death to a thread under dispatch (S2).

@@ -1,0 +1,70 @@
+//! Recognising an interrupt in an error that has been through other hands.
+
+use std::error::Error as StdError;
+use std::io;
+
+use crate::calls::net::ConnectError;
+use crate::error::{Error, Partial};
+use crate::interrupted::Interrupted;
+use crate::node;
+
+impl Interrupted {
+    /// The interrupt in an error, wherever it stands in the chain of
+    /// [`source`](std::error::Error::source)s: as itself, or inside an [`Error`], a
+    /// [`Partial`] or an [`io::Error`].
+    ///
+    /// A plain call that was refused ([`reach`](crate::reach())) says ECANCELED and no more. On the
+    /// refused thread, in the same task and while the cause stands, that is taken for the interrupt
+    /// too: a heuristic, since another ECANCELED looks the same. The asker has
+    /// [`raised`](crate::Interrupter::raised).
+    ///
+    /// ```
+    /// # use eintr::Interrupted;
+    /// let nobody = std::io::Error::other("disk full");
+    /// assert!(Interrupted::of(&nobody).is_none());
+    /// ```
+    pub fn of(error: &(dyn StdError + 'static)) -> Option<Interrupted> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+                return Some(interrupted.clone());
+            }
+            if is_refusal(error) {
+                return node::refused_for();
+            }
+            next = wrapped(error).or_else(|| error.source());
+        }
+        None
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        match Interrupted::of(&error) {
+            Some(interrupted) => Error::Interrupted(interrupted),
+            None => Error::Io(error),
+        }
+    }
+}
+
+fn is_refusal(error: &(dyn StdError + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.raw_os_error() == Some(libc::ECANCELED))
+}
+
+/// The error directly inside one that gives its inner error's `source` as its own.
+fn wrapped<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return error.get_ref().map(|inner| inner as &(dyn StdError + 'static));
+    }
+    if let Some(partial) = error.downcast_ref::<Partial>() {
+        return Some(&partial.error);
+    }
+    if let Some(stopped) = error.downcast_ref::<ConnectError>() {
+        return Some(&stopped.error);
+    }
+    match error.downcast_ref::<Error>()? {
+        Error::Interrupted(interrupted) => Some(interrupted),
+        Error::Io(error) => Some(error),
+    }
+}
