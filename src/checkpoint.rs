@@ -1,7 +1,11 @@
 //! Checkpoints, and the one place that raises.
 
+use std::io;
+
+use crate::error::Error;
 use crate::interrupted::Interrupted;
 use crate::node;
+use crate::sys::call::{Outcome, Stop};
 use crate::sys::{block, brakes, thread};
 
 /// Raises the thread's cause, if it has one: the outermost first, then the oldest.
@@ -98,4 +102,26 @@ pub(crate) fn raise_in_call() -> Option<Interrupted> {
     let interrupted = node::raise()?;
     block::with(brakes::apply);
     Some(interrupted)
+}
+
+/// Runs an interruptible syscall until it has a result.
+///
+/// A cancelled attempt did nothing, and so did one that ended with EINTR: an armed thread raises,
+/// any other (a stray signal, or a cause that is gone again) goes on. An attempt whose time is
+/// limited must look at the clock itself, so that going on does not start its time anew.
+#[inline]
+pub(crate) fn complete<T>(mut attempt: impl FnMut() -> Outcome<T>) -> Result<T, Error> {
+    loop {
+        match attempt() {
+            Ok(value) => return Ok(value),
+            Err(Stop::Cancelled | Stop::Errno(libc::EINTR)) => {
+                if let Some(interrupted) = raise_in_call() {
+                    return Err(Error::Interrupted(interrupted));
+                }
+            }
+            Err(Stop::Errno(errno)) => {
+                return Err(Error::Io(io::Error::from_raw_os_error(errno)));
+            }
+        }
+    }
 }

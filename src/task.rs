@@ -5,8 +5,9 @@ use std::io;
 use std::sync::Arc;
 use std::thread as std_thread;
 
-use crate::calls::complete;
+use crate::checkpoint::{self, complete};
 use crate::error::Error;
+use crate::hook;
 use crate::interrupted::Interrupted;
 use crate::interrupter::{Interrupter, Request};
 use crate::node::{Begun, Nesting, Node};
@@ -15,7 +16,6 @@ use crate::state::Floor;
 use crate::sys::deadlines::{self, Hidden};
 use crate::sys::thread::{self, ThreadRecord, Unblocked};
 use crate::sys::{brakes, futex_road, install};
-use crate::{checkpoint, hook};
 
 /// A stretch of one thread's execution that can be interrupted.
 ///

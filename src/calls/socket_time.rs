@@ -16,7 +16,8 @@ use libc::c_int;
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::sys::time::TimeVal;
 
-use super::{Limit, complete};
+use super::Limit;
+use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::sys;
 use crate::sys::call::{Outcome, Stop};

@@ -17,7 +17,7 @@
 
 use std::os::fd::AsFd;
 
-use super::complete;
+use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::sys;
 

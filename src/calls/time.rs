@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::complete;
+use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::sys;
 use crate::sys::clock::Moment;

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-use crate::calls::complete;
+use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::sys::clock::Moment;
 use crate::sys::futex;

@@ -2,11 +2,18 @@
 //!
 //! Through the kernel, which says so where a look would be a SIGSEGV, and which reads another
 //! thread's stack or what another thread is about to unmap as if another process did.
+//!
+//! # Safety
+//!
+//! The one block hands the kernel an address to read from, at which nothing need be.
+
+#![allow(unsafe_code)]
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::{arch, ask};
+use super::raw::syscall;
+use super::{arch, ask, signal};
 
 /// Reads what lies there; whether all of it was there.
 pub(crate) fn read(address: usize, into: &mut [u8]) -> bool {
@@ -31,4 +38,18 @@ pub(crate) fn read_string(address: usize) -> Option<String> {
 /// Whether a program counter stands in a call of our own.
 pub(crate) fn is_own_call(pc: usize) -> bool {
     arch::is_in_trampoline(pc)
+}
+
+/// Whether the word at or around an address can be read: by the kernel, which reads a set there
+/// before it finds fault with what to do. (valgrind complains aloud about that, and is asked
+/// otherwise.)
+pub(super) fn is_readable(address: usize) -> bool {
+    let address = address & !(signal::SET_SIZE - 1);
+    if arch::on_valgrind() {
+        return ask::peek::<1>(address).is_some();
+    }
+    // SAFETY: the kernel reads a set, if one is there, and changes nothing.
+    let asked =
+        unsafe { syscall(libc::SYS_rt_sigprocmask, [usize::MAX, address, 0, signal::SET_SIZE]) };
+    asked == Err(libc::EINVAL)
 }

@@ -25,6 +25,7 @@ mod handler;
 mod helper;
 pub(crate) mod hooked;
 pub(crate) mod install;
+mod instruction;
 pub(crate) mod io;
 pub(crate) mod ipc;
 mod keeper;

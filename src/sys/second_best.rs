@@ -27,7 +27,7 @@ use libc::{c_long, ucontext_t};
 use super::block::Block;
 use super::clock::Moment;
 use super::raw::syscall;
-use super::{answer, arch, dispatch};
+use super::{answer, arch, dispatch, instruction};
 use crate::reach::table;
 
 /// Where an asker saw a thread sleep: in which syscall, and with which first arguments, stack and
@@ -118,9 +118,9 @@ fn read_syscall_file(tid: i32, buffer: &mut [u8; 256]) -> Option<&str> {
 /// Answers the plain call that the context stands at or behind, from the handler.
 pub(super) fn interrupt(block: &Block, context: &mut ucontext_t) {
     answer::begin(block, Moment::now_in_handler());
-    if arch::is_at_syscall(context) {
+    if instruction::is_at_syscall(context) {
         answer_before(block, context);
-    } else if arch::is_behind_interrupted_syscall(context) {
+    } else if instruction::is_behind_interrupted_syscall(context) {
         let number = arch::number_behind(context).or_else(|| block.seen.number_at(context));
         // It has waited, so no exception holds.
         let row = number.and_then(table::row);

@@ -13,7 +13,7 @@
 
 use libc::{c_int, siginfo_t, ucontext_t};
 
-use super::{arch, ask, pid, raw};
+use super::{arch, pid, raw};
 
 /// A set of signals as the kernel has it.
 pub(super) type Set = u64;
@@ -126,20 +126,6 @@ impl Drop for PutOff {
     fn drop(&mut self) {
         change_mask(libc::SIG_UNBLOCK, self.0);
     }
-}
-
-/// Whether the word at or around an address can be read: by the kernel, which reads a set there
-/// before it finds fault with what to do. (valgrind complains aloud about that, and is asked
-/// otherwise.)
-pub(super) fn is_readable(address: usize) -> bool {
-    let address = address & !(SET_SIZE - 1);
-    if arch::on_valgrind() {
-        return ask::peek::<1>(address).is_some();
-    }
-    // SAFETY: the kernel reads a set, if one is there, and changes nothing.
-    let asked =
-        unsafe { raw::syscall(libc::SYS_rt_sigprocmask, [usize::MAX, address, 0, SET_SIZE]) };
-    asked == Err(libc::EINVAL)
 }
 
 /// Asks for the calling thread's mask.

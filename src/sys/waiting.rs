@@ -9,12 +9,12 @@
 
 use libc::{c_long, ucontext_t};
 
-use super::{arch, ask, net};
+use super::{arch, ask, instruction, net};
 
 /// Lets the waiting syscall at which the context stands return EINTR.
 pub(super) fn undo_restart(context: &mut ucontext_t) {
     let (number, arguments) = (arch::number(context), arch::arguments(context));
-    let may_fail = || waits(number, &arguments) && arch::is_at_syscall(context);
+    let may_fail = || waits(number, &arguments) && instruction::is_at_syscall(context);
     if may_fail() && tells_what_is_left(number, &arguments) {
         arch::skip_syscall(context, -libc::EINTR as isize);
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use crate::calls::complete;
+use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::sys;
 

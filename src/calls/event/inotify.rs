@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::calls::complete;
+use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::sys;
 

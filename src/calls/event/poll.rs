@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use libc::c_int;
 
-use crate::calls::{Limit, complete};
+use crate::calls::Limit;
+use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::sys;
 

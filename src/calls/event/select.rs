@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-use crate::calls::{Limit, complete};
+use crate::calls::Limit;
+use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::sys;
 use crate::sys::event::select::{Words, end};

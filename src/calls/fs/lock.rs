@@ -4,7 +4,7 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::os::fd::AsFd;
 
-use crate::calls::complete;
+use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::sys;
 use crate::sys::fs::Stretch;

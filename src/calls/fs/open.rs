@@ -8,7 +8,7 @@ use std::path::Path;
 
 use libc::c_int;
 
-use crate::calls::complete;
+use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::sys;
 

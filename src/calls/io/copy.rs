@@ -7,10 +7,10 @@ use nix::sys::socket::{SockType, getsockopt, sockopt};
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{Whence, lseek};
 
-use super::super::complete;
 use super::{read, write_all};
 use crate::calls::event::{Events, PollFd, poll};
 use crate::calls::net::{self, RecvFlags};
+use crate::checkpoint::complete;
 use crate::error::{Error, Partial};
 use crate::mask::mask;
 use crate::sys;

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use super::super::complete;
+use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::sys;
 

@@ -1,6 +1,6 @@
 //! getrandom.
 
-use super::super::complete;
+use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::sys;
 

@@ -4,7 +4,7 @@ use std::io;
 
 use libc::{c_int, c_long};
 
-use crate::calls::complete;
+use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::sys;
 use crate::sys::ipc::TYPE_SIZE;

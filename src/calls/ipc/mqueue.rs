@@ -3,7 +3,8 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use crate::calls::{Limit, complete};
+use crate::calls::Limit;
+use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::sys;
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::calls::{Limit, complete};
+use crate::calls::Limit;
+use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::sys;
 

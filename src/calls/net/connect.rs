@@ -7,10 +7,10 @@ use std::time::Duration;
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use super::super::complete;
-use super::super::socket_time::{self, Began, Way};
 use super::address::Address;
 use super::connect_error::{ConnectError, ConnectState};
+use crate::calls::socket_time::{self, Began, Way};
+use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::mask::mask;
 use crate::sys;

@@ -2,8 +2,7 @@
 
 use std::process::{Child, ExitStatus};
 
-use crate::calls::complete;
-use crate::checkpoint;
+use crate::checkpoint::{self, complete};
 use crate::error::Error;
 use crate::sys;
 use crate::sys::call::{Outcome, Stop};

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use libc::c_int;
 
 use super::status::Waited;
-use crate::calls::complete;
+use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::sys;
 use crate::sys::flags::flags;

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use libc::{epoll_event, fd_set, nfds_t, pollfd, siginfo_t, sigset_t, timespec, timeval};
 
-use super::super::border::{Errno, border, numbered};
-use super::super::handles::limit as milliseconds_of;
 use super::{as_timespec, signals_less_ours, span};
-use crate::calls::{Limit, complete};
+use crate::calls::Limit;
+use crate::capi::border::{Errno, border, numbered};
+use crate::capi::handles::limit as milliseconds_of;
+use crate::checkpoint::complete;
 use crate::sys::call::{Outcome, Stop, call};
 
 const SET_SIZE: usize = size_of::<u64>();

@@ -10,9 +10,10 @@ use std::ffi::{c_char, c_int, c_uint, c_void};
 
 use libc::{c_short, iovec, off_t, size_t, ssize_t};
 
-use super::super::border::{Errno, border};
 use super::{borrowed, plain};
 use crate::calls::socket_time::{Began, Way, complete_in_time};
+use crate::capi::border::{Errno, border};
+use crate::checkpoint::complete;
 use crate::sys::call::call;
 
 /// A read or a write of what may be a socket with a timeout: `waiting` is made, or, once such a
@@ -217,6 +218,6 @@ pub unsafe extern "C" fn eintr_fcntl_lock(
 pub extern "C" fn eintr_tcdrain(fd: c_int) -> c_int {
     border(-1, || {
         let fd = borrowed(fd)?;
-        Ok(crate::calls::complete(|| crate::sys::terminal::tcdrain(fd)).map(|()| 0)?)
+        Ok(complete(|| crate::sys::terminal::tcdrain(fd)).map(|()| 0)?)
     })
 }

@@ -10,10 +10,11 @@ use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
 use libc::{mqd_t, sembuf, size_t, ssize_t, timespec};
 
-use super::super::border::{Errno, border};
 use super::files::plain_calls;
 use super::{as_timespec, plain, span};
-use crate::calls::{Limit, complete};
+use crate::calls::Limit;
+use crate::capi::border::{Errno, border};
+use crate::checkpoint::complete;
 use crate::sys::call::call;
 
 plain_calls! {

@@ -24,7 +24,7 @@ use std::time::Duration;
 use libc::{c_int, c_long, timespec};
 
 use super::border::Errno;
-use crate::calls::complete;
+use crate::checkpoint::complete;
 use crate::sys::call::{Outcome, Stop, call};
 
 /// Makes a syscall until it has a result.

@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use libc::{clockid_t, timespec};
 
-use super::super::border::{Errno, border, numbered};
 use super::{as_timespec, at_once, plain, span};
-use crate::calls::{Limit, complete};
+use crate::calls::Limit;
+use crate::capi::border::{Errno, border, numbered};
+use crate::checkpoint::complete;
 use crate::sys;
 use crate::sys::call::call;
 use crate::sys::clock::Moment;

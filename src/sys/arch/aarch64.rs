@@ -261,7 +261,7 @@ pub(in crate::sys) fn mask_to_restore(context: &ucontext_t) -> usize {
 }
 
 /// The instruction by which a syscall enters the kernel: `svc #0`.
-pub(super) const SYSCALL_INSTRUCTION: &[u8] = &[0x01, 0x00, 0x00, 0xd4];
+pub(in crate::sys) const SYSCALL_INSTRUCTION: &[u8] = &[0x01, 0x00, 0x00, 0xd4];
 
 /// The number of the syscall that the counter stands at.
 pub(in crate::sys) fn number(context: &ucontext_t) -> c_long {
@@ -269,7 +269,7 @@ pub(in crate::sys) fn number(context: &ucontext_t) -> c_long {
 }
 
 /// The result of the syscall that the counter stands behind.
-pub(super) fn result(context: &ucontext_t) -> isize {
+pub(in crate::sys) fn result(context: &ucontext_t) -> isize {
     context.uc_mcontext.regs[0] as isize
 }
 

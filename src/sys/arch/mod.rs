@@ -25,8 +25,6 @@
 
 use libc::{c_long, c_void, ucontext_t};
 
-use super::signal::is_readable;
-
 #[cfg(target_arch = "x86_64")]
 #[path = "x86_64.rs"]
 mod machine;
@@ -93,8 +91,9 @@ pub(super) struct Ended {
 }
 
 pub(super) use machine::{
-    AUDIT_ARCH, CAN_DISPATCH, KEEPS_NUMBER, RESTORER_FLAG, abandon_mask, arguments, mark_before,
-    mask_to_restore, number, number_behind, pc, registers, retry, set_result, sp,
+    AUDIT_ARCH, CAN_DISPATCH, KEEPS_NUMBER, RESTORER_FLAG, SYSCALL_INSTRUCTION, abandon_mask,
+    arguments, mark_before, mask_to_restore, number, number_behind, pc, registers, result, retry,
+    set_result, sp,
 };
 
 /// Where the restorer is.
@@ -180,35 +179,6 @@ pub(super) fn abandon_place(context: &ucontext_t) -> AbandonPlace {
 pub(super) fn leave_to(context: &mut ucontext_t, frame: usize) {
     machine::set_sp(context, frame);
     machine::set_pc(context, &raw const eintr_abandon_cancelled as usize);
-}
-
-/// Whether the context stands at a syscall instruction: about to make the syscall, or to make it
-/// again.
-pub(super) fn is_at_syscall(context: &ucontext_t) -> bool {
-    is_syscall_instruction(machine::pc(context))
-}
-
-/// Whether the context stands behind a syscall that returned -EINTR.
-pub(super) fn is_behind_interrupted_syscall(context: &ucontext_t) -> bool {
-    let before = machine::pc(context).wrapping_sub(machine::SYSCALL_INSTRUCTION.len());
-    machine::result(context) == -(libc::EINTR as isize) && is_syscall_instruction(before)
-}
-
-fn is_syscall_instruction(address: usize) -> bool {
-    // The upper half is the kernel's; the vsyscall page there is executable and cannot be read
-    // (S9).
-    if address == 0 || address > isize::MAX as usize {
-        return false;
-    }
-    // Where the thread executes there is code, but it may be mapped for execution only; and before
-    // it there may be nothing.
-    let last = address + machine::SYSCALL_INSTRUCTION.len() - 1;
-    if !is_readable(address) || !is_readable(last) {
-        return false;
-    }
-    // SAFETY: it can be read, as the kernel has just said.
-    let byte_is = |i: usize, byte: u8| unsafe { *((address + i) as *const u8) } == byte;
-    machine::SYSCALL_INSTRUCTION.iter().enumerate().all(|(i, byte)| byte_is(i, *byte))
 }
 
 /// Steps over the syscall that the context stands at, as if it had returned that.

@@ -267,7 +267,7 @@ pub(in crate::sys) fn mask_to_restore(context: &ucontext_t) -> usize {
 }
 
 /// The instruction by which a syscall enters the kernel.
-pub(super) const SYSCALL_INSTRUCTION: &[u8] = &[0x0f, 0x05];
+pub(in crate::sys) const SYSCALL_INSTRUCTION: &[u8] = &[0x0f, 0x05];
 
 /// The number of the syscall that the counter stands at.
 pub(in crate::sys) fn number(context: &ucontext_t) -> c_long {
@@ -275,7 +275,7 @@ pub(in crate::sys) fn number(context: &ucontext_t) -> c_long {
 }
 
 /// The result of the syscall that the counter stands behind.
-pub(super) fn result(context: &ucontext_t) -> isize {
+pub(in crate::sys) fn result(context: &ucontext_t) -> isize {
     context.uc_mcontext.gregs[libc::REG_RAX as usize] as isize
 }
 
