@@ -14,11 +14,11 @@ use crate::hook::{self, Due};
 use crate::interrupted::{Interrupted, Reason};
 use crate::members::{self, Members};
 use crate::state::{Delivery, Floor};
+use crate::sys::block::Refusals;
 use crate::sys::clock::Moment;
-use crate::sys::deadlines;
 use crate::sys::fork::{self, Gate};
-use crate::sys::futex;
 use crate::sys::thread::{self, ThreadRecord};
+use crate::sys::{deadlines, futex};
 
 /// A task's inside.
 pub(crate) struct Node {
@@ -43,15 +43,6 @@ pub(crate) enum Nesting {
     Task(u64),
     /// Where no task runs, on the thread of that number.
     Thread(u64),
-}
-
-/// What the SIGSYS handler may touch of a task.
-#[derive(Default)]
-pub(crate) struct Refusals {
-    /// Syscalls that were refused because of this task.
-    pub(crate) count: AtomicU64,
-    /// Counts whatever a waiter might wait for; a futex.
-    pub(crate) changes: AtomicU32,
 }
 
 struct Life {

@@ -14,11 +14,12 @@
 
 #![allow(unsafe_code)]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use libc::{stack_t, ucontext_t};
 
 use super::arch;
+use super::block::AlternateStack;
 use super::raw::syscall;
 
 /// Room for two frames of the largest kind, and for the handlers.
@@ -27,19 +28,7 @@ const SIZE: usize = 64 * 1024;
 /// Below it, where nobody may write.
 const GUARD: usize = 4096;
 
-/// A thread's wider stack.
-pub(super) struct AlternateStack {
-    /// Where it begins, or 0.
-    base: AtomicUsize,
-    /// Where the one begins that it has replaced, and how large that is.
-    replaced: [AtomicUsize; 2],
-}
-
 impl AlternateStack {
-    pub(super) const fn none() -> Self {
-        Self { base: AtomicUsize::new(0), replaced: [const { AtomicUsize::new(0) }; 2] }
-    }
-
     /// Gives the interrupted code a wider one, if it has one that is too small, and does not run
     /// there now. For the handler of SIGSYS, whose return restores what the context says. Once is
     /// enough: it is rarely changed again.

@@ -12,26 +12,8 @@ use libc::c_long;
 
 use super::ask::{self, Kind};
 use super::block::Block;
-use super::clock::Moment;
 use super::{brakes, deadlines, futex, goodbye};
 use crate::reach::table::{self, Answer, OpenFlags, Unless};
-
-/// The thread's calls begin to be answered, unless they have begun already.
-pub(super) fn begin(block: &Block, now: Moment) {
-    // Only the thread itself and its handlers set it, who come and go in between.
-    if block.answering_since.get() == Moment::LONG_AGO {
-        block.answering_since.set(now);
-    }
-}
-
-/// They are answered no more: what is remembered of this time is forgotten.
-pub(super) fn end(block: &Block) {
-    block.answering_since.set(Moment::LONG_AGO);
-    block.forked.store(0, Ordering::Relaxed);
-    block.dying.store(0, Ordering::Relaxed);
-    // Left behind by a siglongjmp out of the write.
-    block.limited.store(false, Ordering::Relaxed);
-}
 
 /// The syscall's result without running it; or that it is to run as asked, and by which exception
 /// if by one.
@@ -46,7 +28,7 @@ pub(super) fn by_table(
     }
     match row.answer {
         Answer::Goodbye => {
-            let since = block.answering_since.get();
+            let since = block.answering.since();
             Ok(goodbye::write(block, number, *arguments, since).unwrap_or_else(|| refuse(block)))
         }
         answer => unrun(block, answer).ok_or(None),
@@ -116,12 +98,12 @@ fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
         Unless::ExecStatus { fd, length } => {
             // A fork from before the thread was reached was not seen. A socket of packets is
             // std's all the same.
-            let forked = block.forked.load(Ordering::Relaxed) > 0;
+            let forked = block.answering.forked.load(Ordering::Relaxed) > 0;
             is_exec_status(arguments[fd], arguments[length])
                 && (forked || ask::kind(arguments[fd]) == Some(Kind::Packets))
         }
         Unless::ExecReport { fd, length } => {
-            block.forked.load(Ordering::Relaxed) < 0
+            block.answering.forked.load(Ordering::Relaxed) < 0
                 && is_exec_status(arguments[fd], arguments[length])
         }
         Unless::Unlocks(index) => {
@@ -134,7 +116,7 @@ fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
         }
         Unless::Dying(index) => {
             let process = arguments[index] as i32;
-            process > 0 && block.dying.load(Ordering::Relaxed) == process
+            process > 0 && block.answering.dying.load(Ordering::Relaxed) == process
         }
         Unless::StandardOutput(fd) => matches!(arguments[fd], 1 | 2),
     }

@@ -19,12 +19,12 @@ use super::{arch, ask};
 const SIGSYS: Set = 1 << (libc::SIGSYS - 1);
 
 fn get(block: &Block, context: &mut ucontext_t) -> Set {
-    let is_blocked = block.sigsys_blocked.load(Ordering::Relaxed);
+    let is_blocked = block.dispatch.sigsys_blocked.load(Ordering::Relaxed);
     *signal::saved_mask(context) | if is_blocked { SIGSYS } else { 0 }
 }
 
 fn set(block: &Block, context: &mut ucontext_t, mask: Set) {
-    block.sigsys_blocked.store(mask & SIGSYS != 0, Ordering::Relaxed);
+    block.dispatch.sigsys_blocked.store(mask & SIGSYS != 0, Ordering::Relaxed);
     *signal::saved_mask(context) = mask & !SIGSYS;
 }
 
@@ -64,6 +64,6 @@ pub(super) fn prepare_return(block: &Block, context: &ucontext_t) {
     let Some([mask]) = ask::peek(address) else { return };
     if mask as Set & SIGSYS != 0 {
         ask::poke(address, &[mask & !SIGSYS as usize]);
-        block.sigsys_blocked.store(true, Ordering::Relaxed);
+        block.dispatch.sigsys_blocked.store(true, Ordering::Relaxed);
     }
 }

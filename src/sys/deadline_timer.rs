@@ -30,7 +30,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::block::Block;
+use super::block::{Block, Dispatching};
 use super::clock::{AtomicMoment, Moment};
 use super::kernel_timer::KernelTimer;
 use super::{dispatch, hooked, keeper, thread, timer};
@@ -127,7 +127,7 @@ pub(super) fn look(block: &Block) -> Shot {
     if earliest == Moment::NEVER && stands_at == Moment::NEVER {
         return Shot::None;
     }
-    let is_dispatching = block.dispatching.load(Relaxed);
+    let is_dispatching = block.dispatch.state() != Dispatching::Off;
     let clock = if is_dispatching { Moment::now_in_handler } else { Moment::now };
     let mut now = clock();
     if stands_at <= now && now < earliest && earliest.since(now) <= dispatch::lead(block) {

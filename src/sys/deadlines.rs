@@ -159,7 +159,7 @@ impl<'a> Open<'a> {
                 if !deadlines.timer.serves(frame.at, now) {
                     frame.debts.set(prepare(block, frame, now));
                 }
-                if block.hooked.load(Relaxed) {
+                if block.hooked.is_inside.load(Relaxed) {
                     begin_hooked();
                 }
             }
@@ -235,7 +235,7 @@ fn prepare(block: &Block, frame: &Frame, now: Moment) -> Debts {
         block.deadlines.timer.set_for(block, frame.at)
     } else {
         if block.word.arm(DEADLINE) {
-            hooked::count_arming(block);
+            block.hooked.count_arming();
             signal_itself(block);
         }
         false
@@ -274,7 +274,7 @@ fn follow(block: &Block) {
     let deadlines = &block.deadlines;
     // If it stands after as it did before, it has not become armed, whatever the word said meanwhile.
     let was_armed = block.word.is_armed();
-    block.recounting.store(true, Relaxed);
+    block.hooked.recounting.store(true, Relaxed);
     compiler_fence(SeqCst);
     block.word.disarm(DEADLINE);
     let earliest = deadlines.earliest.get();
@@ -285,9 +285,9 @@ fn follow(block: &Block) {
         deadlines.timer.set_for(block, earliest);
     }
     compiler_fence(SeqCst);
-    block.recounting.store(false, Relaxed);
+    block.hooked.recounting.store(false, Relaxed);
     if !was_armed && block.word.is_armed_by(DEADLINE) {
-        hooked::count_arming(block);
+        block.hooked.count_arming();
     }
 }
 

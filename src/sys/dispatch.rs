@@ -23,12 +23,12 @@ use std::time::Duration;
 
 use libc::{c_int, ucontext_t};
 
-use super::block::Block;
+use super::block::{Block, Dispatching};
 use super::chain::Previous;
 use super::clock::{AtomicMoment, Moment};
 use super::raw::syscall;
 use super::signal::{self, Action};
-use super::{answer, arch, ask, ours, thread, timer};
+use super::{arch, ask, ours, thread, timer};
 
 const PR_SET_SYSCALL_USER_DISPATCH: usize = 59;
 const OFF: usize = 0;
@@ -125,20 +125,18 @@ pub(super) fn begin_here(block: &Block) -> bool {
     }
     let now = Moment::now();
     sweep(now);
-    block.beginning.store(true, Relaxed);
-    compiler_fence(SeqCst);
-    block.dispatching.store(true, Relaxed);
-    answer::begin(block, now);
+    block.dispatch.set(Dispatching::Beginning);
+    block.answering.begin(now);
     compiler_fence(SeqCst);
     let is_on = set(ON).is_ok();
     compiler_fence(SeqCst);
-    block.beginning.store(false, Relaxed);
+    block.dispatch.set(Dispatching::On);
     compiler_fence(SeqCst);
     if !is_on {
         end(block);
-        answer::end(block);
+        block.answering.reset();
     } else if is_wanted(block) {
-        answer::begin(block, now);
+        block.answering.begin(now);
     } else {
         settle(block);
     }
@@ -147,7 +145,7 @@ pub(super) fn begin_here(block: &Block) -> bool {
 
 /// Begins dispatch on this armed thread, which goes on with that mask.
 fn begin_under(block: &Block, mask: signal::Set) -> bool {
-    if block.dispatching.load(Relaxed) && !block.beginning.load(Relaxed) {
+    if block.dispatch.state() == Dispatching::On {
         return true;
     }
     if !block.reach.load(Relaxed) || !is_available() {
@@ -162,8 +160,8 @@ fn begin_under(block: &Block, mask: signal::Set) -> bool {
     if set(ON).is_err() {
         return false;
     }
-    answer::begin(block, now);
-    block.dispatching.store(true, Relaxed);
+    block.answering.begin(now);
+    block.dispatch.change(Dispatching::Off, Dispatching::On);
     true
 }
 
@@ -229,7 +227,7 @@ fn open_mask(number: c_int) {
 /// and leaves it to the caller to look whether it is wanted again. (The other order: the handler
 /// turns it on, we turn it off, and the flag says for ever that it is on.)
 pub(super) fn end(block: &Block) {
-    if block.dispatching.load(Relaxed) {
+    if block.dispatch.state() != Dispatching::Off {
         let _ = set(OFF);
         forget(block);
     }
@@ -242,9 +240,7 @@ pub(super) fn is_wanted(block: &Block) -> bool {
 
 /// Forgets that it was on: in a child of a fork it is not.
 pub(super) fn forget(block: &Block) {
-    if !block.beginning.load(Relaxed) {
-        block.dispatching.store(false, Relaxed);
-    }
+    block.dispatch.change(Dispatching::On, Dispatching::Off);
 }
 
 /// Makes dispatch and the repeat timer follow from the word, after the thread changed its own stack
@@ -253,14 +249,14 @@ pub(super) fn settle(block: &Block) {
     timer::rest_if_unarmed(block);
     if !is_wanted(block) {
         end(block);
-        answer::end(block);
-        if block.sigsys_blocked.load(Relaxed) {
+        block.answering.reset();
+        if block.dispatch.sigsys_blocked.load(Relaxed) {
             block_sigsys(block);
         }
     }
     // Only the handler begins it, or the repeat timer where it is not to begin (P11). A request
     // that came between the look and the end is made good here as well.
-    if block.word.is_armed() && !block.dispatching.load(Relaxed) {
+    if block.word.is_armed() && block.dispatch.state() == Dispatching::Off {
         let _ = thread::signal_block(block, block.tid.load(Relaxed));
     }
 }
@@ -270,8 +266,8 @@ pub(super) fn settle(block: &Block) {
 /// SIGSYS blocked.
 pub(super) fn block_sigsys(block: &Block) {
     let before = signal::change_mask(libc::SIG_SETMASK, signal::ALL);
-    let is_on = block.dispatching.load(Relaxed);
-    block.sigsys_blocked.store(is_on, Relaxed);
+    let is_on = block.dispatch.state() != Dispatching::Off;
+    block.dispatch.sigsys_blocked.store(is_on, Relaxed);
     let sigsys = if is_on { 0 } else { signal::bit(libc::SIGSYS) };
     signal::change_mask(libc::SIG_SETMASK, before | sigsys);
 }

@@ -6,7 +6,7 @@
 //! many that were: if it was one, the thread was asleep there, and knows. If it was none, the
 //! thread was elsewhere (on its way in or out, or in a handler of the application's that
 //! interrupted the wait), and is sent the signal, as ever. So nobody has to guess where a thread
-//! is, and all that is promised of the signal stands. The flag `on_futex` only spares the question.
+//! is, and all that is promised of the signal stands. The flag `asleep` only spares the question.
 //!
 //! To test the thread's word and to sleep on it is one step, so a wake-up is not slept through. The
 //! bit that the asker stored is seen by whom it wakes: the kernel's lock on the queue of sleepers,
@@ -33,7 +33,7 @@
 
 #![allow(unsafe_code)]
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicU32, fence};
 
 use super::block::{self, Block};
@@ -75,10 +75,10 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32) -> Outcome<()> {
         let waiters = [waiter(&block.word.0, 0), waiter(word, expected)];
         let arguments = [&raw const waiters as usize, waiters.len(), 0, 0, 0];
         // A handler of the application's may wait in a wait.
-        let before = block.on_futex.swap(true, Relaxed);
+        let before = block.delivery.set_asleep(true);
         // SAFETY: the kernel reads the list, and the two words while we sleep.
         let outcome = unsafe { call(libc::SYS_futex_waitv, arguments) };
-        block.on_futex.store(before, Relaxed);
+        block.delivery.set_asleep(before);
         // The asker's store of `told_by_futex` comes before its wake-up.
         fence(Acquire);
         match outcome {
@@ -88,7 +88,7 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32) -> Outcome<()> {
                 Err(Stop::Cancelled)
             }
             Ok(_) => {
-                if block.told_by_futex.load(Relaxed) {
+                if block.delivery.may_be_told_by_futex() {
                     was_told_as_well(block, may_begin);
                 }
                 Ok(())
@@ -105,15 +105,7 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32) -> Outcome<()> {
 
 /// The asker's side, under the bell, with the word armed: whether the thread has been told.
 pub(super) fn tell(block: &Block) -> bool {
-    if !block.on_futex.load(Relaxed) {
-        return false;
-    }
-    block.told_by_futex.store(true, Release);
-    if futex::wake(&block.word.0, 1) == 1 {
-        return true;
-    }
-    block.told_by_futex.store(false, Release);
-    false
+    block.delivery.tell_by(|| futex::wake(&block.word.0, 1) == 1)
 }
 
 /// Does what else the handler would have done.
@@ -128,12 +120,7 @@ fn catch_up(block: &Block, may_begin: bool) {
 /// the kernel's word, or with the bell held. As in the handler, the flag comes before the look at
 /// the armed word: an asker who finds it set relies on that.
 pub(super) fn notice(block: &Block) -> bool {
-    let was_told = block.told_by_futex.load(Acquire);
-    if was_told {
-        block.told_by_futex.store(false, Relaxed);
-        block.in_flight.swap(false, AcqRel);
-    }
-    was_told
+    block.delivery.acknowledge_futex()
 }
 
 /// The result is there, and an asker woke the thread's word before it was off the list, or was too
@@ -147,10 +134,4 @@ fn was_told_as_well(block: &Block, may_begin: bool) {
     if was_told {
         catch_up(block, may_begin);
     }
-}
-
-/// In the child of a fork nobody is telling.
-pub(super) fn forget(block: &Block) {
-    block.on_futex.store(false, Relaxed);
-    block.told_by_futex.store(false, Relaxed);
 }

@@ -97,10 +97,10 @@ fn write_limited(block: &Block, fd: usize, address: usize, length: usize) -> Res
     if !can_be_ended || !ask::is_ready(fd, libc::POLLOUT) {
         return Err(libc::EAGAIN);
     }
-    block.limited.store(true, Ordering::Relaxed);
+    block.answering.limited.store(true, Ordering::Relaxed);
     // SAFETY: the first buffer of the interrupted code's own write, or less of it.
     let written = unsafe { syscall(libc::SYS_write, [fd, address, length]) };
-    block.limited.store(false, Ordering::Relaxed);
+    block.answering.limited.store(false, Ordering::Relaxed);
     timer::stop(block);
     written.map_err(|errno| if errno == libc::EINTR { libc::EAGAIN } else { errno })
 }

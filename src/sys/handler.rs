@@ -83,7 +83,7 @@ fn is_believed(block: &Block, sender: Sender) -> bool {
 fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     // Before the look at the word and at what a reporter wants: an asker that finds the flag set
     // relies on this handler (see `thread::signal_block`).
-    let was_in_flight = block.in_flight.swap(false, Ordering::AcqRel);
+    let was_in_flight = block.delivery.acknowledge();
     snapshot::serve(block, context);
     let shot = deadline_timer::look(block);
     if !block.word.is_armed() {
@@ -102,7 +102,7 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     let open = block.open.load(Ordering::Relaxed);
     let mut own_call = false;
     let interrupted = match arch::place(context) {
-        Place::Outside if block.limited.load(Ordering::Relaxed) => {
+        Place::Outside if block.answering.limited.load(Ordering::Relaxed) => {
             waiting::undo_restart(context);
             // It may not have begun.
             timer::repeat(block);
@@ -123,7 +123,7 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
             own_call = true;
             // Put off until this call it may have been. Its own end is certain now, that of the
             // call around it is not.
-            block.deferred.store(false, Ordering::Relaxed);
+            block.delivery.set_deferred(false);
             if open == arch::sp(context) { arch::mark_before(context) } else { open }
         }
     };
@@ -131,7 +131,7 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
         put_off(block, number, context);
         return true;
     }
-    block.deferred.store(false, Ordering::Relaxed);
+    block.delivery.set_deferred(false);
     match shot {
         _ if reached => {}
         Shot::Repeated if own_call => {}
@@ -174,10 +174,10 @@ pub(super) fn is_on_alternate_stack(context: &ucontext_t) -> bool {
 /// not there, then that handler unblocked it by itself, as siglongjmp does on its way out: from
 /// then on the timer asks again.
 fn put_off(block: &Block, number: c_int, context: &mut ucontext_t) {
-    if block.deferred.swap(true, Ordering::Relaxed) {
+    if block.delivery.set_deferred(true) {
         return timer::repeat(block);
     }
     *signal::saved_mask(context) |= signal::bit(number);
-    block.in_flight.store(true, Ordering::Release);
+    block.delivery.announce();
     let _ = thread::send(block, block.tid.load(Ordering::Relaxed), number);
 }

@@ -65,7 +65,7 @@ impl HookedThread {
 
     /// The number of the last arming.
     pub(crate) fn armings(&self) -> u32 {
-        self.block().armings.load(Relaxed)
+        self.block().hooked.armings()
     }
 
     fn block(&self) -> &Block {
@@ -109,7 +109,7 @@ pub(crate) fn register() -> Arc<Hooks> {
     block::with(|block| {
         of(block).unwrap_or_else(|| {
             let hooks = Arc::new(Hooks::new(HookedThread(NonNull::from(block))));
-            block.hooks.store(Arc::into_raw(hooks.clone()).cast_mut(), Release);
+            block.hooked.hooks.store(Arc::into_raw(hooks.clone()).cast_mut(), Release);
             hooks
         })
     })
@@ -117,7 +117,7 @@ pub(crate) fn register() -> Arc<Hooks> {
 
 /// Those of a thread that is there, or is kept from going.
 pub(super) fn of(block: &Block) -> Option<Arc<Hooks>> {
-    let hooks = NonNull::new(block.hooks.load(Acquire))?;
+    let hooks = NonNull::new(block.hooked.hooks.load(Acquire))?;
     // SAFETY: the pointer came from `Arc::into_raw` in `register`, and the block owns one count as
     // long as its thread is there.
     unsafe {
@@ -128,37 +128,33 @@ pub(super) fn of(block: &Block) -> Option<Arc<Hooks>> {
 
 /// The calling thread's, if it is inside of `with_hook`.
 pub(crate) fn own() -> Option<Arc<Hooks>> {
-    block::with(|block| block.hooked.load(Relaxed).then(|| of(block)).flatten())
+    block::with(|block| block.hooked.is_inside.load(Relaxed).then(|| of(block)).flatten())
 }
 
 /// Whether the calling thread is inside of `with_hook`.
 pub(crate) fn set_hooked(hooked: bool) {
-    block::with(|block| block.hooked.store(hooked, Relaxed));
+    block::with(|block| block.hooked.is_inside.store(hooked, Relaxed));
 }
 
 /// The thread ends; its record is closed.
 pub(super) fn end(block: &Block) {
-    block.hooked.store(false, Relaxed);
-    if let Some(hooks) = NonNull::new(block.hooks.swap(ptr::null_mut(), AcqRel)) {
+    block.hooked.is_inside.store(false, Relaxed);
+    if let Some(hooks) = NonNull::new(block.hooked.hooks.swap(ptr::null_mut(), AcqRel)) {
         // SAFETY: the count that `register` gave to the block.
         let hooks = unsafe { Arc::from_raw(hooks.as_ptr()) };
         hooks.end();
     }
 }
 
-/// The thread of that block has become armed. Counted before the hooks are looked at.
-pub(super) fn count_arming(block: &Block) {
-    block.armings.fetch_add(1, Relaxed);
-}
-
-/// The same for the handler, at a deadline: the hook thread is to look. Async-signal-safe.
+/// The thread of that block has become armed, at a deadline: the hook thread is to look. For its
+/// handler. Async-signal-safe.
 pub(super) fn deadline_passed(block: &Block) {
-    if block.recounting.load(Relaxed) {
+    if block.hooked.recounting.load(Relaxed) {
         return;
     }
-    count_arming(block);
-    if block.hooked.load(Relaxed) {
-        enqueue(block.hooks.load(Relaxed));
+    block.hooked.count_arming();
+    if block.hooked.is_inside.load(Relaxed) {
+        enqueue(block.hooked.hooks.load(Relaxed));
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) mod raw;
 pub(crate) mod roll;
 pub(crate) mod scoped;
 mod second_best;
+mod sighting;
 pub(crate) mod signal;
 pub(crate) mod snapshot;
 mod stack_copy;

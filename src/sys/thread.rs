@@ -17,7 +17,7 @@ use libc::c_int;
 
 use super::block::{self, Block};
 use super::{
-    deadline_timer, deadlines, dispatch, fork, futex_road, hooked, ours, raw, roll, second_best,
+    deadline_timer, deadlines, dispatch, fork, futex_road, hooked, ours, raw, roll, sighting,
     signal, snapshot, timer,
 };
 use crate::hook::{self, Hooks};
@@ -65,12 +65,12 @@ impl Thread<Node> for Target {
     }
 
     fn send(&self) -> io::Result<()> {
-        second_best::look(self.block(), self.tid());
+        sighting::look(self.block(), self.tid());
         send_announced(self.block(), self.tid())
     }
 
     fn became_armed(&self) {
-        hooked::count_arming(self.block());
+        self.block().hooked.count_arming();
     }
 
     fn tell(&self) -> io::Result<()> {
@@ -88,10 +88,8 @@ pub(super) fn signal_block(block: &Block, tid: i32) -> io::Result<()> {
     if announce(block) { send_announced(block, tid) } else { Ok(()) }
 }
 
-/// The swap pairs with the handler's: if we find the flag set, a handler is still to run, and its
-/// swap, which comes after ours, makes it see all that we did before.
 fn announce(block: &Block) -> bool {
-    !block.in_flight.swap(true, Ordering::AcqRel)
+    block.delivery.announce()
 }
 
 fn send_announced(block: &Block, tid: i32) -> io::Result<()> {
@@ -99,7 +97,7 @@ fn send_announced(block: &Block, tid: i32) -> io::Result<()> {
         Some(number) => send(block, tid, number).map_err(io::Error::from_raw_os_error),
         None => Err(io::Error::new(io::ErrorKind::Unsupported, "no signal is free for eintr")),
     };
-    sent.inspect_err(|_| block.in_flight.store(false, Ordering::Release))
+    sent.inspect_err(|_| block.delivery.take_back())
 }
 
 /// Sends our signal, or has the thread's timer send it (S5). Async-signal-safe.
@@ -201,9 +199,7 @@ fn settle_in() {
         deadline_timer::forget(block);
         dispatch::forget(block);
         snapshot::forget(block);
-        block.in_flight.store(false, Ordering::Relaxed);
-        futex_road::forget(block);
-        block.deferred.store(false, Ordering::Relaxed);
+        block.delivery.reset();
         block.tid.store(tid, Ordering::Release);
         timer::prepare(block);
         if block.word.is_armed() {
@@ -285,7 +281,7 @@ pub(crate) fn unblock_signals() -> Unblocked {
     let sigsys = if dispatch::is_available() { signal::bit(libc::SIGSYS) } else { 0 };
     let needed = signal::bit(number) | sigsys;
     // What we have blocked ourselves (S3) is not to be again.
-    let by_us = block::with(|block| block.deferred.swap(false, Ordering::Relaxed));
+    let by_us = block::with(|block| block.delivery.set_deferred(false));
     let by_us = if by_us { signal::bit(number) } else { 0 };
     Unblocked(signal::change_mask(libc::SIG_UNBLOCK, needed) & needed & !by_us)
 }
@@ -310,11 +306,11 @@ pub(crate) fn block_again(Unblocked(signals): Unblocked) {
 /// keeper.)
 pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
     block::with(|block| {
-        if block.in_flight.load(Ordering::Relaxed) && record.innermost().is_none() {
+        if block.delivery.is_announced() && record.innermost().is_none() {
             let _gate = fork::gate();
             record.undisturbed(|| {
                 raw::gettid();
-                block.in_flight.store(false, Ordering::Relaxed);
+                block.delivery.take_back();
             });
         }
     });
@@ -336,13 +332,13 @@ fn settle_signals() {
         if block.word.is_armed() {
             return;
         }
-        if block.deferred.swap(false, Ordering::Relaxed) {
+        if block.delivery.set_deferred(false) {
             // The handler has put it off. (What looked like a handler of the application's, whose
             // end would unblock it, may have been code below a call that was left by siglongjmp.)
             let ours = ours::set();
             signal::change_mask(libc::SIG_UNBLOCK, ours);
         }
-        if block.in_flight.load(Ordering::Relaxed) {
+        if block.delivery.is_announced() {
             let_signal_in(block);
         }
     });
@@ -353,7 +349,7 @@ fn settle_signals() {
 #[cold]
 fn let_signal_in(block: &Block) {
     raw::gettid();
-    if block.in_flight.load(Ordering::Relaxed) {
+    if block.delivery.is_announced() {
         let gate = fork::gate();
         if let Some(record) = registered() {
             record.undisturbed(|| futex_road::notice(block));

@@ -36,7 +36,7 @@ pub(super) fn learn_tick() {
 /// about to begin when the signal came stays uninterrupted until the next request.
 pub(super) fn repeat(block: &Block) {
     if ready(block) {
-        block.timer.set_in(next_pause(block, FIRST_PAUSE));
+        block.repeat.timer.set_in(next_pause(block, FIRST_PAUSE));
     }
 }
 
@@ -55,23 +55,23 @@ pub(super) fn repeat_after_own_call(block: &Block) {
     if ready(block) {
         let tick = TICK.load(Ordering::Relaxed);
         let pause = Duration::from_micros(tick.into()) + next_pause(block, tick);
-        block.timer.set_at(Moment::last_tick().after(pause), Duration::ZERO);
+        block.repeat.timer.set_at(Moment::last_tick().after(pause), Duration::ZERO);
     }
 }
 
 /// Twice the last pause, or the first one.
 fn next_pause(block: &Block, first: u32) -> Duration {
-    let pause = match block.repeat.load(Ordering::Relaxed) {
+    let pause = match block.repeat.pause.load(Ordering::Relaxed) {
         0 => first,
         last => last.saturating_mul(2).min(LAST_PAUSE),
     };
-    block.repeat.store(pause, Ordering::Relaxed);
+    block.repeat.pause.store(pause, Ordering::Relaxed);
     Duration::from_micros(pause.into())
 }
 
 /// Makes sure that the thread has its timer; whether it has.
 fn ready(block: &Block) -> bool {
-    ensure(&block.timer, block)
+    ensure(&block.repeat.timer, block)
 }
 
 /// Makes a timer that sends our signal to the thread of that block, unless there is one; whether
@@ -92,25 +92,25 @@ pub(super) fn prepare(block: &Block) {
 /// Has the timer shoot now; false if there is none. A timer's signal is allocated with it, so it
 /// finds room where others do not.
 pub(super) fn shoot(block: &Block) -> bool {
-    block.timer.set_in(SOON)
+    block.repeat.timer.set_in(SOON)
 }
 
 /// Sets the timer for the first shot; whether there is a timer.
 pub(super) fn start(block: &Block) -> bool {
-    block.repeat.store(0, Ordering::Relaxed);
+    block.repeat.pause.store(0, Ordering::Relaxed);
     repeat(block);
-    block.timer.exists()
+    block.repeat.timer.exists()
 }
 
 /// Stops the timer.
 pub(super) fn stop(block: &Block) {
-    block.repeat.store(0, Ordering::Relaxed);
-    block.timer.stop();
+    block.repeat.pause.store(0, Ordering::Relaxed);
+    block.repeat.timer.stop();
 }
 
 /// Stops the timer if its thread is not armed any more.
 pub(super) fn rest_if_unarmed(block: &Block) {
-    if block.repeat.load(Ordering::Relaxed) == 0 || block.word.is_armed() {
+    if block.repeat.pause.load(Ordering::Relaxed) == 0 || block.word.is_armed() {
         return;
     }
     stop(block);
@@ -123,12 +123,11 @@ pub(super) fn rest_if_unarmed(block: &Block) {
 
 /// Deletes the timer of a thread that ends.
 pub(super) fn delete(block: &Block) {
-    block.timer.delete();
-    block.repeat.store(0, Ordering::Relaxed);
+    block.repeat.timer.delete();
+    block.repeat.pause.store(0, Ordering::Relaxed);
 }
 
 /// Forgets the timer, in the child of a fork.
 pub(super) fn forget(block: &Block) {
-    block.timer.forget();
-    block.repeat.store(0, Ordering::Relaxed);
+    block.repeat.reset();
 }

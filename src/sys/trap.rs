@@ -143,10 +143,10 @@ fn answer_by_table(block: &Block, context: &mut ucontext_t, number: c_long, argu
             let result = run(block, context, number, arguments);
             if matches!(exception, Some(Unless::ExecStatus { .. })) && result >= 0 {
                 // That is all that there is to hear of this child.
-                let child = block.forked.swap(0, Ordering::Relaxed);
+                let child = block.answering.forked.swap(0, Ordering::Relaxed);
                 if result > 0 {
                     // It could not exec, says so, and ends.
-                    block.dying.store(child, Ordering::Relaxed);
+                    block.answering.dying.store(child, Ordering::Relaxed);
                 }
             }
             result
@@ -160,9 +160,9 @@ fn run(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usiz
     let result = make_masked(number, arguments);
     match number {
         _ if is_fork(number) && result == 0 => in_child(block, context),
-        _ if is_fork(number) => block.forked.store(result as i32, Ordering::Relaxed),
+        _ if is_fork(number) => block.answering.forked.store(result as i32, Ordering::Relaxed),
         libc::SYS_kill if result == 0 && arguments[1] as c_int == libc::SIGKILL => {
-            block.dying.store(arguments[0] as i32, Ordering::Relaxed);
+            block.answering.dying.store(arguments[0] as i32, Ordering::Relaxed);
         }
         _ => {}
     }
@@ -172,10 +172,10 @@ fn run(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usiz
 /// In the child of a fork there is no dispatch any more.
 fn in_child(block: &Block, context: &mut ucontext_t) {
     dispatch::forget(block);
-    answer::end(block);
+    block.answering.reset();
     // It has not made a child, and is one.
-    block.forked.store(-1, Ordering::Relaxed);
-    if block.sigsys_blocked.swap(false, Ordering::Relaxed) {
+    block.answering.forked.store(-1, Ordering::Relaxed);
+    if block.dispatch.sigsys_blocked.swap(false, Ordering::Relaxed) {
         *signal::saved_mask(context) |= signal::bit(libc::SIGSYS);
     }
 }
@@ -257,7 +257,7 @@ fn let_through(block: &Block, context: &mut ucontext_t) {
 /// blocked from then on.
 fn step_aside(block: &Block, context: &mut ucontext_t) {
     dispatch::end(block);
-    if block.sigsys_blocked.swap(false, Ordering::Relaxed) {
+    if block.dispatch.sigsys_blocked.swap(false, Ordering::Relaxed) {
         *signal::saved_mask(context) |= signal::bit(libc::SIGSYS);
     }
     arch::retry(context);
