@@ -11,6 +11,7 @@ use crate::sys::{ours, roll};
 
 mod cure;
 mod kernel;
+mod socket;
 #[cfg(feature = "stacks")]
 mod stack;
 #[cfg(not(feature = "stacks"))]

@@ -6,8 +6,9 @@
 use std::fs;
 
 use super::kernel::Call;
+use super::socket;
+use crate::sys::address::{Name, RawAddress};
 use crate::sys::memory;
-use crate::sys::net::{Name, RawAddress, told};
 
 /// What the syscall is about, as far as it can be told.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +23,7 @@ pub(super) fn look(tid: i32, name: &str, call: &Call) -> WaitsOn {
     let about = |what| WaitsOn { fd: None, what };
     match name {
         "connect" => {
-            let peer = told::asked_peer(second, third).and_then(|peer| text(&peer));
+            let peer = socket::asked_peer(second, third).and_then(|peer| text(&peer));
             let to = peer.map_or(String::new(), |peer| format!(", to {peer}"));
             let socket = of_descriptor(tid, first as i32);
             WaitsOn { what: socket.what.map(|socket| socket + &to), ..socket }
@@ -113,7 +114,7 @@ fn descriptor(tid: i32, fd: i32) -> Option<String> {
 }
 
 fn socket(fd: i32) -> Option<String> {
-    let socket = told::socket(fd)?;
+    let socket = socket::socket(fd)?;
     let family = match (socket.name.name(), socket.kind) {
         (Name::Ip(_), libc::SOCK_STREAM) => "TCP ",
         (Name::Ip(_), libc::SOCK_DGRAM) => "UDP ",

@@ -1,6 +1,7 @@
 //! The machine room: the trampoline, the handler, the signal, the syscalls.
 
 pub(crate) mod abandon;
+pub(crate) mod address;
 mod alternate_stack;
 mod answer;
 mod arch;
@@ -43,6 +44,7 @@ mod second_best;
 mod sighting;
 pub(crate) mod signal;
 pub(crate) mod snapshot;
+pub(crate) mod socket;
 mod stack_copy;
 pub(crate) mod terminal;
 pub(crate) mod thread;

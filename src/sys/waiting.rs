@@ -9,7 +9,7 @@
 
 use libc::{c_long, ucontext_t};
 
-use super::{arch, ask, instruction, net};
+use super::{arch, ask, instruction, socket};
 
 /// Lets the waiting syscall at which the context stands return EINTR.
 pub(super) fn undo_restart(context: &mut ucontext_t) {
@@ -30,8 +30,8 @@ fn waits(number: c_long, arguments: &[usize; 6]) -> bool {
         // The kernel goes on with an interrupted one, and the caller polls for its end. Of one that
         // has not begun a poll says that it is done.
         libc::SYS_connect => {
-            let state = net::tcp_state_of(arguments[0]);
-            state.is_none_or(|state| net::TCP_CONNECTING.contains(&state))
+            let state = socket::tcp_state_of(arguments[0]);
+            state.is_none_or(|state| socket::TCP_CONNECTING.contains(&state))
         }
         // So few bytes never fail with EINTR, and callers rely on that.
         libc::SYS_getrandom => second > 256,

@@ -10,7 +10,7 @@ use super::address::{self, Address};
 use super::sealed::Returned;
 use crate::error::Error;
 use crate::sys;
-use crate::sys::net::{Name, unnamed};
+use crate::sys::address::{Name, unnamed};
 
 /// What [`accept`] takes: a [`TcpListener`], a [`UnixListener`], or any listening socket as an
 /// [`OwnedFd`] or [`BorrowedFd`], and a reference or an `Arc` to one.

@@ -14,8 +14,9 @@ use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::mask::mask;
 use crate::sys;
+use crate::sys::address::RawAddress;
 use crate::sys::call::{Outcome, Stop};
-use crate::sys::net::{RawAddress, TCP_CONNECTING};
+use crate::sys::socket::TCP_CONNECTING;
 
 /// Connects a socket to an address.
 ///
@@ -94,7 +95,7 @@ fn unless_over(
     error: impl FnOnce(ConnectState) -> Error,
 ) -> Result<(), ConnectError> {
     let stopped = |state| Err(ConnectError { state, error: error(state) });
-    match sys::net::tcp_state(fd) {
+    match sys::socket::tcp_state(fd) {
         None | Some(TCP_LISTEN) => stopped(ConnectState::NotStarted),
         Some(state) if TCP_CONNECTING.contains(&state) => stopped(ConnectState::InProgress),
         Some(TCP_CLOSE) => match getsockopt(&fd, sockopt::SocketError) {

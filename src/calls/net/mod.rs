@@ -29,5 +29,5 @@ mod sealed {
     /// An address as the kernel returned it. It has no name outside, so that nobody else can
     /// implement the traits that take it.
     #[derive(Debug)]
-    pub struct Returned(pub(super) crate::sys::net::RawAddress);
+    pub struct Returned(pub(super) crate::sys::address::RawAddress);
 }

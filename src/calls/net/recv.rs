@@ -11,7 +11,7 @@ use super::flags::RecvFlags;
 use super::sealed::Returned;
 use crate::error::Error;
 use crate::sys;
-use crate::sys::net::{Name, unnamed};
+use crate::sys::address::{Name, unnamed};
 
 /// Receives from a socket; 0 at the end of a stream.
 ///

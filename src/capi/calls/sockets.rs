@@ -14,8 +14,8 @@ use super::super::border::{Errno, border};
 use super::borrowed;
 use crate::calls::net::connect::connect_raw;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
+use crate::sys::address::RawAddress;
 use crate::sys::call::call;
-use crate::sys::net::RawAddress;
 
 /// A call on a socket, told by its flags not to wait once the socket's own time was broken into.
 ///

@@ -1,9 +1,9 @@
 //! Whether a thread would notice a signal of ours: not one whose syscall the kernel restarts.
 
 use crate::report::kernel::Call;
+use crate::report::socket::has_timeout;
 use crate::report::syscall_name;
 use crate::report::thread::ThreadReport;
-use crate::sys::net::told::has_timeout;
 
 /// Whether it would. A call of ours goes on by itself.
 pub(super) fn would_notice(thread: &ThreadReport) -> bool {

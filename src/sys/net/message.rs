@@ -13,7 +13,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::{c_int, cmsghdr, msghdr};
 
-use super::{RawAddress, number};
+use super::number;
+use crate::sys::address::RawAddress;
 use crate::sys::call::{Outcome, Stop, call};
 
 /// The most descriptors that the kernel sends in one message: `SCM_MAX_FD`.

@@ -9,22 +9,22 @@
 
 use libc::c_int;
 
-use super::super::memory;
-use super::super::raw::syscall;
-use super::RawAddress;
+use crate::sys::address::RawAddress;
+use crate::sys::memory;
+use crate::sys::raw::syscall;
 
 /// A socket as it shows itself.
 #[derive(Debug)]
-pub(crate) struct Socket {
+pub(super) struct Socket {
     /// `SOCK_STREAM` and its kin.
-    pub(crate) kind: c_int,
-    pub(crate) listens: bool,
-    pub(crate) name: RawAddress,
-    pub(crate) peer: Option<RawAddress>,
+    pub(super) kind: c_int,
+    pub(super) listens: bool,
+    pub(super) name: RawAddress,
+    pub(super) peer: Option<RawAddress>,
 }
 
 /// The socket of that number; none if it is none.
-pub(crate) fn socket(fd: i32) -> Option<Socket> {
+pub(super) fn socket(fd: i32) -> Option<Socket> {
     Some(Socket {
         kind: option(fd, libc::SO_TYPE)?,
         listens: option(fd, libc::SO_ACCEPTCONN).is_some_and(|listens| listens != 0),
@@ -34,7 +34,7 @@ pub(crate) fn socket(fd: i32) -> Option<Socket> {
 }
 
 /// The address that a `connect` under way was given.
-pub(crate) fn asked_peer(at: usize, length: usize) -> Option<RawAddress> {
+pub(super) fn asked_peer(at: usize, length: usize) -> Option<RawAddress> {
     let mut peer = RawAddress::room();
     let room = peer.bytes();
     if !memory::read(at, room.get_mut(..length)?) {
@@ -46,7 +46,7 @@ pub(crate) fn asked_peer(at: usize, length: usize) -> Option<RawAddress> {
 
 /// Whether it waits for a limited time only. (A call on such a socket is not restarted after a
 /// signal.)
-pub(crate) fn has_timeout(fd: i32) -> bool {
+pub(super) fn has_timeout(fd: i32) -> bool {
     [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO].into_iter().any(|name| {
         let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
         let mut length = size_of::<libc::timeval>() as libc::socklen_t;

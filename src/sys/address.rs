@@ -38,11 +38,11 @@ const NAME: usize = offset_of!(sockaddr_un, sun_path);
 
 impl RawAddress {
     /// How much room an address of any family has.
-    pub(super) const ROOM: socklen_t = size_of::<sockaddr_storage>() as socklen_t;
+    pub(crate) const ROOM: socklen_t = size_of::<sockaddr_storage>() as socklen_t;
 
     /// Room for an address of any family.
     #[inline]
-    pub(super) fn room() -> Self {
+    pub(crate) fn room() -> Self {
         // SAFETY: made of integers.
         Self { storage: unsafe { std::mem::zeroed() }, length: Self::ROOM }
     }
@@ -67,24 +67,24 @@ impl RawAddress {
 
     /// Where the kernel writes an address and its length.
     #[inline]
-    pub(super) fn room_pointers(&mut self) -> [usize; 2] {
+    pub(crate) fn room_pointers(&mut self) -> [usize; 2] {
         [&raw mut self.storage as usize, &raw mut self.length as usize]
     }
 
     /// Where the kernel finds the address, and its length.
     #[inline]
-    pub(super) fn pointer_and_length(&self) -> [usize; 2] {
+    pub(crate) fn pointer_and_length(&self) -> [usize; 2] {
         [&raw const self.storage as usize, self.length as usize]
     }
 
     /// The room, for an address that comes from elsewhere.
-    pub(super) fn bytes(&mut self) -> &mut [u8] {
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
         // SAFETY: see the module.
         unsafe { &mut *(&raw mut self.storage).cast::<[u8; size_of::<sockaddr_storage>()]>() }
     }
 
     /// Sets the length of what the kernel wrote, where it tells it elsewhere.
-    pub(super) fn set_length(&mut self, length: socklen_t) {
+    pub(crate) fn set_length(&mut self, length: socklen_t) {
         self.length = length;
     }
 
