@@ -17,13 +17,13 @@ use nix::sys::socket::{getsockopt, sockopt};
 use nix::sys::time::TimeVal;
 
 use super::Limit;
+use super::event::events::Events;
+use super::event::syscalls::poll::{PollFd, ppoll};
+use super::time::syscalls::sleep_until;
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
 use crate::sys::call::{Outcome, Stop};
 use crate::sys::clock::{self, Moment};
-use crate::sys::event::events::Events;
-use crate::sys::event::poll::{PollFd, ppoll};
 
 /// What a socket is waited for, and by which of its timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub(crate) type Extra = c_int;
 /// told to add `MSG_DONTWAIT` once such a socket was interrupted by a signal that is not ours. One
 /// that cannot (there is no such flag for accept) may wait once more if somebody else took what had
 /// come.
-// Always inlined: see `sys::io`.
+// Always inlined: see `io::syscalls`.
 #[inline(always)]
 pub(crate) fn complete_in_time<T>(
     fd: BorrowedFd<'_>,
@@ -133,7 +133,7 @@ fn hurry<T>(
     while ppoll(&mut [PollFd::new(&fd, events)], limit.remaining(), None)? > 0 {
         match attempt(libc::MSG_DONTWAIT) {
             Err(Stop::Errno(libc::EAGAIN)) if limit.remaining() != Some(Duration::ZERO) => {
-                sys::time::sleep_until(Moment::in_time(PAUSE))?;
+                sleep_until(Moment::in_time(PAUSE))?;
             }
             outcome => return outcome,
         }

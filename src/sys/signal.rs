@@ -16,7 +16,7 @@ use libc::{c_int, siginfo_t, ucontext_t};
 use super::{arch, pid, raw};
 
 /// A set of signals as the kernel has it.
-pub(super) type Set = u64;
+pub(crate) type Set = u64;
 
 /// All signals.
 pub(super) const ALL: Set = !0;
@@ -26,7 +26,7 @@ pub(super) const ALL: Set = !0;
 pub(super) const ALL_BUT_SIGSYS: Set = ALL & !(1 << (libc::SIGSYS - 1));
 
 /// The set of one signal.
-pub(super) fn bit(signal: c_int) -> Set {
+pub(crate) fn bit(signal: c_int) -> Set {
     1 << (signal - 1)
 }
 

@@ -3,9 +3,9 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use crate::calls::io::syscalls::read;
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
 
 /// Waits until the counter of an eventfd is not 0, and takes it: all of it, or 1 if it is a
 /// semaphore.
@@ -65,7 +65,7 @@ pub fn timerfd_read(fd: impl AsFd) -> Result<u64, Error> {
 /// The kernel hands out all 8 bytes or none.
 fn read_counter(fd: BorrowedFd<'_>) -> Result<u64, Error> {
     let mut count = [0; size_of::<u64>()];
-    match complete(|| sys::io::read(fd, &mut count))? {
+    match complete(|| read(fd, &mut count))? {
         length if length == count.len() => Ok(u64::from_ne_bytes(count)),
         _ => Err(Error::Io(io::Error::new(io::ErrorKind::InvalidData, "not a counter"))),
     }

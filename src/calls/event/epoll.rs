@@ -3,12 +3,12 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use super::syscalls;
 use crate::calls::Limit;
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
 
-pub use crate::sys::event::epoll::EpollEvent;
+pub use super::syscalls::epoll::EpollEvent;
 
 /// Waits until something happens on a descriptor that is registered with an epoll; how many events
 /// there are in the slice. 0 is the end of the time, which is counted in whole milliseconds,
@@ -49,5 +49,5 @@ pub fn epoll_wait(
     timeout: Option<Duration>,
 ) -> Result<usize, Error> {
     let limit = Limit::new(timeout);
-    complete(|| sys::event::epoll::epoll_wait(epoll.as_fd(), events, limit.remaining()))
+    complete(|| syscalls::epoll::epoll_wait(epoll.as_fd(), events, limit.remaining()))
 }

@@ -5,16 +5,19 @@
 
 mod counter;
 mod epoll;
+pub(super) mod events;
 mod inotify;
 mod poll;
 mod select;
 mod signals;
+pub(crate) mod syscalls;
 mod uring;
 
 pub use counter::{eventfd_read, timerfd_read};
 pub use epoll::{EpollEvent, epoll_wait};
+pub use events::Events;
 pub use inotify::{InotifyEvent, InotifyEvents, inotify_read};
-pub use poll::{Events, PollFd, poll, ppoll};
+pub use poll::{PollFd, poll, ppoll};
 pub use select::{FdSet, FdTooLarge, select};
 pub use signals::{SignalInfo, sigtimedwait, sigwaitinfo};
 pub use uring::io_uring_wait;

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use libc::c_int;
 
+use super::syscalls;
 use crate::calls::Limit;
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
 
-pub use crate::sys::event::events::Events;
-pub use crate::sys::event::poll::PollFd;
+pub use super::syscalls::poll::PollFd;
 
 /// Waits until something happens on one of the descriptors; on how many it has. 0 is the end of the
 /// time.
@@ -35,7 +34,7 @@ pub use crate::sys::event::poll::PollFd;
 /// # Errors
 ///
 /// [`Error::Interrupted`], or the kernel's error. A descriptor's own troubles are not errors here
-/// but [`Events`].
+/// but [`Events`](super::Events).
 ///
 /// # Interruption
 ///
@@ -44,7 +43,7 @@ pub use crate::sys::event::poll::PollFd;
 /// See [poll(2)](https://man7.org/linux/man-pages/man2/poll.2.html).
 pub fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<usize, Error> {
     let limit = Limit::new(timeout);
-    complete(|| sys::event::poll::ppoll(fds, limit.remaining(), None))
+    complete(|| syscalls::poll::ppoll(fds, limit.remaining(), None))
 }
 
 /// As [`poll`], with exactly those signals blocked for the time of the call.
@@ -83,7 +82,7 @@ pub fn ppoll(
 ) -> Result<usize, Error> {
     let limit = Limit::new(timeout);
     complete(|| {
-        let mask = sys::event::signals::mask_without_ours(blocked)?;
-        sys::event::poll::ppoll(fds, limit.remaining(), Some(mask))
+        let mask = syscalls::signals::mask_without_ours(blocked)?;
+        syscalls::poll::ppoll(fds, limit.remaining(), Some(mask))
     })
 }

@@ -6,11 +6,11 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
+use super::syscalls;
+use super::syscalls::select::{Words, end};
 use crate::calls::Limit;
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
-use crate::sys::event::select::{Words, end};
 
 /// A set of descriptors for [`select`]. Only those below [`CAPACITY`](Self::CAPACITY) fit.
 #[derive(Clone, Default)]
@@ -135,7 +135,7 @@ pub fn select(
     let limit = Limit::new(timeout);
     complete(|| {
         let sets = [words(&mut read), words(&mut write), words(&mut except)];
-        sys::event::select::pselect(sets, limit.remaining())
+        syscalls::select::pselect(sets, limit.remaining())
     })
 }
 

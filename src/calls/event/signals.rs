@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use libc::c_int;
 
+use super::syscalls;
+use super::syscalls::signals::{Info, set_without_ours};
 use crate::calls::Limit;
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
-use crate::sys::event::signals::{Info, set_without_ours};
 
 /// A signal that was taken by [`sigwaitinfo`].
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +66,7 @@ impl SignalInfo {
 ///
 /// See [sigwaitinfo(2)](https://man7.org/linux/man-pages/man2/sigwaitinfo.2.html).
 pub fn sigwaitinfo(signals: &[c_int]) -> Result<SignalInfo, Error> {
-    complete(|| sys::event::signals::sigtimedwait(set_without_ours(signals)?, None)).map(SignalInfo)
+    complete(|| syscalls::signals::sigtimedwait(set_without_ours(signals)?, None)).map(SignalInfo)
 }
 
 /// As [`sigwaitinfo`], for a limited time; none if it has passed.
@@ -90,9 +90,8 @@ pub fn sigwaitinfo(signals: &[c_int]) -> Result<SignalInfo, Error> {
 /// See [sigtimedwait(2)](https://man7.org/linux/man-pages/man2/sigtimedwait.2.html).
 pub fn sigtimedwait(signals: &[c_int], timeout: Duration) -> Result<Option<SignalInfo>, Error> {
     let limit = Limit::new(Some(timeout));
-    let taken = complete(|| {
-        sys::event::signals::sigtimedwait(set_without_ours(signals)?, limit.remaining())
-    });
+    let taken =
+        complete(|| syscalls::signals::sigtimedwait(set_without_ours(signals)?, limit.remaining()));
     match taken {
         Ok(info) => Ok(Some(SignalInfo(info))),
         Err(Error::Io(error)) if error.raw_os_error() == Some(libc::EAGAIN) => Ok(None),

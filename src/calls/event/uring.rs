@@ -2,9 +2,9 @@
 
 use std::os::fd::AsFd;
 
+use super::syscalls;
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
 
 /// Waits until an io_uring has so many completions to be seen, or less if a signal came between.
 /// Submits nothing: that is done before, by whoever keeps the ring, and does not wait.
@@ -30,5 +30,5 @@ use crate::sys;
 ///
 /// See [io_uring_enter(2)](https://man7.org/linux/man-pages/man2/io_uring_enter.2.html).
 pub fn io_uring_wait(ring: impl AsFd, min_complete: u32) -> Result<(), Error> {
-    complete(|| sys::event::uring::wait(ring.as_fd(), min_complete))
+    complete(|| syscalls::uring::wait(ring.as_fd(), min_complete))
 }

@@ -4,10 +4,10 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::os::fd::AsFd;
 
+use super::syscalls;
+use super::syscalls::Stretch;
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
-use crate::sys::fs::Stretch;
 
 /// Whom a lock lets in beside its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,7 +50,7 @@ pub fn flock(fd: impl AsFd, kind: LockKind) -> Result<(), Error> {
         LockKind::Shared => libc::LOCK_SH,
         LockKind::Exclusive => libc::LOCK_EX,
     };
-    complete(|| sys::fs::flock(fd.as_fd(), operation))
+    complete(|| syscalls::flock(fd.as_fd(), operation))
 }
 
 /// Gives up a lock of [`flock`]'s. It does not wait, and works on an interrupted thread.
@@ -80,7 +80,7 @@ pub fn flock(fd: impl AsFd, kind: LockKind) -> Result<(), Error> {
 ///
 /// See [flock(2)](https://man7.org/linux/man-pages/man2/flock.2.html).
 pub fn unlock(fd: impl AsFd) -> io::Result<()> {
-    sys::fs::funlock(fd.as_fd()).map_err(io::Error::from_raw_os_error)
+    syscalls::funlock(fd.as_fd()).map_err(io::Error::from_raw_os_error)
 }
 
 /// Locks a range of a file's bytes for its open file description, for as long as that is open or
@@ -120,7 +120,7 @@ pub fn ofd_lock(fd: impl AsFd, kind: LockKind, range: impl RangeBounds<u64>) -> 
         LockKind::Exclusive => libc::F_WRLCK,
     };
     let stretch = stretch(&range)?;
-    complete(|| sys::fs::ofd_lock(fd.as_fd(), kind, stretch))
+    complete(|| syscalls::ofd_lock(fd.as_fd(), kind, stretch))
 }
 
 /// Gives up [`ofd_lock`]'s locks on a range. It does not wait, and works on an interrupted thread.
@@ -152,7 +152,7 @@ pub fn ofd_lock(fd: impl AsFd, kind: LockKind, range: impl RangeBounds<u64>) -> 
 /// See `F_OFD_SETLK` in
 /// [fcntl_locking(2)](https://man7.org/linux/man-pages/man2/F_OFD_SETLK.2const.html).
 pub fn ofd_unlock(fd: impl AsFd, range: impl RangeBounds<u64>) -> io::Result<()> {
-    sys::fs::ofd_unlock(fd.as_fd(), stretch(&range)?).map_err(io::Error::from_raw_os_error)
+    syscalls::ofd_unlock(fd.as_fd(), stretch(&range)?).map_err(io::Error::from_raw_os_error)
 }
 
 /// A range as the kernel takes it: there, a length of 0 has no end.

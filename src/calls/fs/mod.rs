@@ -2,6 +2,7 @@
 
 mod lock;
 mod open;
+pub(crate) mod syscalls;
 
 pub use lock::{LockKind, flock, ofd_lock, ofd_unlock, unlock};
 pub use open::{OpenOptions, open};

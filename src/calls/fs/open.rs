@@ -8,9 +8,9 @@ use std::path::Path;
 
 use libc::c_int;
 
+use super::syscalls;
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
 
 /// How [`open`] opens, as [`std::fs::OpenOptions`] (which cannot be asked what it holds).
 ///
@@ -165,7 +165,7 @@ impl OpenOptions {
 pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<File, Error> {
     let flags = options.flags()?;
     let path = CString::new(path.as_ref().as_os_str().as_bytes()).map_err(io::Error::from)?;
-    Ok(complete(|| sys::fs::open(&path, flags, options.mode))?.into())
+    Ok(complete(|| syscalls::open(&path, flags, options.mode))?.into())
 }
 
 #[cfg(test)]

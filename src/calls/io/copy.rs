@@ -7,13 +7,13 @@ use nix::sys::socket::{SockType, getsockopt, sockopt};
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{Whence, lseek};
 
+use super::syscalls;
 use super::{read, write_all};
 use crate::calls::event::{Events, PollFd, poll};
 use crate::calls::net::{self, RecvFlags};
 use crate::checkpoint::complete;
 use crate::error::{Error, Partial};
 use crate::mask::mask;
-use crate::sys;
 
 /// Copies everything from one descriptor to another, and returns how many bytes that was.
 ///
@@ -168,7 +168,7 @@ fn splice_when_ready(reader: BorrowedFd<'_>, writer: BorrowedFd<'_>) -> Result<u
         poll(&mut [PollFd::new(&reader, Events::IN)], None)?;
         poll(&mut [PollFd::new(&writer, Events::OUT)], None)?;
         let length = takes_at_once(writer);
-        match complete(|| sys::io::splice(reader, None, writer, None, length, flags)) {
+        match complete(|| syscalls::splice(reader, None, writer, None, length, flags)) {
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
             spliced => return spliced,
         }

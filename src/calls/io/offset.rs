@@ -2,9 +2,9 @@
 
 use std::os::fd::AsFd;
 
+use super::syscalls;
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
 
 /// Reads from an offset of a file, and leaves its position where it is; 0 at the end.
 ///
@@ -32,7 +32,7 @@ use crate::sys;
 ///
 /// See [pread(2)](https://man7.org/linux/man-pages/man2/pread.2.html).
 pub fn pread(fd: impl AsFd, buffer: &mut [u8], offset: u64) -> Result<usize, Error> {
-    complete(|| sys::io::pread(fd.as_fd(), buffer, offset))
+    complete(|| syscalls::pread(fd.as_fd(), buffer, offset))
 }
 
 /// Writes at an offset of a file, and leaves its position where it is; the number of bytes written
@@ -61,5 +61,5 @@ pub fn pread(fd: impl AsFd, buffer: &mut [u8], offset: u64) -> Result<usize, Err
 ///
 /// See [pwrite(2)](https://man7.org/linux/man-pages/man2/pwrite.2.html).
 pub fn pwrite(fd: impl AsFd, buffer: &[u8], offset: u64) -> Result<usize, Error> {
-    complete(|| sys::io::pwrite(fd.as_fd(), buffer, offset))
+    complete(|| syscalls::pwrite(fd.as_fd(), buffer, offset))
 }

@@ -1,8 +1,8 @@
 //! getrandom.
 
+use super::syscalls;
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
 
 /// Fills a buffer with random bytes of the kernel's; up to 256 are never fewer than asked for.
 ///
@@ -28,5 +28,5 @@ use crate::sys;
 ///
 /// See [getrandom(2)](https://man7.org/linux/man-pages/man2/getrandom.2.html).
 pub fn getrandom(buffer: &mut [u8]) -> Result<usize, Error> {
-    complete(|| sys::io::getrandom(buffer))
+    complete(|| syscalls::getrandom(buffer))
 }

@@ -4,8 +4,9 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::super::socket_time::{Began, Way, complete_in_time};
+use super::syscalls;
+use crate::calls::net;
 use crate::error::Error;
-use crate::sys;
 
 /// The most buffers that the kernel takes at once. The others wait for the next call, as in std.
 const MOST_BUFFERS: usize = libc::UIO_MAXIOV as usize;
@@ -25,8 +26,8 @@ const MOST_BUFFERS: usize = libc::UIO_MAXIOV as usize;
 /// # Errors
 ///
 /// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when a socket's `SO_RCVTIMEO` is up.
-/// (That time counts from the first signal that is none of ours, if one comes;
-/// [`net::recv`](crate::net::recv) and [`Stream`](super::Stream) keep it exactly.)
+/// (That time counts from the first signal that is none of ours, if one comes; [`net::recv`] and
+/// [`Stream`](super::Stream) keep it exactly.)
 ///
 /// # Interruption
 ///
@@ -134,16 +135,16 @@ pub(super) fn read_since(
     buffer: &mut [u8],
 ) -> Result<usize, Error> {
     complete_in_time(fd, Way::In, began, |extra| match extra {
-        0 => sys::io::read(fd, buffer),
-        flags => sys::net::recv(fd, buffer, flags),
+        0 => syscalls::read(fd, buffer),
+        flags => net::syscalls::recv(fd, buffer, flags),
     })
 }
 
 #[inline(always)]
 pub(super) fn write_since(began: Began, fd: BorrowedFd<'_>, buffer: &[u8]) -> Result<usize, Error> {
     complete_in_time(fd, Way::Out, began, |extra| match extra {
-        0 => sys::io::write(fd, buffer),
-        flags => sys::net::send(fd, buffer, flags, None),
+        0 => syscalls::write(fd, buffer),
+        flags => net::syscalls::send(fd, buffer, flags, None),
     })
 }
 
@@ -156,8 +157,8 @@ pub(super) fn readv_since(
     let count = buffers.len().min(MOST_BUFFERS);
     let buffers = &mut buffers[..count];
     complete_in_time(fd, Way::In, began, |extra| match extra {
-        0 => sys::io::readv(fd, buffers),
-        flags => sys::net::recvv(fd, buffers, flags),
+        0 => syscalls::readv(fd, buffers),
+        flags => net::syscalls::message::recvv(fd, buffers, flags),
     })
 }
 
@@ -169,7 +170,7 @@ pub(super) fn writev_since(
 ) -> Result<usize, Error> {
     let buffers = &buffers[..buffers.len().min(MOST_BUFFERS)];
     complete_in_time(fd, Way::Out, began, |extra| match extra {
-        0 => sys::io::writev(fd, buffers),
-        flags => sys::net::sendmsg(fd, buffers, &[], None, flags),
+        0 => syscalls::writev(fd, buffers),
+        flags => net::syscalls::message::sendmsg(fd, buffers, &[], None, flags),
     })
 }

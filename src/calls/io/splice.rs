@@ -2,10 +2,10 @@
 
 use std::os::fd::AsFd;
 
+use super::syscalls;
+use crate::calls::flags::flags;
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
-use crate::sys::flags::flags;
 
 flags! {
     /// How to splice: the flags of splice(2).
@@ -62,7 +62,7 @@ pub fn splice(
     let (reader, writer) = (reader.as_fd(), writer.as_fd());
     complete(|| {
         let (from, to) = (from.as_deref_mut(), to.as_deref_mut());
-        sys::io::splice(reader, from, writer, to, length, flags.bits())
+        syscalls::splice(reader, from, writer, to, length, flags.bits())
     })
 }
 
@@ -102,7 +102,7 @@ pub fn sendfile(
     length: usize,
 ) -> Result<usize, Error> {
     let (writer, file) = (writer.as_fd(), file.as_fd());
-    complete(|| sys::io::sendfile(writer, file, from.as_deref_mut(), length))
+    complete(|| syscalls::sendfile(writer, file, from.as_deref_mut(), length))
 }
 
 /// Copies up to `length` bytes from one file to another; 0 at the end.
@@ -144,6 +144,6 @@ pub fn copy_file_range(
     let (reader, writer) = (reader.as_fd(), writer.as_fd());
     complete(|| {
         let (from, to) = (from.as_deref_mut(), to.as_deref_mut());
-        sys::io::copy_file_range(reader, from, writer, to, length)
+        syscalls::copy_file_range(reader, from, writer, to, length)
     })
 }

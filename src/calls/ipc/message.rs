@@ -4,10 +4,10 @@ use std::io;
 
 use libc::{c_int, c_long};
 
+use super::syscalls;
+use super::syscalls::TYPE_SIZE;
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
-use crate::sys::ipc::TYPE_SIZE;
 
 /// Which message [`msgrcv`] takes. The type of a message is a number above 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,7 +67,7 @@ pub fn msgrcv(id: i32, buffer: &mut [u8], kind: MsgKind) -> Result<(usize, i64),
     let (which, flags) = kind.arguments()?;
     // The kernel wants the type in front of the text.
     let mut message = vec![0; TYPE_SIZE + buffer.len()];
-    let length = complete(|| sys::ipc::msgrcv(id, &mut message, which, flags))?;
+    let length = complete(|| syscalls::msgrcv(id, &mut message, which, flags))?;
     let (kind, text) = message.split_first_chunk::<TYPE_SIZE>().expect("room for a type");
     buffer[..length].copy_from_slice(&text[..length]);
     Ok((length, c_long::from_ne_bytes(*kind)))
@@ -98,5 +98,5 @@ pub fn msgrcv(id: i32, buffer: &mut [u8], kind: MsgKind) -> Result<(usize, i64),
 /// See [msgsnd(2)](https://man7.org/linux/man-pages/man2/msgsnd.2.html).
 pub fn msgsnd(id: i32, kind: i64, text: &[u8]) -> Result<(), Error> {
     let message = [&kind.to_ne_bytes(), text].concat();
-    complete(|| sys::ipc::msgsnd(id, &message))
+    complete(|| syscalls::msgsnd(id, &message))
 }

@@ -8,6 +8,7 @@
 mod message;
 mod mqueue;
 mod semaphore;
+mod syscalls;
 
 pub use message::{MsgKind, msgrcv, msgsnd};
 pub use mqueue::{mq_receive, mq_send};

@@ -3,10 +3,10 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use super::syscalls;
 use crate::calls::Limit;
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
 
 /// Waits for a message and takes the oldest of the highest priority: its length and its priority.
 ///
@@ -48,7 +48,7 @@ pub fn mq_receive(
     let limit = Limit::new(timeout);
     let mut priority = 0;
     let length = complete(|| {
-        sys::ipc::mq_receive(queue.as_fd(), buffer, &mut priority, limit.remaining())
+        syscalls::mq_receive(queue.as_fd(), buffer, &mut priority, limit.remaining())
             .map_err(|stop| limit.unless_early(stop))
     })?;
     Ok((length, priority))
@@ -92,7 +92,7 @@ pub fn mq_send(
 ) -> Result<(), Error> {
     let limit = Limit::new(timeout);
     complete(|| {
-        sys::ipc::mq_send(queue.as_fd(), message, priority, limit.remaining())
+        syscalls::mq_send(queue.as_fd(), message, priority, limit.remaining())
             .map_err(|stop| limit.unless_early(stop))
     })
 }

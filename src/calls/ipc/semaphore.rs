@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use super::syscalls;
 use crate::calls::Limit;
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
 
-pub use crate::sys::ipc::SemOp;
+pub use super::syscalls::SemOp;
 
 /// Does all operations on the semaphores of a set, as soon as all of them can be done at once.
 ///
@@ -35,5 +35,5 @@ pub use crate::sys::ipc::SemOp;
 /// See [semtimedop(2)](https://man7.org/linux/man-pages/man2/semtimedop.2.html).
 pub fn semop(id: i32, operations: &[SemOp], timeout: Option<Duration>) -> Result<(), Error> {
     let limit = Limit::new(timeout);
-    complete(|| sys::ipc::semop(id, operations, limit.remaining()))
+    complete(|| syscalls::semop(id, operations, limit.remaining()))
 }

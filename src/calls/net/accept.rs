@@ -8,8 +8,8 @@ use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener, UnixStream};
 use super::super::socket_time::{Began, Way, complete_in_time};
 use super::address::{self, Address};
 use super::sealed::Returned;
+use super::syscalls;
 use crate::error::Error;
-use crate::sys;
 use crate::sys::address::{Name, unnamed};
 
 /// What [`accept`] takes: a [`TcpListener`], a [`UnixListener`], or any listening socket as an
@@ -70,7 +70,7 @@ pub trait Listener: AsFd {
 /// See [accept(2)](https://man7.org/linux/man-pages/man2/accept.2.html).
 pub fn accept<L: Listener>(listener: &L) -> Result<(L::Stream, L::Address), Error> {
     let fd = listener.as_fd();
-    let (stream, peer) = complete_in_time(fd, Way::In, Began::now(), |_| sys::net::accept(fd))?;
+    let (stream, peer) = complete_in_time(fd, Way::In, Began::now(), |_| syscalls::accept(fd))?;
     Ok(L::connection(stream, &Returned(peer))?)
 }
 

@@ -9,14 +9,14 @@ use nix::sys::time::{TimeVal, TimeValLike};
 
 use super::address::Address;
 use super::connect_error::{ConnectError, ConnectState};
+use super::syscalls;
 use crate::calls::socket_time::{self, Began, Way};
 use crate::checkpoint::complete;
 use crate::error::Error;
 use crate::mask::mask;
-use crate::sys;
 use crate::sys::address::RawAddress;
 use crate::sys::call::{Outcome, Stop};
-use crate::sys::socket::TCP_CONNECTING;
+use crate::sys::socket::{TCP_CONNECTING, tcp_state};
 
 /// Connects a socket to an address.
 ///
@@ -65,7 +65,7 @@ pub(crate) fn connect_raw(fd: BorrowedFd<'_>, address: &RawAddress) -> Result<()
         if again {
             Shortened::renew(&mut shortened, fd, began)?;
         }
-        let outcome = sys::net::connect(fd, address);
+        let outcome = syscalls::connect(fd, address);
         again |= outcome == Err(Stop::Errno(libc::EINTR));
         outcome
     });
@@ -95,7 +95,7 @@ fn unless_over(
     error: impl FnOnce(ConnectState) -> Error,
 ) -> Result<(), ConnectError> {
     let stopped = |state| Err(ConnectError { state, error: error(state) });
-    match sys::socket::tcp_state(fd) {
+    match tcp_state(fd) {
         None | Some(TCP_LISTEN) => stopped(ConnectState::NotStarted),
         Some(state) if TCP_CONNECTING.contains(&state) => stopped(ConnectState::InProgress),
         Some(TCP_CLOSE) => match getsockopt(&fd, sockopt::SocketError) {
@@ -117,7 +117,7 @@ const TCP_LISTEN: u8 = 10;
 
 /// Calls once more where the kernel does not wait, for its answer.
 fn at_once(fd: BorrowedFd<'_>, address: &RawAddress) -> io::Result<()> {
-    Ok(mask(|| complete(|| sys::net::connect(fd, address)))?)
+    Ok(mask(|| complete(|| syscalls::connect(fd, address)))?)
 }
 
 /// The kernel's error.

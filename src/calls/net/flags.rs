@@ -2,7 +2,7 @@
 
 use libc::c_int;
 
-use crate::sys::flags::flags;
+use crate::calls::flags::flags;
 
 flags! {
     /// How to receive: the flags of recv(2).

@@ -15,6 +15,7 @@ mod flags;
 mod recv;
 mod send;
 mod stream;
+pub(super) mod syscalls;
 
 pub use accept::{Listener, accept};
 pub use address::Address;

@@ -9,8 +9,8 @@ use super::super::socket_time::{Began, Way, complete_in_time};
 use super::address::{self, Address};
 use super::flags::RecvFlags;
 use super::sealed::Returned;
+use super::syscalls;
 use crate::error::Error;
-use crate::sys;
 use crate::sys::address::{Name, unnamed};
 
 /// Receives from a socket; 0 at the end of a stream.
@@ -42,7 +42,7 @@ use crate::sys::address::{Name, unnamed};
 /// See [recv(2)](https://man7.org/linux/man-pages/man2/recv.2.html).
 pub fn recv(fd: impl AsFd, buffer: &mut [u8], flags: RecvFlags) -> Result<usize, Error> {
     let (fd, flags) = (fd.as_fd(), flags.bits());
-    complete_in_time(fd, Way::In, Began::now(), |extra| sys::net::recv(fd, buffer, flags | extra))
+    complete_in_time(fd, Way::In, Began::now(), |extra| syscalls::recv(fd, buffer, flags | extra))
 }
 
 /// What [`recv_from`] takes: a [`UdpSocket`], a [`UnixDatagram`], or any socket as an [`OwnedFd`]
@@ -94,7 +94,7 @@ pub fn recv_from<D: Datagram>(
 ) -> Result<(usize, D::Address), Error> {
     let (fd, flags) = (socket.as_fd(), flags.bits());
     let (length, sender) = complete_in_time(fd, Way::In, Began::now(), |extra| {
-        sys::net::recv_from(fd, buffer, flags | extra)
+        syscalls::recv_from(fd, buffer, flags | extra)
     })?;
     Ok((length, D::address(&Returned(sender))?))
 }
@@ -218,7 +218,7 @@ pub fn recvmsg(
 ) -> Result<Received, Error> {
     let (fd, flags) = (fd.as_fd(), flags.bits());
     let message = complete_in_time(fd, Way::In, Began::now(), |extra| {
-        sys::net::recvmsg(fd, buffers, flags | extra)
+        syscalls::message::recvmsg(fd, buffers, flags | extra)
     })?;
     Ok(Received {
         bytes: message.bytes,

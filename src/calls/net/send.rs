@@ -8,8 +8,8 @@ use libc::c_int;
 use super::super::socket_time::{Began, Way, complete_in_time};
 use super::address::Address;
 use super::flags::SendFlags;
+use super::syscalls;
 use crate::error::Error;
-use crate::sys;
 
 /// Sends to the socket's peer; the number of bytes sent may be less than the buffer's length.
 ///
@@ -41,7 +41,7 @@ use crate::sys;
 pub fn send(fd: impl AsFd, buffer: &[u8], flags: SendFlags) -> Result<usize, Error> {
     let (fd, flags) = (fd.as_fd(), kernels(flags));
     complete_in_time(fd, Way::Out, Began::now(), |extra| {
-        sys::net::send(fd, buffer, flags | extra, None)
+        syscalls::send(fd, buffer, flags | extra, None)
     })
 }
 
@@ -78,7 +78,7 @@ pub fn send_to(
     let (fd, flags) = (fd.as_fd(), kernels(flags));
     let address = address.into().raw();
     complete_in_time(fd, Way::Out, Began::now(), |extra| {
-        sys::net::send(fd, buffer, flags | extra, Some(&address))
+        syscalls::send(fd, buffer, flags | extra, Some(&address))
     })
 }
 
@@ -144,7 +144,7 @@ pub fn sendmsg(fd: impl AsFd, message: &Message<'_>, flags: SendFlags) -> Result
     let address = message.address.as_ref().map(Address::raw);
     complete_in_time(fd, Way::Out, Began::now(), |extra| {
         let flags = flags | extra;
-        sys::net::sendmsg(fd, message.buffers, message.fds, address.as_ref(), flags)
+        syscalls::message::sendmsg(fd, message.buffers, message.fds, address.as_ref(), flags)
     })
 }
 

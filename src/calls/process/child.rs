@@ -2,9 +2,9 @@
 
 use std::process::{Child, ExitStatus};
 
+use super::syscalls;
 use crate::checkpoint::{self, complete};
 use crate::error::Error;
-use crate::sys;
 use crate::sys::call::{Outcome, Stop};
 
 /// Waits for a child to end, as [`Child::wait`]: its standard input is closed first, and it may be
@@ -45,7 +45,7 @@ pub fn wait(child: &mut Child) -> Result<ExitStatus, Error> {
             return Ok(status);
         }
         let ended = libc::WEXITED | libc::WNOWAIT;
-        complete(|| sys::process::waitid(libc::P_PID, child.id() as i32, ended))?;
+        complete(|| syscalls::waitid(libc::P_PID, child.id() as i32, ended))?;
     }
 }
 

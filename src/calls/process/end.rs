@@ -12,10 +12,10 @@ use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
 use super::child::wait;
+use super::syscalls;
 use crate::deadline::within;
 use crate::error::Error;
 use crate::mask::mask;
-use crate::sys;
 
 /// Ends a child, whatever this thread is interrupted by meanwhile, and returns what it ended with.
 /// [`Duration::MAX`] leaves it all the time that it takes.
@@ -34,7 +34,7 @@ pub(super) fn end_meanwhile(
     meanwhile: impl FnOnce(Option<&OwnedFd>),
 ) -> io::Result<ExitStatus> {
     mask(|| {
-        let pidfd = sys::process::pidfd_open(child.id()).ok();
+        let pidfd = syscalls::pidfd_open(child.id()).ok();
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
@@ -59,11 +59,11 @@ pub(super) fn end_meanwhile(
 /// Sends a child a signal, which it had not been reaped before. One that has ended meanwhile is not
 /// an error.
 fn send(child: &Child, pidfd: Option<&OwnedFd>, signal: libc::c_int) -> io::Result<()> {
-    let by_pidfd = pidfd.map(|pidfd| sys::process::pidfd_send_signal(pidfd, signal));
+    let by_pidfd = pidfd.map(|pidfd| syscalls::pidfd_send_signal(pidfd, signal));
     match by_pidfd {
         Some(Ok(()) | Err(libc::ESRCH)) => Ok(()),
         // Not allowed at all, or not in this way: the other one tells.
-        Some(Err(_)) | None => match sys::process::kill(child.id(), signal) {
+        Some(Err(_)) | None => match syscalls::kill(child.id(), signal) {
             Ok(()) | Err(libc::ESRCH) => Ok(()),
             Err(errno) => Err(io::Error::from_raw_os_error(errno)),
         },

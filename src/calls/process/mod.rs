@@ -5,6 +5,7 @@ mod child;
 mod command;
 mod end;
 mod status;
+mod syscalls;
 mod waiting;
 
 pub use child::wait;

@@ -2,7 +2,7 @@
 
 use libc::c_int;
 
-use crate::sys::process::Change;
+use super::syscalls::Change;
 
 /// A child that was waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,10 +5,10 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use libc::c_int;
 
 use super::status::Waited;
+use super::syscalls;
+use crate::calls::flags::flags;
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
-use crate::sys::flags::flags;
 
 /// Whom [`waitid`] waits for, among the children of this process.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +71,7 @@ pub fn waitid(id: WaitId<'_>, options: WaitOptions) -> Result<Waited, Error> {
         WaitId::Group(group) => (libc::P_PGID, group),
     };
     let options = options.bits() as c_int;
-    complete(|| sys::process::waitid(kind, id, options)).map(Waited::from_change)
+    complete(|| syscalls::waitid(kind, id, options)).map(Waited::from_change)
 }
 
 /// Waits for a child to end, or to change otherwise if that is among the options. `pid` is as in
@@ -101,6 +101,6 @@ pub fn waitid(id: WaitId<'_>, options: WaitOptions) -> Result<Waited, Error> {
 pub fn waitpid(pid: i32, options: WaitOptions) -> Result<Waited, Error> {
     // Without EXITED, which this syscall does not know.
     let options = options.bits() as c_int & !(libc::WEXITED as c_int);
-    let (pid, status) = complete(|| sys::process::wait4(pid, options))?;
+    let (pid, status) = complete(|| syscalls::wait4(pid, options))?;
     Ok(Waited::from_encoded(pid, status))
 }

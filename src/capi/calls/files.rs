@@ -171,7 +171,7 @@ pub unsafe extern "C" fn eintr_open(
 pub extern "C" fn eintr_flock(fd: c_int, operation: c_int) -> c_int {
     border(-1, || {
         if operation & !libc::LOCK_NB == libc::LOCK_UN {
-            return match crate::sys::fs::funlock(borrowed(fd)?) {
+            return match crate::calls::fs::syscalls::funlock(borrowed(fd)?) {
                 Ok(()) => Ok(0),
                 Err(number) => Err(Errno(number)),
             };
@@ -218,6 +218,6 @@ pub unsafe extern "C" fn eintr_fcntl_lock(
 pub extern "C" fn eintr_tcdrain(fd: c_int) -> c_int {
     border(-1, || {
         let fd = borrowed(fd)?;
-        Ok(complete(|| crate::sys::terminal::tcdrain(fd)).map(|()| 0)?)
+        Ok(complete(|| crate::calls::terminal::syscalls::tcdrain(fd)).map(|()| 0)?)
     })
 }

@@ -14,6 +14,7 @@ use libc::{clockid_t, timespec};
 
 use super::{as_timespec, at_once, plain, span};
 use crate::calls::Limit;
+use crate::calls::time::syscalls::sleep_until;
 use crate::capi::border::{Errno, border, numbered};
 use crate::checkpoint::complete;
 use crate::sys;
@@ -87,7 +88,7 @@ pub extern "C" fn eintr_usleep(microseconds: c_uint) -> c_int {
 unsafe fn slept(time: Duration, left: *mut timespec) -> Result<c_int, Errno> {
     let limit = Limit::new(Some(time));
     let wake = Moment::in_time(time);
-    let slept = complete(|| sys::time::sleep_until(wake));
+    let slept = complete(|| sleep_until(wake));
     if slept.is_err() && !left.is_null() {
         let remaining = limit.remaining().unwrap_or(time);
         // SAFETY: the caller's promise.

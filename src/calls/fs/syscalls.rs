@@ -12,8 +12,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::{c_int, c_short};
 
-use super::call::{Outcome, call};
-use super::raw::syscall;
+use crate::sys::call::{Outcome, call};
+use crate::sys::raw::syscall;
 
 pub(crate) fn open(path: &CStr, flags: c_int, mode: u32) -> Outcome<OwnedFd> {
     let here = libc::AT_FDCWD as usize;

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
 use crate::sys::clock::Moment;
+
+pub(crate) mod syscalls;
 
 /// Sleeps for a time, on the monotonic clock. A time too long for the clock is for ever.
 ///
@@ -29,7 +30,7 @@ use crate::sys::clock::Moment;
 /// See [clock_nanosleep(2)](https://man7.org/linux/man-pages/man2/clock_nanosleep.2.html).
 pub fn sleep(duration: Duration) -> Result<(), Error> {
     let wake = Moment::in_time(duration);
-    complete(|| sys::time::sleep_until(wake))
+    complete(|| syscalls::sleep_until(wake))
 }
 
 /// Sleeps until a moment; not at all if it has passed.
@@ -56,5 +57,5 @@ pub fn sleep(duration: Duration) -> Result<(), Error> {
 /// See [clock_nanosleep(2)](https://man7.org/linux/man-pages/man2/clock_nanosleep.2.html).
 pub fn sleep_until(deadline: Instant) -> Result<(), Error> {
     let wake = Moment::from(deadline);
-    complete(|| sys::time::sleep_until(wake))
+    complete(|| syscalls::sleep_until(wake))
 }

@@ -6,8 +6,8 @@
 
 #![allow(unsafe_code)]
 
-use super::call::{Outcome, call};
-use super::clock::Moment;
+use crate::sys::call::{Outcome, call};
+use crate::sys::clock::Moment;
 
 pub(crate) fn sleep_until(moment: Moment) -> Outcome<()> {
     let until = moment.timespec();

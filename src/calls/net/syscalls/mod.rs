@@ -10,12 +10,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use libc::c_int;
 
-use super::address::RawAddress;
-use super::call::{Outcome, call};
+use crate::sys::address::RawAddress;
+use crate::sys::call::{Outcome, call};
 
-mod message;
-
-pub(crate) use message::{recvmsg, recvv, sendmsg};
+pub(crate) mod message;
 
 fn number(fd: BorrowedFd<'_>) -> usize {
     fd.as_raw_fd() as usize

@@ -10,8 +10,8 @@ use std::fmt;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-use super::events::Events;
 use super::signals;
+use crate::calls::event::events::Events;
 use crate::sys::call::{Outcome, Stop, call};
 
 /// What [`epoll_wait`](crate::event::epoll_wait) found: what has happened, and the number that the

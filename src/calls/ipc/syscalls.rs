@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use libc::{c_int, c_long};
 
-use super::call::{Outcome, call};
-use super::clock::{timespec_of, wall_clock_in};
+use crate::sys::call::{Outcome, call};
+use crate::sys::clock::{timespec_of, wall_clock_in};
 
 /// One change of one semaphore, for [`semop`](crate::ipc::semop).
 ///

@@ -1,6 +1,6 @@
 //! What may happen on a descriptor.
 
-use crate::sys::flags::flags;
+use crate::calls::flags::flags;
 
 flags! {
     /// What is awaited on a descriptor, or has happened there: for `poll` and `epoll`, whose

@@ -12,12 +12,12 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-use super::events::Events;
 use super::signals;
+use crate::calls::event::events::Events;
 use crate::sys::call::{Outcome, call};
 use crate::sys::clock::timespec_of;
 
-/// A descriptor for [`poll`](crate::event::poll), what is awaited on it, and what has happened.
+/// A descriptor for [`poll`](crate::event::poll()), what is awaited on it, and what has happened.
 #[repr(transparent)]
 #[derive(Clone)]
 pub struct PollFd<'fd> {

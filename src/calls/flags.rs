@@ -77,4 +77,4 @@ macro_rules! flags {
     };
 }
 
-pub(crate) use flags;
+pub(super) use flags;

@@ -19,7 +19,8 @@ use std::os::fd::AsFd;
 
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys;
+
+pub(crate) mod syscalls;
 
 pub use super::io::read;
 
@@ -44,5 +45,5 @@ pub use super::io::read;
 ///
 /// See [tcdrain(3)](https://man7.org/linux/man-pages/man3/tcdrain.3.html).
 pub fn tcdrain(fd: impl AsFd) -> Result<(), Error> {
-    complete(|| sys::terminal::tcdrain(fd.as_fd()))
+    complete(|| syscalls::tcdrain(fd.as_fd()))
 }

@@ -1,7 +1,6 @@
 //! Syscalls that wait for events, each beside the records that the kernel reads and writes.
 
 pub(crate) mod epoll;
-pub(crate) mod events;
 pub(crate) mod poll;
 pub(crate) mod select;
 pub(crate) mod signals;
