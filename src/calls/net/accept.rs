@@ -7,7 +7,7 @@ use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener, UnixStream};
 
 use super::super::socket_time::{Began, Way, complete_in_time};
 use super::address::{self, Address};
-use super::sealed::Returned;
+use super::returned::Returned;
 use super::syscalls;
 use crate::error::Error;
 use crate::sys::address::{Name, unnamed};

@@ -13,6 +13,7 @@ pub(crate) mod connect;
 mod connect_error;
 mod flags;
 mod recv;
+mod returned;
 mod send;
 mod stream;
 pub(super) mod syscalls;
@@ -25,10 +26,3 @@ pub use flags::{RecvFlags, SendFlags};
 pub use recv::{Datagram, Received, recv, recv_from, recvmsg};
 pub use send::{Message, send, send_to, sendmsg};
 pub use stream::{tcp_connect, unix_connect, unix_connect_addr};
-
-mod sealed {
-    /// An address as the kernel returned it. It has no name outside, so that nobody else can
-    /// implement the traits that take it.
-    #[derive(Debug)]
-    pub struct Returned(pub(super) crate::sys::address::RawAddress);
-}
