@@ -3,8 +3,8 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+use super::locks;
 use crate::interrupted::Interrupted;
-use crate::sys::locks;
 
 use super::Condvar;
 use super::how::{Interruptibly, ToTheEnd, ended};

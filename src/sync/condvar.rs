@@ -5,9 +5,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, PoisonError};
 use std::time::Duration;
 
+use super::locks;
 use crate::interrupted::Interrupted;
 use crate::primitives::AtomicU32;
-use crate::sys::locks;
 
 use super::MutexGuard;
 use super::how::{Interruptibly, ToTheEnd, Until};

@@ -65,12 +65,13 @@ mod barrier;
 mod condvar;
 mod event;
 mod futex;
-pub(crate) mod how;
+mod how;
+mod locks;
 pub mod mpsc;
 mod mutex;
 mod parker;
 mod poison;
-pub(crate) mod raw;
+mod raw;
 mod rwlock;
 mod semaphore;
 

@@ -5,8 +5,8 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
+use super::locks;
 use crate::interrupted::Interrupted;
-use crate::sys::locks;
 
 use super::poison::{self, Poison, Watch};
 

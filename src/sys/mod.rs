@@ -1,4 +1,4 @@
-//! The machine room: the trampoline, the handler, the signal, the syscalls.
+//! The machine room: the trampoline, the handler, the signal.
 
 pub(crate) mod abandon;
 pub(crate) mod address;
@@ -26,7 +26,6 @@ pub(crate) mod install;
 mod instruction;
 mod keeper;
 mod kernel_timer;
-pub(crate) mod locks;
 pub(crate) mod memory;
 pub(crate) mod ours;
 mod pid;

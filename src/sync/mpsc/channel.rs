@@ -9,18 +9,13 @@ use crate::sync::raw::How;
 
 use super::rendezvous::Rendezvous;
 use super::shared::Shared;
+use super::unsent::Unsent;
 
 /// A count on a channel. Which side it is counted on is its owner's business.
 pub(super) enum Channel<T> {
     Unbounded(Arc<Shared<SegQueue<T>>>),
     Bounded(Arc<Shared<ArrayQueue<T>>>),
     InPerson(Arc<Rendezvous<T>>),
-}
-
-/// Why a message was not sent, and the message.
-pub(super) enum Unsent<T, S> {
-    Disconnected(T),
-    Stopped(T, S),
 }
 
 /// The same for each kind.

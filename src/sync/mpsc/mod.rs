@@ -57,6 +57,7 @@ mod receiver;
 mod rendezvous;
 mod sender;
 mod shared;
+mod unsent;
 
 pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
 

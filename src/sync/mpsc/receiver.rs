@@ -9,7 +9,6 @@ use crate::interrupted::Interrupted;
 use crate::sync::how::{Interruptibly, TimeIsUp, ToTheEnd, Until, ended};
 
 use super::channel::Channel;
-use super::iter::{IntoIter, Iter, IterInterruptible, TryIter};
 
 /// Receives from a channel: [`std::sync::mpsc::Receiver`], which can be cloned and shared here, and
 /// beside it [`recv_interruptible`](Self::recv_interruptible) and
@@ -95,35 +94,6 @@ impl<T> Receiver<T> {
     pub fn recv_interruptible(&self) -> Result<Result<T, RecvError>, Interrupted> {
         self.0.recv(&Interruptibly::begin()?)
     }
-
-    /// Messages, as [`recv`](Self::recv) receives them, until all senders have gone.
-    pub fn iter(&self) -> Iter<'_, T> {
-        Iter(self)
-    }
-
-    /// The messages that need no wait.
-    pub fn try_iter(&self) -> TryIter<'_, T> {
-        TryIter(self)
-    }
-
-    /// Messages, as [`recv_interruptible`](Self::recv_interruptible) receives them, until all
-    /// senders have gone or the thread is interrupted: then one `Err`, and no more.
-    ///
-    /// ```
-    /// let (sender, receiver) = eintr::sync::channel();
-    /// sender.send(1).unwrap();
-    /// let (task, interrupter) = eintr::task();
-    /// task.run(|| {
-    ///     let mut jobs = receiver.iter_interruptible();
-    ///     assert_eq!(jobs.next().unwrap().unwrap(), 1);
-    ///     interrupter.interrupt();
-    ///     assert!(jobs.next().unwrap().is_err());
-    ///     assert!(jobs.next().is_none());
-    /// });
-    /// ```
-    pub fn iter_interruptible(&self) -> IterInterruptible<'_, T> {
-        IterInterruptible::new(self)
-    }
 }
 
 impl<T> Clone for Receiver<T> {
@@ -148,21 +118,3 @@ impl<T> fmt::Debug for Receiver<T> {
 // No panic can leave a message half received.
 impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
-
-impl<'a, T> IntoIterator for &'a Receiver<T> {
-    type Item = T;
-    type IntoIter = Iter<'a, T>;
-
-    fn into_iter(self) -> Iter<'a, T> {
-        self.iter()
-    }
-}
-
-impl<T> IntoIterator for Receiver<T> {
-    type Item = T;
-    type IntoIter = IntoIter<T>;
-
-    fn into_iter(self) -> IntoIter<T> {
-        IntoIter(self)
-    }
-}

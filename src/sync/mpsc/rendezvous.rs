@@ -9,10 +9,10 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{RecvError, TryRecvError, TrySendError};
 
 use crate::sync::Condvar;
+use crate::sync::locks::Mutex;
 use crate::sync::raw::How;
-use crate::sys::locks::Mutex;
 
-use super::channel::Unsent;
+use super::unsent::Unsent;
 
 pub(super) struct Rendezvous<T> {
     state: Mutex<State<T>>,

@@ -7,7 +7,8 @@ use std::sync::mpsc::{SendError, TrySendError};
 use crate::sync::how::{Interruptibly, ToTheEnd};
 
 use super::InterruptedSend;
-use super::channel::{Channel, Unsent};
+use super::channel::Channel;
+use super::unsent::Unsent;
 
 /// Sends into a [`channel`](super::channel()): [`std::sync::mpsc::Sender`].
 ///

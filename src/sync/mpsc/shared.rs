@@ -16,7 +16,7 @@ use crossbeam_queue::{ArrayQueue, SegQueue};
 use crate::primitives::{AtomicU32, Patience};
 use crate::sync::raw::{How, Sleepers};
 
-use super::channel::Unsent;
+use super::unsent::Unsent;
 
 pub(super) struct Shared<Q> {
     queue: Q,

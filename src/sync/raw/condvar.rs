@@ -10,7 +10,7 @@ use crate::primitives::AtomicU32;
 use crate::primitives::Ordering::Relaxed;
 use crate::sys::futex;
 
-use super::{How, Slept};
+use super::wait::{How, Slept};
 
 pub(crate) struct RawCondvar {
     pub(crate) count: AtomicU32,

@@ -7,7 +7,7 @@ use crate::primitives::AtomicU32;
 use crate::primitives::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::sys::futex;
 
-use super::{How, Slept};
+use super::wait::{How, Slept};
 
 const SET: u32 = 1;
 /// Somebody may sleep.

@@ -7,6 +7,7 @@ mod mutex;
 mod rwlock;
 mod sleepers;
 mod token;
+mod wait;
 
 pub(crate) use condvar::RawCondvar;
 pub(crate) use event::RawEvent;
@@ -14,31 +15,4 @@ pub(crate) use mutex::RawMutex;
 pub(crate) use rwlock::RawRwLock;
 pub(crate) use sleepers::Sleepers;
 pub(crate) use token::Token;
-
-use crate::primitives::AtomicU32;
-
-/// How a thread waits: to the end, to some moment, or until it is interrupted.
-pub(crate) trait How {
-    /// What a wait that was given up returns.
-    type Stop;
-
-    /// Sleeps while the word is `expected`, until it is woken.
-    fn sleep(&self, word: &AtomicU32, expected: u32) -> Slept;
-
-    /// After [`Slept::Ended`], once the machine has found that there is no result: why the wait is
-    /// to be given up. None if it goes on.
-    ///
-    /// Apart from `sleep`, since what this hands out counts as raised, and must be returned.
-    fn stop(&self) -> Option<Self::Stop>;
-}
-
-/// Why a thread no longer sleeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Slept {
-    /// It was woken, perhaps for no reason, or the word was another.
-    Woken,
-    /// Its wait has ended by itself. It took no wake-up with it: whoever sleeps there still will
-    /// have the next.
-    Ended,
-}
+pub(crate) use wait::{How, Slept};

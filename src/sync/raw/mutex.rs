@@ -13,7 +13,7 @@ use crate::primitives::Ordering::{Acquire, Relaxed, Release};
 use crate::primitives::{AtomicU32, spin_while};
 use crate::sys::futex;
 
-use super::{How, Slept};
+use super::wait::{How, Slept};
 
 const UNLOCKED: u32 = 0;
 const LOCKED: u32 = 1;

@@ -20,7 +20,7 @@ use crate::primitives::Ordering::{Acquire, Relaxed, Release};
 use crate::primitives::spin_while;
 use crate::sys::futex;
 
-use super::{How, Slept};
+use super::wait::{How, Slept};
 
 /// As many readers, in the lower bits; all of the lower bits are a writer.
 const READER: u32 = 1;

@@ -21,7 +21,7 @@ use crate::primitives::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use crate::primitives::{AtomicU32, Patience, fence};
 use crate::sys::futex;
 
-use super::{How, Slept};
+use super::wait::{How, Slept};
 
 /// More announcements than a system can have threads (2^22), and far from where they would wrap.
 const TOO_MANY: u32 = 1 << 24;

@@ -4,7 +4,7 @@ use crate::primitives::AtomicU32;
 use crate::primitives::Ordering::{Acquire, Relaxed, Release};
 use crate::sys::futex;
 
-use super::{How, Slept};
+use super::wait::{How, Slept};
 
 const NONE: u32 = 0;
 const GIVEN: u32 = 1;

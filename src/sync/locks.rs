@@ -1,5 +1,5 @@
 //! Values behind locks: the generic parts are lock_api's, the state machines are
-//! [`sync::raw`](crate::sync)'s.
+//! [`raw`](super::raw)'s.
 //!
 //! # Safety
 //!
@@ -8,10 +8,10 @@
 
 #![allow(unsafe_code)]
 
+use super::how::{Interruptibly, ToTheEnd, ended};
+use super::raw::{RawMutex, RawRwLock};
 use crate::interrupted::Interrupted;
 use crate::primitives::AtomicU32;
-use crate::sync::how::{Interruptibly, ToTheEnd, ended};
-use crate::sync::raw::{RawMutex, RawRwLock};
 
 pub(crate) type Mutex<T> = lock_api::Mutex<RawMutex, T>;
 pub(crate) type MutexGuard<'a, T> = lock_api::MutexGuard<'a, RawMutex, T>;
