@@ -14,7 +14,6 @@ mod deadline;
 mod error;
 mod group;
 mod hook;
-mod inherited;
 mod install;
 mod interrupted;
 mod interrupter;

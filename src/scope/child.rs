@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Scope, ScopedJoinHandle};
+use super::handle::ScopedJoinHandle;
+use super::spawn::{Scope, TryScope};
 use crate::calls::process;
 use crate::checkpoint::checkpoint;
 use crate::error::Error;
@@ -39,11 +40,48 @@ pub struct ScopedChild<'scope> {
     status: Option<ExitStatus>,
 }
 
+impl<'scope> Scope<'scope, '_> {
+    /// Starts a child process that belongs to the scope: the scope ends after it. If the scope is
+    /// interrupted, the child is asked to end (SIGTERM), after a [grace](ScopedChild::set_grace)
+    /// killed, and reaped. A thread of the scope's sees to that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::process::Command;
+    /// use std::time::Duration;
+    ///
+    /// let late = eintr::timeout(Duration::from_millis(50), || {
+    ///     eintr::scope(|s| s.command(Command::new("sleep").arg("1000"))?.wait())
+    /// });
+    /// assert!(late.is_err()); // and no `sleep` is left behind
+    /// # Ok::<(), eintr::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`], with no child started; or why it, or the thread, could not be.
+    ///
+    /// See [`process::status`](process::status()) for a child that is waited for on the spot.
+    pub fn command(&'scope self, command: &mut Command) -> Result<ScopedChild<'scope>, Error> {
+        ScopedChild::start(self, command)
+    }
+}
+
+impl<'scope, E: Send> TryScope<'scope, '_, E> {
+    /// Starts a child process that belongs to the scope. See [`Scope::command`]. How it ends is not
+    /// an error by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`], with no child started; or why it, or the thread, could not be.
+    pub fn command(&'scope self, command: &mut Command) -> Result<ScopedChild<'scope>, Error> {
+        self.scope.command(command)
+    }
+}
+
 impl<'scope> ScopedChild<'scope> {
-    pub(super) fn start(
-        scope: &'scope Scope<'scope, '_>,
-        command: &mut Command,
-    ) -> Result<Self, Error> {
+    fn start(scope: &'scope Scope<'scope, '_>, command: &mut Command) -> Result<Self, Error> {
         checkpoint()?;
         // Half of a start is none.
         let mut child = mask(|| command.spawn()).map_err(Error::Io)?;

@@ -2,7 +2,7 @@
 //!
 //! std's scope does the joining, and std's bounds say what may be borrowed and what must not
 //! escape; ours adds a task that runs on all of its threads. What they inherit, and how they are
-//! all reached, is in [`inherited`](crate::inherited).
+//! all reached, is in [`inherited`].
 //!
 //! # It ends
 //!
@@ -13,29 +13,28 @@
 //! in std's: whoever joins it may know what to do. In `try_scope` it does, for there it is a
 //! failure like an error.
 
-use std::error::Error as StdError;
-use std::fmt;
-use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::process::Command;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread as std_thread;
 
-use crate::error::Error;
-use crate::inherited::Inheritance;
-use crate::interrupted::{Interrupted, Reason};
-use crate::interrupter::{Interrupter, Request};
-use crate::node::Node;
-use crate::reach::{self, Reach};
+use crate::interrupter::Interrupter;
+use crate::reach;
 use crate::sys::install;
-use crate::sys::scoped::{self, Keep};
-use crate::task::{Builder, Task};
+use crate::task::Task;
 
 mod child;
 mod handle;
+mod inherited;
+mod keep;
+mod shared;
+mod spawn;
+
+use inherited::Inheritance;
+use keep::Keep;
+use shared::Shared;
 
 pub use child::ScopedChild;
 pub use handle::ScopedJoinHandle;
+pub use spawn::{Scope, TryScope};
 
 /// Runs `f`, whose threads may borrow what it has borrowed, and returns when `f` and all of them
 /// have ended. As [`std::thread::scope`]; and the whole is one task, whose
@@ -142,7 +141,8 @@ where
 /// ```
 ///
 /// What a thread has returned is had by joining it. One that failed has left its error with the
-/// scope, so its join has an [`Interrupted`]: with `?` the body gives up as well.
+/// scope, so its join has an [`Interrupted`](crate::Interrupted): with `?` the body gives up as
+/// well.
 ///
 /// ```
 /// use std::time::Duration;
@@ -196,187 +196,6 @@ where
     }
 }
 
-/// What a [`scope`]'s body and threads spawn others with.
-#[derive(Clone, Copy)]
-pub struct Scope<'scope, 'env: 'scope> {
-    std: &'scope std_thread::Scope<'scope, 'env>,
-    shared: &'scope Shared,
-}
-
-/// What a [`try_scope`]'s body and threads spawn others with.
-pub struct TryScope<'scope, 'env: 'scope, E> {
-    scope: &'scope Scope<'scope, 'env>,
-    first: &'scope Mutex<Option<E>>,
-}
-
-impl<'scope> Scope<'scope, '_> {
-    /// Spawns a thread of the scope. Its body is a task of its own inside of the scope's.
-    ///
-    /// # Panics
-    ///
-    /// If the system cannot create a thread; [`spawn_with`](Self::spawn_with) returns that as an
-    /// error.
-    #[track_caller]
-    pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
-    where
-        F: FnOnce() -> T + Send + 'scope,
-        T: Send + 'scope,
-    {
-        self.spawn_with(Builder::new(), f).expect("failed to spawn thread")
-    }
-
-    /// Spawns a thread of the scope that is like the builder says. (Its plain calls are not reached
-    /// if the builder says so, nor if those of the scope's caller are not.)
-    ///
-    /// # Errors
-    ///
-    /// If the system cannot create a thread.
-    ///
-    /// # Panics
-    ///
-    /// If the thread's name contains a null byte, as std's.
-    pub fn spawn_with<F, T>(
-        &'scope self,
-        builder: Builder,
-        f: F,
-    ) -> io::Result<ScopedJoinHandle<'scope, T>>
-    where
-        F: FnOnce() -> T + Send + 'scope,
-        T: Send + 'scope,
-    {
-        let shared = self.shared;
-        let task = builder.task_inside(&shared.node);
-        let interrupter = task.interrupter();
-        let reach = shared.reach;
-        let task = if reach { task } else { task.reach(false) };
-        let body = move || {
-            let _reach = Reach::set(reach);
-            let run = || catch_unwind(AssertUnwindSafe(|| task.run(f)));
-            shared.inheritance.run(run).unwrap_or_else(|payload| resume_unwind(payload))
-        };
-        let thread = builder.into_std().spawn_scoped(self.std, body)?;
-        Ok(ScopedJoinHandle::new(thread, interrupter))
-    }
-
-    /// Starts a child process that belongs to the scope: the scope ends after it. If the scope is
-    /// interrupted, the child is asked to end (SIGTERM), after a [grace](ScopedChild::set_grace)
-    /// killed, and reaped. A thread of the scope's sees to that.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::process::Command;
-    /// use std::time::Duration;
-    ///
-    /// let late = eintr::timeout(Duration::from_millis(50), || {
-    ///     eintr::scope(|s| s.command(Command::new("sleep").arg("1000"))?.wait())
-    /// });
-    /// assert!(late.is_err()); // and no `sleep` is left behind
-    /// # Ok::<(), eintr::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Interrupted`], with no child started; or why it, or the thread, could not be.
-    ///
-    /// See [`process::status`](crate::process::status) for a child that is waited for on the spot.
-    pub fn command(&'scope self, command: &mut Command) -> Result<ScopedChild<'scope>, Error> {
-        ScopedChild::start(self, command)
-    }
-
-    /// The interrupter of the whole scope: of its body and of all its threads, also of those to
-    /// come. It is finished when all of them have ended.
-    pub fn interrupter(&self) -> Interrupter {
-        Interrupter(self.shared.node.clone())
-    }
-
-    /// Asks the whole scope to stop. See [`Interrupter::interrupt`].
-    pub fn interrupt(&self) -> Request {
-        self.interrupter().interrupt()
-    }
-}
-
-impl<'scope, E: Send> TryScope<'scope, '_, E> {
-    /// Spawns a thread of the scope. Its error interrupts the others.
-    ///
-    /// # Panics
-    ///
-    /// If the system cannot create a thread; [`spawn_with`](Self::spawn_with) returns that as an
-    /// error.
-    #[track_caller]
-    pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, Result<T, Interrupted>>
-    where
-        F: FnOnce() -> Result<T, E> + Send + 'scope,
-        T: Send + 'scope,
-    {
-        self.spawn_with(Builder::new(), f).expect("failed to spawn thread")
-    }
-
-    /// Spawns a thread of the scope that is like the builder says. See [`Scope::spawn_with`].
-    ///
-    /// # Errors
-    ///
-    /// If the system cannot create a thread.
-    ///
-    /// # Panics
-    ///
-    /// If the thread's name contains a null byte, as std's.
-    pub fn spawn_with<F, T>(
-        &'scope self,
-        builder: Builder,
-        f: F,
-    ) -> io::Result<ScopedJoinHandle<'scope, Result<T, Interrupted>>>
-    where
-        F: FnOnce() -> Result<T, E> + Send + 'scope,
-        T: Send + 'scope,
-    {
-        self.scope.spawn_with(builder, move || {
-            let _guard = OnPanic(self.scope.shared);
-            f().map_err(|error| self.fail(error))
-        })
-    }
-
-    /// Starts a child process that belongs to the scope. See [`Scope::command`]. How it ends is not
-    /// an error by itself.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Interrupted`], with no child started; or why it, or the thread, could not be.
-    pub fn command(&'scope self, command: &mut Command) -> Result<ScopedChild<'scope>, Error> {
-        self.scope.command(command)
-    }
-
-    /// The interrupter of the whole scope. See [`Scope::interrupter`].
-    pub fn interrupter(&self) -> Interrupter {
-        self.scope.interrupter()
-    }
-
-    /// Asks the whole scope to stop. See [`Interrupter::interrupt`].
-    pub fn interrupt(&self) -> Request {
-        self.scope.interrupt()
-    }
-
-    /// Leaves an error, if it is the first one.
-    fn fail(&self, error: E) -> Interrupted {
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        // The next ones are dropped where the lock is not held.
-        let _next = if first.is_none() { first.replace(error) } else { Some(error) };
-        drop(first);
-        self.scope.shared.stop()
-    }
-}
-
-/// What all of a scope have in common.
-struct Shared {
-    /// The scope's task.
-    node: Arc<Node>,
-    /// What its threads are to have in force. That task is the innermost of it.
-    inheritance: Inheritance,
-    reach: bool,
-    /// What the rest has been interrupted with, if a part of the scope has failed.
-    stopped: OnceLock<Interrupted>,
-}
-
 /// Runs the body as a task, in a scope of std's.
 #[track_caller]
 fn run<'env, T>(
@@ -392,10 +211,10 @@ fn run<'env, T>(
     let task = Task::new().reach(reach);
     let node = task.interrupter().0;
     let inheritance = Inheritance::here().and(node.clone());
-    let shared = Shared { node, inheritance, reach, stopped: OnceLock::new() };
+    let shared = Shared::new(node, inheritance, reach);
     let settled = Settled(Arc::new(shared));
     task.run(|| {
-        scoped::scope(|std, keep| {
+        keep::scope(|std, keep| {
             let shared = keep.outer(settled.0.clone());
             body(std, keep, shared)
         })
@@ -408,55 +227,5 @@ struct Settled(Arc<Shared>);
 impl Drop for Settled {
     fn drop(&mut self) {
         self.0.inheritance.settle();
-    }
-}
-
-impl Shared {
-    fn body<T>(&self, f: impl FnOnce() -> T) -> T {
-        let _guard = OnPanic(self);
-        f()
-    }
-
-    /// Interrupts all of the scope, once.
-    fn stop(&self) -> Interrupted {
-        let stopped = self.stopped.get_or_init(|| {
-            let text: Box<dyn StdError + Send + Sync> = "another part of the scope failed".into();
-            Interrupted::new(Reason::Custom(text.into()))
-        });
-        self.node.request_once(stopped);
-        stopped.clone()
-    }
-}
-
-/// Interrupts all of the scope if a panic comes by.
-struct OnPanic<'a>(&'a Shared);
-
-impl Drop for OnPanic<'_> {
-    fn drop(&mut self) {
-        if std_thread::panicking() {
-            self.0.stop();
-        }
-    }
-}
-
-impl<E> Clone for TryScope<'_, '_, E> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<E> Copy for TryScope<'_, '_, E> {}
-
-impl fmt::Debug for Scope<'_, '_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope").field("task", &self.shared.node.id()).finish_non_exhaustive()
-    }
-}
-
-impl<E> fmt::Debug for TryScope<'_, '_, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TryScope")
-            .field("task", &self.scope.shared.node.id())
-            .finish_non_exhaustive()
     }
 }

@@ -31,7 +31,6 @@ pub(crate) mod ours;
 mod pid;
 pub(crate) mod raw;
 pub(crate) mod roll;
-pub(crate) mod scoped;
 mod second_best;
 mod sighting;
 pub(crate) mod signal;
