@@ -11,6 +11,8 @@ use crate::sys::{ours, roll};
 
 mod cure;
 mod kernel;
+#[cfg(feature = "stacks")]
+mod snapshot;
 mod socket;
 #[cfg(feature = "stacks")]
 mod stack;

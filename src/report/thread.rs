@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::kernel::Call;
-use crate::sys::memory;
+use crate::sys::call;
 
 /// The thread in a [`Report`](crate::Report), as the kernel sees it.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub struct ThreadReport {
 impl ThreadReport {
     /// Whether it is in a call of ours.
     pub(super) fn is_in_own_call(&self) -> bool {
-        self.call.as_ref().is_some_and(|call| memory::is_own_call(call.pc))
+        self.call.as_ref().is_some_and(|call| call::is_own(call.pc))
     }
 }
 

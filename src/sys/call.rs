@@ -41,3 +41,8 @@ pub(crate) unsafe fn call<const N: usize>(nr: c_long, args: [usize; N]) -> Outco
         _ => Err(Stop::Errno(-result as i32)),
     }
 }
+
+/// Whether a program counter stands in such a call.
+pub(crate) fn is_own(pc: usize) -> bool {
+    arch::is_in_trampoline(pc)
+}

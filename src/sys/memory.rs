@@ -20,6 +20,12 @@ pub(crate) fn read(address: usize, into: &mut [u8]) -> bool {
     ask::read(address, into.as_mut_ptr().cast(), into.len()) || read_by_file(address, into)
 }
 
+/// Whether the kernel does it by `process_vm_readv`.
+pub(crate) fn is_read_by_kernel() -> bool {
+    let [there, mut here] = [1_usize, 0];
+    ask::read(&raw const there as usize, (&raw mut here).cast(), size_of_val(&here))
+}
+
 /// Where a sandbox, or an emulator, has no `process_vm_readv`.
 fn read_by_file(address: usize, into: &mut [u8]) -> bool {
     let memory = File::open("/proc/self/mem");
@@ -33,11 +39,6 @@ pub(crate) fn read_string(address: usize) -> Option<String> {
     let length = [256, 64, 16].into_iter().find(|length| read(address, &mut bytes[..*length]))?;
     let text = bytes[..length].split(|byte| *byte == 0).next()?;
     Some(String::from_utf8_lossy(text).into_owned())
-}
-
-/// Whether a program counter stands in a call of our own.
-pub(crate) fn is_own_call(pc: usize) -> bool {
-    arch::is_in_trampoline(pc)
 }
 
 /// Whether the word at or around an address can be read: by the kernel, which reads a set there

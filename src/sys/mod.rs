@@ -36,7 +36,6 @@ mod sighting;
 pub(crate) mod signal;
 pub(crate) mod snapshot;
 pub(crate) mod socket;
-mod stack_copy;
 pub(crate) mod thread;
 mod timer;
 mod trap;

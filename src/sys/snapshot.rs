@@ -1,47 +1,41 @@
-//! A thread's registers and a piece of its stack, for a report (S17).
+//! What a thread tells a reporter of itself: its registers and a piece of its stack (S17).
 //!
 //! The reporter lays a buffer out for the thread and signals it; the thread's handler copies, and
-//! does no more: unwinding may take the loader's lock, so it is the reporter's business. A thread
-//! that does not answer within a limit is not waited for.
+//! does no more: unwinding may take the loader's lock, so it is the reporter's business.
 //!
 //! # Whose the buffer is
 //!
 //! Its pointer stands in the thread's block, and belongs to whoever swaps it out: the handler, which
 //! then fills it and says so; the thread's end, which says that nothing comes; the next fork's
-//! child; or the reporter, which has waited long enough. A reporter that finds its pointer gone
-//! waits once more, for a handler that copies is about to be done. If it still is not (the thread
-//! was stopped by a debugger right there), the buffer is left to it for ever: a leak, and not a
-//! write into memory that is another's by then.
+//! child; or the reporter, which has waited long enough.
+//!
+//! # As far as there is something
+//!
+//! Nobody knows where the stack ends, for the interrupted code may run on one of its own, and behind
+//! its end may lie what another thread unmaps at this moment. So each page is read by the kernel,
+//! in one step with the question whether it is there: by `process_vm_readv`, and where a sandbox or
+//! an emulator has none, by a write into a pipe that the reporter empties.
 //!
 //! # Safety
 //!
 //! The buffer is touched by whoever has its pointer, and by nobody else; a reporter that waits has the
-//! state and the pipe in common with the handler. The stack is read through the kernel: see
-//! [`stack_copy`](super::stack_copy).
+//! state and the pipe in common with the handler. The syscall is given an address to read from at
+//! which nothing need be.
 
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use libc::ucontext_t;
 
-use super::arch;
 use super::block::Block;
-use super::clock::{self, Moment};
-use super::stack_copy::Carrier;
-use super::thread::{Target, ThreadRecord};
-use super::{fork, futex};
-use crate::node::Node;
-use crate::state::Thread;
+use super::raw::syscall;
+use super::{arch, ask, futex};
 
 pub(crate) use super::arch::Registers;
-
-/// How much of a stack is copied, from its innermost end.
-const STACK: usize = 64 << 10;
 
 /// What a thread was doing.
 #[derive(Debug)]
@@ -54,21 +48,49 @@ pub(crate) struct Snapshot {
 }
 
 /// A snapshot that is to be taken.
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     /// One of the states below; a futex.
-    state: AtomicU32,
-    carrier: Carrier,
-    snapshot: UnsafeCell<Snapshot>,
+    pub(crate) state: AtomicU32,
+    pub(crate) carrier: Carrier,
+    pub(crate) snapshot: UnsafeCell<Snapshot>,
 }
 
 /// Nobody has taken it yet.
-const WANTED: u32 = 0;
+pub(crate) const WANTED: u32 = 0;
 /// It is there.
-const TAKEN: u32 = 1;
+pub(crate) const TAKEN: u32 = 1;
 /// The thread has ended.
-const GONE: u32 = 2;
+pub(crate) const GONE: u32 = 2;
 
-/// The handler's part. Async-signal-safe.
+/// How the copy comes to the reporter.
+pub(crate) enum Carrier {
+    /// The kernel copies from place to place.
+    Kernel,
+    Pipe {
+        reader: OwnedFd,
+        writer: OwnedFd,
+    },
+    /// There is no way, for want of descriptors.
+    Nothing,
+}
+
+/// Lays a buffer out; false if another one lies there.
+///
+/// # Safety
+///
+/// The buffer must stay until it is taken back, or says that it is no longer [`WANTED`].
+pub(crate) unsafe fn lay_out(block: &Block, wanted: *mut Wanted) -> bool {
+    let [now, then] = [Ordering::AcqRel, Ordering::Relaxed];
+    block.snapshot.compare_exchange(ptr::null_mut(), wanted, now, then).is_ok()
+}
+
+/// Takes it back; false if the thread has it.
+pub(crate) fn take_back(block: &Block, wanted: *mut Wanted) -> bool {
+    let [now, then] = [Ordering::AcqRel, Ordering::Relaxed];
+    block.snapshot.compare_exchange(wanted, ptr::null_mut(), now, then).is_ok()
+}
+
+/// Fills the buffer, if one is laid out. Async-signal-safe.
 pub(super) fn serve(block: &Block, context: &ucontext_t) {
     // SAFETY: see the module.
     let Some(wanted) = (unsafe { claim(block).as_ref() }) else { return };
@@ -107,103 +129,34 @@ impl Wanted {
         self.state.store(state, Ordering::Release);
         futex::wake_address(word as usize);
     }
+}
 
-    /// Waits until it is told, but not beyond that moment.
-    fn wait(&self, until: Moment) -> u32 {
-        loop {
-            let state = self.state.load(Ordering::Acquire);
-            if state != WANTED || until <= Moment::now() {
-                return state;
+impl Carrier {
+    /// Copies what lies there; how much. Async-signal-safe.
+    fn send(&self, from: usize, into: &mut [u8]) -> usize {
+        const PAGE: usize = 4096;
+        let mut sent = 0;
+        while sent < into.len() {
+            let at = from + sent;
+            let length = (PAGE - at % PAGE).min(into.len() - sent);
+            if !self.send_within_page(at, &mut into[sent..sent + length]) {
+                break;
             }
-            futex::wait(&self.state, WANTED, until);
+            sent += length;
+        }
+        sent
+    }
+
+    fn send_within_page(&self, from: usize, into: &mut [u8]) -> bool {
+        match self {
+            Self::Kernel => ask::read(from, into.as_mut_ptr().cast(), into.len()),
+            // SAFETY: the kernel reads what is there, or says EFAULT. A piece of a page is
+            // written whole or not at all.
+            Self::Pipe { writer, .. } => unsafe {
+                let arguments = [writer.as_raw_fd() as usize, from, into.len()];
+                syscall(libc::SYS_write, arguments) == Ok(into.len())
+            },
+            Self::Nothing => false,
         }
     }
-}
-
-/// Has a snapshot taken of the thread of that record, if it runs that task; none if it does not
-/// answer within the limit.
-pub(crate) fn take(
-    record: &Arc<ThreadRecord>,
-    task: &Arc<Node>,
-    limit: Duration,
-) -> Option<Snapshot> {
-    let stack = vec![0; STACK].into_boxed_slice();
-    let snapshot = Snapshot { registers: Registers::default(), stack, length: 0 };
-    let state = AtomicU32::new(WANTED);
-    let snapshot = UnsafeCell::new(snapshot);
-    let wanted = Box::into_raw(Box::new(Wanted { state, carrier: Carrier::choose(), snapshot }));
-    // SAFETY: it is freed by us, below, and by nobody else.
-    let shared = unsafe { &*wanted };
-    let until = Moment::in_time(limit);
-    let state = match lay_out_until(until, record, task, wanted) {
-        LaidOut::Yes => match shared.wait(until) {
-            WANTED if withdraw(record, wanted) => GONE,
-            WANTED => shared.wait(Moment::in_time(limit)),
-            state => state,
-        },
-        LaidOut::NotYet | LaidOut::No => GONE,
-    };
-    if state == WANTED {
-        // A handler has it and does not come to its end: see the module.
-        return None;
-    }
-    // SAFETY: nobody else has it any more.
-    let Wanted { carrier, snapshot, .. } = *unsafe { Box::from_raw(wanted) };
-    (state == TAKEN).then(|| {
-        let mut snapshot = snapshot.into_inner();
-        snapshot.length = carrier.receive(&mut snapshot.stack[..snapshot.length]);
-        snapshot
-    })
-}
-
-enum LaidOut {
-    Yes,
-    /// Another reporter is at it.
-    NotYet,
-    /// There is no such thread, or it cannot be signalled.
-    No,
-}
-
-fn lay_out_until(
-    until: Moment,
-    record: &ThreadRecord,
-    task: &Arc<Node>,
-    wanted: *mut Wanted,
-) -> LaidOut {
-    loop {
-        match lay_out(record, task, wanted) {
-            LaidOut::NotYet if Moment::now() < until => clock::pause(Duration::from_micros(50)),
-            laid_out => return laid_out,
-        }
-    }
-}
-
-/// Lays it out and signals the thread.
-fn lay_out(record: &ThreadRecord, task: &Arc<Node>, wanted: *mut Wanted) -> LaidOut {
-    let _gate = fork::gate();
-    // The task cannot end while we hold its thread's lock, and a signal that is sent by then is let
-    // in before it does (P6).
-    record.thread_of(task, |thread| lay_out_for(thread, wanted)).unwrap_or(LaidOut::No)
-}
-
-fn lay_out_for(thread: &Target, wanted: *mut Wanted) -> LaidOut {
-    let place = &thread.block().snapshot;
-    let [now, then] = [Ordering::AcqRel, Ordering::Relaxed];
-    if place.compare_exchange(ptr::null_mut(), wanted, now, then).is_err() {
-        return LaidOut::NotYet;
-    }
-    // What could not be signalled may have come round by itself.
-    if thread.signal().is_ok() || !take_back(thread, wanted) { LaidOut::Yes } else { LaidOut::No }
-}
-
-/// Takes it back; false if the thread has it.
-fn withdraw(record: &ThreadRecord, wanted: *mut Wanted) -> bool {
-    let _gate = fork::gate();
-    record.thread(|thread| take_back(thread, wanted)).unwrap_or(false)
-}
-
-fn take_back(thread: &Target, wanted: *mut Wanted) -> bool {
-    let [now, then] = [Ordering::AcqRel, Ordering::Relaxed];
-    let place = &thread.block().snapshot;
-    place.compare_exchange(wanted, ptr::null_mut(), now, then).is_ok()
 }

@@ -48,7 +48,7 @@ impl Target {
         hooked::of(self.block())
     }
 
-    pub(super) fn block(&self) -> &Block {
+    pub(crate) fn block(&self) -> &Block {
         // SAFETY: one of the record's locks is held and it is not closed, so the thread and its
         // block are there.
         unsafe { self.block.as_ref() }

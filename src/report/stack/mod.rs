@@ -22,9 +22,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::thread::ThreadState;
-use super::{Report, kernel};
+use super::{Report, kernel, snapshot};
 use crate::node::Node;
-use crate::sys::snapshot;
 
 mod modules;
 mod names;
