@@ -1,10 +1,31 @@
 //! What can be done about a task that was asked and is still there.
 
-use super::Report;
+use super::task::Report;
 use super::thread::{ThreadReport, ThreadState};
 
+impl Report {
+    /// What can be done about it, for a task that was asked: another kind of lock, a checkpoint.
+    /// None if nothing is known to help, or there is nothing to be cured.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (go, wait) = std::sync::mpsc::channel::<()>();
+    /// let worker = eintr::spawn(move || wait.recv().is_err());
+    /// if let eintr::Outcome::Stuck(report) = worker.interrupt().wait(Duration::from_millis(10)) {
+    ///     // eintr::sync in place of that lock, condition variable or channel, ...
+    ///     println!("{}", report.cure().unwrap_or("none that we know"));
+    /// }
+    /// drop(go);
+    /// worker.join().unwrap();
+    /// ```
+    pub fn cure(&self) -> Option<&'static str> {
+        of(self)
+    }
+}
+
 /// The cure, where there is one to name.
-pub(super) fn of(report: &Report) -> Option<&'static str> {
+fn of(report: &Report) -> Option<&'static str> {
     let thread = report.thread.as_deref()?;
     report.pending_for?;
     Some(match (thread.state, thread.syscall.as_deref()) {

@@ -2,17 +2,10 @@
 
 use std::fs;
 
+use super::call::Call;
 use super::thread::{ThreadReport, ThreadState};
 use super::{syscall_name, waits_on};
 use crate::sys::{ours, thread};
-
-/// The syscall in which a thread is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Call {
-    pub(super) number: i64,
-    pub(super) arguments: [usize; 6],
-    pub(super) pc: usize,
-}
 
 /// Looks at a thread; none if there is no such thread (or no `/proc`).
 pub(super) fn look(tid: i32) -> Option<ThreadReport> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Report;
+use super::task::Report;
 use crate::node::Node;
 
 pub(super) struct Dump;

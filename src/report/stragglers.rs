@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::Report;
+use super::task::Report;
 
 /// What did not come to a good end when a [`Group`](crate::Group) was
 /// [stopped](crate::Group::stop): the members that are still there, and those that have panicked.

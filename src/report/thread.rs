@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::kernel::Call;
+use super::call::Call;
 use crate::sys::call;
 
 /// The thread in a [`Report`](crate::Report), as the kernel sees it.

@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use super::kernel::Call;
+use super::call::Call;
 use super::socket;
 use crate::sys::address::{Name, RawAddress};
 use crate::sys::memory;

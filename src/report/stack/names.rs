@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use addr2line::gimli::{Dwarf, EndianSlice, RunTimeEndian};
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
+use super::frame::{Address, Frame};
 use super::modules::{Module, Modules};
-use super::{Address, Frame};
 
 /// The names for all addresses of one dump, looked up when the first of them is asked for.
 pub(super) struct Names {

@@ -1,6 +1,6 @@
 //! Whether a thread would notice a signal of ours: not one whose syscall the kernel restarts.
 
-use crate::report::kernel::Call;
+use crate::report::call::Call;
 use crate::report::socket::has_timeout;
 use crate::report::syscall_name;
 use crate::report::thread::ThreadReport;

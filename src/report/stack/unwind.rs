@@ -5,7 +5,7 @@ use framehop::{
     UnwindRegsNative, Unwinder as _, UnwinderNative,
 };
 
-use super::Address;
+use super::frame::Address;
 use super::modules::{self, Module, Modules};
 use crate::sys::memory;
 use crate::sys::snapshot::{Registers, Snapshot};

@@ -1,0 +1,90 @@
+//! Whose stack is taken for a report.
+//!
+//! A thread's stack costs it one signal. That ends no call that the kernel restarts, and none of
+//! ours; but a plain sleep or poll would return EINTR, and a thread that nobody has asked is not to
+//! notice (P5). So a thread that sits in such a call, and is not armed, keeps its stack to itself.
+//! (One that comes to such a call between the look and the signal, or is just leaving it, may see an
+//! EINTR once. Rejected: the stack of every thread, which a program that sleeps in C code would pay
+//! for; and stacks on demand alone, which are not there when they are needed.)
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::frame::Address;
+use super::names::Names;
+use super::unwind::Unwinder;
+use super::{Stack, notice};
+use crate::node::Node;
+use crate::report::task::Report;
+use crate::report::thread::ThreadState;
+use crate::report::{kernel, snapshot};
+
+/// How long a thread is given to answer.
+const ANSWER: Duration = Duration::from_millis(100);
+/// How long all threads together may keep a dump waiting.
+const ANSWERS: Duration = Duration::from_secs(1);
+
+/// How often a thread is looked at that moves on under the eyes of the reporter.
+const LOOKS: usize = 3;
+
+/// A dump: the stacks that were taken, and what they were unwound by.
+pub(crate) struct Dump {
+    until: Instant,
+    unwinder: Option<Unwinder>,
+    taken: Vec<(u64, Vec<Address>)>,
+}
+
+impl Dump {
+    pub(crate) fn new() -> Self {
+        Self { until: Instant::now() + ANSWERS, unwinder: None, taken: Vec::new() }
+    }
+
+    /// The report on a task, whose thread's stack is taken.
+    pub(crate) fn look(&mut self, task: &Arc<Node>) -> Report {
+        let mut report = Report::of(task);
+        for _ in 0..LOOKS {
+            if !has_moved_on(&report) {
+                break;
+            }
+            report = Report::of(task);
+        }
+        let limit = self.until.saturating_duration_since(Instant::now()).min(ANSWER);
+        let record = may_be_signalled(&report).then(|| task.record()).flatten();
+        if let Some(snapshot) = record.and_then(|record| snapshot::take(&record, task, limit)) {
+            let unwinder = self.unwinder.get_or_insert_with(Unwinder::new);
+            self.taken.push((report.task, unwinder.unwind(&snapshot)));
+        }
+        report
+    }
+
+    /// Puts the stacks into the reports.
+    pub(crate) fn end<'a>(self, reports: impl Iterator<Item = &'a mut Report>) {
+        let Some(unwinder) = self.unwinder else { return };
+        let addresses = self.taken.iter().flat_map(|(_, addresses)| addresses).copied().collect();
+        let names = Arc::new(Names::new(unwinder.modules, addresses));
+        let mut taken: BTreeMap<_, _> = self.taken.into_iter().collect();
+        for report in reports {
+            if let (Some(thread), Some(addresses)) =
+                (&mut report.thread, taken.remove(&report.task))
+            {
+                thread.stack = Some(Stack { addresses, names: names.clone() });
+            }
+        }
+    }
+}
+
+fn has_moved_on(report: &Report) -> bool {
+    let thread = report.thread.as_ref();
+    thread.is_some_and(|thread| kernel::call_of(thread.tid) != thread.call)
+}
+
+/// Whether its thread would answer, and would not notice.
+fn may_be_signalled(report: &Report) -> bool {
+    let Some(thread) = &report.thread else { return false };
+    let answers = matches!(thread.state, Some(ThreadState::Running | ThreadState::Sleeping))
+        && !thread.blocks_signal
+        && !report.handler_replaced;
+    let is_armed = report.pending_for.is_some() && !report.masked;
+    answers && (is_armed || !notice::would_notice(thread) && !has_moved_on(report))
+}
