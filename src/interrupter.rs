@@ -6,8 +6,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::group::members;
 use crate::interrupted::{Interrupted, Reason};
-use crate::members;
 use crate::node::{self, Node, Progress};
 use crate::report::Report;
 use crate::sys::clock::Moment;

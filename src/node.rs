@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::group::members::{self, Members};
 use crate::hook::{self, Due};
 use crate::interrupted::{Interrupted, Reason};
-use crate::members::{self, Members};
 use crate::state::{Delivery, Floor};
 use crate::sys::block::Refusals;
 use crate::sys::clock::Moment;

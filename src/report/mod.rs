@@ -16,7 +16,6 @@ mod snapshot;
 mod socket;
 #[cfg(feature = "stacks")]
 mod stack;
-mod stragglers;
 mod syscall_name;
 mod task;
 mod thread;
@@ -28,7 +27,6 @@ use no_stack::Dump;
 use stack::dump::Dump;
 #[cfg(feature = "stacks")]
 pub use stack::{Frame, Stack};
-pub use stragglers::{Panicked, Stragglers};
 pub use task::Report;
 pub use thread::{ThreadReport, ThreadState};
 

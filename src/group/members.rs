@@ -22,10 +22,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::panicked::Panicked;
 use crate::hook::Due;
 use crate::interrupted::Interrupted;
 use crate::node::{Figures, Node};
-use crate::report::Panicked;
 use crate::sys::fork;
 
 /// The members of one group.

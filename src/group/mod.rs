@@ -9,11 +9,19 @@ use std::time::Duration;
 
 use crate::interrupted::Reason;
 use crate::interrupter::{Interrupter, Request};
-use crate::members::{self, Members};
 use crate::node::{Node, Progress};
-use crate::report::{Panicked, Report, Stragglers};
+use crate::report::Report;
 use crate::sys::clock::Moment;
 use crate::task::{Builder, JoinHandle, Task};
+
+pub(crate) mod members;
+mod panicked;
+mod stragglers;
+
+use members::Members;
+
+pub use panicked::Panicked;
+pub use stragglers::Stragglers;
 
 /// Tasks that come and go, and end together: a thread for each connection, for instance.
 ///

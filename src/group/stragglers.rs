@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-use super::task::Report;
+use super::panicked::Panicked;
+use crate::report::Report;
 
 /// What did not come to a good end when a [`Group`](crate::Group) was
 /// [stopped](crate::Group::stop): the members that are still there, and those that have panicked.
@@ -33,18 +34,6 @@ pub struct Stragglers {
     reports: Vec<Report>,
     panics: Vec<Panicked>,
     more_panics: usize,
-}
-
-/// A member of a [`Group`](crate::Group) that has panicked.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Panicked {
-    /// The task's number, unique in the process.
-    pub task: u64,
-    /// The task's name.
-    pub name: Option<String>,
-    /// What it panicked with, if that is a text.
-    pub message: String,
 }
 
 impl Stragglers {
@@ -118,15 +107,6 @@ impl Report {
         };
         let place = if self.masked { format!("{place}, masked") } else { place };
         [name, tid, asked, self.raised.to_string(), self.refused.to_string(), place]
-    }
-}
-
-impl fmt::Display for Panicked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.name {
-            Some(name) => write!(f, "{name} panicked: {}", self.message),
-            None => write!(f, "task {} panicked: {}", self.task, self.message),
-        }
     }
 }
 
