@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use libc::c_int;
 
-use crate::termination;
+use crate::sys::signal_name;
 
 /// The error of code that was interrupted, with the [`Reason`].
 ///
@@ -54,8 +54,8 @@ pub enum Reason {
     Requested,
     /// A [`timeout`](crate::timeout()) or another deadline of the thread's own has passed.
     Deadline,
-    /// [`termination`]: the program was told to end, by the signal of that
-    /// number.
+    /// [`termination`](crate::termination): the program was told to end, by the signal of
+    /// that number.
     Signal(c_int),
     /// [`interrupt_with`](crate::Interrupter::interrupt_with): the asker's own reason.
     Custom(Arc<dyn StdError + Send + Sync>),
@@ -103,7 +103,7 @@ impl fmt::Display for Interrupted {
         match self.reason() {
             Reason::Requested => f.write_str("interrupted"),
             Reason::Deadline => f.write_str("deadline passed"),
-            Reason::Signal(signal) => write!(f, "interrupted by {}", termination::name(*signal)),
+            Reason::Signal(signal) => write!(f, "interrupted by {}", signal_name::of(*signal)),
             Reason::Custom(error) => write!(f, "interrupted: {error}"),
         }
     }

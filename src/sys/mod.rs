@@ -34,6 +34,7 @@ pub(crate) mod roll;
 mod second_best;
 mod sighting;
 pub(crate) mod signal;
+pub(crate) mod signal_name;
 pub(crate) mod snapshot;
 pub(crate) mod socket;
 pub(crate) mod thread;

@@ -16,7 +16,7 @@ use signal_hook::{SigId, flag, low_level};
 
 use crate::interrupted::Reason;
 use crate::interrupter::Interrupter;
-use crate::sys::{ours, signal};
+use crate::sys::{ours, signal, signal_name};
 
 mod notify;
 
@@ -176,14 +176,9 @@ impl Drop for Registration {
 
 impl fmt::Debug for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.signals.iter().map(|signal| name(*signal)).collect();
+        let names: Vec<_> = self.signals.iter().map(|signal| signal_name::of(*signal)).collect();
         f.debug_struct("Registration").field("signals", &names).finish_non_exhaustive()
     }
-}
-
-/// A signal's name, as `SIGTERM`.
-pub(crate) fn name(signal: c_int) -> String {
-    low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
 }
 
 /// What becomes of a signal that was ever registered, with the action that is conditional on its
@@ -211,13 +206,14 @@ fn check(signal: c_int, registered: &BTreeMap<c_int, Standing>) -> io::Result<()
         return Err(invalid(format!("{signal} is not a signal with a name")));
     }
     if signal_hook::consts::FORBIDDEN.contains(&signal) {
-        return Err(invalid(format!("{} cannot be caught", name(signal))));
+        return Err(invalid(format!("{} cannot be caught", signal_name::of(signal))));
     }
     if ours::number() == Some(signal) {
-        return Err(invalid(format!("{} is the signal that interrupts threads", name(signal))));
+        let name = signal_name::of(signal);
+        return Err(invalid(format!("{name} is the signal that interrupts threads")));
     }
     if matches!(registered.get(&signal), Some(Standing::InForce(_))) {
-        let text = format!("{} is registered already", name(signal));
+        let text = format!("{} is registered already", signal_name::of(signal));
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
     }
     Ok(())
