@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use crate::interrupted::Reason;
 use crate::interrupter::{Interrupter, Request};
+use crate::join::JoinHandle;
 use crate::node::{Node, Progress};
 use crate::report::Report;
 use crate::sys::clock::Moment;
-use crate::task::{Builder, JoinHandle, Task};
+use crate::task::{Builder, Task};
 
 pub(crate) mod members;
 mod panicked;

@@ -5,7 +5,7 @@ use std::thread as std_thread;
 
 use crate::interrupted::Interrupted;
 use crate::interrupter::{Interrupter, Request};
-use crate::task;
+use crate::join;
 
 /// Joins and interrupts a thread of a [`scope`](crate::scope()). Dropped, it leaves the thread to
 /// the scope's end.
@@ -52,7 +52,7 @@ impl<'scope, T> ScopedJoinHandle<'scope, T> {
     ///
     /// The thread that is waited for is not disturbed.
     pub fn wait(&self) -> Result<(), Interrupted> {
-        task::wait(&self.interrupter.0)
+        join::wait(&self.interrupter.0)
     }
 
     /// A handle that interrupts this thread, and no other of the scope's.

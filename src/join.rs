@@ -1,0 +1,102 @@
+//! Waiting for what runs: [`JoinHandle`].
+
+use std::fmt;
+use std::thread as std_thread;
+
+use crate::checkpoint::{checkpoint, complete};
+use crate::error::Error;
+use crate::interrupted::Interrupted;
+use crate::interrupter::{Interrupter, Request};
+use crate::node::Node;
+use crate::sys::futex_road;
+
+/// Joins and interrupts a managed thread. Dropped, it detaches the thread.
+pub struct JoinHandle<T> {
+    thread: std_thread::JoinHandle<T>,
+    interrupter: Interrupter,
+}
+
+impl<T> JoinHandle<T> {
+    pub(crate) fn new(thread: std_thread::JoinHandle<T>, interrupter: Interrupter) -> Self {
+        Self { thread, interrupter }
+    }
+
+    /// Waits for the thread to end, and returns its result or its panic. Cannot be interrupted;
+    /// [`wait`](Self::wait) can.
+    ///
+    /// # Errors
+    ///
+    /// The panic's payload, as [`std::thread::JoinHandle::join`].
+    pub fn join(self) -> std_thread::Result<T> {
+        self.thread.join()
+    }
+
+    /// Waits for the thread's task to end.
+    ///
+    /// ```
+    /// let worker = eintr::spawn(|| 42);
+    /// worker.wait()?;
+    /// assert_eq!(worker.join().unwrap(), 42);
+    /// # Ok::<(), eintr::Interrupted>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`], if the waiting thread is.
+    ///
+    /// # Interruption
+    ///
+    /// The thread that is waited for is not disturbed.
+    pub fn wait(&self) -> Result<(), Interrupted> {
+        wait(&self.interrupter.0)
+    }
+
+    /// A handle that interrupts it.
+    pub fn interrupter(&self) -> Interrupter {
+        self.interrupter.clone()
+    }
+
+    /// Asks it to stop. See [`Interrupter::interrupt`].
+    pub fn interrupt(&self) -> Request {
+        self.interrupter.interrupt()
+    }
+
+    /// The thread, as std knows it.
+    pub fn thread(&self) -> &std_thread::Thread {
+        self.thread.thread()
+    }
+
+    /// Whether the thread has come to its end.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+}
+
+/// Waits for a task to end, interruptibly.
+pub(crate) fn wait(node: &Node) -> Result<(), Interrupted> {
+    checkpoint()?;
+    while let Some((word, seen)) = node.begin_wait() {
+        let woken = complete(|| futex_road::wait(word, seen));
+        node.end_wait();
+        // EAGAIN: it changed before we slept.
+        if let Err(Error::Interrupted(interrupted)) = woken {
+            return Err(interrupted);
+        }
+    }
+    Ok(())
+}
+
+impl<T> From<&JoinHandle<T>> for Interrupter {
+    fn from(handle: &JoinHandle<T>) -> Self {
+        handle.interrupter()
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("thread", self.thread())
+            .field("interrupter", &self.interrupter)
+            .finish_non_exhaustive()
+    }
+}
