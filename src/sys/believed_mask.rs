@@ -16,7 +16,7 @@ use super::block::Block;
 use super::signal::{self, Set};
 use super::{arch, ask};
 
-const SIGSYS: Set = 1 << (libc::SIGSYS - 1);
+const SIGSYS: Set = signal::bit(libc::SIGSYS);
 
 fn get(block: &Block, context: &mut ucontext_t) -> Set {
     let is_blocked = block.dispatch.sigsys_blocked.load(Ordering::Relaxed);

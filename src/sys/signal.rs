@@ -23,10 +23,10 @@ pub(super) const ALL: Set = !0;
 
 /// All that may be blocked around syscalls that are not our own: where dispatch is on, or where a
 /// sandbox traps them, a blocked SIGSYS is death (S2).
-pub(super) const ALL_BUT_SIGSYS: Set = ALL & !(1 << (libc::SIGSYS - 1));
+pub(super) const ALL_BUT_SIGSYS: Set = ALL & !bit(libc::SIGSYS);
 
 /// The set of one signal.
-pub(crate) fn bit(signal: c_int) -> Set {
+pub(crate) const fn bit(signal: c_int) -> Set {
     1 << (signal - 1)
 }
 
@@ -76,7 +76,8 @@ impl Action {
     }
 }
 
-pub(super) const SET_SIZE: usize = size_of::<Set>();
+/// What the kernel is told about the size of a set.
+pub(crate) const SET_SIZE: usize = size_of::<Set>();
 
 /// Asks for a signal's disposition.
 pub(super) fn action(signal: c_int) -> Result<Action, i32> {

@@ -17,8 +17,7 @@ use crate::capi::border::{Errno, border, numbered};
 use crate::capi::handles::limit as milliseconds_of;
 use crate::checkpoint::complete;
 use crate::sys::call::{Outcome, Stop, call};
-
-const SET_SIZE: usize = size_of::<u64>();
+use crate::sys::signal::SET_SIZE;
 
 /// poll(2)
 ///

@@ -10,9 +10,9 @@ use std::fmt;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-use super::signals;
 use crate::calls::event::events::Events;
 use crate::sys::call::{Outcome, Stop, call};
+use crate::sys::signal::SET_SIZE;
 
 /// What [`epoll_wait`](crate::event::epoll_wait) found: what has happened, and the number that the
 /// descriptor was registered with.
@@ -74,7 +74,7 @@ pub(crate) fn epoll_wait(
     let [epoll, address] = [epoll.as_raw_fd() as usize, events.as_mut_ptr() as usize];
     let count = events.len().min(i32::MAX as usize / size_of::<EpollEvent>());
     let (milliseconds, cut_short) = milliseconds(timeout);
-    let arguments = [epoll, address, count, milliseconds as usize, 0, signals::SET_SIZE];
+    let arguments = [epoll, address, count, milliseconds as usize, 0, SET_SIZE];
     // SAFETY: the kernel writes at most `count` events, which are borrowed mutably.
     match unsafe { call(libc::SYS_epoll_pwait, arguments) } {
         // The rest of a time that is too long for epoll: as after a stray signal.

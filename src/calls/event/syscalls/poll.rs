@@ -12,10 +12,10 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-use super::signals;
 use crate::calls::event::events::Events;
 use crate::sys::call::{Outcome, call};
 use crate::sys::clock::timespec_of;
+use crate::sys::signal::SET_SIZE;
 
 /// A descriptor for [`poll`](crate::event::poll()), what is awaited on it, and what has happened.
 #[repr(transparent)]
@@ -72,5 +72,5 @@ pub(crate) fn ppoll(
     let mask = mask.as_ref().map_or(0, |mask| &raw const *mask as usize);
     let [address, count] = [fds.as_mut_ptr() as usize, fds.len()];
     // SAFETY: the kernel reads and writes `count` records, the time, and reads the mask.
-    unsafe { call(libc::SYS_ppoll, [address, count, left, mask, signals::SET_SIZE]) }
+    unsafe { call(libc::SYS_ppoll, [address, count, left, mask, SET_SIZE]) }
 }

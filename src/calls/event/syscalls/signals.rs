@@ -14,10 +14,7 @@ use libc::{c_int, siginfo_t};
 use crate::sys::call::{Outcome, Stop, call};
 use crate::sys::clock::timespec_of;
 use crate::sys::ours;
-use crate::sys::signal::{self, Set};
-
-/// What the kernel is told about the size of a set.
-pub(super) const SET_SIZE: usize = size_of::<Set>();
+use crate::sys::signal::{self, SET_SIZE, Set};
 
 /// The set of those signals without ours, which a wait would swallow (S7). EINVAL for what is no
 /// signal.
