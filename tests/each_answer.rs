@@ -708,7 +708,19 @@ fn ipc() -> Vec<Probes> {
 
 fn run() -> Vec<Probes> {
     let [synced, data] = [file(), file()];
+    let at_a_position = |name, number, buffer: fn() -> usize, length| {
+        let file = file();
+        probe(name, move || raw(number, [file, buffer(), length, 0]))
+    };
+    let copied = [file(), file()];
     vec![
+        at_a_position("pread64", libc::SYS_pread64, buffer, 8),
+        at_a_position("preadv", libc::SYS_preadv, vector, 1),
+        at_a_position("pwrite64", libc::SYS_pwrite64, buffer, 8),
+        at_a_position("pwritev", libc::SYS_pwritev, vector, 1),
+        probe("copy_file_range", move || {
+            raw(libc::SYS_copy_file_range, [copied[0], NULL, copied[1], NULL, 8, 0])
+        }),
         // It waits as long as it is told to.
         probe("futex", || {
             let start = Instant::now();
@@ -730,7 +742,7 @@ fn runs(syscall: &str) -> i64 {
     match syscall {
         "futex" => error(ETIMEDOUT),
         "futex_waitv" => error(EINVAL),
-        "getrandom" => 8,
+        "getrandom" | "pread64" | "preadv" | "pwrite64" | "pwritev" | "copy_file_range" => 8,
         "close" => error(EBADF),
         "fsync" | "fdatasync" => 0,
         other => panic!("{other} runs, and it is not said with which result"),

@@ -1,7 +1,12 @@
-//! The one table of answers: what a reached thread's syscalls are told while a cause stands (S14).
+//! What is known of syscalls, a row each: what a reached thread's is told while a cause stands
+//! (S14), what a signal does to it, and which arguments are its mask and its descriptor.
 //!
-//! A syscall that has no row is run as asked. So is one whose row has an exception that holds. The
-//! table is data; the handler that goes by it is in `sys`.
+//! The handlers of SIGSYS and of our signal go by it, and so do the reports: a new syscall is one
+//! new row. `tests/table.rs` asks the kernel whether a row is true, and `tests/each_answer.rs` fails
+//! until it has a call for each answer and each exception. A syscall without a row is run as asked;
+//! so is one whose row has an exception that holds.
+//!
+//! It is data for handlers: constants, and a look-up that no number makes panic.
 
 use libc::c_long;
 
@@ -16,7 +21,7 @@ pub(crate) enum Answer {
     Interrupt,
     /// Run if it does not block; refused if it would, and some time after arming.
     Goodbye,
-    /// Run as asked. (A row for it is for the reader.)
+    /// Run as asked.
     Run,
 }
 
@@ -75,47 +80,162 @@ pub(crate) enum OpenFlags {
     Behind(usize),
 }
 
+/// Whether the kernel makes a call again that a signal has interrupted, when the signal's handler
+/// asks for that, as ours does (SA_RESTART, see signal(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Restarts {
+    /// It does, or no signal interrupts it.
+    Always,
+    /// It does not: the call returns EINTR.
+    Never,
+    /// If nothing has been done; what has been done is the result.
+    IfNothingDone,
+    /// Unless the descriptor is a socket with a timeout.
+    UnlessLimited,
+    /// The same, and not if all is waited for: MSG_WAITALL is among these flags.
+    UnlessAll(usize),
+    /// Unless there is a time behind that pointer.
+    UnlessTimed(usize),
+}
+
+/// When our handler undoes the restart, where reach is off: the call returns EINTR (P11). One that
+/// was interrupted and one that has not begun look the same, so both must be able to fail with
+/// EINTR and lose nothing (S9). Not `close`, which would leave the descriptor open, and no futex.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Undo {
+    Never,
+    Always,
+    /// The number is one of these.
+    IfOneOf(usize, &'static [i32]),
+    /// The number is greater.
+    IfAbove(usize, usize),
+    /// The socket is none of TCP's, or its connection has begun.
+    IfConnecting(usize),
+}
+
+/// Where a call has the mask that is in force for its time, or that of a handler.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum MaskAt {
+    /// Behind that pointer.
+    Pointer(usize),
+    /// Behind the first of the two words behind that pointer. The second is the mask's size.
+    Pair(usize),
+    /// In the `struct sigaction` behind that pointer.
+    Action(usize),
+}
+
+/// How a call is made without waiting (S14). None is made so yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum AtOnce {}
+
 /// A row of the table.
 pub(crate) struct Row {
     pub(crate) number: c_long,
-    #[allow(dead_code, reason = "for the page that is rendered")]
+    /// Its number on x86_64: a user-mode emulator shows the numbers of the kernel that it runs on.
+    #[cfg_attr(target_arch = "x86_64", allow(dead_code, reason = "it is the number"))]
+    pub(crate) on_x86_64: c_long,
     pub(crate) name: &'static str,
     pub(crate) answer: Answer,
     pub(crate) unless: &'static [Unless],
+    pub(crate) restarts: Restarts,
+    pub(crate) undo: Undo,
+    pub(crate) mask_at: Option<MaskAt>,
+    /// The descriptor that it may wait for.
+    pub(crate) fd_at: Option<usize>,
+    #[allow(dead_code, reason = "for what will be done without waiting")]
+    pub(crate) at_once: Option<AtOnce>,
+    /// Why it is answered so; empty where it is run like any other.
     #[allow(dead_code, reason = "for the page that is rendered, and the reader")]
     pub(crate) reason: &'static str,
 }
 
-use Answer::{Goodbye, Interrupt, Refuse, Run, Zero};
+/// The row of a syscall.
+pub(crate) fn row(number: c_long) -> Option<&'static Row> {
+    let place = PLACES.get(number as usize)?;
+    TABLE.get(usize::from(*place))
+}
+
+/// Where each number's row is: nowhere, as a rule. Two rows with one number do not compile.
+static PLACES: [u8; 512] = {
+    const NOWHERE: u8 = u8::MAX;
+    assert!(TABLE.len() < NOWHERE as usize);
+    let mut places = [NOWHERE; 512];
+    let mut i = 0;
+    while i < TABLE.len() {
+        let place = &mut places[TABLE[i].number as usize];
+        assert!(*place == NOWHERE, "a syscall has two rows");
+        *place = i as u8;
+        i += 1;
+    }
+    places
+};
+
+/// The kernel's numbers: libc's, and one that it lacks.
+mod numbers {
+    pub(super) use libc::*;
+
+    #[allow(non_upper_case_globals, reason = "as libc names them")]
+    pub(super) const SYS_io_pgetevents: c_long =
+        if cfg!(target_arch = "x86_64") { 333 } else { 292 };
+}
+
+/// The kernel's name: that of libc's constant less its prefix.
+const fn name(constant: &'static str) -> &'static str {
+    let [b'S', b'Y', b'S', b'_', name @ ..] = constant.as_bytes() else { panic!("not SYS_") };
+    match std::str::from_utf8(name) {
+        Ok(name) => name,
+        Err(_) => unreachable!(),
+    }
+}
+
+/// Rows, each under the reason for its answer:
+///
+/// ```text
+/// SYS_name number_on_x86_64: answer unless [exceptions],
+///     restarts Always, undo Never, mask Pointer(index), fd index;
+/// ```
+///
+/// What is left out is as above; then there are no exceptions, no mask and no descriptor.
+macro_rules! table {
+    ($($reason:literal: $(
+        $(#[$cfg:meta])*
+        $constant:ident $number:literal: $answer:ident $(unless $unless:expr)?
+            $(, restarts $restarts:ident $(($by:literal))?)?
+            $(, undo $undo:ident $(($($of:expr),+))?)?
+            $(, mask $mask:ident($at:literal))?
+            $(, fd $fd:literal)?;
+    )*)*) => {
+        /// The rows, by domain.
+        pub(crate) const TABLE: &[Row] = &[$($(
+            $(#[$cfg])*
+            Row {
+                number: numbers::$constant,
+                on_x86_64: $number,
+                name: name(stringify!($constant)),
+                answer: Answer::$answer,
+                unless: table!(@or &[] $(, &$unless)?),
+                restarts: table!(@or Restarts::Always $(, Restarts::$restarts $(($by))?)?),
+                undo: table!(@or Undo::Never $(, Undo::$undo $(($($of),+))?)?),
+                mask_at: table!(@or None $(, Some(MaskAt::$mask($at)))?),
+                fd_at: table!(@or None $(, Some($fd))?),
+                at_once: None,
+                reason: $reason,
+            },
+        )*)*];
+
+        #[cfg(target_arch = "x86_64")]
+        const _: () = { $($(assert!(numbers::$constant == $number);)*)* };
+    };
+    (@or $default:expr) => { $default };
+    (@or $default:expr, $value:expr) => { $value };
+}
+
 use OpenFlags::{Behind, In};
 use Unless::{
     AsksForNone, BothNonblocking, Datagrams, Dying, EndsByItself, ExecReport, ExecStatus, Flag,
     NoFifo, NoFlag, Nonblocking, NoneOf, Releases, StandardOutput, Unlocks, ZeroMilliseconds,
     ZeroTime,
 };
-
-macro_rules! table {
-    ($($(#[$cfg:meta])* $constant:ident $name:literal: $answer:ident $(unless $unless:expr)?, $reason:literal;)*) => {
-        /// The rows, by domain.
-        pub(crate) const TABLE: &[Row] = &[$(
-            $(#[$cfg])*
-            Row {
-                number: libc::$constant,
-                name: $name,
-                answer: $answer,
-                unless: table!(@unless $($unless)?),
-                reason: $reason,
-            },
-        )*];
-    };
-    (@unless) => { &[] };
-    (@unless $unless:expr) => { &$unless };
-}
-
-/// The row of a syscall.
-pub(crate) fn row(number: c_long) -> Option<&'static Row> {
-    TABLE.iter().find(|row| row.number == number)
-}
 
 const IN: i16 = libc::POLLIN;
 const OUT: i16 = libc::POLLOUT;
@@ -124,265 +244,173 @@ const NOWAIT: usize = libc::IPC_NOWAIT as usize;
 const NOHANG: usize = libc::WNOHANG as usize;
 const NO_WAIT_FOR_LOCK: usize = (libc::LOCK_NB | libc::LOCK_UN) as usize;
 const SPLICE_NONBLOCK: usize = libc::SPLICE_F_NONBLOCK as usize;
-const GET_EVENTS: usize = 1;
-const WAITING_LOCKS: &[i32] = &[libc::F_SETLKW, libc::F_OFD_SETLKW];
-/// tcdrain, and the same under its own name.
-const DRAINING: &[i32] = &[0x5409, 0x5425];
 const NO_WAIT: usize = libc::RWF_NOWAIT as usize;
+/// `IORING_ENTER_GETEVENTS`, which libc lacks.
+pub(crate) const GET_EVENTS: usize = 1;
+const WAITING_LOCKS: &[i32] = &[libc::F_SETLKW, libc::F_OFD_SETLKW];
+/// tcdrain, by TCSBRK and by TCSBRKP.
+const DRAINING: &[i32] = &[libc::TCSBRK as i32, 0x5425];
+const EXEC_STATUS: Unless = ExecStatus { fd: 0, length: 2 };
+const EXEC_REPORT: Unless = ExecReport { fd: 0, length: 2 };
 
 table! {
-    SYS_accept "accept": Refuse unless [Nonblocking(0)],
-        "waits for a connection; the next one stays in the queue";
-    SYS_accept4 "accept4": Refuse unless [Nonblocking(0)],
-        "waits for a connection; the next one stays in the queue";
-    SYS_connect "connect": Refuse unless [Nonblocking(0), Datagrams(0)],
-        "waits for the peer; one that has begun goes on by itself, as after EINTR";
-    SYS_recvfrom "recvfrom": Refuse unless [Nonblocking(0), Flag(3, DONTWAIT), ExecStatus { fd: 0, length: 2 }],
-        "waits for data; but std panics if the socket on which a child reports its exec says ECANCELED";
-    SYS_recvmsg "recvmsg": Refuse unless [Nonblocking(0), Flag(2, DONTWAIT)],
-        "waits for data; what is there stays there";
-    SYS_recvmmsg "recvmmsg": Refuse unless [Nonblocking(0), Flag(3, DONTWAIT)],
-        "waits for data; what is there stays there";
-    SYS_read "read": Refuse unless [Nonblocking(0), EndsByItself(0, IN), ExecStatus { fd: 0, length: 2 }],
-        "waits for data; but std panics if the pipe on which a child reports its exec says ECANCELED";
-    SYS_readv "readv": Refuse unless [Nonblocking(0), EndsByItself(0, IN)],
-        "waits for data; what is there stays there";
-    SYS_preadv2 "preadv2": Refuse unless [Nonblocking(0), EndsByItself(0, IN), Flag(5, NO_WAIT)],
-        "waits for data, where it reads on and not at a position";
-    SYS_write "write": Goodbye unless [Nonblocking(0), EndsByItself(0, OUT), StandardOutput(0), ExecReport { fd: 0, length: 2 }],
-        "waits for room; but a goodbye is to get out, and a child of std's reports its exec";
-    SYS_writev "writev": Goodbye unless [Nonblocking(0), EndsByItself(0, OUT), StandardOutput(0)],
-        "waits for room; but a goodbye is to get out";
-    SYS_pwritev2 "pwritev2": Refuse unless [Nonblocking(0), EndsByItself(0, OUT), Flag(5, NO_WAIT), StandardOutput(0)],
-        "waits for room, where it writes on and not at a position";
-    SYS_sendto "sendto": Goodbye unless [Nonblocking(0), Flag(3, DONTWAIT)],
-        "waits for room; but a goodbye is to get out";
-    SYS_sendmsg "sendmsg": Goodbye unless [Nonblocking(0), Flag(2, DONTWAIT)],
-        "waits for room; but a goodbye is to get out";
-    SYS_sendmmsg "sendmmsg": Goodbye unless [Nonblocking(0), Flag(3, DONTWAIT)],
-        "waits for room; but a goodbye is to get out";
-    SYS_splice "splice": Refuse unless [Flag(5, SPLICE_NONBLOCK), BothNonblocking(0, 2)],
-        "waits for data or for room";
-    SYS_tee "tee": Refuse unless [Flag(3, SPLICE_NONBLOCK), BothNonblocking(0, 1)],
-        "waits for data or for room";
-    SYS_vmsplice "vmsplice": Refuse unless [Flag(3, SPLICE_NONBLOCK)],
-        "waits for data or for room";
-    SYS_sendfile "sendfile": Refuse unless [Nonblocking(0), EndsByItself(0, OUT)],
-        "waits for room";
-    #[cfg(target_arch = "x86_64")]
-    SYS_open "open": Refuse unless [NoFifo { directory: None, path: 0, flags: In(1) }],
-        "the open of a FIFO waits for its other end";
-    SYS_openat "openat": Refuse unless [NoFifo { directory: Some(0), path: 1, flags: In(2) }],
-        "the open of a FIFO waits for its other end";
-    SYS_openat2 "openat2": Refuse unless [NoFifo { directory: Some(0), path: 1, flags: Behind(2) }],
-        "the open of a FIFO waits for its other end";
-    #[cfg(target_arch = "x86_64")]
-    SYS_poll "poll": Refuse unless [ZeroMilliseconds(2)],
-        "waits for readiness";
-    SYS_ppoll "ppoll": Refuse unless [ZeroTime(2)],
-        "waits for readiness";
-    #[cfg(target_arch = "x86_64")]
-    SYS_select "select": Refuse unless [ZeroTime(4)],
-        "waits for readiness";
-    SYS_pselect6 "pselect6": Refuse unless [ZeroTime(4)],
-        "waits for readiness";
-    #[cfg(target_arch = "x86_64")]
-    SYS_epoll_wait "epoll_wait": Interrupt unless [ZeroMilliseconds(3)],
-        "an event loop: tokio panics and libuv asserts on anything else";
-    SYS_epoll_pwait "epoll_pwait": Interrupt unless [ZeroMilliseconds(3)],
-        "an event loop: tokio panics and libuv asserts on anything else";
-    SYS_epoll_pwait2 "epoll_pwait2": Interrupt unless [ZeroTime(3)],
-        "an event loop: tokio panics and libuv asserts on anything else";
-    SYS_io_uring_enter "io_uring_enter": Interrupt unless [NoFlag(3, GET_EVENTS), AsksForNone(2)],
-        "an event loop; submissions are made again by the caller";
-    SYS_io_getevents "io_getevents": Refuse unless [AsksForNone(1), ZeroTime(4)],
-        "waits for completions; they stay where they are";
-    SYS_wait4 "wait4": Refuse unless [Flag(2, NOHANG), Dying(0)],
-        "waits for a child; one that is dying is reaped, or it would stay a zombie";
-    SYS_waitid "waitid": Refuse unless [Flag(3, NOHANG), Dying(1)],
-        "waits for a child; one that is dying is reaped, or it would stay a zombie";
-    SYS_nanosleep "nanosleep": Zero,
-        "std asserts that a sleep ends with success or EINTR, and sleeps on after EINTR";
-    SYS_clock_nanosleep "clock_nanosleep": Zero,
-        "std asserts that a sleep ends with success or EINTR, and sleeps on after EINTR";
-    #[cfg(target_arch = "x86_64")]
-    SYS_pause "pause": Interrupt,
-        "EINTR is the only error that it may have";
-    SYS_rt_sigsuspend "rt_sigsuspend": Interrupt,
-        "EINTR is the only error that it may have";
-    SYS_rt_sigtimedwait "rt_sigtimedwait": Refuse unless [ZeroTime(2)],
-        "waits for a signal; a pending one stays pending";
-    SYS_flock "flock": Refuse unless [Flag(1, NO_WAIT_FOR_LOCK)],
-        "waits for a lock";
-    SYS_fcntl "fcntl": Refuse unless [NoneOf(1, WAITING_LOCKS), Unlocks(2)],
-        "waits for a lock; but a lock that is not given back keeps others out for ever";
-    SYS_ioctl "ioctl": Refuse unless [NoneOf(1, DRAINING)],
-        "waits until a terminal has sent what was written to it (tcdrain)";
-    SYS_semop "semop": Refuse unless [Releases { operations: 1, count: 2 }],
-        "waits for a semaphore; but one that is not given back keeps others out for ever";
-    SYS_semtimedop "semtimedop": Refuse unless [Releases { operations: 1, count: 2 }, ZeroTime(3)],
-        "waits for a semaphore; but one that is not given back keeps others out for ever";
-    SYS_msgrcv "msgrcv": Refuse unless [Flag(4, NOWAIT)],
-        "waits for a message; what is there stays there";
-    SYS_msgsnd "msgsnd": Refuse unless [Flag(3, NOWAIT)],
-        "waits for room";
-    SYS_mq_timedreceive "mq_timedreceive": Refuse unless [Nonblocking(0)],
-        "waits for a message or for room";
-    SYS_mq_timedsend "mq_timedsend": Refuse unless [Nonblocking(0)],
-        "waits for a message or for room";
-    SYS_futex "futex": Run,
-        "a lock's wait must not be broken, and glibc aborts on an error that it does not know";
-    SYS_futex_waitv "futex_waitv": Run,
-        "a lock's wait must not be broken, and glibc aborts on an error that it does not know";
-    SYS_getrandom "getrandom": Run,
-        "its callers abort without it, and after boot it does not wait";
-    SYS_close "close": Run,
-        "an error would leave it open whether it is or not";
-    SYS_fsync "fsync": Run,
-        "data may be half written; it ends by itself or not at all";
-    SYS_fdatasync "fdatasync": Run,
-        "data may be half written; it ends by itself or not at all";
-}
+    "waits for a connection; the next one stays in the queue":
+        SYS_accept 43: Refuse unless [Nonblocking(0)], restarts UnlessLimited, undo Always, fd 0;
+        SYS_accept4 288: Refuse unless [Nonblocking(0)], restarts UnlessLimited, undo Always, fd 0;
+    // The kernel goes on with an interrupted one, and the caller polls for its end. Of one that has
+    // not begun a poll says that it is done.
+    "waits for the peer; one that has begun goes on by itself, as after EINTR":
+        SYS_connect 42: Refuse unless [Nonblocking(0), Datagrams(0)],
+            restarts UnlessLimited, undo IfConnecting(0), fd 0;
+    "waits for data; but std panics if the socket on which a child reports its exec says ECANCELED":
+        SYS_recvfrom 45: Refuse unless [Nonblocking(0), Flag(3, DONTWAIT), EXEC_STATUS],
+            restarts UnlessAll(3), undo Always, fd 0;
+    "waits for data; what is there stays there":
+        SYS_recvmsg 47: Refuse unless [Nonblocking(0), Flag(2, DONTWAIT)],
+            restarts UnlessAll(2), undo Always, fd 0;
+        SYS_recvmmsg 299: Refuse unless [Nonblocking(0), Flag(3, DONTWAIT)],
+            restarts UnlessLimited, undo Always, fd 0;
+        SYS_readv 19: Refuse unless [Nonblocking(0), EndsByItself(0, IN)],
+            restarts UnlessLimited, undo Always, fd 0;
+    "waits for data; but std panics if the pipe on which a child reports its exec says ECANCELED":
+        SYS_read 0: Refuse unless [Nonblocking(0), EndsByItself(0, IN), EXEC_STATUS],
+            restarts UnlessLimited, undo Always, fd 0;
+    "waits for data, where it reads on and not at a position":
+        SYS_preadv2 327: Refuse unless [Nonblocking(0), EndsByItself(0, IN), Flag(5, NO_WAIT)],
+            undo Always, fd 0;
+    "waits for room; but a goodbye is to get out, and a child of std's reports its exec":
+        SYS_write 1: Goodbye
+            unless [Nonblocking(0), EndsByItself(0, OUT), StandardOutput(0), EXEC_REPORT],
+            restarts IfNothingDone, undo Always, fd 0;
+    "waits for room; but a goodbye is to get out":
+        SYS_writev 20: Goodbye unless [Nonblocking(0), EndsByItself(0, OUT), StandardOutput(0)],
+            restarts IfNothingDone, undo Always, fd 0;
+        SYS_sendto 44: Goodbye unless [Nonblocking(0), Flag(3, DONTWAIT)],
+            restarts IfNothingDone, undo Always, fd 0;
+        SYS_sendmsg 46: Goodbye unless [Nonblocking(0), Flag(2, DONTWAIT)],
+            restarts IfNothingDone, undo Always, fd 0;
+        SYS_sendmmsg 307: Goodbye unless [Nonblocking(0), Flag(3, DONTWAIT)],
+            restarts IfNothingDone, undo Always, fd 0;
+    "waits for room, where it writes on and not at a position":
+        SYS_pwritev2 328: Refuse
+            unless [Nonblocking(0), EndsByItself(0, OUT), Flag(5, NO_WAIT), StandardOutput(0)],
+            restarts IfNothingDone, undo Always, fd 0;
+    "waits for data or for room":
+        SYS_splice 275: Refuse unless [Flag(5, SPLICE_NONBLOCK), BothNonblocking(0, 2)],
+            restarts IfNothingDone, undo Always, fd 0;
+        SYS_tee 276: Refuse unless [Flag(3, SPLICE_NONBLOCK), BothNonblocking(0, 1)],
+            restarts IfNothingDone, undo Always, fd 0;
+        SYS_vmsplice 278: Refuse unless [Flag(3, SPLICE_NONBLOCK)],
+            restarts IfNothingDone, undo Always, fd 0;
+    "waits for room":
+        SYS_sendfile 40: Refuse unless [Nonblocking(0), EndsByItself(0, OUT)],
+            restarts IfNothingDone, undo Always, fd 0;
+    "it is done at a position of a file, and ends by itself":
+        SYS_pread64 17: Run, undo Always, fd 0;
+        SYS_preadv 295: Run, undo Always, fd 0;
+        SYS_pwrite64 18: Run, restarts IfNothingDone, undo Always, fd 0;
+        SYS_pwritev 296: Run, restarts IfNothingDone, undo Always, fd 0;
+        SYS_copy_file_range 326: Run, restarts IfNothingDone, undo Always, fd 0;
 
-/// What the kernel does not restart after a signal, whatever the handler's flags: without dispatch
-/// its number is gone when the handler looks, on x86_64. (So it is for sockets with a timeout.)
-#[cfg(test)]
-const NEVER_RESTARTED: &[c_long] = &[
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_poll,
-    libc::SYS_ppoll,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_select,
-    libc::SYS_pselect6,
-    libc::SYS_io_getevents,
-    libc::SYS_nanosleep,
-    libc::SYS_clock_nanosleep,
-    libc::SYS_rt_sigtimedwait,
-    libc::SYS_semop,
-    libc::SYS_semtimedop,
-    libc::SYS_msgrcv,
-    libc::SYS_msgsnd,
-];
+    "the open of a FIFO waits for its other end":
+        #[cfg(target_arch = "x86_64")]
+        SYS_open 2: Refuse unless [NoFifo { directory: None, path: 0, flags: In(1) }], undo Always;
+        SYS_openat 257: Refuse unless [NoFifo { directory: Some(0), path: 1, flags: In(2) }],
+            undo Always;
+        SYS_openat2 437: Refuse unless [NoFifo { directory: Some(0), path: 1, flags: Behind(2) }],
+            undo Always;
 
-#[cfg(test)]
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "the page is x86_64's"))]
-mod tests {
-    use std::fmt::Write;
+    "waits for readiness":
+        #[cfg(target_arch = "x86_64")]
+        SYS_poll 7: Refuse unless [ZeroMilliseconds(2)], restarts Never, undo Always;
+        SYS_ppoll 271: Refuse unless [ZeroTime(2)], restarts Never, undo Always, mask Pointer(3);
+        #[cfg(target_arch = "x86_64")]
+        SYS_select 23: Refuse unless [ZeroTime(4)], restarts Never, undo Always;
+        SYS_pselect6 270: Refuse unless [ZeroTime(4)], restarts Never, undo Always, mask Pair(5);
+    "an event loop: tokio panics and libuv asserts on anything else":
+        #[cfg(target_arch = "x86_64")]
+        SYS_epoll_wait 232: Interrupt unless [ZeroMilliseconds(3)],
+            restarts Never, undo Always, fd 0;
+        SYS_epoll_pwait 281: Interrupt unless [ZeroMilliseconds(3)],
+            restarts Never, undo Always, mask Pointer(4), fd 0;
+        SYS_epoll_pwait2 441: Interrupt unless [ZeroTime(3)],
+            restarts Never, undo Always, mask Pointer(4), fd 0;
+    "an event loop; submissions are made again by the caller":
+        SYS_io_uring_enter 426: Interrupt unless [NoFlag(3, GET_EVENTS), AsksForNone(2)],
+            restarts Never, fd 0;
+    "waits for completions; they stay where they are":
+        SYS_io_getevents 208: Refuse unless [AsksForNone(1), ZeroTime(4)],
+            restarts Never, undo Always;
 
-    use super::*;
+    "waits for a child; one that is dying is reaped, or it would stay a zombie":
+        SYS_wait4 61: Refuse unless [Flag(2, NOHANG), Dying(0)], undo Always;
+        SYS_waitid 247: Refuse unless [Flag(3, NOHANG), Dying(1)], undo Always;
+    "std asserts that a sleep ends with success or EINTR, and sleeps on after EINTR":
+        SYS_nanosleep 35: Zero, restarts Never, undo Always;
+        SYS_clock_nanosleep 230: Zero, restarts Never, undo Always;
+    "EINTR is the only error that it may have":
+        #[cfg(target_arch = "x86_64")]
+        SYS_pause 34: Interrupt, restarts Never, undo Always;
+        SYS_rt_sigsuspend 130: Interrupt, restarts Never, undo Always, mask Pointer(0);
+    "waits for a signal; a pending one stays pending":
+        SYS_rt_sigtimedwait 128: Refuse unless [ZeroTime(2)], restarts Never, undo Always;
 
-    /// The table as the documentation of `reach` shows it.
-    fn rendered() -> String {
-        let mut page = String::from(
-            "| syscall | answer | run as asked if | second best | why |\n|---|---|---|---|---|\n",
-        );
-        for row in TABLE {
-            let exceptions: Vec<String> = row.unless.iter().map(words).collect();
-            let [name, reason] = [row.name, row.reason];
-            let exceptions = exceptions.join("; ");
-            let [answer, second_best] = [answer(row.answer), second_best(row)];
-            writeln!(page, "| {name} | {answer} | {exceptions} | {second_best} | {reason} |")
-                .unwrap();
-        }
-        page.push_str("| any other | run | | | |\n");
-        page
-    }
+    "waits for a lock":
+        SYS_flock 73: Refuse unless [Flag(1, NO_WAIT_FOR_LOCK)], undo Always, fd 0;
+    "waits for a lock; but a lock that is not given back keeps others out for ever":
+        SYS_fcntl 72: Refuse unless [NoneOf(1, WAITING_LOCKS), Unlocks(2)],
+            undo IfOneOf(1, WAITING_LOCKS), fd 0;
+    "waits until a terminal has sent what was written to it (tcdrain)":
+        SYS_ioctl 16: Refuse unless [NoneOf(1, DRAINING)], undo IfOneOf(1, DRAINING), fd 0;
+    "waits for a semaphore; but one that is not given back keeps others out for ever":
+        SYS_semop 65: Refuse unless [Releases { operations: 1, count: 2 }],
+            restarts Never, undo Always;
+        SYS_semtimedop 220: Refuse unless [Releases { operations: 1, count: 2 }, ZeroTime(3)],
+            restarts Never, undo Always;
+    "waits for a message; what is there stays there":
+        SYS_msgrcv 70: Refuse unless [Flag(4, NOWAIT)], restarts Never, undo Always;
+    "waits for room":
+        SYS_msgsnd 69: Refuse unless [Flag(3, NOWAIT)], restarts Never, undo Always;
+    "waits for a message or for room":
+        SYS_mq_timedreceive 243: Refuse unless [Nonblocking(0)], undo Always, fd 0;
+        SYS_mq_timedsend 242: Refuse unless [Nonblocking(0)], undo Always, fd 0;
 
-    fn answer(answer: Answer) -> &'static str {
-        match answer {
-            Answer::Refuse => "ECANCELED",
-            Answer::Zero => "0",
-            Answer::Interrupt => "EINTR",
-            Answer::Goodbye => "for 100 ms what does not block, then ECANCELED",
-            Answer::Run => "run",
-        }
-    }
+    // A wake-up would be lost if it were undone.
+    "a lock's wait must not be broken, and glibc aborts on an error that it does not know":
+        SYS_futex 202: Run, restarts UnlessTimed(3);
+        SYS_futex_waitv 449: Run, restarts UnlessTimed(3);
+    // So few bytes never fail with EINTR, and callers rely on that.
+    "its callers abort without it, and after boot it does not wait":
+        SYS_getrandom 318: Run, undo IfAbove(1, 256);
+    "an error would leave it open whether it is or not":
+        SYS_close 3: Run, fd 0;
+    "data may be half written; it ends by itself or not at all":
+        SYS_fsync 74: Run, fd 0;
+        SYS_fdatasync 75: Run, fd 0;
 
-    /// What becomes of it without dispatch, on x86_64.
-    fn second_best(row: &Row) -> &'static str {
-        match row.answer {
-            Answer::Run => "",
-            Answer::Refuse | Answer::Zero if NEVER_RESTARTED.contains(&row.number) => {
-                "the same if it slept when it was asked, else EINTR"
-            }
-            _ => "the same",
-        }
-    }
-
-    fn name_of_flags(bits: usize) -> &'static str {
-        match bits {
-            DONTWAIT => "MSG_DONTWAIT",
-            NOWAIT => "IPC_NOWAIT",
-            NO_WAIT => "RWF_NOWAIT",
-            NOHANG => "WNOHANG",
-            NO_WAIT_FOR_LOCK => "LOCK_NB or LOCK_UN",
-            SPLICE_NONBLOCK => "SPLICE_F_NONBLOCK",
-            _ => panic!("{bits:#x} has no name here"),
-        }
-    }
-
-    fn words(unless: &Unless) -> String {
-        match unless {
-            Unless::Nonblocking(_) => "O_NONBLOCK".into(),
-            Unless::Datagrams(_) => "a socket of datagrams".into(),
-            Unless::BothNonblocking(..) => "O_NONBLOCK on both".into(),
-            Unless::EndsByItself(..) => "a file, or a device that is ready".into(),
-            Unless::Flag(_, bits) => name_of_flags(*bits).into(),
-            Unless::NoFlag(_, bits) => {
-                assert_eq!(*bits, GET_EVENTS);
-                "without IORING_ENTER_GETEVENTS".into()
-            }
-            Unless::NoneOf(_, WAITING_LOCKS) => "not F_SETLKW or F_OFD_SETLKW".into(),
-            Unless::NoneOf(_, _) => "not TCSBRK or TCSBRKP".into(),
-            Unless::AsksForNone(_) => "it asks for none".into(),
-            Unless::ZeroMilliseconds(_) | Unless::ZeroTime(_) => "its timeout is zero".into(),
-            Unless::NoFifo { .. } => "it is no FIFO, or with O_NONBLOCK or O_RDWR".into(),
-            Unless::ExecStatus { .. } => {
-                "8 bytes, close-on-exec, after a fork or of packets".into()
-            }
-            Unless::ExecReport { .. } => "8 bytes, close-on-exec, in a forked child".into(),
-            Unless::Unlocks(_) => "it unlocks".into(),
-            Unless::Releases { .. } => "it releases, or IPC_NOWAIT".into(),
-            Unless::Dying(_) => "the child was killed by SIGKILL, or could not exec".into(),
-            Unless::StandardOutput(_) => "descriptor 1 or 2".into(),
-        }
-    }
-
-    #[test]
-    #[cfg(target_arch = "x86_64")]
-    fn the_documentation_shows_the_table() {
-        let page = rendered();
-        if std::env::var_os("EINTR_BLESS").is_some() {
-            std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/src/reach/answers.md"), &page)
-                .unwrap();
-        }
-        assert_eq!(
-            page,
-            include_str!("answers.md"),
-            "EINTR_BLESS=1 cargo test --lib writes it anew"
-        );
-    }
-
-    /// What is made to return EINTR where reach is off (P11) is answered where it is on; but for
-    /// what is at a position of a file, and ends by itself.
-    #[test]
-    fn what_waits_has_a_row() {
-        let at_a_position = [
-            libc::SYS_pread64,
-            libc::SYS_preadv,
-            libc::SYS_pwrite64,
-            libc::SYS_pwritev,
-            libc::SYS_copy_file_range,
-        ];
-        for number in crate::sys::waiting::WAITING {
-            assert!(row(*number).is_some() != at_a_position.contains(number), "{number}");
-        }
-    }
-
-    #[test]
-    fn no_syscall_has_two_rows() {
-        for (i, row) in TABLE.iter().enumerate() {
-            assert!(TABLE[..i].iter().all(|other| other.number != row.number), "{}", row.name);
-        }
-    }
+    // Like any other, which need not be said one by one.
+    "":
+        SYS_rt_sigaction 13: Run, mask Action(1);
+        SYS_io_pgetevents 333: Run, restarts Never, mask Pair(5);
+        SYS_restart_syscall 219: Run, restarts Never;
+        SYS_shutdown 48: Run, fd 0;
+        SYS_sync 162: Run;
+        SYS_syncfs 306: Run, fd 0;
+        SYS_getdents64 217: Run, fd 0;
+        SYS_ftruncate 77: Run, fd 0;
+        SYS_fallocate 285: Run, fd 0;
+        SYS_statfs 137: Run;
+        SYS_unlinkat 263: Run;
+        SYS_sched_yield 24: Run;
+        SYS_mmap 9: Run;
+        SYS_munmap 11: Run;
+        SYS_madvise 28: Run;
+        SYS_msync 26: Run;
+        SYS_clone 56: Run;
+        SYS_clone3 435: Run;
+        #[cfg(target_arch = "x86_64")]
+        SYS_vfork 58: Run;
+        SYS_execve 59: Run;
+        SYS_exit 60: Run;
+        SYS_exit_group 231: Run;
 }

@@ -1,9 +1,38 @@
 //! The syscall in which a thread was found.
 
+#[cfg(not(target_arch = "x86_64"))]
+use std::fs;
+
+use crate::reach::table::{self, Row};
+
 /// The syscall in which a thread is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) number: i64,
     pub(super) arguments: [usize; 6],
     pub(super) pc: usize,
+}
+
+impl Call {
+    /// What is known of the syscall, if it is one in which threads are found waiting.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn row(&self) -> Option<&'static Row> {
+        table::row(self.number)
+    }
+
+    /// The same. A user-mode emulator shows us the numbers of the kernel that it runs on.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(super) fn row(&self) -> Option<&'static Row> {
+        let kernel = fs::read_to_string("/proc/sys/kernel/arch");
+        if kernel.is_ok_and(|kernel| kernel.trim() == "x86_64") {
+            table::TABLE.iter().find(|row| row.on_x86_64 == self.number)
+        } else {
+            table::row(self.number)
+        }
+    }
+
+    /// Its name, or its number.
+    pub(super) fn name(&self) -> String {
+        self.row().map_or_else(|| format!("syscall {}", self.number), |row| row.name.into())
+    }
 }

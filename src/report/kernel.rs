@@ -4,7 +4,7 @@ use std::fs;
 
 use super::call::Call;
 use super::thread::{ThreadReport, ThreadState};
-use super::{syscall_name, waits_on};
+use super::waits_on;
 use crate::sys::{ours, thread};
 
 /// Looks at a thread; none if there is no such thread (or no `/proc`).
@@ -16,18 +16,14 @@ pub(super) fn look(tid: i32) -> Option<ThreadReport> {
     let blocked = field("SigBlk").and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(0);
     let ours = ours::set();
     let call = call_of(tid);
-    let known = call.as_ref().and_then(|call| syscall_name::of(call.number));
-    let waits_on = match (&call, known) {
-        (Some(call), Some(name)) => waits_on::look(tid, name, call),
-        _ => Default::default(),
-    };
+    let waits_on = call.as_ref().map_or_else(Default::default, |call| waits_on::look(tid, call));
     Some(ThreadReport {
         #[cfg(feature = "stacks")]
         stack: None,
         tid,
         name: field("Name").map(str::to_owned),
         state: field("State").and_then(|state| state.chars().next()).map(ThreadState::of),
-        syscall: call.as_ref().map(|call| named(known, call.number)),
+        syscall: call.as_ref().map(Call::name),
         fd: waits_on.fd,
         waits_on: waits_on.what,
         wchan: file(tid, "wchan").filter(|name| !name.is_empty() && name != "0"),
@@ -45,10 +41,6 @@ fn file(tid: i32, name: &str) -> Option<String> {
 pub(super) fn call_of(tid: i32) -> Option<Call> {
     let is_another = tid != thread::id();
     is_another.then(|| file(tid, "syscall").as_deref().and_then(call))?
-}
-
-fn named(known: Option<&str>, number: i64) -> String {
-    known.map_or_else(|| format!("syscall {number}"), str::to_owned)
 }
 
 /// What is in a line of `/proc/PID/task/TID/syscall`; none for a thread that runs or sleeps outside

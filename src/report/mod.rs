@@ -16,7 +16,6 @@ mod snapshot;
 mod socket;
 #[cfg(feature = "stacks")]
 mod stack;
-mod syscall_name;
 mod task;
 mod thread;
 mod waits_on;

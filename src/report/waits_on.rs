@@ -18,69 +18,27 @@ pub(super) struct WaitsOn {
 }
 
 /// Looks at the arguments of a syscall in which a thread is.
-pub(super) fn look(tid: i32, name: &str, call: &Call) -> WaitsOn {
+pub(super) fn look(tid: i32, call: &Call) -> WaitsOn {
+    let Some(row) = call.row() else { return WaitsOn::default() };
     let [first, second, third, ..] = call.arguments;
     let about = |what| WaitsOn { fd: None, what };
-    match name {
+    match row.name {
         "connect" => {
             let peer = socket::asked_peer(second, third).and_then(|peer| text(&peer));
             let to = peer.map_or(String::new(), |peer| format!(", to {peer}"));
             let socket = of_descriptor(tid, first as i32);
             WaitsOn { what: socket.what.map(|socket| socket + &to), ..socket }
         }
-        _ if TAKES_DESCRIPTOR.contains(&name) => of_descriptor(tid, first as i32),
         "poll" | "ppoll" => of_polled(tid, first, second),
         "open" => about(memory::read_string(first)),
         "openat" | "openat2" => about(memory::read_string(second)),
         "wait4" => about(child(first as i32)),
         "waitid" if first == libc::P_PID as usize => about(child(second as i32)),
-        _ => WaitsOn::default(),
+        _ => row.fd_at.map_or_else(WaitsOn::default, |index| {
+            of_descriptor(tid, call.arguments[index] as i32)
+        }),
     }
 }
-
-/// Those whose first argument is a descriptor.
-const TAKES_DESCRIPTOR: &[&str] = &[
-    "read",
-    "readv",
-    "pread64",
-    "preadv",
-    "preadv2",
-    "write",
-    "writev",
-    "pwrite64",
-    "pwritev",
-    "pwritev2",
-    "splice",
-    "tee",
-    "vmsplice",
-    "sendfile",
-    "copy_file_range",
-    "accept",
-    "accept4",
-    "recvfrom",
-    "recvmsg",
-    "recvmmsg",
-    "sendto",
-    "sendmsg",
-    "sendmmsg",
-    "shutdown",
-    "close",
-    "flock",
-    "fcntl",
-    "ioctl",
-    "fsync",
-    "fdatasync",
-    "syncfs",
-    "getdents64",
-    "ftruncate",
-    "fallocate",
-    "epoll_wait",
-    "epoll_pwait",
-    "epoll_pwait2",
-    "mq_timedreceive",
-    "mq_timedsend",
-    "io_uring_enter",
-];
 
 fn of_descriptor(tid: i32, fd: i32) -> WaitsOn {
     WaitsOn { fd: Some(fd), what: descriptor(tid, fd) }

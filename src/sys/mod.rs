@@ -40,4 +40,4 @@ pub(crate) mod socket;
 pub(crate) mod thread;
 mod timer;
 mod trap;
-pub(crate) mod waiting;
+mod waiting;

@@ -22,12 +22,7 @@ use super::clock::Moment;
 use super::handler::ErrnoGuard;
 use super::signal::{self, Action};
 use super::{abandon, answer, arch, ask, believed_mask, dispatch, raw, thread, timer};
-use crate::reach::table::Unless;
-
-#[cfg(target_arch = "x86_64")]
-const SYS_IO_PGETEVENTS: c_long = 333;
-#[cfg(not(target_arch = "x86_64"))]
-const SYS_IO_PGETEVENTS: c_long = 292;
+use crate::reach::table::{self, MaskAt, Unless};
 
 /// `SYS_USER_DISPATCH`, a code of SIGSYS's.
 const USER_DISPATCH: c_int = 2;
@@ -187,43 +182,44 @@ fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
     let mask: usize;
     let mask_and_size: [usize; 2];
     let action: [usize; Action::WORDS];
-    match number {
-        libc::SYS_ppoll | libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => {
-            let index = if number == libc::SYS_ppoll { 3 } else { 4 };
+    match mask_at(number) {
+        Some(MaskAt::Pointer(index)) => {
             if let Some([set]) = ask::peek(arguments[index]) {
                 mask = less_sigsys(set);
                 arguments[index] = &raw const mask as usize;
             }
         }
-        libc::SYS_rt_sigaction => {
-            if let Some([handler, flags, restorer, set]) = ask::peek(arguments[1]) {
-                action = [handler, flags, restorer, less_sigsys(set)];
-                arguments[1] = action.as_ptr() as usize;
-            }
-        }
-        libc::SYS_pselect6 | SYS_IO_PGETEVENTS => {
-            if let Some([address, size]) = ask::peek(arguments[5]) {
+        Some(MaskAt::Pair(index)) => {
+            if let Some([address, size]) = ask::peek(arguments[index]) {
                 if let Some([set]) = ask::peek(address) {
                     mask = less_sigsys(set);
                     mask_and_size = [&raw const mask as usize, size];
-                    arguments[5] = mask_and_size.as_ptr() as usize;
+                    arguments[index] = mask_and_size.as_ptr() as usize;
                 }
             }
         }
-        _ => {}
+        Some(MaskAt::Action(index)) => {
+            if let Some([handler, flags, restorer, set]) = ask::peek(arguments[index]) {
+                action = [handler, flags, restorer, less_sigsys(set)];
+                arguments[index] = action.as_ptr() as usize;
+            }
+        }
+        None => {}
     }
     make(number, arguments)
+}
+
+fn mask_at(number: c_long) -> Option<MaskAt> {
+    table::row(number)?.mask_at
 }
 
 /// A wait with a mask of its own is where a program lets in what it blocks elsewhere. Refused for
 /// ever, it would never see those signals: they are let in all the same.
 fn let_signals_in(number: c_long, arguments: [usize; 6]) {
-    let mask = match number {
-        libc::SYS_rt_sigsuspend => arguments[0],
-        libc::SYS_ppoll => arguments[3],
-        libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => arguments[4],
-        libc::SYS_pselect6 => ask::peek(arguments[5]).map_or(0, |[mask]| mask),
-        _ => 0,
+    let mask = match mask_at(number) {
+        Some(MaskAt::Pointer(index)) => arguments[index],
+        Some(MaskAt::Pair(index)) => ask::peek(arguments[index]).map_or(0, |[mask]| mask),
+        Some(MaskAt::Action(_)) | None => 0,
     };
     if mask != 0 {
         let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -10,6 +10,7 @@
 use libc::{c_long, ucontext_t};
 
 use super::{arch, ask, instruction, socket};
+use crate::reach::table::{self, Undo};
 
 /// Lets the waiting syscall at which the context stands return EINTR.
 pub(super) fn undo_restart(context: &mut ucontext_t) {
@@ -20,22 +21,17 @@ pub(super) fn undo_restart(context: &mut ucontext_t) {
     }
 }
 
-/// Whether a syscall waits, and may fail with EINTR instead.
+/// Whether a syscall waits, and may fail with EINTR instead, as its row says.
 fn waits(number: c_long, arguments: &[usize; 6]) -> bool {
-    let second = arguments[1];
-    match number {
-        libc::SYS_fcntl => matches!(second as i32, libc::F_SETLKW | libc::F_OFD_SETLKW),
-        // tcdrain, and the same under its own name.
-        libc::SYS_ioctl => matches!(second as libc::Ioctl, libc::TCSBRK | TCSBRKP),
-        // The kernel goes on with an interrupted one, and the caller polls for its end. Of one that
-        // has not begun a poll says that it is done.
-        libc::SYS_connect => {
-            let state = socket::tcp_state_of(arguments[0]);
+    match table::row(number).map_or(Undo::Never, |row| row.undo) {
+        Undo::Never => false,
+        Undo::Always => true,
+        Undo::IfOneOf(index, numbers) => numbers.contains(&(arguments[index] as i32)),
+        Undo::IfAbove(index, limit) => arguments[index] > limit,
+        Undo::IfConnecting(fd) => {
+            let state = socket::tcp_state_of(arguments[fd]);
             state.is_none_or(|state| socket::TCP_CONNECTING.contains(&state))
         }
-        // So few bytes never fail with EINTR, and callers rely on that.
-        libc::SYS_getrandom => second > 256,
-        _ => WAITING.contains(&number) || waits_here_only(number),
     }
 }
 
@@ -53,68 +49,4 @@ fn tells_what_is_left(number: c_long, arguments: &[usize; 6]) -> bool {
         _ => return true,
     };
     left == 0 || left == asked || ask::peek::<2>(asked).is_some_and(|time| ask::poke(left, &time))
-}
-
-const TCSBRKP: libc::Ioctl = 0x5425;
-
-/// Each is in signal(7)'s list of calls that `SA_RESTART` restarts, or returns EINTR whatever the
-/// flag says and may stand at its instruction not yet begun.
-pub(crate) const WAITING: &[c_long] = &[
-    libc::SYS_read,
-    libc::SYS_readv,
-    libc::SYS_pread64,
-    libc::SYS_preadv,
-    libc::SYS_preadv2,
-    libc::SYS_write,
-    libc::SYS_writev,
-    libc::SYS_pwrite64,
-    libc::SYS_pwritev,
-    libc::SYS_pwritev2,
-    libc::SYS_splice,
-    libc::SYS_tee,
-    libc::SYS_vmsplice,
-    libc::SYS_sendfile,
-    libc::SYS_copy_file_range,
-    libc::SYS_accept,
-    libc::SYS_accept4,
-    libc::SYS_recvfrom,
-    libc::SYS_recvmsg,
-    libc::SYS_recvmmsg,
-    libc::SYS_sendto,
-    libc::SYS_sendmsg,
-    libc::SYS_sendmmsg,
-    libc::SYS_openat,
-    libc::SYS_openat2,
-    libc::SYS_flock,
-    libc::SYS_wait4,
-    libc::SYS_waitid,
-    libc::SYS_nanosleep,
-    libc::SYS_clock_nanosleep,
-    libc::SYS_ppoll,
-    libc::SYS_pselect6,
-    libc::SYS_epoll_pwait,
-    libc::SYS_epoll_pwait2,
-    libc::SYS_rt_sigtimedwait,
-    libc::SYS_rt_sigsuspend,
-    libc::SYS_semop,
-    libc::SYS_semtimedop,
-    libc::SYS_msgrcv,
-    libc::SYS_msgsnd,
-    libc::SYS_mq_timedreceive,
-    libc::SYS_mq_timedsend,
-    libc::SYS_io_getevents,
-];
-
-/// Those that x86_64 alone still has.
-#[cfg(target_arch = "x86_64")]
-fn waits_here_only(number: c_long) -> bool {
-    matches!(
-        number,
-        libc::SYS_open | libc::SYS_poll | libc::SYS_select | libc::SYS_epoll_wait | libc::SYS_pause
-    )
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn waits_here_only(_number: c_long) -> bool {
-    false
 }

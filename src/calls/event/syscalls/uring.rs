@@ -8,10 +8,8 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use crate::reach::table::GET_EVENTS;
 use crate::sys::call::{Outcome, call};
-
-/// `IORING_ENTER_GETEVENTS`, which libc lacks.
-const GET_EVENTS: usize = 1;
 
 pub(crate) fn wait(ring: BorrowedFd<'_>, min_complete: u32) -> Outcome<()> {
     let arguments = [ring.as_raw_fd() as usize, 0, min_complete as usize, GET_EVENTS, 0, 0];
