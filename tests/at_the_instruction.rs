@@ -13,18 +13,22 @@ mod child;
 mod common;
 #[path = "common/signals.rs"]
 mod signals;
+#[allow(dead_code, reason = "the library uses all of it")]
+#[path = "../src/reach/table.rs"]
+mod table;
 #[path = "common/target.rs"]
 mod target;
 
 use std::arch::asm;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::{io, ptr};
+use std::{array, io, ptr};
 
 use child::alone;
 use common::gettid;
 use libc::{SA_RESTART, SIGTRAP, SIGUSR1, c_int, c_long, c_void, siginfo_t, ucontext_t};
 use signals::{RUNS, share_the_signal};
+use table::{Row, TABLE, Undo};
 use target::{pipe, unreached_task};
 
 static STEPPING: AtomicBool = AtomicBool::new(false);
@@ -66,10 +70,11 @@ fn steps_are_handled() {
     signals::handle_informed(SIGTRAP, step, SA_RESTART, &mask);
 }
 
-fn syscall(number: c_long, arguments: [usize; 4]) -> Result<i64, i32> {
-    let [a, b, c, d] = arguments;
-    // SAFETY: the cases below pass descriptors, flags, and addresses of what they own.
-    let result = unsafe { libc::syscall(number, a, b, c, d) };
+fn syscall<const N: usize>(number: c_long, arguments: [usize; N]) -> Result<i64, i32> {
+    let [a, b, c, d, e, f] = array::from_fn(|i| arguments.get(i).copied().unwrap_or(0));
+    // SAFETY: the cases below pass descriptors, flags, and addresses of what they own, or of
+    // nothing.
+    let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
     if result < 0 { Err(io::Error::last_os_error().raw_os_error().unwrap()) } else { Ok(result) }
 }
 
@@ -131,6 +136,45 @@ fn what_waits_returns_eintr_and_what_must_not_fail_does_not() {
             assert_eq!(unmapped, Err(libc::ENOMEM));
         });
     });
+}
+
+/// Of every row of the table: with arguments that are good for nothing, so that what is made has
+/// another error.
+#[test]
+fn each_restart_is_undone_as_its_row_says() {
+    alone("each_restart_is_undone_as_its_row_says", || {
+        steps_are_handled();
+        // SAFETY: no pointers.
+        let unconnected = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) } as usize;
+        with_armed_task(|| {
+            for row in TABLE {
+                let is_undone = |arguments: [usize; 6]| {
+                    stepped(|| syscall(row.number, arguments)) == Err(libc::EINTR)
+                };
+                let with = |index: usize, value: usize| {
+                    let mut arguments = [usize::MAX; 6];
+                    arguments[index] = value;
+                    is_undone(arguments)
+                };
+                let is_as_it_says = match row.undo {
+                    Undo::Never => !comes_back(row) || !is_undone([usize::MAX; 6]),
+                    Undo::Always => is_undone([usize::MAX; 6]),
+                    Undo::IfOneOf(index, numbers) => {
+                        numbers.iter().all(|number| with(index, *number as usize))
+                            && !with(index, 0)
+                    }
+                    Undo::IfAbove(index, limit) => with(index, limit + 1) && !with(index, limit),
+                    Undo::IfConnecting(fd) => with(fd, usize::MAX) && !with(fd, unconnected),
+                };
+                assert!(is_as_it_says, "{}: {:?}", row.name, row.undo);
+            }
+        });
+    });
+}
+
+/// Whether it does nothing if its arguments are bad, and has another error than EINTR.
+fn comes_back(row: &Row) -> bool {
+    !["restart_syscall", "sync", "vfork", "exit", "exit_group"].contains(&row.name)
 }
 
 /// A sleep that has not begun has all of its time left, and a caller that goes on with what is left

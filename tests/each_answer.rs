@@ -5,24 +5,39 @@
 //! first, with objects on which the call would wait (or, for an exception, has another result than
 //! a refusal); then one reached thread makes the calls. It does so when the time for goodbyes is
 //! over: what is written then is refused, unless by an exception.
+//!
+//! Where nobody is reached, the same calls wait: that is how the kernel is asked what it does to
+//! them when a signal comes.
 
 #![cfg(target_arch = "x86_64")]
 
+#[path = "common/child.rs"]
+mod child;
 mod common;
+#[path = "common/signals.rs"]
+mod signals;
+#[allow(dead_code, reason = "the library uses all of it")]
+#[path = "../src/reach/table.rs"]
+mod table;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, pipe};
 use std::os::fd::IntoRawFd;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 use std::{io, ptr, thread};
 
-use common::watched;
+use child::alone;
+use common::{gettid, sleeps_in, wait_until, watched};
 use libc::{
-    EAGAIN, EBADF, ECANCELED, EINTR, EINVAL, ETIMEDOUT, c_int, c_long, c_void, iovec, timespec,
+    EAGAIN, EBADF, ECANCELED, EINTR, EINVAL, ETIMEDOUT, SIGUSR1, SIGUSR2, c_int, c_long, c_void,
+    iovec, timespec,
 };
+use signals::RUNS;
+use table::{Answer, Restarts};
 
 const TABLE: &str = include_str!("../src/reach/answers.md");
 
@@ -122,6 +137,15 @@ fn stream() -> usize {
     pair(libc::SOCK_STREAM)[0]
 }
 
+/// A stream that takes no more.
+fn full_stream() -> usize {
+    let stream = stream();
+    set_nonblocking(stream, true);
+    while raw(libc::SYS_write, [stream, [0_u8; 4096].as_ptr() as usize, 4096]) > 0 {}
+    set_nonblocking(stream, false);
+    stream
+}
+
 fn nonblocking_stream() -> usize {
     pair(libc::SOCK_STREAM | libc::SOCK_NONBLOCK)[0]
 }
@@ -219,6 +243,7 @@ const BOTH: &str = "O_NONBLOCK on both";
 const DONTWAIT: &str = "MSG_DONTWAIT";
 const ZERO: &str = "its timeout is zero";
 const OUTPUT: &str = "descriptor 1 or 2";
+const DYING: &str = "the child was killed by SIGKILL, or could not exec";
 
 fn connections() -> Vec<Probes> {
     let connect = |kind| {
@@ -548,7 +573,6 @@ fn readiness() -> Vec<Probes> {
 }
 
 fn waiting() -> Vec<Probes> {
-    const DYING: &str = "the child was killed by SIGKILL, or could not exec";
     let kill = |child: usize| raw(libc::SYS_kill, [child, libc::SIGKILL as usize]);
     let [first, second] = [(); 2].map(|()| {
         // It must not keep the outputs of a test that has failed.
@@ -756,6 +780,25 @@ fn wait_for_the_end_of_goodbyes() {
     }
 }
 
+fn probes() -> Vec<Probes> {
+    let kinds = [
+        connections,
+        receiving,
+        sending,
+        reading,
+        writing,
+        moving,
+        opening,
+        readiness,
+        waiting,
+        sleeping,
+        locking,
+        ipc,
+        run,
+    ];
+    kinds.into_iter().flat_map(|of_a_kind| of_a_kind()).collect()
+}
+
 #[test]
 fn every_row_and_every_exception() {
     if eintr::support().reach != eintr::Road::Exact {
@@ -764,24 +807,7 @@ fn every_row_and_every_exception() {
     }
     watched("every row", || {
         let rows = rows();
-        let probes: Vec<_> = [
-            connections,
-            receiving,
-            sending,
-            reading,
-            writing,
-            moving,
-            opening,
-            readiness,
-            waiting,
-            sleeping,
-            locking,
-            ipc,
-            run,
-        ]
-        .into_iter()
-        .flat_map(|of_a_kind| of_a_kind())
-        .collect();
+        let probes = probes();
         for (name, row) in &rows {
             let probe = probes.iter().find(|probe| probe.syscall == *name);
             let probe = probe.unwrap_or_else(|| panic!("{name} has no probe"));
@@ -820,6 +846,69 @@ fn every_row_and_every_exception() {
         })
         .join()
         .unwrap();
+        AT_THE_END.lock().unwrap().drain(..).for_each(|cleanup| cleanup());
+    });
+}
+
+/// What is refused when the time for goodbyes is over, and waits otherwise.
+fn waits_for_room(syscall: &str) -> Option<Probe> {
+    let full = full_stream();
+    Some(match syscall {
+        "write" => Box::new(move || raw(libc::SYS_write, [full, buffer(), 8])),
+        "writev" => Box::new(move || raw(libc::SYS_writev, [full, vector(), 1])),
+        "pwritev2" => Box::new(move || raw(libc::SYS_pwritev2, [full, vector(), 1, ON, ON, 0])),
+        "sendto" => Box::new(move || raw(libc::SYS_sendto, [full, buffer(), 8])),
+        "sendmsg" => Box::new(move || raw(libc::SYS_sendmsg, [full, message(), 0])),
+        "sendmmsg" => Box::new(move || raw(libc::SYS_sendmmsg, [full, message(), 1])),
+        _ => return None,
+    })
+}
+
+/// What has no object here on which it would wait.
+const WITHOUT_A_WAIT: &[&str] = &["connect", "fcntl", "io_uring_enter", "io_getevents", "ioctl"];
+
+/// A signal comes whose handler asks for the restart of the call that waits, then one whose handler
+/// does not.
+#[test]
+fn the_kernel_restarts_each_as_its_row_says() {
+    alone("the_kernel_restarts_each_as_its_row_says", || {
+        signals::handle(SIGUSR1, signals::count, libc::SA_RESTART, &[]);
+        signals::handle(SIGUSR2, signals::count, 0, &[]);
+        for Probes { syscall, waits, unless } in probes() {
+            let row = table::TABLE.iter().find(|row| row.name == syscall).unwrap();
+            if row.answer == Answer::Run || WITHOUT_A_WAIT.contains(&syscall) {
+                continue;
+            }
+            let waits = waits_for_room(syscall).unwrap_or(waits);
+            let (tell, told) = mpsc::channel();
+            let thread = thread::spawn(move || {
+                tell.send(gettid()).unwrap();
+                waits()
+            });
+            let tid = told.recv().unwrap();
+            let later = match row.number {
+                libc::SYS_open => libc::SYS_openat,
+                libc::SYS_nanosleep => libc::SYS_clock_nanosleep,
+                number => number,
+            };
+            let waits = || sleeps_in(tid, later);
+            wait_until(&format!("{syscall} waits"), || thread.is_finished() || waits());
+            assert!(!thread.is_finished(), "{syscall} did not wait: {:?}", thread.join());
+            let runs = RUNS.load(SeqCst);
+            signals::send(tid, SIGUSR1);
+            wait_until(&format!("{syscall} goes on, or not"), || {
+                RUNS.load(SeqCst) > runs && (thread.is_finished() || waits())
+            });
+            let is_restarted = !thread.is_finished();
+            if is_restarted {
+                signals::send(tid, SIGUSR2);
+            }
+            assert_eq!(thread.join().unwrap(), error(EINTR), "{syscall}");
+            assert_eq!(is_restarted, row.restarts != Restarts::Never, "{syscall}");
+            for (_, reap, _) in unless.into_iter().filter(|(words, ..)| *words == DYING) {
+                reap();
+            }
+        }
         AT_THE_END.lock().unwrap().drain(..).for_each(|cleanup| cleanup());
     });
 }
