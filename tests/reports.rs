@@ -357,6 +357,14 @@ fn plain_poll(fd: std::os::fd::OwnedFd) -> bool {
     unsafe { libc::poll(&mut polled, 1, -1) == 1 }
 }
 
+/// Reads on by the call that could also read at a position.
+fn preadv2(socket: &TcpStream) -> isize {
+    let mut bytes = [0_u8; 2];
+    let vector = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    // SAFETY: one buffer, which is borrowed.
+    unsafe { libc::preadv2(socket.as_raw_fd(), &vector, 1, -1, 0) }
+}
+
 #[test]
 fn calls_go_on_while_they_are_reported() {
     // Alone: other tests' reports may come just before the poll begins.
@@ -368,6 +376,13 @@ fn calls_go_on_while_they_are_reported() {
         server.set_read_timeout(Some(LIMIT)).unwrap();
         let limited = unreached(move || (&server).read(&mut [0; 2]));
         let limited = limited.blocked_in(libc::SYS_recvfrom);
+        // By preadv2, where there is one.
+        let vectored = (!common::emulated()).then(|| {
+            let (client, server) = connection();
+            server.set_read_timeout(Some(LIMIT)).unwrap();
+            let vectored = unreached(move || preadv2(&server)).blocked_in(libc::SYS_preadv2);
+            (client, vectored)
+        });
         // Blocking writes return when all is written, if nothing comes between.
         let (sink, source) = pipe();
         let written = vec![7; 1 << 20];
@@ -402,6 +417,10 @@ fn calls_go_on_while_they_are_reported() {
         assert_eq!(plain.result().unwrap(), b'x');
         std::io::Write::write_all(&mut &client, b"xy").unwrap();
         assert_eq!(limited.result().unwrap(), 2);
+        if let Some((client, vectored)) = vectored {
+            std::io::Write::write_all(&mut &client, b"xy").unwrap();
+            assert_eq!(vectored.result(), 2);
+        }
     });
 }
 

@@ -277,7 +277,7 @@ table! {
             restarts UnlessLimited, undo Always, fd 0;
     "waits for data, where it reads on and not at a position":
         SYS_preadv2 327: Refuse unless [Nonblocking(0), EndsByItself(0, IN), Flag(5, NO_WAIT)],
-            undo Always, fd 0;
+            restarts UnlessLimited, undo Always, fd 0;
     "waits for room; but a goodbye is to get out, and a child of std's reports its exec":
         SYS_write 1: Goodbye
             unless [Nonblocking(0), EndsByItself(0, OUT), StandardOutput(0), EXEC_REPORT],
