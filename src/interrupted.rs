@@ -133,7 +133,7 @@ impl From<Interrupted> for io::Error {
 static REQUESTED: Reason = Reason::Requested;
 static DEADLINE: Reason = Reason::Deadline;
 
-/// The inside of an [`Interrupted`](crate::Interrupted).
+/// The inside of an [`Interrupted`].
 /// A reason behind one pointer that is never null: counted, or one of the two that say no more than
 /// their name. Those are made on the way to a thread that is stuck, and need neither memory nor a
 /// count that all threads would write to.
