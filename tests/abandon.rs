@@ -4,8 +4,6 @@
 //! The tests work like this: the call tells that it runs, the thread is asked, and what becomes of
 //! the call is what it has written by then.
 
-mod common;
-
 use std::ffi::c_void;
 use std::hint::spin_loop;
 use std::io::Read;
@@ -16,8 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering:
 use std::thread;
 use std::time::Duration;
 
-use common::{LIMIT, gettid, wait_until, watched};
 use eintr::{Interrupted, Outcome, abandon};
+use test_support::{LIMIT, gettid, wait_until, watched};
 
 /// What a call and its test tell each other.
 #[derive(Default)]

@@ -1,8 +1,6 @@
 //! The table of answers, from the side of real callers: what must run as asked although a cause
 //! stands, and what must not.
 
-mod common;
-
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
@@ -13,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use common::watched;
 use eintr::{Outcome, Road};
+use test_support::watched;
 
 /// Runs `body` on a managed thread that has been asked and has found out by a refused read: all
 /// that it does is answered by the table.
@@ -211,7 +209,7 @@ fn the_asker_hears_of_every_refusal() {
                 });
             });
             told.recv().unwrap();
-            let outcome = interrupter.interrupt().wait(common::LIMIT);
+            let outcome = interrupter.interrupt().wait(test_support::LIMIT);
             assert!(matches!(outcome, Outcome::Raised), "{outcome:?}");
             heard.store(true, Ordering::SeqCst);
             worker.join().unwrap();

@@ -8,28 +8,21 @@
 
 #![cfg(target_arch = "x86_64")]
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-#[path = "common/signals.rs"]
-mod signals;
 #[allow(dead_code, reason = "the library uses all of it")]
 #[path = "../src/reach/table.rs"]
 mod table;
-#[path = "common/target.rs"]
-mod target;
 
 use std::arch::asm;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::{array, io, ptr};
 
-use child::alone;
-use common::gettid;
 use libc::{SA_RESTART, SIGTRAP, SIGUSR1, c_int, c_long, c_void, siginfo_t, ucontext_t};
-use signals::{RUNS, share_the_signal};
 use table::{Row, TABLE, Undo};
-use target::{pipe, unreached_task};
+use test_support::child::alone;
+use test_support::signals::{RUNS, share_the_signal};
+use test_support::target::{pipe, unreached_task};
+use test_support::{gettid, signals};
 
 static STEPPING: AtomicBool = AtomicBool::new(false);
 static LET_IN: AtomicUsize = AtomicUsize::new(0);

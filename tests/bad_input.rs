@@ -4,23 +4,19 @@
 //! signature in the sources says so), and makes it on one that is closed. The kernel's error must
 //! come out as it is; and an interrupted thread is interrupted, whatever the descriptor.
 
-mod common;
-#[path = "common/public.rs"]
-mod public;
-
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::BorrowedFd;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
-use common::asked::asked_while_blocked;
-use common::{skipped_under_emulation, watched};
 use eintr::event::{EpollEvent, Events, FdSet, PollFd};
 use eintr::fs::LockKind;
 use eintr::io::SpliceFlags;
 use eintr::net::{Message, RecvFlags, SendFlags};
 use eintr::process::{WaitId, WaitOptions};
 use eintr::{Error, event, fs, ipc, net, process, terminal, time};
+use test_support::asked::asked_while_blocked;
+use test_support::{public, skipped_under_emulation, watched};
 
 /// A call on a descriptor.
 struct Row(&'static str, fn(BorrowedFd<'_>) -> Result<(), Error>);

@@ -4,15 +4,11 @@
 //! The tests here work like this: they measure times that are at least so long, whatever the load;
 //! and where something is to be quick, the limit is the time that it would take with the brakes on.
 
-mod common;
-#[path = "common/target.rs"]
-mod target;
-
 use std::time::{Duration, Instant};
 
-use common::{emulated, watched};
 use eintr::{Interrupter, checkpoint, take, task};
-use target::{is_interrupt, own_read, pipe};
+use test_support::target::{is_interrupt, own_read, pipe};
+use test_support::{emulated, watched};
 
 /// Runs `f` as a task that it may interrupt.
 fn with_task<T>(f: impl FnOnce(&Interrupter) -> T) -> T {

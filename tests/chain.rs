@@ -6,22 +6,14 @@
 //! eintr, then sends it as others would. A process that the default action ends must end by exactly
 //! that signal.
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-#[path = "common/signals.rs"]
-mod signals;
-#[path = "common/target.rs"]
-mod target;
-
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 
-use child::{alone, dies_by};
-use common::{LIMIT, gettid, wait_until};
 use eintr::{Outcome, Signal};
 use libc::{SIGHUP, SIGRTMIN, SIGUSR1, SIGUSR2, c_int, c_void, siginfo_t};
-use signals::{RUNS, count};
-use target::{is_eintr, is_interrupt, own_read, pipe, plain_read, target};
+use test_support::child::{alone, dies_by};
+use test_support::signals::{RUNS, count};
+use test_support::target::{is_eintr, is_interrupt, own_read, pipe, plain_read, target};
+use test_support::{LIMIT, gettid, signals, wait_until};
 
 fn runs() -> usize {
     RUNS.load(SeqCst)

@@ -4,10 +4,6 @@
 //! whether any child is left, running or dead, and whether any descriptor is. A child says by its
 //! output or by a file that it has come so far; that it is gone says the end of a pipe that it had.
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-
 use std::fs;
 use std::io::{self, BufRead, BufReader, PipeReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -17,13 +13,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use child::alone;
-use common::seccomp::forbid;
-use common::{gettid, skipped_under_emulation, wait_until, wait_until_blocked};
 use eintr::Error;
 use eintr::process::{output, status};
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use test_support::child::alone;
+use test_support::seccomp::forbid;
+use test_support::{gettid, skipped_under_emulation, wait_until, wait_until_blocked};
 
 const AN_HOUR: Duration = Duration::from_secs(3600);
 

@@ -5,10 +5,6 @@
 //! looked at, what the clients are told, and that nothing is left: no pid file, no lock, no child.
 //! The test's process is where orphans go, so a child that was left behind would be found.
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-
 use std::env;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -19,12 +15,12 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use child::{alone, itself};
-use common::{emulated, skipped_under_emulation, wait_until};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
+use test_support::child::{alone, itself};
+use test_support::{emulated, skipped_under_emulation, wait_until};
 
 const BYE: &str = "bye: interrupted by SIGTERM\n";
 

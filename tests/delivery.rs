@@ -6,25 +6,19 @@
 //! process of its own. Where a case needs a signal to wait, the target thread blocks it, and
 //! `/proc` is asked whether it is pending.
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-#[path = "common/signals.rs"]
-mod signals;
-#[path = "common/target.rs"]
-mod target;
-
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use std::{io, mem, ptr};
 
-use child::alone;
-use common::{LIMIT, gettid, skipped_under_emulation, wait_until, wait_until_blocked};
 use eintr::{Outcome, Signal};
 use libc::{SIGRTMIN, SIGUSR1, c_int};
-use signals::{RUNS, count};
-use target::{
+use test_support::child::alone;
+use test_support::signals::{RUNS, count};
+use test_support::target::{
     is_eintr, is_interrupt, own_read, pipe, plain_read, target, unreached, wait_until_armed,
+};
+use test_support::{
+    LIMIT, gettid, signals, skipped_under_emulation, wait_until, wait_until_blocked,
 };
 
 /// An outside signal waits in front of ours: the kernel merges ours into it, and what arrives names

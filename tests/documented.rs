@@ -3,8 +3,7 @@
 //!
 //! The test reads the sources. That the examples work is for rustdoc.
 
-#[path = "common/public.rs"]
-mod public;
+use test_support::public;
 
 /// What a call's documentation must have; the errors only if it can fail.
 fn missing(call: &public::Call) -> Vec<&'static str> {

@@ -11,11 +11,6 @@
 
 #![cfg(target_arch = "x86_64")]
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-#[path = "common/signals.rs"]
-mod signals;
 #[allow(dead_code, reason = "the library uses all of it")]
 #[path = "../src/reach/table.rs"]
 mod table;
@@ -30,14 +25,14 @@ use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 use std::{io, ptr, thread};
 
-use child::alone;
-use common::{gettid, sleeps_in, wait_until, watched};
 use libc::{
     EAGAIN, EBADF, ECANCELED, EINTR, EINVAL, ETIMEDOUT, SIGUSR1, SIGUSR2, c_int, c_long, c_void,
     iovec, timespec,
 };
-use signals::RUNS;
 use table::{Answer, Restarts};
+use test_support::child::alone;
+use test_support::signals::RUNS;
+use test_support::{gettid, signals, sleeps_in, wait_until, watched};
 
 const TABLE: &str = include_str!("../src/reach/answers.md");
 

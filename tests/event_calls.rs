@@ -1,8 +1,6 @@
 //! Waiting for events, for a time, and for a futex. The tests work like this: nothing happens until
 //! the call is blocked; then it is asked, or disturbed and given what it waits for.
 
-mod common;
-
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -10,10 +8,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use common::asked::{
-    STRAY, asked_before, asked_while_blocked, disturbed, ends_in_time, is_pending, send_stray,
-};
-use common::{gettid, skipped_under_emulation, wait_until, wait_until_blocked, watched};
 use eintr::event::*;
 use eintr::io::write;
 use eintr::sync::{FutexWait, futex_wait, futex_wake};
@@ -23,6 +17,10 @@ use nix::sys::eventfd::EventFd;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::unistd::pipe;
+use test_support::asked::{
+    STRAY, asked_before, asked_while_blocked, disturbed, ends_in_time, is_pending, send_stray,
+};
+use test_support::{gettid, skipped_under_emulation, wait_until, wait_until_blocked, watched};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 

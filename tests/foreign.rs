@@ -4,16 +4,12 @@
 //! else's wait, is interrupted (by a request, and by a deadline), and leaves. A wait that is not
 //! woken does not end, and the watchdog says so.
 
-mod common;
-#[path = "common/target.rs"]
-mod target;
-
 use std::fmt::Debug;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use common::{wait_until, watched};
 use eintr::{Interrupted, checkpoint, with_hook, within};
+use test_support::{wait_until, watched};
 
 const SHORT: Duration = Duration::from_millis(20);
 

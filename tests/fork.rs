@@ -7,14 +7,6 @@
 //! uses no more of libc than it must. Each case runs in a process of its own, since forks and
 //! handlers are the process's.
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-#[path = "common/signals.rs"]
-mod signals;
-#[path = "common/target.rs"]
-mod target;
-
 use std::ffi::c_void;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
@@ -27,14 +19,16 @@ use std::thread;
 use std::time::Duration;
 use std::{mem, ptr};
 
-use child::{alone, limit_life};
-use common::{LIMIT, gettid, skipped_under_emulation, wait_until, wait_until_blocked};
 use eintr::{Interrupter, Outcome, Signal, Task, checkpoint, is_interrupted, mask, take, task};
 use libc::{SIGCHLD, SIGUSR1, c_int};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
-use signals::{RUNS, count};
-use target::{came_back, is_interrupt, own_read, pipe, plain_read, target};
+use test_support::child::{alone, limit_life};
+use test_support::signals::{RUNS, count};
+use test_support::target::{came_back, is_interrupt, own_read, pipe, plain_read, target};
+use test_support::{
+    LIMIT, gettid, signals, skipped_under_emulation, target, wait_until, wait_until_blocked,
+};
 
 /// Forks; the child must come to the end of `checks`.
 #[track_caller]
@@ -475,7 +469,7 @@ fn sleeps(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let wchan = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
     let in_read =
-        wchan.split(' ').next() == Some(&common::kernels_number(libc::SYS_read).to_string());
+        wchan.split(' ').next() == Some(&test_support::kernels_number(libc::SYS_read).to_string());
     in_read && stat.rsplit(") ").next().unwrap().starts_with('S')
 }
 

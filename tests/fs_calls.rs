@@ -1,8 +1,6 @@
 //! Opening and locking. The tests work like this: what is waited for is held by the test itself,
 //! through another open file description, or missing at a FIFO's other end.
 
-mod common;
-
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -10,11 +8,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process;
 
-use common::asked::{asked_before, asked_while_blocked, disturbed};
-use common::watched;
 use eintr::fs::{LockKind, OpenOptions, flock, ofd_lock, ofd_unlock, open, unlock};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use test_support::asked::{asked_before, asked_while_blocked, disturbed};
+use test_support::watched;
 
 /// A path of this process's own, removed at the end.
 struct Scratch(PathBuf);

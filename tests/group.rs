@@ -5,12 +5,6 @@
 //! wait for a channel, which nothing ends but the test. A test that needs a member to be stuck asks
 //! the kernel whether it is.
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-#[path = "common/target.rs"]
-mod target;
-
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,9 +12,9 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{LIMIT, emulated, gettid, wait_until, wait_until_blocked, watched};
 use eintr::{Builder, Group, Interrupter, Outcome, Reason, checkpoint, task};
-use target::{own_read, pipe};
+use test_support::target::{own_read, pipe};
+use test_support::{LIMIT, child, emulated, gettid, wait_until, wait_until_blocked, watched};
 
 /// Sleeps for ever, by a call of ours.
 fn sleep() -> Result<(), eintr::Error> {

@@ -5,8 +5,6 @@
 //! a thread interrupts whatever task is current, after pauses of random length. The other side is left in peace, so that it
 //! can count. What is random is when a request comes, not what must come out.
 
-mod common;
-
 use std::fs;
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -16,8 +14,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use common::watched;
 use eintr::{Error, Interrupter, Outcome, Partial, Request};
+use test_support::watched;
 
 /// Makes trials until a request has hit one: on a quick machine, all may come between two calls.
 /// Each trial must balance, and tells how many requests were raised in it.
@@ -237,7 +235,7 @@ fn connecting_leaves_no_descriptor_behind() {
                 }
             }
         });
-        common::wait_until("the sockets are closed", || open() <= before);
+        test_support::wait_until("the sockets are closed", || open() <= before);
         raised
     });
 }

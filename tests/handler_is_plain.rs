@@ -6,14 +6,6 @@
 //! pattern. Locks are found out by a thread that is hit by signals while it holds every lock of
 //! ours in turn: a handler that takes one never comes back, and the watchdog says so.
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-#[path = "common/signals.rs"]
-mod signals;
-#[path = "common/target.rs"]
-mod target;
-
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ops::Range;
@@ -22,12 +14,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use child::{alone, dies_by};
-use common::{emulated, gettid, wait_until};
 use eintr::{Interrupter, Task, checkpoint, mask, take, task};
 use libc::{SA_ONSTACK, SA_RESTART, SIGABRT, SIGUSR1, SIGUSR2, c_int};
-use signals::{Hammer, RUNS, share_the_signal};
-use target::{came_back, is_interrupt, own_read, pipe, plain_read, spawn};
+use test_support::child::{alone, dies_by};
+use test_support::signals::{Hammer, RUNS, share_the_signal};
+use test_support::target::{came_back, is_interrupt, own_read, pipe, plain_read, spawn};
+use test_support::{emulated, gettid, signals, wait_until};
 
 thread_local! {
     /// The thread's alternate stack, as this file has set it.

@@ -4,12 +4,6 @@
 //! that a hook that is not run leaves the body waiting, and the watchdog says so. Where it matters
 //! that a hook is *not* run, a later event is waited for that would have come after it.
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-#[path = "common/target.rs"]
-mod target;
-
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,12 +11,12 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use common::{LIMIT, emulated, wait_until, wait_until_blocked, watched};
 use eintr::{
     Group, Interrupted, Task, checkpoint, cleanup, is_interrupted, mask, take, task, timeout,
     with_hook, within,
 };
-use target::{own_read, pipe};
+use test_support::target::{own_read, pipe};
+use test_support::{LIMIT, child, emulated, wait_until, wait_until_blocked, watched};
 
 const SHORT: Duration = Duration::from_millis(10);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -478,7 +472,7 @@ fn a_deadline_under_a_mask() {
 #[test]
 fn no_thread_without_a_deadline() {
     child::alone("no_thread_without_a_deadline", || {
-        let hook_threads = || common::threads_named("eintr-hooks");
+        let hook_threads = || test_support::threads_named("eintr-hooks");
         let (task, interrupter) = task();
         task.run(|| with_hook(|_| (), || drop(interrupter.interrupt())));
         within(HOUR, || ());
@@ -631,7 +625,7 @@ fn a_group_is_asked_before_any_hook_is_run() {
         begun.recv().unwrap();
         let ended = quick_has_ended.clone();
         group.spawn(move || {
-            begin.send(common::gettid()).unwrap();
+            begin.send(test_support::gettid()).unwrap();
             eintr::time::sleep(Duration::MAX).unwrap_err();
             ended.store(true, Ordering::Relaxed);
         });

@@ -4,12 +4,6 @@
 //! two marks each, and its parent traces its syscalls. Between the marks there must be the one
 //! syscall that the plain call makes too; or none, for what is no call.
 
-#[path = "deadline/allocations.rs"]
-mod allocations;
-#[path = "common/child.rs"]
-mod child;
-mod common;
-
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -18,7 +12,6 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-use common::{skipped_under_emulation, watched};
 use eintr::event::{EpollEvent, Events, FdSet, PollFd};
 use eintr::fs::{LockKind, OpenOptions};
 use eintr::net::{Message, RecvFlags, SendFlags};
@@ -30,6 +23,11 @@ use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
+use test_support::allocations::Counting;
+use test_support::{allocations, child, skipped_under_emulation, watched};
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
 
 /// What the child does its things with.
 struct Objects {

@@ -4,22 +4,16 @@
 //! of its own. It prepares dispositions or masks, uses eintr for the first time, and asks it which
 //! signal is in use.
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-#[path = "common/signals.rs"]
-mod signals;
-#[path = "common/target.rs"]
-mod target;
-
 use std::error::Error;
 use std::thread;
 
-use child::alone;
-use common::{LIMIT, gettid, skipped_under_emulation, wait_until, wait_until_blocked};
 use eintr::{InstallError, Outcome, Signal, install};
 use libc::{SIGRTMAX, SIGRTMIN, SIGUSR1, SIGUSR2};
-use target::{is_interrupt, own_read, pipe, target};
+use test_support::child::alone;
+use test_support::target::{is_interrupt, own_read, pipe, target};
+use test_support::{
+    LIMIT, gettid, signals, skipped_under_emulation, wait_until, wait_until_blocked,
+};
 
 extern "C" fn nothing(_signal: i32) {}
 

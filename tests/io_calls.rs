@@ -2,8 +2,6 @@
 //! until it takes no more; the call is asked before it, or once it is blocked; then every byte is
 //! counted.
 
-mod common;
-
 use std::error::Error as StdError;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
@@ -14,8 +12,6 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use common::asked::{asked_before, asked_if_blocked, asked_while_blocked, disturbed};
-use common::{gettid, skipped_under_emulation, sleeps_in, wait_until, wait_until_blocked, watched};
 use eintr::event::{Events, PollFd, poll};
 use eintr::io::{
     SpliceFlags, Stream, copy, copy_file_range, getrandom, pread, pwrite, read, read_exact, readv,
@@ -26,6 +22,10 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::pty::openpty;
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::pipe;
+use test_support::asked::{asked_before, asked_if_blocked, asked_while_blocked, disturbed};
+use test_support::{
+    gettid, skipped_under_emulation, sleeps_in, wait_until, wait_until_blocked, watched,
+};
 
 const NO_FLAGS: SpliceFlags = SpliceFlags::empty();
 

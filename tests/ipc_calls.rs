@@ -1,16 +1,14 @@
 //! Semaphores and message queues. The tests work like this: each makes a queue or a set of its own,
 //! removed at its end, and fills or empties it until the call blocks.
 
-mod common;
-
 use std::process;
 use std::time::Duration;
 
-use common::asked::{asked_before, asked_while_blocked, disturbed, ends_in_time};
-use common::watched;
 use eintr::ipc::{MsgKind, SemOp, mq_receive, mq_send, msgrcv, msgsnd, semop};
 use nix::mqueue::{MQ_OFlag, MqAttr, MqdT, mq_open, mq_unlink};
 use nix::sys::stat::Mode;
+use test_support::asked::{asked_before, asked_while_blocked, disturbed, ends_in_time};
+use test_support::watched;
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 

@@ -6,26 +6,21 @@
 //! must be somewhere, `/proc` is asked, or the thread says so itself. Races are run often, and each
 //! request must have its answer.
 
-mod common;
-#[path = "common/escape.rs"]
-mod escape;
-#[path = "common/signals.rs"]
-mod signals;
-#[path = "common/target.rs"]
-mod target;
-
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{
-    LIMIT, emulated, gettid, wait_until, wait_until_blocked, wait_until_on_futex, watched,
-};
 use eintr::{
     Builder, Interrupter, Outcome, Report, Request, Task, ThreadState, checkpoint, mask, take, task,
 };
-use target::{came_back, is_interrupt, own_read, pipe, plain_read, target, unreached};
+use test_support::target::{
+    came_back, is_interrupt, own_read, pipe, plain_read, target, unreached,
+};
+use test_support::{
+    LIMIT, emulated, escape, gettid, signals, wait_until, wait_until_blocked, wait_until_on_futex,
+    watched,
+};
 
 const AT_ONCE: Duration = Duration::ZERO;
 

@@ -3,17 +3,13 @@
 //! The tests here work like this: most need one thread only, for a task may ask itself; the word is
 //! set at once. Where threads meet, they hand each other what they need by channels.
 
-mod common;
-#[path = "common/target.rs"]
-mod target;
-
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use common::{LIMIT, wait_until, wait_until_blocked, watched};
 use eintr::{Interrupter, Outcome, Request, Task, checkpoint, is_interrupted, mask, take, task};
-use target::{is_interrupt, own_read, pipe, target};
+use test_support::target::{is_interrupt, own_read, pipe, target};
+use test_support::{LIMIT, wait_until, wait_until_blocked, watched};
 
 /// Runs `f` as a task that it may interrupt.
 fn with_task<T>(f: impl FnOnce(&Interrupter) -> T) -> T {

@@ -6,16 +6,6 @@
 //! that spins until it is told to go on; then the thread is asked. `/proc` says when our signal
 //! waits for the handler's end. Only then may the handler go on.
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-#[path = "common/escape.rs"]
-mod escape;
-#[path = "common/signals.rs"]
-mod signals;
-#[path = "common/target.rs"]
-mod target;
-
 use std::cell::Cell;
 use std::hint::{black_box, spin_loop};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -23,11 +13,13 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use child::alone;
-use common::{LIMIT, gettid, skipped_under_emulation, wait_until, wait_until_blocked};
 use eintr::Outcome;
 use libc::{SA_NODEFER, SA_ONSTACK, SA_RESTART, SIGHUP, SIGUSR2, c_int};
-use target::{Target, came_back, is_interrupt, own_read, pipe, plain_read, spawn};
+use test_support::child::alone;
+use test_support::target::{Target, came_back, is_interrupt, own_read, pipe, plain_read, spawn};
+use test_support::{
+    LIMIT, escape, gettid, signals, skipped_under_emulation, wait_until, wait_until_blocked,
+};
 
 /// How many handlers have begun, and how many of them may end.
 static BEGUN: AtomicUsize = AtomicUsize::new(0);

@@ -6,8 +6,6 @@
 //! not have calls restarted, and SIGUSR1, which is the library's signal and had a handler before,
 //! to which a stray one is passed on.
 
-mod common;
-
 use std::error::Error as StdError;
 use std::fmt::Debug;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
@@ -21,8 +19,6 @@ use std::sync::{Arc, Mutex, Once, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::asked::{STRAY, asked_before, asked_while_blocked, disturbed, is_pending, send_stray};
-use common::{gettid, sleeps_in, wait_until, wait_until_blocked};
 use eintr::event::{Events, PollFd, poll};
 use eintr::io::Stream;
 use eintr::net::{
@@ -36,6 +32,10 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, listen, setsockopt, socket, sockopt,
 };
 use nix::unistd::pipe;
+use test_support::asked::{
+    STRAY, asked_before, asked_while_blocked, disturbed, is_pending, send_stray,
+};
+use test_support::{gettid, sleeps_in, wait_until, wait_until_blocked};
 
 const RECV: RecvFlags = RecvFlags::empty();
 const SEND: SendFlags = SendFlags::empty();
@@ -43,7 +43,7 @@ const SEND: SendFlags = SendFlags::empty();
 /// How often a stray SIGUSR1 came to the handler that was there first.
 static PASSED_ON: AtomicU32 = AtomicU32::new(0);
 
-/// As [`common::watched`], with a handler for SIGUSR1 from before the library's first use.
+/// As [`test_support::watched`], with a handler for SIGUSR1 from before the library's first use.
 fn watched<T>(name: &str, body: impl FnOnce() -> T) -> T {
     static ONCE: Once = Once::new();
     extern "C" fn count(_: i32) {
@@ -56,7 +56,7 @@ fn watched<T>(name: &str, body: impl FnOnce() -> T) -> T {
         unsafe { nix_signal::sigaction(nix_signal::Signal::SIGUSR1, &count) }.unwrap();
         eintr::install(Signal::USR1).unwrap();
     });
-    common::watched(name, body)
+    test_support::watched(name, body)
 }
 
 /// Does something with a description that does not wait meanwhile.
@@ -780,7 +780,7 @@ fn asked<T>(call: impl FnOnce() -> T) -> T {
 /// Waits until the kernel is done with an attempt to connect.
 fn attempt_is_over(fd: &OwnedFd) {
     let mut fds = [PollFd::new(fd, Events::OUT)];
-    assert_eq!(poll(&mut fds, Some(common::LIMIT)).unwrap(), 1);
+    assert_eq!(poll(&mut fds, Some(test_support::LIMIT)).unwrap(), 1);
 }
 
 #[test]

@@ -7,14 +7,6 @@
 //! is not ours is seen to land. The table runs in one process for each question, for the handler is
 //! the process's.
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-#[path = "common/signals.rs"]
-mod signals;
-#[path = "common/target.rs"]
-mod target;
-
 use std::ffi::CString;
 use std::io;
 use std::net::{TcpListener, TcpStream};
@@ -27,12 +19,14 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use std::{fs, mem, ptr, thread};
 
-use child::alone;
-use common::{gettid, skipped_under_emulation, wait_until, wait_until_blocked};
 use eintr::Outcome;
 use libc::{SIGUSR1, c_int, c_long};
-use signals::{RUNS, share_the_signal};
-use target::{is_eintr, pipe, plain_read, rest, unreached, unreached_task};
+use test_support::child::alone;
+use test_support::signals::{RUNS, share_the_signal};
+use test_support::target::{is_eintr, pipe, plain_read, rest, unreached, unreached_task};
+use test_support::{
+    gettid, signals, skipped_under_emulation, target, wait_until, wait_until_blocked,
+};
 
 /// A plain call, as often as it is wanted: its result, or errno.
 type Call = Box<dyn FnMut() -> io::Result<i64> + Send>;

@@ -5,17 +5,13 @@
 //! or `yield_now`, on top of the job that waits. So a task of ours has others above it on its stack
 //! that it did not make.
 
-mod common;
-#[path = "common/target.rs"]
-mod target;
-
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use common::{LIMIT, watched};
 use eintr::{Error, Interrupter, Outcome, checkpoint, is_interrupted, take, task};
-use target::{own_read, pipe};
+use test_support::target::{own_read, pipe};
+use test_support::{LIMIT, watched};
 
 #[test]
 fn strangers_jobs_stolen_into_our_task_run_unharmed() {

@@ -2,18 +2,16 @@
 //! happens to a wait for it, it can be waited for afterwards exactly once. No test waits for any
 //! child: the others' are beside it.
 
-mod common;
-
 use std::io::Write;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 
-use common::asked::{asked_before, asked_while_blocked, disturbed};
-use common::watched;
 use eintr::process::{WaitId, WaitOptions, WaitStatus, wait, waitid, waitpid};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use test_support::asked::{asked_before, asked_while_blocked, disturbed};
+use test_support::watched;
 
 const EXITED: WaitOptions = WaitOptions::EXITED;
 

@@ -3,8 +3,6 @@
 //! Each test here puts a managed thread into a plain blocking call, waits until /proc says that it
 //! sleeps there, interrupts it, and looks at what it got.
 
-mod common;
-
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -15,8 +13,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use common::{gettid, wait_until_blocked, watched};
 use eintr::{Interrupted, Outcome, Road};
+use test_support::{gettid, wait_until_blocked, watched};
 
 /// Runs `call` in a managed thread, interrupts it once it sleeps in `syscall`, and returns what it
 /// returned.
@@ -88,7 +86,7 @@ fn incoming_with_errors_ignored_is_braked_and_counted() {
             }
         });
         let interrupter = worker.interrupter();
-        assert!(matches!(interrupter.interrupt().wait(common::LIMIT), Outcome::Raised));
+        assert!(matches!(interrupter.interrupt().wait(test_support::LIMIT), Outcome::Raised));
         worker.join().unwrap();
         assert!(interrupter.report().refused >= 30);
         assert!(interrupter.raised().is_some());

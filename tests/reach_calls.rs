@@ -4,12 +4,8 @@
 //! blocks on them; each point takes a fresh scene, brings it about, and says what must come out.
 //! Whether a thread is blocked is asked of `/proc`.
 
-mod common;
-
 #[path = "../examples/reached/c.rs"]
 mod c;
-#[path = "common/child.rs"]
-mod child;
 #[path = "../examples/reached/crates.rs"]
 mod crates;
 #[path = "../examples/reached/naive.rs"]
@@ -30,9 +26,9 @@ use std::process::Stdio;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-use common::{LIMIT, gettid, wait_until, watched};
 use eintr::{JoinHandle, Outcome, Road};
 use scene::{Case, Ends, Scene, let_go};
+use test_support::{LIMIT, child, gettid, wait_until, watched};
 
 /// Runs a point for every scene that this machine has.
 fn for_every_call(point: &str, at: fn(Scene)) {
@@ -168,7 +164,7 @@ fn read_stdin_and_be_interrupted() {
         Came::of(Ends::Recognised, &mut call)
     });
     let tid = told.recv().unwrap();
-    wait_until("it reads", || common::sleeps_in(tid, libc::SYS_read));
+    wait_until("it reads", || test_support::sleeps_in(tid, libc::SYS_read));
     assert!(matches!(worker.interrupt().wait(LIMIT), Outcome::Raised));
     worker.join().unwrap().assert_documented();
 }

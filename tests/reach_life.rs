@@ -5,10 +5,6 @@
 //! `assert_reached` refuses another, which says that reach works right there; if it does not, the
 //! watchdog finds a thread asleep in `read`.
 
-mod common;
-#[path = "common/escape.rs"]
-mod escape;
-
 use std::cell::Cell;
 use std::fs;
 use std::io::{self, Read};
@@ -19,8 +15,8 @@ use std::sync::{Arc, Barrier, Condvar, Mutex, RwLock, mpsc};
 use std::time::{Duration, Instant};
 use std::{mem, ptr, thread};
 
-use common::{gettid, wait_until_blocked, watched};
 use eintr::{Interrupter, Road};
+use test_support::{escape, gettid, wait_until_blocked, watched};
 
 #[track_caller]
 fn assert_reached() {

@@ -4,15 +4,13 @@
 //! The jobs are unmodified std reads of sockets. A job that is not to notice must sleep through it
 //! all and get its bytes.
 
-mod common;
-
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::thread::{self, ThreadId};
 
-use common::{LIMIT, gettid, wait_until, wait_until_blocked, watched};
 use eintr::{Interrupted, Interrupter, Outcome, Road, Task};
+use test_support::{LIMIT, gettid, wait_until, wait_until_blocked, watched};
 
 fn is_reached_here(what: &str) -> bool {
     let is_reached = eintr::support().reach == Road::Exact;
@@ -183,7 +181,7 @@ fn rayon_a_stolen_job_does_not_notice() {
         wait_until_blocked(tid, libc::SYS_recvfrom);
         let request = ours.interrupter.interrupt();
         assert!(matches!(request.wait(std::time::Duration::ZERO), Outcome::Masked(_)));
-        wait_until("it sleeps on", || common::sleeps_in(tid, libc::SYS_recvfrom));
+        wait_until("it sleeps on", || test_support::sleeps_in(tid, libc::SYS_recvfrom));
         (&stranger.far).write_all(b"x").unwrap();
         assert_eq!(ends.recv().unwrap(), ("stranger", Came::Byte(b'x'), false));
         assert_eq!(ends.recv().unwrap(), ("ours", Came::Refused, true));

@@ -1,8 +1,6 @@
 //! Reach by its rules: where it is on, what masks and nesting make of it, what a refusal leaves,
 //! and what the asker hears.
 
-mod common;
-
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
@@ -11,8 +9,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{LIMIT, gettid, times_asleep, wait_until, wait_until_blocked, watched};
 use eintr::{Interrupted, Interrupter, Outcome, Road, Task};
+use test_support::{LIMIT, gettid, times_asleep, wait_until, wait_until_blocked, watched};
 
 fn has_reach(name: &str) -> bool {
     let has = eintr::support().reach == Road::Exact;

@@ -2,8 +2,6 @@
 //!
 //! Each test has a process of its own, since it owns a disposition or a filter.
 
-mod common;
-
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
@@ -11,10 +9,10 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc;
 use std::{mem, ptr, thread};
 
-use common::alone::{alone, ends_alone};
-use common::seccomp::filter;
-use common::{gettid, wait_until, wait_until_blocked};
 use eintr::{Interrupted, Interrupter};
+use test_support::alone::{alone, ends_alone};
+use test_support::seccomp::filter;
+use test_support::{gettid, wait_until, wait_until_blocked};
 
 /// Runs `body` on a managed thread that has been asked and has dispatch on.
 fn reached<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {

@@ -1,14 +1,12 @@
 //! A reason is the user's: its destructor may do what it likes, so it must not run under a lock of
 //! ours.
 
-mod common;
-
 use std::fmt;
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 
-use common::watched;
 use eintr::{Interrupter, Road};
+use test_support::watched;
 
 /// An error whose destructor looks at its task.
 #[derive(Debug)]

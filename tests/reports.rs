@@ -4,14 +4,6 @@
 //! The tests here work like this: threads are brought into a call, `/proc` is asked whether they
 //! are in it, and the report must say the same in words.
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-#[path = "common/signals.rs"]
-mod signals;
-#[path = "common/target.rs"]
-mod target;
-
 use std::cell::UnsafeCell;
 use std::fs::File;
 use std::io::Read;
@@ -22,12 +14,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use child::alone;
-use common::{LIMIT, skipped_under_emulation, wait_until, wait_until_blocked, watched};
 use eintr::{Interrupter, Outcome, Report, ThreadState};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
-use target::{Target, own_read, pipe, plain_read, spawn, target, unreached};
+use test_support::child::alone;
+use test_support::target::{Target, own_read, pipe, plain_read, spawn, target, unreached};
+use test_support::{
+    LIMIT, child, signals, skipped_under_emulation, wait_until, wait_until_blocked, watched,
+};
 
 /// The report on a target, taken while it sleeps in that syscall.
 fn report_in<T>(target: &Target<T>, syscall: i64) -> Report {
@@ -459,7 +453,7 @@ fn a_process_may_fork_while_it_is_reported() {
         let done = Arc::new(AtomicBool::new(false));
         let reporters = [reporting(&done), reporting(&done)];
         eintr::Task::root().run(|| {
-            for _ in 0..if common::emulated() { 5 } else { 50 } {
+            for _ in 0..if test_support::emulated() { 5 } else { 50 } {
                 // SAFETY: as above.
                 match unsafe { fork() }.unwrap() {
                     ForkResult::Child => {
@@ -487,7 +481,7 @@ fn threads_may_end_while_they_are_reported() {
     watched("threads_may_end_while_they_are_reported", || {
         let done = Arc::new(AtomicBool::new(false));
         let reporters: Vec<_> = (0..3).map(|_| reporting(&done)).collect();
-        let rounds = if common::emulated() { 50 } else { 500 };
+        let rounds = if test_support::emulated() { 50 } else { 500 };
         let counted = Arc::new(AtomicUsize::new(0));
         for round in 0..rounds {
             let counted = counted.clone();
@@ -550,8 +544,8 @@ fn state_d_is_reported_from_outside() {
 #[cfg(feature = "stacks")]
 mod stacks {
     use super::*;
-    use crate::common::seccomp::forbid;
-    use crate::common::{emulated, gettid};
+    use test_support::seccomp::forbid;
+    use test_support::{emulated, gettid};
 
     /// The functions on the stack in a dump's report of that thread.
     fn functions(tid: i32) -> Option<Vec<String>> {
@@ -791,7 +785,7 @@ mod stacks {
             std::hint::black_box(room);
         }
         watched("a_thread_may_report_itself_however_deep_it_is", || {
-            let depths: &[usize] = if common::emulated() { &[10] } else { &[0, 10, 200] };
+            let depths: &[usize] = if test_support::emulated() { &[10] } else { &[0, 10, 200] };
             for &depth in depths {
                 let told = target(move || {
                     let mut frames = Vec::new();

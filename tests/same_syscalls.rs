@@ -6,8 +6,6 @@
 //! ask another thread of this process about each of its syscalls. That one notes the number and says
 //! go on. What lies between two marks is compared.
 
-mod common;
-
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -18,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use common::{gettid, skipped_under_emulation, watched};
+use test_support::{gettid, skipped_under_emulation, watched};
 
 /// What the filtered thread has become: not yet, a descriptor, or refused.
 const NOT_YET: i32 = -1;

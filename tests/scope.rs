@@ -5,12 +5,6 @@
 //! that a scope that misses one does not end, and the watchdog says so. (What must not compile is
 //! in the documentation of `scope` and `try_scope`.)
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-#[path = "common/target.rs"]
-mod target;
-
 use std::io::{self, Read};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
@@ -22,14 +16,15 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use common::{
-    LIMIT, emulated, gettid, skipped_under_emulation, wait_until, wait_until_blocked, watched,
-};
 use eintr::{
     Builder, Error, Interrupted, Interrupter, Outcome, Reason, TimedOut, checkpoint,
     is_interrupted, mask, scope, take, task, timeout, try_scope, within,
 };
-use target::{is_interrupt, own_read, pipe};
+use test_support::target::{is_interrupt, own_read, pipe};
+use test_support::{
+    LIMIT, child, emulated, gettid, skipped_under_emulation, target, wait_until,
+    wait_until_blocked, watched,
+};
 
 const SHORT: Duration = Duration::from_millis(20);
 const HOUR: Duration = Duration::from_secs(3600);

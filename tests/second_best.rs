@@ -4,8 +4,6 @@
 //! sandbox would. (On aarch64 the kernel has none to forbid.) Then plain calls are made as in
 //! `reach.rs`.
 
-mod common;
-
 #[path = "../examples/reached/c.rs"]
 mod c;
 #[path = "../examples/reached/crates.rs"]
@@ -29,10 +27,10 @@ use std::sync::{Once, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{
+use eintr::{Interrupted, Road};
+use test_support::{
     gettid, skipped_under_emulation, times_asleep, wait_until, wait_until_blocked, watched,
 };
-use eintr::{Interrupted, Road};
 
 fn forbid_dispatch() {
     static ONCE: Once = Once::new();

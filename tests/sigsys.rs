@@ -3,8 +3,6 @@
 //!
 //! Each test runs in a process of its own: the test binary starts itself again, for that one test.
 
-mod common;
-
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
@@ -13,8 +11,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use std::{env, ptr, thread};
 
-use common::{gettid, wait_until, watched};
 use eintr::{Road, Signal};
+use test_support::{gettid, wait_until, watched};
 
 /// Runs the test's body in a child process, which must end well; none in the parent.
 fn alone(name: &str, body: impl FnOnce()) {
@@ -206,7 +204,7 @@ fn a_handler_inside_ppoll_returns_to_a_mask_with_sigsys() {
             });
         });
         let tid = told.recv().unwrap();
-        common::wait_until_blocked(tid, libc::SYS_ppoll);
+        test_support::wait_until_blocked(tid, libc::SYS_ppoll);
         send(tid, libc::SIGUSR2);
         wait_until("the handler runs", || ENTERED.load(Ordering::SeqCst));
         interrupter.interrupt();
@@ -228,7 +226,7 @@ fn a_thread_that_blocks_all_signals_is_reached() {
             });
             change_mask(libc::SIG_BLOCK, &set_of(libc::SIGUSR2))
         });
-        common::wait_until_blocked(told.recv().unwrap(), libc::SYS_clock_nanosleep);
+        test_support::wait_until_blocked(told.recv().unwrap(), libc::SYS_clock_nanosleep);
         interrupter.interrupt();
         let after = worker.join().unwrap();
         // SAFETY: a set is read.

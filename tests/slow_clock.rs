@@ -5,13 +5,11 @@
 
 #![cfg(target_arch = "x86_64")]
 
-mod common;
-
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 
-use common::watched;
 use eintr::Road;
+use test_support::watched;
 
 #[unsafe(no_mangle)]
 extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> libc::c_int {

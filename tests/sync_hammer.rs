@@ -6,15 +6,13 @@
 //! random is when a request comes, not what must come out: the messages are counted, and so are the
 //! threads' errors.
 
-mod common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use common::watched;
 use eintr::sync::{Condvar, Mutex, Receiver, Sender, SyncSender, channel, sync_channel};
 use eintr::{Interrupted, Interrupter, JoinHandle};
+use test_support::watched;
 
 const SENDERS: usize = 2;
 const RECEIVERS: usize = 3;

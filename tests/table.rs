@@ -6,7 +6,6 @@
 //! kernel restarts the call is asked in `each_answer` too, which knows how to make each of them
 //! wait.
 
-mod common;
 #[allow(dead_code, reason = "the library uses all of it")]
 #[path = "../src/reach/table.rs"]
 mod table;
@@ -14,9 +13,9 @@ mod table;
 use std::fmt::Write;
 use std::io;
 
-use common::skipped_under_emulation;
 use libc::c_long;
 use table::{Answer, GET_EVENTS, MaskAt, Restarts, Row, TABLE, Undo, Unless};
+use test_support::skipped_under_emulation;
 
 /// The table as the documentation of `reach` shows it.
 fn rendered() -> String {

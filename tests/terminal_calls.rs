@@ -1,12 +1,10 @@
 //! Terminals, which here are ptys.
 
-mod common;
-
-use common::asked::{asked_before, asked_while_blocked, disturbed};
-use common::watched;
 use eintr::io::write;
 use eintr::terminal::{read, tcdrain};
 use nix::pty::openpty;
+use test_support::asked::{asked_before, asked_while_blocked, disturbed};
+use test_support::watched;
 
 #[test]
 fn read_is_interrupted_and_takes_nothing_of_a_line() {

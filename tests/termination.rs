@@ -4,20 +4,16 @@
 //! The tests here work like this: each runs in a process of its own, sends itself the signals, and
 //! its end is checked from outside.
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-
 use std::io::ErrorKind;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use child::{alone, dies_by};
 use eintr::{Outcome, Reason, termination};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGSEGV, SIGTERM};
 use signal_hook::low_level::raise;
+use test_support::child::{alone, dies_by};
 
 #[test]
 fn the_first_signal_interrupts() {

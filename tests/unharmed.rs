@@ -5,25 +5,17 @@
 //! application's, with a handler that counts, and ours, so that each of them has the armed thread's
 //! handler at work. With reach and without.
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-#[path = "common/signals.rs"]
-mod signals;
-#[path = "common/target.rs"]
-mod target;
-
 use std::os::fd::IntoRawFd;
 use std::ptr;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 
-use child::alone;
-use common::emulated;
 use libc::SIGUSR1;
-use signals::{Hammer, RUNS, share_the_signal};
-use target::{pipe, spawn};
+use test_support::child::alone;
+use test_support::signals::{Hammer, RUNS, share_the_signal};
+use test_support::target::{pipe, spawn};
+use test_support::{emulated, target};
 
 /// How many rounds a hammered thread makes.
 fn rounds() -> usize {

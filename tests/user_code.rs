@@ -4,18 +4,14 @@
 //! The tests here work like this: a reason's destructor does all of that. It runs in a process of
 //! its own, for it forks.
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use child::alone;
 use eintr::{Interrupter, checkpoint, mask, take, task};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};
+use test_support::child::alone;
 
 /// A reason whose destructor asks everything that it could.
 #[derive(Debug)]

@@ -12,12 +12,7 @@ use std::time::{Duration, Instant};
 use eintr::Interrupted;
 use libc::c_long;
 
-#[allow(clippy::duplicate_mod, reason = "the tests that use the scenes have it too")]
-#[path = "../../tests/common/emulation.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
-mod emulation;
-
-pub use emulation::emulated;
+pub use test_support::emulated;
 
 /// The call: made as often as asked, on the same objects.
 pub type Call = Box<dyn FnMut() -> io::Result<()> + Send>;
@@ -53,7 +48,7 @@ impl When {
 }
 
 fn is_one_of(syscalls: &[c_long], kernels: c_long) -> bool {
-    syscalls.iter().any(|number| emulation::kernels_number(*number) == kernels)
+    syscalls.iter().any(|number| test_support::kernels_number(*number) == kernels)
 }
 
 /// The kernel's number of the syscall in which a thread of this process sleeps.

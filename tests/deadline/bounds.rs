@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use eintr::{TimedOut, Within, cleanup, remaining, timeout, timeout_at, within};
+use test_support::watched;
 
-use crate::common::watched;
 use crate::{HOUR, SHORT, Told, raised, read_in_vain, wait_until_armed};
 
 #[test]

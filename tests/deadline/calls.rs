@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use eintr::{TimedOut, remaining, timeout, timeout_at, within, without_reach};
 use nix::errno::Errno;
+use test_support::watched;
 
-use crate::common::watched;
 use crate::{HOUR, SHORT, Told, assert_told_before, pipe, read_in_vain};
 
 #[test]

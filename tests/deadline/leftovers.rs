@@ -5,9 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use eintr::{remaining, timeout, within};
+use test_support::allocations;
+use test_support::child::alone;
 
-use crate::allocations;
-use crate::child::alone;
 use crate::{HOUR, SHORT, Told, raised, read_in_vain};
 
 /// The timers of this process; none where the kernel does not tell.
@@ -112,7 +112,7 @@ fn threads_that_end_delete_their_timers() {
         }
         // A thread is joined when it is about to end: the last ones' destructors may still run.
         if timers().is_some() {
-            crate::common::wait_until("the timers are deleted", || timers() == Some(0));
+            test_support::wait_until("the timers are deleted", || timers() == Some(0));
         }
     });
 }

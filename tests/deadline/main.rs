@@ -6,12 +6,6 @@
 //! long. What is a process's own (limits, dispositions, its timers) is tested in a process of its
 //! own.
 
-#[path = "../common/child.rs"]
-mod child;
-#[path = "../common/mod.rs"]
-mod common;
-
-mod allocations;
 mod bounds;
 mod calls;
 mod leftovers;
@@ -28,6 +22,10 @@ use std::fs::File;
 use std::time::{Duration, Instant};
 
 use eintr::{Interrupted, Reason, TimedOut};
+use test_support::allocations::Counting;
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(10);
@@ -77,7 +75,7 @@ fn raised() -> Option<Told> {
 
 /// Waits until something stands in this thread.
 fn wait_until_armed() {
-    common::wait_until("this thread is armed", eintr::is_interrupted);
+    test_support::wait_until("this thread is armed", eintr::is_interrupted);
 }
 
 /// Waits until something stands in this thread, and raises it.

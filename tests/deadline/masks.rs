@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use eintr::{Reason, Within, cleanup, mask, remaining, task, timeout, within};
+use test_support::watched;
 
-use crate::common::watched;
 use crate::{HOUR, SHORT, Told, raise_when_armed, raised, read_in_vain, wait_until_armed};
 
 #[test]

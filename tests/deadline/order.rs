@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use eintr::{Task, task, timeout, within};
+use test_support::watched;
 
-use crate::common::watched;
 use crate::{HOUR, SHORT, Told, raise_when_armed, raised, read_in_vain};
 
 /// A task around a deadline around a task, with any of the three causes.

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use eintr::{mask, timeout, timeout_at, within};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
+use test_support::child::alone;
+use test_support::threads;
 
-use crate::child::alone;
-use crate::common::threads;
 use crate::{HOUR, SHORT, Told, assert_told_before, raise_when_armed, raised, read_in_vain};
 
 /// Runs `f` in a child and here. Where it fails in the child, the child's exit status is not zero.

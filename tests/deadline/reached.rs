@@ -9,9 +9,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use eintr::{Interrupted, Reason, Road, Task, TimedOut, mask, reach, task, timeout, within};
+use test_support::child::alone;
+use test_support::watched;
 
-use crate::child::alone;
-use crate::common::watched;
 use crate::{HOUR, SHORT, Told, pipe, raised};
 
 /// Runs `f` with reach on, where that is exact.

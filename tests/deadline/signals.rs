@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use eintr::{Signal, mask, timeout, within};
 use nix::sys::signal::{self, SaFlags, SigAction, SigHandler, SigSet, SigmaskHow};
+use test_support::child::alone;
+use test_support::skipped_under_emulation;
 
-use crate::child::alone;
-use crate::common::skipped_under_emulation;
 use crate::threads::signal_set;
 use crate::{HOUR, SHORT, Told, read_in_vain, wait_until_armed};
 
@@ -40,7 +40,7 @@ fn a_shot_that_was_held_up_arrives() {
         eintr::install(Signal::USR1).unwrap();
         within(SHORT, || {
             usr1(SigmaskHow::SIG_BLOCK);
-            crate::common::wait_until("the shot is pending", || signal_set("SigPnd:") != 0);
+            test_support::wait_until("the shot is pending", || signal_set("SigPnd:") != 0);
             assert!(!eintr::is_interrupted());
             usr1(SigmaskHow::SIG_UNBLOCK);
             assert!(eintr::is_interrupted());

@@ -5,8 +5,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use eintr::{Interrupted, Reason, TimedOut, timeout, timeout_at, within};
+use test_support::watched;
 
-use crate::common::watched;
 use crate::{HOUR, SHORT, Told, raise_when_armed, raised, wait_until_armed};
 
 #[test]

@@ -4,8 +4,8 @@ use std::thread;
 
 use eintr::{Task, timeout, within};
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+use test_support::{gettid, watched};
 
-use crate::common::{gettid, watched};
 use crate::{HOUR, SHORT, Told, raise_when_armed, read_in_vain};
 
 fn in_time() {

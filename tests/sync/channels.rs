@@ -7,8 +7,8 @@ use std::time::Duration;
 use eintr::sync::mpsc::{RecvTimeoutError, TryRecvError, TrySendError};
 use eintr::sync::{channel, sync_channel};
 use eintr::{Error, Interrupted};
+use test_support::{gettid, watched};
 
-use super::common::{gettid, watched};
 use super::{Order, wait_until_asleep};
 
 #[test]

@@ -5,8 +5,8 @@ use std::thread;
 
 use eintr::Interrupter;
 use eintr::sync::{Condvar, Mutex};
+use test_support::{gettid, wait_until, watched};
 
-use super::common::{gettid, wait_until, watched};
 use super::{Order, wait_until_asleep};
 
 #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::thread;
 
 use eintr::sync::{Mutex, RwLock, TryLockError};
+use test_support::{gettid, watched};
 
-use super::common::{gettid, watched};
 use super::wait_until_asleep;
 
 #[test]

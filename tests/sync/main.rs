@@ -5,11 +5,6 @@
 //! to one type, and [`std_program`] is a program that is compiled twice, with std's types and with
 //! ours, and must do the same.
 
-#[path = "../common/mod.rs"]
-mod common;
-#[path = "../common/signals.rs"]
-mod signals;
-
 mod cases;
 mod channels;
 mod condvars;
@@ -20,7 +15,7 @@ mod roads;
 mod std_program;
 mod types;
 
-use common::wait_until_on_futex as wait_until_asleep;
+use test_support::wait_until_on_futex as wait_until_asleep;
 
 /// Which of two things comes first: a request, or what the asked thread waits for.
 #[derive(Clone, Copy)]

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use eintr::sync::{Barrier, Event, Parker, Semaphore};
+use test_support::{gettid, watched};
 
-use super::common::{gettid, watched};
 use super::wait_until_asleep;
 
 #[test]

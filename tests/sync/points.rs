@@ -5,10 +5,10 @@ use std::thread;
 use std::time::Duration;
 
 use eintr::{Interrupted, Interrupter, Reason, Task};
+use test_support::asked::{STRAY, is_pending, send_stray};
+use test_support::{gettid, wait_until, watched};
 
 use super::cases::{Case, cases};
-use super::common::asked::{STRAY, is_pending, send_stray};
-use super::common::{gettid, wait_until, watched};
 use super::wait_until_asleep;
 
 /// Runs `test` on every case, new each time, in a task with reach and in one without.

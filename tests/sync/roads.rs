@@ -9,9 +9,9 @@ use std::time::Duration;
 use eintr::sync::{Event, Mutex};
 use eintr::{Interrupted, Outcome, Road, Task};
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+use test_support::signals::handle;
+use test_support::{LIMIT, gettid, skipped_under_emulation, watched};
 
-use super::common::{LIMIT, gettid, skipped_under_emulation, watched};
-use super::signals::handle;
 use super::{Order, wait_until_asleep};
 
 const WHY: &str = "it has no futex_waitv";

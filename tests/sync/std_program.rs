@@ -182,18 +182,18 @@ fn locks() {
 
 #[test]
 fn waits() {
-    super::common::watched("waits", || assert_eq!(with_ours::waits(), with_std::waits()));
+    test_support::watched("waits", || assert_eq!(with_ours::waits(), with_std::waits()));
 }
 
 #[test]
 fn channels() {
-    super::common::watched("channels", || assert_eq!(with_ours::channels(), with_std::channels()));
+    test_support::watched("channels", || assert_eq!(with_ours::channels(), with_std::channels()));
 }
 
 /// Std's names keep std's meaning on an interrupted thread as well.
 #[test]
 fn interrupts_do_not_matter() {
-    super::common::watched("interrupted", || {
+    test_support::watched("interrupted", || {
         for reach in [true, false] {
             let task = eintr::Task::new().reach(reach);
             task.interrupter().interrupt();

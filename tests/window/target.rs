@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::LIMIT;
+use test_support::LIMIT;
+
 use crate::rows::{self, Kind, Row};
 use crate::tracer::{Pace, Tracee};
 use crate::variants::{self, Handler, Variant, When};

@@ -12,7 +12,6 @@ use eintr::{Error, Interrupter, Task};
 use nix::fcntl::OFlag;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-use crate::common;
 use crate::rows::naive::FLAG;
 use crate::rows::{self, Case, Kind, Row, drain};
 use crate::variants::{self, Handler, Variant};
@@ -38,7 +37,7 @@ pub fn run() {
     // tell nothing.
     let alternate_stack = vec![0; 1 << 20];
     let target = thread::Builder::new().name("target".into());
-    let director = common::gettid();
+    let director = test_support::gettid();
     let target = target.spawn(move || obey(director, &inbox, replies, alternate_stack)).unwrap();
     let mut ask: Box<dyn Fn()> = Box::new(|| ());
     for line in BufReader::new(&link).lines() {
@@ -84,7 +83,7 @@ fn asker(row: &Row, interrupter: Interrupter, target: libc::pthread_t) -> Box<dy
 /// The target's loop.
 fn obey(director: i32, jobs: &Receiver<Job>, mut replies: UnixStream, alternate_stack: Vec<u8>) {
     use_alternate_stack(alternate_stack);
-    writeln!(replies, "{}\n{director}", common::gettid()).unwrap();
+    writeln!(replies, "{}\n{director}", test_support::gettid()).unwrap();
     for job in jobs {
         let before = descriptors();
         let mut outcome = act(job);
@@ -158,7 +157,7 @@ fn is_interrupt(kind: Kind, error: &Error) -> bool {
 
 /// Stops this thread for the tracer to see; the stop comes as the syscall returns.
 fn mark() {
-    let [pid, tid] = [std::process::id() as i32, common::gettid()];
+    let [pid, tid] = [std::process::id() as i32, test_support::gettid()];
     // SAFETY: no pointers.
     unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, libc::SIGSTOP) };
 }

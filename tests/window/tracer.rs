@@ -18,8 +18,8 @@ use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use test_support::LIMIT;
 
-use crate::common::LIMIT;
 use crate::symbols::{Place, Symbols};
 
 const TRACEE: &str = "EINTR_WINDOW_TRACEE";

@@ -1,6 +1,5 @@
 //! The trials of a call in one circumstance: one for each point of a thread's way.
 
-use crate::common;
 use crate::findings::{Findings, Trial};
 use crate::rows::Row;
 use crate::target::{Target, Verdict};
@@ -11,7 +10,7 @@ use crate::walker::Stop;
 /// Asks the target at every point of its way through the call.
 pub fn exhaust(row: &'static Row, variant: &'static Variant) -> Findings {
     let title = format!("{}, {}", row.name, variant.name);
-    let (mut tracee, undisturbed, route) = common::watched(&title, || {
+    let (mut tracee, undisturbed, route) = test_support::watched(&title, || {
         let mut tracee = Tracee::start();
         let undisturbed = match variant.signal {
             Some((_, When::Before(_))) => route(&mut tracee, row, &variants::ALL[0], &[]),
@@ -53,7 +52,7 @@ fn route(
 pub fn exhaust_asker(row: &'static Row) -> Findings {
     let title = format!("{}, its asker stopped on the way", row.name);
     let variant = &variants::ALL[0];
-    let (mut tracee, route) = common::watched(&title, || {
+    let (mut tracee, route) = test_support::watched(&title, || {
         let mut tracee = Tracee::start();
         tracee.trace_director();
         let mut target = Target::begin(&mut tracee, row, variant);
@@ -93,7 +92,7 @@ fn each_point(
     while trials.len() < route.len() {
         let some = trials.len()..route.len().min(trials.len() + WATCHED);
         let name = format!("{title}, points {some:?}");
-        trials.extend(common::watched(&name, || some.map(&mut trial).collect::<Vec<_>>()));
+        trials.extend(test_support::watched(&name, || some.map(&mut trial).collect::<Vec<_>>()));
     }
     trials
 }

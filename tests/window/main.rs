@@ -22,25 +22,14 @@
 //! `cargo test --test window -- --show-output` prints how many instructions were tried, and where
 //! the outcome turned.
 
-mod common;
-
-#[path = "window/findings.rs"]
 mod findings;
-#[path = "window/rows/mod.rs"]
 mod rows;
-#[path = "window/symbols.rs"]
 mod symbols;
-#[path = "window/target.rs"]
 mod target;
-#[path = "window/tracee.rs"]
 mod tracee;
-#[path = "window/tracer.rs"]
 mod tracer;
-#[path = "window/trial.rs"]
 mod trial;
-#[path = "window/variants.rs"]
 mod variants;
-#[path = "window/walker.rs"]
 mod walker;
 
 use findings::Findings;
@@ -57,7 +46,7 @@ fn tracee() {
 
 /// Puts a call through all its variants; none if nothing can be traced here.
 fn exhaust(name: &str) -> Option<Vec<Findings>> {
-    if common::skipped_under_emulation(name, "it cannot ptrace") {
+    if test_support::skipped_under_emulation(name, "it cannot ptrace") {
         return None;
     }
     let row = rows::find(name);
@@ -107,7 +96,7 @@ fn is_reach_exact(name: &str) -> bool {
 /// The same promise, seen from the asker.
 #[test]
 fn asker() {
-    if common::skipped_under_emulation("asker", "it cannot ptrace") {
+    if test_support::skipped_under_emulation("asker", "it cannot ptrace") {
         return;
     }
     // By signal, and by futex.

@@ -6,35 +6,27 @@
 //! Whether a thread is blocked is asked of `/proc`. The calls that never block here have rows of
 //! their own. The sources are read for what is public, so that no call is forgotten.
 
-mod common;
-
-#[path = "../examples/stuck/events.rs"]
-mod events;
-#[path = "../examples/stuck/files.rs"]
-mod files;
-#[path = "points/immediate.rs"]
 mod immediate;
-#[path = "../examples/stuck/processes.rs"]
-mod processes;
-#[path = "common/public.rs"]
-mod public;
-#[path = "../examples/stuck/ring.rs"]
-mod ring;
-#[path = "../examples/stuck/scene.rs"]
-mod scene;
-#[path = "../examples/stuck/scenes.rs"]
-mod scenes;
-#[path = "../examples/stuck/sockets.rs"]
-mod sockets;
+// The example's own files.
+#[path = "../../examples/stuck"]
+mod stuck {
+    mod events;
+    mod files;
+    mod processes;
+    mod ring;
+    pub mod scene;
+    pub mod scenes;
+    mod sockets;
+}
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use common::{LIMIT, gettid, wait_until, watched};
 use eintr::{Error, ThreadState};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use scene::Scene;
+use stuck::scene::Scene;
+use test_support::{LIMIT, gettid, public, wait_until, watched};
 
 /// Calls whose result is a matter of time: their points with a result are in `tests/event_calls.rs`.
 const COME_BY_THEMSELVES: &[&str] = &["time::sleep", "time::sleep_until"];
@@ -48,7 +40,7 @@ const ELSEWHERE: &[&str] = &["process::status", "process::output"];
 /// Runs a point for every scene that this machine has.
 fn for_every_call(point: &str, at: fn(Scene)) {
     let mut ran = 0;
-    for make in scenes::SCENES {
+    for make in stuck::scenes::SCENES {
         match make() {
             Ok(scene) => {
                 let is_expected =
@@ -74,8 +66,8 @@ struct Stuck {
 impl Stuck {
     /// Makes the call as `how` says, and tells its result and whether a checkpoint raises after it.
     fn new(
-        mut call: scene::Call,
-        how: impl FnOnce(&mut scene::Call) -> Result<(), Error> + Send + 'static,
+        mut call: stuck::scene::Call,
+        how: impl FnOnce(&mut stuck::scene::Call) -> Result<(), Error> + Send + 'static,
     ) -> Self {
         let (tell, results) = mpsc::channel();
         let (tell_tid, tid) = mpsc::channel();
@@ -229,10 +221,10 @@ fn disturbed_by_strays() {
 #[test]
 fn every_public_call_has_a_row() {
     let scenes = [
-        include_str!("../examples/stuck/events.rs"),
-        include_str!("../examples/stuck/files.rs"),
-        include_str!("../examples/stuck/processes.rs"),
-        include_str!("../examples/stuck/sockets.rs"),
+        include_str!("../../examples/stuck/events.rs"),
+        include_str!("../../examples/stuck/files.rs"),
+        include_str!("../../examples/stuck/processes.rs"),
+        include_str!("../../examples/stuck/sockets.rs"),
     ]
     .concat();
     let has_scene = |call: &str| {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use eintr::Error;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-use super::{gettid, sleeps_in, wait_until, wait_until_blocked};
+use crate::{gettid, sleeps_in, wait_until, wait_until_blocked};
 
 /// The call is made by a thread that was asked before.
 pub fn asked_before<T: Debug>(call: impl FnOnce() -> Result<T, Error>) {

@@ -1,18 +1,22 @@
 //! What the tests share: a watchdog that names what is stuck, and questions to the kernel in place
 //! of sleeps.
 
-#![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
-
 use std::fs;
 use std::io::{self, Write};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub mod allocations;
 pub mod alone;
 pub mod asked;
+pub mod child;
 mod emulation;
+pub mod escape;
+pub mod public;
 pub mod seccomp;
+pub mod signals;
+pub mod target;
 
 pub use emulation::{emulated, kernels_number, skipped_under_emulation};
 

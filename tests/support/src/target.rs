@@ -1,7 +1,5 @@
 //! Threads to be interrupted, and what they get stuck in.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
-
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::mpsc;
@@ -9,7 +7,7 @@ use std::time::Duration;
 
 use eintr::{Interrupter, Task};
 
-use crate::common::{LIMIT, gettid, wait_until, wait_until_blocked};
+use crate::{LIMIT, gettid, wait_until, wait_until_blocked};
 
 /// A managed thread, and its id.
 pub struct Target<T> {

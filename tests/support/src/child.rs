@@ -5,13 +5,11 @@
 //! here its end is checked. A case that came to its end says so, so that a misspelt name cannot
 //! pass.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
-
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
 use std::{env, fs};
 
-use crate::common::{LIMIT, skipped_under_emulation, watched};
+use crate::{LIMIT, skipped_under_emulation, watched};
 
 const CASE: &str = "EINTR_CASE";
 

@@ -1,8 +1,6 @@
 //! Signals as an application uses them: through libc, knowing nothing of eintr. And what `/proc`
 //! tells of them.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::{fs, mem, ptr, thread};

@@ -1,8 +1,6 @@
 //! Leaving a signal handler by a jump, as C's `sigsetjmp` and `siglongjmp` do. (Those return twice,
 //! which Rust functions must not; here one function returns once, by one way or the other.)
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
-
 use std::arch::global_asm;
 use std::ffi::c_void;
 

@@ -3,10 +3,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-struct Counting;
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
+/// For a test binary's `#[global_allocator]`.
+pub struct Counting;
 
 thread_local!(static BYTES: Cell<isize> = const { Cell::new(0) });
 

@@ -3,7 +3,7 @@
 use std::env;
 use std::process::{Command, ExitStatus};
 
-use super::watched;
+use crate::watched;
 
 const ALONE: &str = "EINTR_ALONE";
 
