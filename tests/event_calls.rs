@@ -17,9 +17,8 @@ use nix::sys::eventfd::EventFd;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::unistd::pipe;
-use test_support::asked::{
-    STRAY, asked_before, asked_while_blocked, disturbed, ends_in_time, is_pending, send_stray,
-};
+use test_support::asked::{asked_before, asked_while_blocked, disturbed, ends_in_time};
+use test_support::signals::{STRAY, is_pending, send_stray};
 use test_support::{gettid, skipped_under_emulation, wait_until, wait_until_blocked, watched};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);

@@ -32,9 +32,8 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, listen, setsockopt, socket, sockopt,
 };
 use nix::unistd::pipe;
-use test_support::asked::{
-    STRAY, asked_before, asked_while_blocked, disturbed, is_pending, send_stray,
-};
+use test_support::asked::{asked_before, asked_while_blocked, disturbed};
+use test_support::signals::{STRAY, is_pending, send_stray};
 use test_support::{gettid, sleeps_in, wait_until, wait_until_blocked};
 
 const RECV: RecvFlags = RecvFlags::empty();
@@ -517,7 +516,7 @@ fn a_peer_that_is_gone_is_an_error_and_not_a_signal() {
     sigpipe.add(nix_signal::Signal::SIGPIPE);
     // Blocked, it stays pending, although it is ignored.
     sigpipe.thread_block().unwrap();
-    let is_raised = || is_pending(gettid(), nix_signal::Signal::SIGPIPE);
+    let is_raised = || is_pending(gettid(), libc::SIGPIPE);
     let data = [IoSlice::new(b"x")];
     assert_eq!(kind(send(&here, b"x", SEND).unwrap_err()), ErrorKind::BrokenPipe);
     let error = sendmsg(&here, &Message::new(&data), SEND).unwrap_err();
@@ -537,9 +536,8 @@ fn stray(tid: i32, round: usize) {
     if round % 2 == 0 {
         return send_stray(tid);
     }
-    let signal = nix_signal::Signal::SIGUSR1 as i32;
     // SAFETY: no pointers. A thread that is gone is ESRCH.
-    unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), tid, signal) };
+    unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), tid, libc::SIGUSR1) };
 }
 
 /// Calls with a timeout that is set on the socket, while strays come in the second half of that
@@ -574,7 +572,7 @@ fn times_out<T: Debug + Send>(
                         last = Instant::now();
                         stray(tid, round);
                         round += 1;
-                        let taken = || !is_pending(tid, STRAY) && !is_pending(tid, SIGUSR1);
+                        let taken = || !is_pending(tid, STRAY) && !is_pending(tid, libc::SIGUSR1);
                         wait_until("the stray is taken", taken);
                     }
                 }
@@ -591,8 +589,6 @@ fn times_out<T: Debug + Send>(
         }
     });
 }
-
-const SIGUSR1: nix_signal::Signal = nix_signal::Signal::SIGUSR1;
 
 #[test]
 fn strays_do_not_prolong_the_time_to_receive() {

@@ -5,31 +5,19 @@
 
 use std::io::Read;
 use std::os::unix::net::UnixStream;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use std::{env, ptr, thread};
+use std::{ptr, thread};
 
-use eintr::{Road, Signal};
-use test_support::{gettid, wait_until, watched};
+use eintr::Signal;
+use test_support::{child, gettid, wait_until};
 
-/// Runs the test's body in a child process, which must end well; none in the parent.
+/// Runs the test's body in a process of its own, which must survive it.
 fn alone(name: &str, body: impl FnOnce()) {
-    if env::var_os("EINTR_ALONE").is_some() {
-        return watched(name, body);
+    if child::has_dispatch(name) {
+        child::alone(name, body);
     }
-    if eintr::support().reach != Road::Exact {
-        eprintln!("skipped: {name}: no Syscall User Dispatch here");
-        return;
-    }
-    let child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
-        .env("EINTR_ALONE", "1")
-        .output()
-        .unwrap();
-    let output = String::from_utf8_lossy(&child.stdout) + String::from_utf8_lossy(&child.stderr);
-    assert!(child.status.success(), "{}\n{output}", child.status);
 }
 
 /// Runs `body` on a managed thread that has been asked, has found out by a refused read, and has
@@ -237,20 +225,10 @@ fn a_thread_that_blocks_all_signals_is_reached() {
 
 #[test]
 fn a_sigsys_of_somebody_elses_has_its_default_action() {
-    use std::os::unix::process::ExitStatusExt;
-    if env::var_os("EINTR_ALONE").is_some() {
-        reached(|| send(gettid(), libc::SIGSYS));
-        unreachable!();
+    const NAME: &str = "a_sigsys_of_somebody_elses_has_its_default_action";
+    if child::has_dispatch(NAME) {
+        child::dies_by(libc::SIGSYS, NAME, || reached(|| send(gettid(), libc::SIGSYS)));
     }
-    if eintr::support().reach != Road::Exact {
-        return;
-    }
-    let child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "a_sigsys_of_somebody_elses_has_its_default_action", "--nocapture"])
-        .env("EINTR_ALONE", "1")
-        .output()
-        .unwrap();
-    assert_eq!(child.status.signal(), Some(libc::SIGSYS), "{}", child.status);
 }
 
 #[test]

@@ -24,8 +24,8 @@ use std::sync::mpsc;
 use std::thread;
 
 use eintr::{Error, ThreadState};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use stuck::scene::Scene;
+use test_support::signals::{STRAY, handle, send};
 use test_support::{LIMIT, gettid, public, wait_until, watched};
 
 /// Calls whose result is a matter of time: their points with a result are in `tests/event_calls.rs`.
@@ -181,33 +181,24 @@ fn result_already_there() {
 /// Strays that were handled.
 static STRAYS: AtomicUsize = AtomicUsize::new(0);
 
-/// Has a signal that is nobody's handled, without `SA_RESTART`.
-fn handle_strays() {
+/// Has the signal that is nobody's counted, and does not have calls restarted.
+fn count_strays() {
     extern "C" fn count(_: i32) {
         STRAYS.fetch_add(1, Ordering::Relaxed);
     }
-    let action = SigAction::new(SigHandler::Handler(count), SaFlags::empty(), SigSet::empty());
-    // SAFETY: the handler counts, and no more.
-    unsafe { sigaction(Signal::SIGUSR2, &action) }.unwrap();
-}
-
-/// Sends it to a thread that is there.
-fn send_stray(tid: i32) {
-    // SAFETY: no pointers.
-    let sent = unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), tid, libc::SIGUSR2) };
-    assert_eq!(sent, 0, "there is no thread {tid}");
+    handle(STRAY, count, 0, &[]);
 }
 
 /// Signals whose handler has no `SA_RESTART` do not end our calls, nor start their time anew.
 #[test]
 fn disturbed_by_strays() {
-    handle_strays();
+    count_strays();
     for_every_call("disturbed by strays", |scene| {
         let Scene { call, syscalls, stuck, provide: Some(provide), .. } = scene else { return };
         let stuck = Stuck::new(stuck, |call| call());
         for _ in 0..3 {
             stuck.wait_until_blocked(syscalls);
-            send_stray(stuck.tid);
+            send(stuck.tid, STRAY);
         }
         stuck.wait_until_blocked(syscalls);
         provide();
@@ -281,12 +272,12 @@ fn calls_that_never_block_disturbed_by_strays() {
             let immediate::Case { mut call, happened } = (row.make)();
             let (task, _interrupter) = eintr::task();
             let before = STRAYS.load(Ordering::Relaxed);
-            handle_strays();
+            count_strays();
             let (tid, over) = (gettid(), AtomicBool::new(false));
             let result = thread::scope(|scope| {
                 scope.spawn(|| {
                     while !over.load(Ordering::Relaxed) {
-                        send_stray(tid);
+                        send(tid, STRAY);
                     }
                 });
                 let is_enough = || STRAYS.load(Ordering::Relaxed) >= before + 100;

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use eintr::{Interrupted, Interrupter, Reason, Task};
-use test_support::asked::{STRAY, is_pending, send_stray};
+use test_support::signals::{STRAY, is_pending, send_stray};
 use test_support::{gettid, wait_until, watched};
 
 use super::cases::{Case, cases};

@@ -2,14 +2,13 @@
 //! nobody's.
 
 use std::fmt::Debug;
-use std::fs;
-use std::sync::{Once, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use eintr::Error;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
+use crate::signals::{STRAY, is_pending, send_stray};
 use crate::{gettid, sleeps_in, wait_until, wait_until_blocked};
 
 /// The call is made by a thread that was asked before.
@@ -122,31 +121,6 @@ fn beside<T: Send, R>(
 fn assert_interrupted<T: Debug>(result: Result<T, Error>) {
     let error = result.expect_err("it was interrupted");
     assert!(error.interrupted().is_some(), "{error:?}");
-}
-
-/// The signal that is nobody's. Its handler does nothing, and does not have calls restarted.
-pub const STRAY: Signal = Signal::SIGUSR2;
-
-/// Sends a thread of this process a signal that is nobody's.
-pub fn send_stray(tid: i32) {
-    static HANDLED: Once = Once::new();
-    extern "C" fn nothing(_: i32) {}
-    HANDLED.call_once(|| {
-        let nothing =
-            SigAction::new(SigHandler::Handler(nothing), SaFlags::empty(), SigSet::empty());
-        // SAFETY: a handler that does nothing may run anywhere.
-        unsafe { sigaction(STRAY, &nothing) }.unwrap();
-    });
-    // SAFETY: no pointers. A thread that is gone is ESRCH.
-    unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), tid, STRAY as i32) };
-}
-
-/// Whether a thread of this process has that signal pending.
-pub fn is_pending(tid: i32, signal: Signal) -> bool {
-    let status = fs::read_to_string(format!("/proc/self/task/{tid}/status")).unwrap_or_default();
-    let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
-    let pending = pending.map_or(0, |set| u64::from_str_radix(set.trim(), 16).unwrap());
-    pending & (1 << (signal as i32 - 1)) != 0
 }
 
 /// Sends a stray, and waits until the thread has taken it.

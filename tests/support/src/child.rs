@@ -28,9 +28,19 @@ pub fn dies_by(signal: i32, name: &str, case: impl FnOnce()) {
     }
 }
 
+/// Whether there is Syscall User Dispatch for a case. The case's own process is not asked, where
+/// the library is not in use yet: there the answer was yes.
+pub fn has_dispatch(name: &str) -> bool {
+    is_case(name) || crate::has_dispatch(name)
+}
+
+fn is_case(name: &str) -> bool {
+    env::var(CASE).is_ok_and(|case| case == name)
+}
+
 /// The process's output; none in that process itself, or where it cannot be had.
 fn run(name: &str, case: impl FnOnce()) -> Option<Output> {
-    if env::var(CASE).is_ok_and(|case| case == name) {
+    if is_case(name) {
         limit_life();
         watched(name, case);
         println!("{}", last_words(name));

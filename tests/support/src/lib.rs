@@ -8,7 +8,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub mod allocations;
-pub mod alone;
 pub mod asked;
 pub mod child;
 mod emulation;
@@ -41,6 +40,16 @@ pub fn watched<T>(name: &str, body: impl FnOnce() -> T) -> T {
     drop(done);
     watchdog.join().unwrap();
     result
+}
+
+/// Whether plain calls are reached by Syscall User Dispatch; if they are not, it says what is left
+/// out.
+pub fn has_dispatch(what: &str) -> bool {
+    let has = eintr::support().reach == eintr::Road::Exact;
+    if !has {
+        eprintln!("skipped: {what}: no Syscall User Dispatch here");
+    }
+    has
 }
 
 /// A line for each thread of this process: name, state, syscall, and what it sleeps on.

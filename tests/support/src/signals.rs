@@ -1,8 +1,8 @@
 //! Signals as an application uses them: through libc, knowing nothing of eintr. And what `/proc`
 //! tells of them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Once};
 use std::{fs, mem, ptr, thread};
 
 use libc::{c_int, c_void, sigaction, siginfo_t, sigset_t};
@@ -111,6 +111,18 @@ pub fn send(tid: i32, signal: c_int) {
     assert_eq!(result, 0, "tgkill {tid}");
 }
 
+/// The signal that is nobody's. Its handler does nothing, and does not have calls restarted.
+pub const STRAY: c_int = libc::SIGUSR2;
+
+/// Sends a thread of this process a signal that is nobody's, or nothing if the thread is gone.
+pub fn send_stray(tid: i32) {
+    static HANDLED: Once = Once::new();
+    extern "C" fn nothing(_: c_int) {}
+    HANDLED.call_once(|| handle(STRAY, nothing, 0, &[]));
+    // SAFETY: no pointers. A thread that is gone is ESRCH.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, STRAY) };
+}
+
 /// Sends a signal to this process, as `kill` does.
 pub fn send_to_process(signal: c_int) {
     // SAFETY: no pointers.
@@ -144,7 +156,8 @@ impl Drop for Hammer {
     }
 }
 
-/// Whether a signal was sent to that thread and waits until the thread unblocks it.
+/// Whether a signal was sent to that thread and waits until the thread takes it. None waits for one
+/// that is gone.
 pub fn is_pending(tid: i32, signal: c_int) -> bool {
     is_in("SigPnd", tid, signal)
 }
@@ -155,7 +168,9 @@ pub fn is_blocked(tid: i32, signal: c_int) -> bool {
 }
 
 fn is_in(set: &str, tid: i32, signal: c_int) -> bool {
-    let status = fs::read_to_string(format!("/proc/self/task/{tid}/status")).unwrap();
+    let Ok(status) = fs::read_to_string(format!("/proc/self/task/{tid}/status")) else {
+        return false;
+    };
     let line = status.lines().find_map(|line| line.strip_prefix(set)?.strip_prefix(':'));
     let set = u64::from_str_radix(line.expect("proc(5) has that set").trim(), 16).unwrap();
     set & (1 << (signal - 1)) != 0
