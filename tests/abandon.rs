@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use eintr::{Interrupted, Outcome, abandon};
-use test_support::{LIMIT, gettid, wait_until, watched};
+use test_support::{LIMIT, gettid, has_dispatch, wait_until, watched};
 
 /// What a call and its test tell each other.
 #[derive(Default)]
@@ -188,8 +188,7 @@ fn a_deadline_leaves_it() {
 
 #[test]
 fn afterwards_plain_calls_are_refused_as_ever() {
-    if eintr::support().reach != eintr::Road::Exact {
-        eprintln!("skipped: no Syscall User Dispatch here");
+    if !has_dispatch("plain calls afterwards") {
         return;
     }
     let talk = Talk::default();

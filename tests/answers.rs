@@ -11,14 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use eintr::{Outcome, Road};
-use test_support::watched;
+use eintr::Outcome;
+use test_support::{has_dispatch, watched};
 
 /// Runs `body` on a managed thread that has been asked and has found out by a refused read: all
 /// that it does is answered by the table.
 fn reached<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    if eintr::support().reach != Road::Exact {
-        eprintln!("skipped: {name}: no Syscall User Dispatch here");
+    if !has_dispatch(name) {
         return None;
     }
     watched(name, || {
@@ -188,8 +187,7 @@ fn plain_calls_return_eintr_where_reach_is_turned_off() {
 /// A thread is refused once, and then does nothing of which the asker could hear.
 #[test]
 fn the_asker_hears_of_every_refusal() {
-    if eintr::support().reach != Road::Exact {
-        eprintln!("skipped: the_asker_hears: no Syscall User Dispatch here");
+    if !has_dispatch("the_asker_hears") {
         return;
     }
     watched("the asker hears", || {

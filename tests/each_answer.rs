@@ -32,7 +32,7 @@ use libc::{
 use table::{Answer, Restarts};
 use test_support::child::alone;
 use test_support::signals::RUNS;
-use test_support::{gettid, signals, sleeps_in, wait_until, watched};
+use test_support::{gettid, has_dispatch, signals, sleeps_in, wait_until, watched};
 
 const TABLE: &str = include_str!("../src/reach/answers.md");
 
@@ -796,8 +796,7 @@ fn probes() -> Vec<Probes> {
 
 #[test]
 fn every_row_and_every_exception() {
-    if eintr::support().reach != eintr::Road::Exact {
-        eprintln!("skipped: every_row_and_every_exception: no Syscall User Dispatch here");
+    if !has_dispatch("every_row_and_every_exception") {
         return;
     }
     watched("every row", || {

@@ -27,7 +27,8 @@ use test_support::child::{alone, limit_life};
 use test_support::signals::{RUNS, count};
 use test_support::target::{came_back, is_interrupt, own_read, pipe, plain_read, target};
 use test_support::{
-    LIMIT, gettid, signals, skipped_under_emulation, target, wait_until, wait_until_blocked,
+    LIMIT, gettid, has_dispatch, signals, skipped_under_emulation, target, wait_until,
+    wait_until_blocked,
 };
 
 /// Forks; the child must come to the end of `checks`.
@@ -560,11 +561,8 @@ fn commands_are_run_unharmed_by_armed_threads() {
         task.run(|| {
             for fork in [false, true] {
                 for armed in [false, true] {
-                    if fork && armed && eintr::support().reach != eintr::Road::Exact {
-                        // The handler does not see the fork, and std panics if its pipe says ECANCELED.
-                        eprintln!(
-                            "skipped: an armed thread's pre_exec: no Syscall User Dispatch here"
-                        );
+                    // Without it no fork is seen, and std panics if its pipe says ECANCELED.
+                    if fork && armed && !has_dispatch("an armed thread's pre_exec") {
                         continue;
                     }
                     for _ in 0..10 {

@@ -13,8 +13,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use eintr::{Interrupted, Outcome, Road};
-use test_support::{gettid, wait_until_blocked, watched};
+use eintr::{Interrupted, Outcome};
+use test_support::{gettid, has_dispatch, wait_until_blocked, watched};
 
 /// Runs `call` in a managed thread, interrupts it once it sleeps in `syscall`, and returns what it
 /// returned.
@@ -23,8 +23,7 @@ fn interrupted_in<T: Send + 'static>(
     syscall: i64,
     call: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
-    if eintr::support().reach != Road::Exact {
-        eprintln!("skipped: {name}: no Syscall User Dispatch here");
+    if !has_dispatch(name) {
         return None;
     }
     watched(name, || {
@@ -71,7 +70,7 @@ fn accept() {
 
 #[test]
 fn incoming_with_errors_ignored_is_braked_and_counted() {
-    if eintr::support().reach != Road::Exact {
+    if !has_dispatch("incoming") {
         return;
     }
     watched("incoming", || {
@@ -193,7 +192,7 @@ fn connect_to_a_full_backlog() {
 
 #[test]
 fn life_goes_on_while_a_cause_stands() {
-    if eintr::support().reach != Road::Exact {
+    if !has_dispatch("life") {
         return;
     }
     watched("life", || {

@@ -26,14 +26,13 @@ use std::process::Stdio;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-use eintr::{JoinHandle, Outcome, Road};
+use eintr::{JoinHandle, Outcome};
 use scene::{Case, Ends, Scene, let_go};
-use test_support::{LIMIT, child, gettid, wait_until, watched};
+use test_support::{LIMIT, child, gettid, has_dispatch, wait_until, watched};
 
 /// Runs a point for every scene that this machine has.
 fn for_every_call(point: &str, at: fn(Scene)) {
-    if eintr::support().reach != Road::Exact {
-        eprintln!("skipped: {point}: no Syscall User Dispatch here");
+    if !has_dispatch(point) {
         return;
     }
     let cases: [&[Case]; 4] = [own::CASES, std_calls::CASES, crates::CASES, c::CASES];
@@ -135,8 +134,7 @@ fn stdin_on_a_pipe_and_on_a_terminal() {
     if std::env::var_os(IN_CHILD).is_some() {
         return read_stdin_and_be_interrupted();
     }
-    if eintr::support().reach != Road::Exact {
-        eprintln!("skipped: stdin: no Syscall User Dispatch here");
+    if !has_dispatch("stdin") {
         return;
     }
     let pty = nix::pty::openpty(None, None).expect("a terminal");

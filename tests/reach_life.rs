@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use std::{mem, ptr, thread};
 
 use eintr::{Interrupter, Road};
-use test_support::{escape, gettid, wait_until_blocked, watched};
+use test_support::{escape, gettid, has_dispatch, wait_until_blocked, watched};
 
 #[track_caller]
 fn assert_reached() {
@@ -27,8 +27,7 @@ fn assert_reached() {
 
 /// Runs the body as said above, on a managed thread.
 fn armed(name: &str, body: impl FnOnce() + Send + 'static) {
-    if eintr::support().reach != Road::Exact {
-        eprintln!("skipped: {name}: no Syscall User Dispatch here");
+    if !has_dispatch(name) {
         return;
     }
     watched(name, || {
@@ -408,7 +407,7 @@ fn masks_of_signals() {
 /// Dispatch cannot begin while SIGSYS is blocked; it begins when it is not.
 #[test]
 fn sigsys_blocked_before_arming() {
-    if eintr::support().reach != Road::Exact {
+    if !has_dispatch("sigsys blocked") {
         return;
     }
     watched("sigsys blocked", || {
@@ -463,8 +462,7 @@ extern "C" fn work_and_escape(_: i32) {
 /// One that is too small is replaced, and can be set again.
 #[test]
 fn an_alternate_stack_that_was_set_before() {
-    if eintr::support().reach != Road::Exact {
-        eprintln!("skipped: an_alternate_stack_that_was_set_before: no dispatch here");
+    if !has_dispatch("an_alternate_stack_that_was_set_before") {
         return;
     }
     watched("an_alternate_stack_that_was_set_before", || {
@@ -487,8 +485,7 @@ fn an_alternate_stack_that_was_set_before() {
 #[test]
 fn threads_leave_no_stack_behind() {
     const THREADS: usize = 200;
-    if eintr::support().reach != Road::Exact {
-        eprintln!("skipped: threads_leave_no_stack_behind: no dispatch here");
+    if !has_dispatch("threads_leave_no_stack_behind") {
         return;
     }
     let mappings = || fs::read_to_string("/proc/self/maps").unwrap().lines().count();

@@ -9,16 +9,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::thread::{self, ThreadId};
 
-use eintr::{Interrupted, Interrupter, Outcome, Road, Task};
-use test_support::{LIMIT, gettid, wait_until, wait_until_blocked, watched};
-
-fn is_reached_here(what: &str) -> bool {
-    let is_reached = eintr::support().reach == Road::Exact;
-    if !is_reached {
-        eprintln!("skipped: {what}: no Syscall User Dispatch here");
-    }
-    is_reached
-}
+use eintr::{Interrupted, Interrupter, Outcome, Task};
+use test_support::{LIMIT, gettid, has_dispatch, wait_until, wait_until_blocked, watched};
 
 /// What came of a job: it was refused, or got a byte.
 #[derive(Debug, PartialEq, Eq)]
@@ -90,7 +82,7 @@ fn one_after_the_other(run: impl Fn(Box<dyn FnOnce() + Send>)) {
 
 #[test]
 fn rayon_one_job_after_the_other() {
-    if !is_reached_here("rayon") {
+    if !has_dispatch("rayon") {
         return;
     }
     watched("rayon_one_job_after_the_other", || {
@@ -101,7 +93,7 @@ fn rayon_one_job_after_the_other() {
 
 #[test]
 fn tokio_one_job_after_the_other() {
-    if !is_reached_here("tokio") {
+    if !has_dispatch("tokio") {
         return;
     }
     watched("tokio_one_job_after_the_other", || {
@@ -117,7 +109,7 @@ fn tokio_one_job_after_the_other() {
 /// `spawn_blocking` is awaited, and its job is interrupted from another task of the runtime's.
 #[test]
 fn tokio_awaits_a_cancelled_job() {
-    if !is_reached_here("tokio") {
+    if !has_dispatch("tokio") {
         return;
     }
     watched("tokio_awaits_a_cancelled_job", || {
@@ -146,7 +138,7 @@ fn tokio_awaits_a_cancelled_job() {
 /// stranger sleeps on.
 #[test]
 fn rayon_a_stolen_job_does_not_notice() {
-    if !is_reached_here("rayon") {
+    if !has_dispatch("rayon") {
         return;
     }
     watched("rayon_a_stolen_job_does_not_notice", || {
@@ -192,7 +184,7 @@ fn rayon_a_stolen_job_does_not_notice() {
 /// The other way round: the stranger inside is interrupted, and the job below it is not.
 #[test]
 fn rayon_a_stolen_job_is_interrupted_alone() {
-    if !is_reached_here("rayon") {
+    if !has_dispatch("rayon") {
         return;
     }
     watched("rayon_a_stolen_job_is_interrupted_alone", || {
@@ -236,7 +228,7 @@ fn rayon_a_stolen_job_is_interrupted_alone() {
 /// rayon's own parallelism inside an interrupted job: its threads wait for each other, and are let.
 #[test]
 fn rayon_computes_inside_an_interrupted_job() {
-    if !is_reached_here("rayon") {
+    if !has_dispatch("rayon") {
         return;
     }
     watched("rayon_computes_inside_an_interrupted_job", || {

@@ -9,20 +9,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use eintr::{Interrupted, Interrupter, Outcome, Road, Task};
-use test_support::{LIMIT, gettid, times_asleep, wait_until, wait_until_blocked, watched};
-
-fn has_reach(name: &str) -> bool {
-    let has = eintr::support().reach == Road::Exact;
-    if !has {
-        eprintln!("skipped: {name}: no Syscall User Dispatch here");
-    }
-    has
-}
+use eintr::{Interrupted, Interrupter, Outcome, Task};
+use test_support::{
+    LIMIT, gettid, has_dispatch, times_asleep, wait_until, wait_until_blocked, watched,
+};
 
 /// Runs the body on a thread of its own, in a task that was asked.
 fn asked(name: &str, body: impl FnOnce(&Interrupter) + Send) {
-    if !has_reach(name) {
+    if !has_dispatch(name) {
         return;
     }
     watched(name, || {
@@ -81,7 +75,7 @@ fn on_and_off() {
 
 #[test]
 fn a_thread_without_reach_and_a_stretch_of_it_with() {
-    if !has_reach("a_thread_without_reach") {
+    if !has_dispatch("a_thread_without_reach") {
         return;
     }
     watched("a_thread_without_reach", || {
@@ -104,7 +98,7 @@ fn a_thread_without_reach_and_a_stretch_of_it_with() {
 /// A call that is asleep when reach is on around it is refused, also if the task has it off.
 #[test]
 fn asleep_inside_reach() {
-    if !has_reach("asleep_inside_reach") {
+    if !has_dispatch("asleep_inside_reach") {
         return;
     }
     watched("asleep_inside_reach", || {
@@ -132,7 +126,7 @@ fn over_when_the_cause_is() {
             interrupter.interrupt();
         }
     });
-    if has_reach("over_when_the_task_is") {
+    if has_dispatch("over_when_the_task_is") {
         watched("over_when_the_task_is", || {
             for _ in 0..20 {
                 let (task, interrupter) = eintr::task();
@@ -183,7 +177,7 @@ fn masks() {
 
 #[test]
 fn a_request_that_comes_under_a_mask_is_felt_right_after_it() {
-    if !has_reach("unmask") {
+    if !has_dispatch("unmask") {
         return;
     }
     watched("unmask", || {
@@ -207,7 +201,7 @@ fn a_request_that_comes_under_a_mask_is_felt_right_after_it() {
 
 #[test]
 fn nesting() {
-    if !has_reach("nesting") {
+    if !has_dispatch("nesting") {
         return;
     }
     watched("nesting", || {
@@ -318,7 +312,7 @@ fn what_does_not_wait_is_not_refused() {
 #[test]
 fn goodbyes() {
     const FOR: Duration = Duration::from_millis(100);
-    if !has_reach("goodbyes") {
+    if !has_dispatch("goodbyes") {
         return;
     }
     watched("goodbyes", || {
@@ -362,7 +356,7 @@ fn said_goodbye(limit: Duration) -> bool {
 
 #[test]
 fn the_asker_hears_of_a_refusal() {
-    if !has_reach("raised") {
+    if !has_dispatch("raised") {
         return;
     }
     watched("raised", || {
@@ -390,7 +384,7 @@ fn the_asker_hears_of_a_refusal() {
 
 #[test]
 fn a_sleep_cut_short_is_not_raised() {
-    if !has_reach("a sleep") {
+    if !has_dispatch("a sleep") {
         return;
     }
     watched("a sleep", || {
@@ -473,7 +467,7 @@ fn a_loop_that_does_not_listen_is_braked() {
 /// is disturbed once, and never again.
 #[test]
 fn no_signal_is_repeated() {
-    if !has_reach("no_signal_is_repeated") {
+    if !has_dispatch("no_signal_is_repeated") {
         return;
     }
     watched("no_signal_is_repeated", || {

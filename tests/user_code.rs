@@ -12,6 +12,7 @@ use eintr::{Interrupter, checkpoint, mask, take, task};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};
 use test_support::child::alone;
+use test_support::has_dispatch;
 
 /// A reason whose destructor asks everything that it could.
 #[derive(Debug)]
@@ -91,8 +92,7 @@ fn reasons_are_dropped_where_no_lock_is_held() {
 
 #[test]
 fn a_reason_is_dropped_after_a_refusal_was_noticed() {
-    if eintr::support().reach != eintr::Road::Exact {
-        eprintln!("skipped: a refusal: no Syscall User Dispatch here");
+    if !has_dispatch("a refusal") {
         return;
     }
     alone("a_reason_is_dropped_after_a_refusal_was_noticed", || {

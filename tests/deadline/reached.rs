@@ -8,17 +8,16 @@ use std::os::fd::AsRawFd;
 use std::process::Command;
 use std::time::Duration;
 
-use eintr::{Interrupted, Reason, Road, Task, TimedOut, mask, reach, task, timeout, within};
+use eintr::{Interrupted, Reason, Task, TimedOut, mask, reach, task, timeout, within};
 use test_support::child::alone;
-use test_support::watched;
+use test_support::{has_dispatch, watched};
 
 use crate::{HOUR, SHORT, Told, pipe, raised};
 
 /// Runs `f` with reach on, where that is exact.
 fn reached(name: &str, f: impl FnOnce()) {
-    match eintr::support().reach {
-        Road::Exact => watched(name, || reach(f)),
-        _ => eprintln!("skipped: {name}: no Syscall User Dispatch here"),
+    if has_dispatch(name) {
+        watched(name, || reach(f));
     }
 }
 

@@ -7,10 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use eintr::sync::{Event, Mutex};
-use eintr::{Interrupted, Outcome, Road, Task};
+use eintr::{Interrupted, Outcome, Task};
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use test_support::signals::handle;
-use test_support::{LIMIT, gettid, skipped_under_emulation, watched};
+use test_support::{LIMIT, gettid, has_dispatch, skipped_under_emulation, watched};
 
 use super::{Order, wait_until_asleep};
 
@@ -65,8 +65,7 @@ fn a_waiter_that_blocks_every_signal_is_woken() {
 fn a_plain_call_after_the_wait_is_reached() {
     watched("reached", || {
         for reach in [true, false] {
-            if reach && eintr::support().reach != Road::Exact {
-                eprintln!("skipped: no Syscall User Dispatch here");
+            if reach && !has_dispatch("reached") {
                 continue;
             }
             let (mut reader, _writer) = std::io::pipe().unwrap();
@@ -95,8 +94,7 @@ extern "C" fn asks_for_its_parent(_signal: i32) {
 #[test]
 fn it_is_reached_whatever_handlers_come_between() {
     watched("handlers between", || {
-        if eintr::support().reach != Road::Exact {
-            eprintln!("skipped: no Syscall User Dispatch here");
+        if !has_dispatch("handlers between") {
             return;
         }
         handle(libc::SIGUSR2, asks_for_its_parent, libc::SA_RESTART, &[]);
