@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use eintr::TimedOut;
+use eintr_benches::contest::{Way, hold};
+use eintr_benches::table::Table;
 
-use crate::contest::{Way, hold};
-use crate::table::Table;
 use crate::timer::Timer;
 
 /// Short enough for shots that come too early to have their part in the figure.

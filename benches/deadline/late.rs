@@ -7,9 +7,9 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
+use eintr_benches::contest::{Way, hold};
+use eintr_benches::table::Table;
 
-use crate::contest::{Way, hold};
-use crate::table::Table;
 use crate::timer::{Timer, now};
 
 /// How far ahead the deadlines are: long enough for the thread to sleep.

@@ -6,11 +6,10 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
+use eintr_benches::contest::{Way, hold};
+use eintr_benches::table::Table;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
-
-use crate::contest::{Way, hold};
-use crate::table::Table;
 
 /// Less than a pipe holds.
 const CHUNK: u64 = 512;

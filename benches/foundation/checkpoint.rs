@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering, compiler_fence};
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
-
-use crate::contest::{Way, hold};
-use crate::table::Table;
+use eintr_benches::contest::{Way, hold};
+use eintr_benches::table::Table;
 
 const UNROLLED: u64 = 16;
 

@@ -6,10 +6,10 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode};
+use eintr_benches::contest::{Way, hold};
+use eintr_benches::table::Table;
 
-use crate::contest::{Way, hold};
 use crate::stuck::{How, Stuck};
-use crate::table::Table;
 
 pub fn bench(criterion: &mut Criterion, table: &mut Table) {
     for (count, seconds) in [(1_000, 8), (10_000, 20)] {

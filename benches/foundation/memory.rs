@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use eintr::Task;
-
-use crate::table::Table;
+use eintr_benches::table::Table;
 
 struct Counting;
 

@@ -9,11 +9,11 @@
 use std::time::Duration;
 
 use criterion::Criterion;
+use eintr_benches::contest::{Way, hold};
+use eintr_benches::cpu::OneCpu;
+use eintr_benches::table::Table;
 
-use crate::contest::{Way, hold};
-use crate::cpu::OneCpu;
 use crate::stuck::{How, Stuck};
-use crate::table::Table;
 
 pub fn bench(criterion: &mut Criterion, table: &mut Table) {
     let _here = OneCpu::take();

@@ -6,9 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
-
-use crate::contest::{Way, hold};
-use crate::table::Table;
+use eintr_benches::contest::{Way, hold};
+use eintr_benches::table::Table;
 
 /// What is called: its name, how often in a turn (for some fraction of a millisecond), and the call.
 struct Call<'a>(&'static str, u64, &'a dyn Fn());

@@ -14,10 +14,9 @@ use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use eintr::Task;
-
-use crate::contest::{Way, hold};
-use crate::cpu::OneCpu;
-use crate::table::Table;
+use eintr_benches::contest::{Way, hold};
+use eintr_benches::cpu::OneCpu;
+use eintr_benches::table::Table;
 
 /// A call that does not return by itself.
 type Call = Arc<dyn Fn() + Send + Sync>;

@@ -5,17 +5,13 @@
 //! criterion: threads that contend are started and joined for each measurement, and that times all
 //! it needs in half a minute.
 //!
-//! `cargo bench --bench sync` runs all; a word after `--` chooses the rows that contain it.
+//! `cargo bench -p eintr-benches --bench sync` runs all; a word after `--` chooses the rows that
+//! contain it.
 
 mod channels;
-#[path = "../foundation/contest.rs"]
-#[allow(dead_code, reason = "the way through criterion is the foundation's")]
-mod contest;
 mod locks;
 mod memory;
 mod stuck;
-#[path = "../foundation/table.rs"]
-mod table;
 mod turns;
 
 fn main() {

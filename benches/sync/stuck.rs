@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use eintr::sync::Event;
 use eintr::{Interrupter, Task};
+use eintr_benches::cpu::OneCpu;
 
 use crate::turns::{Turns, Way};
 
@@ -131,8 +132,7 @@ pub fn request_to_return(turns: &mut Turns) {
     if !turns.wants(what) {
         return;
     }
-    let everywhere = affinity();
-    set_affinity(&only(current_cpu()));
+    let _here = OneCpu::take();
     let shared = Arc::new(Shared {
         round: AtomicU32::new(0),
         how: Mutex::new(How::Futex),
@@ -160,34 +160,4 @@ pub fn request_to_return(turns: &mut Turns) {
     shared.over.store(true, Ordering::Relaxed);
     shared.round.fetch_add(1, Ordering::Release);
     thread.join().unwrap();
-    set_affinity(&everywhere);
-}
-
-fn current_cpu() -> usize {
-    // SAFETY: no arguments.
-    usize::try_from(unsafe { libc::sched_getcpu() }).unwrap_or(0)
-}
-
-fn only(cpu: usize) -> libc::cpu_set_t {
-    // SAFETY: the set is plain bits, and the macro checks the index.
-    unsafe {
-        let mut set = std::mem::zeroed();
-        libc::CPU_SET(cpu, &mut set);
-        set
-    }
-}
-
-/// The CPUs of the calling thread, and of the threads that it makes.
-fn affinity() -> libc::cpu_set_t {
-    // SAFETY: all bits are valid, and the kernel writes a set.
-    unsafe {
-        let mut set = std::mem::zeroed();
-        assert_eq!(libc::sched_getaffinity(0, size_of_val(&set), &mut set), 0);
-        set
-    }
-}
-
-fn set_affinity(set: &libc::cpu_set_t) {
-    // SAFETY: the kernel reads a set.
-    assert_eq!(unsafe { libc::sched_setaffinity(0, size_of_val(set), set) }, 0);
 }

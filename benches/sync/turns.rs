@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::table::Table;
+use eintr_benches::table::Table;
 
 /// A way of doing it: its name, and what does it so many times and returns the time taken.
 pub struct Way<'a>(pub &'static str, pub &'a dyn Fn(u64) -> Duration);
