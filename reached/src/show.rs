@@ -2,8 +2,9 @@
 
 use std::io::IsTerminal;
 
-use super::measure::Cell;
-use super::scene::By;
+use eintr_reached::scene::By;
+
+use crate::measure::Cell;
 
 /// One call, made in both ways.
 pub struct Row {

@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 
 use super::own::{kill_and_reap, sleeper};
 use super::resolver;
-use super::scene::{AN_HOUR, By, Case, Ends, Made, Scene, emulated};
+use super::scene::{AN_HOUR, By, Case, Ends, Made, Scene};
 
 const fn case(call: &'static str, make: fn() -> Made) -> Case {
     Case::foreign(call, By::Std, make)
@@ -156,7 +156,7 @@ fn write_pipe(write: fn(&PipeWriter) -> io::Result<()>) -> Made {
 
 /// std has the kernel move the bytes.
 fn copy_spliced() -> Made {
-    if emulated() {
+    if test_support::emulated() {
         return Err("io::copy, pipe to socket: the emulator's splice waits for its end".into());
     }
     let (mut reader, writer) = io::pipe().expect("a pipe");

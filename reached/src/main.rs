@@ -2,8 +2,8 @@
 //! and what `eintr` does.
 //!
 //! ```sh
-//! cargo run --release --example reached
-//! cargo run --release --example reached -- --markdown   # as the README shows it
+//! cargo run --release -p eintr-reached
+//! cargo run --release -p eintr-reached -- --markdown   # as the README shows it
 //! ```
 //!
 //! Each cell is measured here and now: a thread makes the call, `/proc` says that it sleeps there,
@@ -16,23 +16,15 @@
 //! The cell says how long the call took to return, or that it was stuck after the limit. Exit
 //! status 0 only if the last column has no stuck cell.
 
-mod c;
-mod crates;
 mod measure;
-mod naive;
-mod own;
-mod resolver;
-mod scene;
 mod show;
-mod std_calls;
 
 use std::process::ExitCode;
 
 use eintr::Road;
-use scene::Case;
+use eintr_reached::CASES;
+use eintr_reached::scene::Case;
 use show::Row;
-
-const CASES: [&[Case]; 4] = [own::CASES, std_calls::CASES, crates::CASES, c::CASES];
 
 fn main() -> ExitCode {
     let support = eintr::support();

@@ -4,23 +4,6 @@
 //! sandbox would. (On aarch64 the kernel has none to forbid.) Then plain calls are made as in
 //! `reach.rs`.
 
-#[path = "../examples/reached/c.rs"]
-mod c;
-#[path = "../examples/reached/crates.rs"]
-mod crates;
-#[path = "../examples/reached/naive.rs"]
-#[allow(dead_code, reason = "the example uses the rest")]
-mod naive;
-#[path = "../examples/reached/own.rs"]
-mod own;
-#[path = "../examples/reached/resolver.rs"]
-mod resolver;
-#[path = "../examples/reached/scene.rs"]
-#[allow(dead_code, reason = "the example uses the rest")]
-mod scene;
-#[path = "../examples/reached/std_calls.rs"]
-mod std_calls;
-
 use std::io::{self, Read};
 use std::net::{TcpListener, UdpSocket};
 use std::sync::{Once, mpsc};
@@ -28,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use eintr::{Interrupted, Road};
+use eintr_reached::{CASES, scene};
 use test_support::{
     gettid, skipped_under_emulation, times_asleep, wait_until, wait_until_blocked, watched,
 };
@@ -128,8 +112,7 @@ fn sleep_ends() {
 #[test]
 fn every_foreign_call_comes_back() {
     forbid_dispatch();
-    let cases: [&[scene::Case]; 4] = [own::CASES, std_calls::CASES, crates::CASES, c::CASES];
-    for case in cases.into_iter().flatten() {
+    for case in CASES.into_iter().flatten() {
         let scene::Scene { when, ends, mut call, release } = match (case.managed)() {
             Ok(scene) => scene,
             Err(why) => {

@@ -1,25 +1,8 @@
 //! Every foreign call that reach is for: of std, of a crate, of C; each unmodified.
 //!
-//! The test works like this: the scenes of the example `reached` make real objects and a call that
+//! The test works like this: the scenes of the program `reached` make real objects and a call that
 //! blocks on them; each point takes a fresh scene, brings it about, and says what must come out.
 //! Whether a thread is blocked is asked of `/proc`.
-
-#[path = "../examples/reached/c.rs"]
-mod c;
-#[path = "../examples/reached/crates.rs"]
-mod crates;
-#[path = "../examples/reached/naive.rs"]
-#[allow(dead_code, reason = "the example uses the rest")]
-mod naive;
-#[path = "../examples/reached/own.rs"]
-mod own;
-#[path = "../examples/reached/resolver.rs"]
-mod resolver;
-#[path = "../examples/reached/scene.rs"]
-#[allow(dead_code, reason = "the example uses the rest")]
-mod scene;
-#[path = "../examples/reached/std_calls.rs"]
-mod std_calls;
 
 use std::io;
 use std::process::Stdio;
@@ -27,7 +10,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use eintr::{JoinHandle, Outcome};
-use scene::{Case, Ends, Scene, let_go};
+use eintr_reached::CASES;
+use eintr_reached::scene::{self, Ends, Scene, let_go};
 use test_support::{LIMIT, child, gettid, has_dispatch, wait_until, watched};
 
 /// Runs a point for every scene that this machine has.
@@ -35,9 +19,8 @@ fn for_every_call(point: &str, at: fn(Scene)) {
     if !has_dispatch(point) {
         return;
     }
-    let cases: [&[Case]; 4] = [own::CASES, std_calls::CASES, crates::CASES, c::CASES];
     let mut ran = 0;
-    for case in cases.into_iter().flatten() {
+    for case in CASES.into_iter().flatten() {
         match (case.managed)() {
             Ok(scene) => {
                 watched(&format!("{} ({}) {point}", case.call, case.by.name()), || at(scene));

@@ -7,8 +7,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::naive;
-use super::scene::{Scene, When, let_go};
+use eintr_reached::naive;
+use eintr_reached::scene::{Scene, When, let_go};
 
 /// A call that is not back by then is stuck.
 const LIMIT: Duration = Duration::from_millis(300);

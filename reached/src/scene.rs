@@ -12,8 +12,6 @@ use std::time::{Duration, Instant};
 use eintr::Interrupted;
 use libc::c_long;
 
-pub use test_support::emulated;
-
 /// The call: made as often as asked, on the same objects.
 pub type Call = Box<dyn FnMut() -> io::Result<()> + Send>;
 /// Makes the call return by way of its object, so that a thread that is stuck in it can go.
