@@ -114,7 +114,7 @@ mod sys {
 }
 
 #[allow(dead_code, unused_imports, reason = "the crate uses all of it")]
-#[path = "../src/sync/raw/mod.rs"]
+#[path = "../../src/sync/raw/mod.rs"]
 mod raw;
 
 use primitives::{AtomicU32, Ordering, Patience};

@@ -22,7 +22,7 @@ mod primitives {
 }
 
 #[allow(dead_code, reason = "the crate uses all of it")]
-#[path = "../src/state.rs"]
+#[path = "../../src/state.rs"]
 mod state;
 
 use primitives::{AtomicU32, Ordering};
