@@ -371,7 +371,7 @@ fn calls_go_on_while_they_are_reported() {
         let limited = unreached(move || (&server).read(&mut [0; 2]));
         let limited = limited.blocked_in(libc::SYS_recvfrom);
         // By preadv2, where there is one.
-        let vectored = (!common::emulated()).then(|| {
+        let vectored = (!test_support::emulated()).then(|| {
             let (client, server) = connection();
             server.set_read_timeout(Some(LIMIT)).unwrap();
             let vectored = unreached(move || preadv2(&server)).blocked_in(libc::SYS_preadv2);
