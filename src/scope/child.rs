@@ -51,10 +51,10 @@ impl<'scope> Scope<'scope, '_> {
     /// use std::process::Command;
     /// use std::time::Duration;
     ///
-    /// let late = eintr::timeout(Duration::from_millis(50), || {
+    /// let late = eintr::within(Duration::from_millis(50), || {
     ///     eintr::scope(|s| s.command(Command::new("sleep").arg("1000"))?.wait())
     /// });
-    /// assert!(late.is_err()); // and no `sleep` is left behind
+    /// assert!(late.expired); // and no `sleep` is left behind
     /// # Ok::<(), eintr::Error>(())
     /// ```
     ///
