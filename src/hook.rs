@@ -46,11 +46,12 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::interrupted::Interrupted;
 use crate::mask::mask;
 use crate::node;
+use crate::room::{Full, Room};
 use crate::sys::clock::Moment;
 use crate::sys::hooked::{self, Hook, HookedThread, Queued};
 use crate::sys::thread::{self, ThreadRecord};
@@ -187,11 +188,26 @@ impl Hooks {
     }
 
     /// Under the gate, so that no fork sees it locked. Not for a process that it does not belong
-    /// to.
+    /// to. What is to be dropped is handed out.
     fn locked<T>(&self, f: impl FnOnce(&mut Stack) -> T) -> Option<T> {
         let _gate = fork::gate();
-        let native = self.generation.load(Ordering::Relaxed) == fork::generation();
-        native.then(|| f(&mut self.stack.lock().unwrap_or_else(PoisonError::into_inner)))
+        self.is_native().then(|| f(&mut self.stack()))
+    }
+
+    fn is_native(&self) -> bool {
+        self.generation.load(Ordering::Relaxed) == fork::generation()
+    }
+
+    fn stack(&self) -> MutexGuard<'_, Stack> {
+        self.stack.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a hook; its number.
+    fn add(&self, hook: Hook) -> Option<u64> {
+        fork::with_room(|_, room| match self.is_native() {
+            true => self.stack().add(hook, room).map(Some),
+            false => Ok(None),
+        })
     }
 
     /// Runs those that are due. To be called with no lock of ours held.
@@ -200,10 +216,11 @@ impl Hooks {
             let running = hooked::Running::begin();
             let outcome = mask(|| catch_unwind(AssertUnwindSafe(|| hook.run(cause))));
             drop(running);
+            let mut panicked = outcome.err().map(Some);
             self.locked(|stack| {
                 if let Some(registration) = stack.hooks.iter_mut().find(|hook| hook.id == id) {
                     registration.runner = None;
-                    registration.panicked = outcome.err().map(Some);
+                    std::mem::swap(&mut registration.panicked, &mut panicked);
                 }
             });
             self.returns.fetch_add(1, Ordering::Relaxed);
@@ -235,8 +252,7 @@ impl Hooks {
     pub(crate) fn adopt(&self) {
         self.generation.store(fork::generation(), Ordering::Relaxed);
         self.queued.forget();
-        let mut stack = self.stack.lock().unwrap_or_else(PoisonError::into_inner);
-        for hook in &mut stack.hooks {
+        for hook in &mut self.stack().hooks {
             if hook.runner.is_some_and(|runner| runner != thread::number()) {
                 hook.runner = None;
                 hook.panicked = Some(None);
@@ -246,6 +262,14 @@ impl Hooks {
 }
 
 impl Stack {
+    fn add(&mut self, hook: Hook, room: &mut Room<Vec<Registration>>) -> Result<u64, Full> {
+        room.for_one_more(&mut self.hooks)?;
+        self.last_id += 1;
+        let id = self.last_id;
+        self.hooks.push(Registration { id, hook, told: None, runner: None, panicked: None });
+        Ok(id)
+    }
+
     /// The innermost hook that is due, which is marked as running here.
     fn next_due(&mut self) -> Option<Call> {
         if self.hooks.len() <= self.floor || !self.thread.is_armed() {
@@ -277,13 +301,7 @@ struct Registered {
 impl Registered {
     fn begin(hook: &mut (dyn FnMut(&Interrupted) + Send)) -> Self {
         let hooks = hooked::register();
-        let hook = Hook::new(hook);
-        let id = hooks.locked(|stack| {
-            stack.last_id += 1;
-            let id = stack.last_id;
-            stack.hooks.push(Registration { id, hook, told: None, runner: None, panicked: None });
-            id
-        });
+        let id = hooks.add(Hook::new(hook));
         hooked::set_hooked(true);
         let registered = Self { hooks, id };
         hooked::meet_deadline();
@@ -361,9 +379,12 @@ pub(crate) fn show(hidden: Option<Hidden>) {
 /// arming, also to the hooks outside of a mask.
 pub(crate) fn note_taken_elsewhere(record: &ThreadRecord) {
     if hooked::in_use() {
-        if let Some(hooks) = record.thread(|thread| thread.hooks()).flatten() {
-            hooks.taken_elsewhere.fetch_add(1, Ordering::Release);
-        }
+        // The thread is kept meanwhile, and it keeps its hooks: this is not the last of them.
+        record.thread(|thread| {
+            if let Some(hooks) = thread.hooks() {
+                hooks.taken_elsewhere.fetch_add(1, Ordering::Release);
+            }
+        });
     }
 }
 
@@ -376,7 +397,10 @@ impl Due {
     /// Adds those of a thread, if it has any.
     pub(crate) fn add(&mut self, record: &ThreadRecord) {
         if hooked::in_use() {
-            self.0.extend(record.thread(|thread| thread.hooks()).flatten());
+            let gate = fork::gate();
+            let hooks = record.thread(|thread| thread.hooks()).flatten();
+            drop(gate);
+            self.0.extend(hooks);
         }
     }
 

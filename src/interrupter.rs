@@ -217,7 +217,7 @@ impl Request {
             Progress::Raised => Outcome::Raised,
             Progress::Finished => Outcome::Finished,
             Progress::NotStarted => Outcome::NotStarted,
-            Progress::Running { untold: Some(error), .. } => Outcome::Undeliverable(error),
+            Progress::Running { untold: Some(error), .. } => Outcome::Undeliverable(told(error)),
             Progress::Running { masked: true, .. } => Outcome::Masked(report()),
             Progress::Running { .. } => Outcome::Stuck(report()),
         }
@@ -237,6 +237,14 @@ impl Request {
             }
         }
         all
+    }
+}
+
+/// The error with a text, where the kernel has none for it.
+fn told(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(_) => error,
+        None => io::Error::new(error.kind(), "no signal is free for eintr"),
     }
 }
 

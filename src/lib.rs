@@ -25,6 +25,7 @@ mod primitives;
 mod reach;
 mod recognise;
 mod report;
+mod room;
 mod scope;
 mod state;
 pub mod sync;

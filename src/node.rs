@@ -2,10 +2,12 @@
 //! [`Request`](crate::Request)s share.
 //!
 //! Locks are taken in one order: the fork gate, a node, a record's two. Nothing of the user's runs
-//! under any of them; what holds a reason is handed out and dropped after.
+//! under any of them, and nothing is allocated or freed: what may be the last count of something is
+//! handed out and dropped after, or declared before the gate is taken.
 
 use std::collections::VecDeque;
 use std::io;
+use std::slice;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,7 +15,8 @@ use std::time::Duration;
 use crate::group::members::{self, Members};
 use crate::hook::{self, Due};
 use crate::interrupted::{Interrupted, Reason};
-use crate::state::{Delivery, Floor};
+use crate::room::{Full, MakeRoom, Room};
+use crate::state::{Delivery, Floor, RoomToCopy, RoomToEnter};
 use crate::sys::block::Refusals;
 use crate::sys::clock::Moment;
 use crate::sys::fork::{self, Gate};
@@ -46,7 +49,7 @@ pub(crate) enum Nesting {
 }
 
 struct Life {
-    name: Option<Box<str>>,
+    name: Option<Arc<str>>,
     phase: Phase,
     /// The other threads that it runs on: those of scopes inside of it.
     guests: Option<Box<Guests>>,
@@ -88,6 +91,9 @@ struct Pending {
     by_group: bool,
 }
 
+/// Room for one more request.
+type RoomToNote = Room<VecDeque<Pending>>;
+
 /// What an ended task no longer needs. It holds reasons of the user's, and perhaps the last count
 /// of things of ours.
 struct Leftovers {
@@ -127,7 +133,7 @@ pub(crate) struct Begun {
 /// The numbers of a task's that a report shows.
 pub(crate) struct Figures {
     pub(crate) id: u64,
-    pub(crate) name: Option<Box<str>>,
+    pub(crate) name: Option<Arc<str>>,
     pub(crate) started: bool,
     pub(crate) finished: bool,
     pub(crate) masked: bool,
@@ -144,7 +150,7 @@ const TELL_AGAIN: Duration = Duration::from_millis(10);
 static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Node {
-    pub(crate) fn new(name: Option<Box<str>>, nesting: Nesting) -> Arc<Self> {
+    pub(crate) fn new(name: Option<Arc<str>>, nesting: Nesting) -> Arc<Self> {
         Self::with_members(name, nesting, None)
     }
 
@@ -154,7 +160,7 @@ impl Node {
     }
 
     fn with_members(
-        name: Option<Box<str>>,
+        name: Option<Arc<str>>,
         nesting: Nesting,
         members: Option<Box<Members>>,
     ) -> Arc<Self> {
@@ -202,10 +208,11 @@ impl Node {
         self.members.as_deref()
     }
 
-    pub(crate) fn set_name(&self, name: Box<str>) {
+    pub(crate) fn set_name(&self, name: Arc<str>) {
+        let mut name = Some(name);
         let gate = fork::gate();
         if let Some(mut life) = self.life(&gate) {
-            life.name = Some(name);
+            std::mem::swap(&mut life.name, &mut name);
         }
     }
 
@@ -235,18 +242,18 @@ impl Node {
     /// The task begins on this thread, whose record that is. None if it belongs to the process
     /// before a fork.
     pub(crate) fn begin(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Option<Begun> {
-        let gate = fork::gate();
-        let root = match self.nesting {
-            Nesting::Root => true,
-            Nesting::Task(parent) => record.innermost().is_none_or(|task| task.id != parent),
-            Nesting::Thread(home) => home != thread::number() || record.innermost().is_some(),
-        };
-        let mut life = self.life(&gate)?;
-        life.phase = Phase::Running(record.clone());
-        // Under our lock: an asker finds either no thread yet, or the frame in place.
-        let floor = record.enter(self.clone(), !life.pending.is_empty(), root);
-        drop(life);
-        Some(Begun { floor, root })
+        fork::with_room(|gate, room: &mut RoomToEnter<Self>| {
+            let root = match self.nesting {
+                Nesting::Root => true,
+                Nesting::Task(parent) => record.innermost().is_none_or(|task| task.id != parent),
+                Nesting::Thread(home) => home != thread::number() || record.innermost().is_some(),
+            };
+            let Some(mut life) = self.life(gate) else { return Ok(None) };
+            // Under our lock: an asker finds either no thread yet, or the frame in place.
+            let floor = record.enter(self, !life.pending.is_empty(), root, room)?;
+            life.phase = Phase::Running(record.clone());
+            Ok(Some(Begun { floor, root }))
+        })
     }
 
     /// The task ends on the thread where it began.
@@ -261,14 +268,22 @@ impl Node {
 
     /// The task, which runs, begins on another thread as well, whose record that is.
     pub(crate) fn begin_beside(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Floor {
-        let gate = fork::gate();
-        let mut life = self.life(&gate);
-        if let Some(life) = &mut life {
-            life.guests.get_or_insert_default().add(record.clone());
-        }
-        let pending = life.as_ref().is_some_and(|life| !life.pending.is_empty());
-        // Under our lock, as in `begin`.
-        record.enter(self.clone(), pending, false)
+        // For the case that this is the first guest.
+        let mut guests = Some(Box::<Guests>::default());
+        fork::with_room(|gate, (to_enter, to_add): &mut (RoomToEnter<Self>, _)| {
+            let mut life = self.life(gate);
+            if let Some(life) = &mut life {
+                if life.guests.is_none() {
+                    std::mem::swap(&mut life.guests, &mut guests);
+                }
+                if let Some(guests) = &mut life.guests {
+                    guests.add(record, to_add)?;
+                }
+            }
+            let pending = life.as_ref().is_some_and(|life| !life.pending.is_empty());
+            // Under our lock, as in `begin`.
+            record.enter(self, pending, false, to_enter)
+        })
     }
 
     /// It ends there.
@@ -371,7 +386,7 @@ impl Node {
     /// Asks. The request's id, or none if the task has ended.
     pub(crate) fn request(self: &Arc<Self>, interrupted: Interrupted) -> Option<u64> {
         let mut due = Due::default();
-        let id = self.note(interrupted.clone(), false, &mut due);
+        let id = self.note(&interrupted, false, &mut due);
         due.run(&interrupted);
         id
     }
@@ -391,7 +406,7 @@ impl Node {
     /// The same for a group that the task is in. The hooks are left to the caller.
     pub(crate) fn request_by_group(
         self: &Arc<Self>,
-        interrupted: Interrupted,
+        interrupted: &Interrupted,
         due: &mut Due,
     ) -> Option<u64> {
         self.note(interrupted, true, due)
@@ -399,72 +414,97 @@ impl Node {
 
     fn note(
         self: &Arc<Self>,
-        interrupted: Interrupted,
+        interrupted: &Interrupted,
         by_group: bool,
         due: &mut Due,
     ) -> Option<u64> {
-        let gate = fork::gate();
-        let mut life = self.life(&gate)?;
-        if matches!(life.phase, Phase::Finished) {
-            return None;
-        }
-        let coalesced = match interrupted.reason() {
-            Reason::Requested => life.pending.iter().position(Pending::is_plain),
-            _ => None,
-        };
-        let index = coalesced.unwrap_or_else(|| {
-            life.last_id += 1;
-            let id = life.last_id;
-            life.pending.push_back(Pending { id, interrupted, since: Moment::now(), by_group });
-            life.pending.len() - 1
-        });
-        let pending = &mut life.pending[index];
-        pending.by_group |= by_group;
-        let id = pending.id;
-        self.tell(life, &gate, due);
-        Some(id)
+        self.tell(due, |life, room| {
+            if matches!(life.phase, Phase::Finished) {
+                return Ok(None);
+            }
+            let coalesced = match interrupted.reason() {
+                Reason::Requested => life.pending.iter().position(Pending::is_plain),
+                _ => None,
+            };
+            let index = match coalesced {
+                Some(index) => index,
+                None => life.push(interrupted, room)?,
+            };
+            let pending = &mut life.pending[index];
+            pending.by_group |= by_group;
+            Ok(Some(pending.id))
+        })
     }
 
     /// Tries again to tell a thread that could not be told.
     fn tell_again(self: &Arc<Self>) {
-        let gate = fork::gate();
-        let life =
-            self.life(&gate).filter(|life| life.untold.is_some() && !life.pending.is_empty());
-        if let Some(life) = life {
-            // The thread is armed already: its hooks have been run.
-            self.tell(life, &gate, &mut Due::default());
+        // The thread is armed already: its hooks have been run.
+        let _ = self.tell(&mut Due::default(), |life, _| {
+            Ok((life.untold.is_some() && !life.pending.is_empty()).then_some(()))
+        });
+    }
+
+    /// Notes something, if it is to be, and brings it to the threads that run the task. Adds whose
+    /// hooks are due.
+    fn tell<T>(
+        self: &Arc<Self>,
+        due: &mut Due,
+        mut note: impl FnMut(&mut Life, &mut RoomToNote) -> Result<Option<T>, Full>,
+    ) -> Option<T> {
+        let mut room = RoomToNote::default();
+        let mut threads = Vec::new();
+        loop {
+            // Declared before the gate is taken, and so dropped after.
+            let home;
+            let mut asked = Vec::with_capacity(threads.len());
+            let gate = fork::gate();
+            let mut life = self.life(&gate)?;
+            if !life.runs_on_all_of(&threads) {
+                drop((life, gate));
+                threads = self.threads();
+                continue;
+            }
+            let noted = match note(&mut life, &mut room) {
+                Ok(noted) => noted?,
+                Err(Full) => {
+                    drop((life, gate));
+                    room.make();
+                    continue;
+                }
+            };
+            let Phase::Running(record) = &life.phase else { return Some(noted) };
+            home = record.clone();
+            let was_untold = life.untold.is_some();
+            // The threads need our lock to raise, and may run in our place as soon as they are told.
+            let untold = if threads.is_empty() {
+                let asked = home.request(self);
+                drop(life);
+                error_of(asked.tell())
+            } else {
+                asked.extend(threads.iter().map(|record| record.request(self)));
+                drop(life);
+                asked.drain(..).fold(None, |untold, asked| error_of(asked.tell()).or(untold))
+            };
+            if was_untold || untold.is_some() {
+                if let Some(mut life) = self.life(&gate) {
+                    life.untold = untold;
+                }
+            }
+            drop(gate);
+            let told = if threads.is_empty() { slice::from_ref(&home) } else { &threads };
+            told.iter().for_each(|record| due.add(record));
+            return Some(noted);
         }
     }
 
-    /// Brings a request to the thread that runs the task, if one does.
-    /// Notes whose hooks are due.
-    fn tell(self: &Arc<Self>, life: MutexGuard<'_, Life>, gate: &Gate, due: &mut Due) {
-        let Phase::Running(home) = &life.phase else { return };
-        let was_untold = life.untold.is_some();
-        // The threads need our lock to raise, and may run in our place as soon as they are told.
-        let untold = match &life.guests {
-            None => {
-                let record = home.clone();
-                let asked = record.request(self);
-                drop(life);
-                let error = error_of(asked.tell());
-                due.add(&record);
-                error
-            }
-            Some(guests) => {
-                let records = guests.and(home);
-                let asked: Vec<_> = records.iter().map(|record| record.request(self)).collect();
-                drop(life);
-                let error = asked.into_iter().filter_map(|asked| error_of(asked.tell())).last();
-                records.iter().for_each(|record| due.add(record));
-                error
-            }
-        };
-        if was_untold || untold.is_some() {
-            if let Some(mut life) = self.life(gate) {
-                life.untold = untold;
-            }
-        }
+    /// The threads that it runs on, if there is more than one.
+    fn threads(&self) -> Vec<Arc<ThreadRecord>> {
+        fork::with_room(|gate, room: &mut Room<Vec<_>>| {
+            let Some(life) = self.life(gate) else { return Ok(Vec::new()) };
+            let mut threads = room.for_all(life.threads().count())?;
+            threads.extend(life.threads().cloned());
+            Ok(threads)
+        })
     }
 
     /// The last interrupt that was handed out.
@@ -535,8 +575,7 @@ impl Node {
 
     /// The tasks that run on the thread of that record, outermost first.
     pub(crate) fn all_on(record: &ThreadRecord) -> Vec<Arc<Self>> {
-        let _gate = fork::gate();
-        record.tasks()
+        fork::with_room(|_, room: &mut RoomToCopy<Self>| record.tasks(room))
     }
 
     /// The record of the thread that runs it.
@@ -555,6 +594,7 @@ impl Node {
         }
         let gate = fork::gate();
         let life = self.life(&gate);
+        // While its lock is held it does not end, so this is not the last of a record.
         let phase = life.as_ref().map_or(Phase::Finished, |life| life.phase.clone());
         let record = match &phase {
             Phase::Running(record) => Some(record),
@@ -598,27 +638,64 @@ impl Guests {
         self.records.binary_search_by_key(&Arc::as_ptr(record), Arc::as_ptr)
     }
 
-    fn add(&mut self, record: Arc<ThreadRecord>) {
-        if let Err(index) = self.find(&record) {
-            self.records.insert(index, record);
+    fn add(
+        &mut self,
+        record: &Arc<ThreadRecord>,
+        room: &mut Room<Vec<Arc<ThreadRecord>>>,
+    ) -> Result<(), Full> {
+        if let Err(index) = self.find(record) {
+            room.for_one_more(&mut self.records)?;
+            self.records.insert(index, record.clone());
         }
+        Ok(())
     }
 
+    /// Which is the caller's as well, so this is not the last of it.
     fn remove(&mut self, record: &Arc<ThreadRecord>) {
         if let Ok(index) = self.find(record) {
             self.records.remove(index);
         }
     }
 
-    /// All of them, and that one, in order.
-    fn and(&self, record: &Arc<ThreadRecord>) -> Vec<Arc<ThreadRecord>> {
-        let mut all = Self { records: self.records.clone() };
-        all.add(record.clone());
-        all.records
+    /// Those that come before that one, and those that come after.
+    fn around(&self, record: &Arc<ThreadRecord>) -> [&[Arc<ThreadRecord>]; 2] {
+        match self.find(record) {
+            Err(index) => self.records.split_at(index).into(),
+            Ok(index) => [&self.records[..index], &self.records[index + 1..]],
+        }
     }
 }
 
 impl Life {
+    /// The threads that it runs on, in order, if there is more than one.
+    fn threads(&self) -> impl Iterator<Item = &Arc<ThreadRecord>> {
+        let (home, [before, after]) = match (&self.phase, &self.guests) {
+            (Phase::Running(home), Some(guests)) if !guests.records.is_empty() => {
+                (Some(home), guests.around(home))
+            }
+            _ => (None, [&[][..]; 2]),
+        };
+        before.iter().chain(home).chain(after)
+    }
+
+    /// Whether that is what [`threads`](Self::threads) tells.
+    fn runs_on_all_of(&self, threads: &[Arc<ThreadRecord>]) -> bool {
+        self.threads().map(Arc::as_ptr).eq(threads.iter().map(Arc::as_ptr))
+    }
+
+    /// Adds a request; its place.
+    fn push(&mut self, interrupted: &Interrupted, room: &mut RoomToNote) -> Result<usize, Full> {
+        room.for_one_more(&mut self.pending)?;
+        self.last_id += 1;
+        self.pending.push_back(Pending {
+            id: self.last_id,
+            interrupted: interrupted.clone(),
+            since: Moment::last_tick(),
+            by_group: false,
+        });
+        Ok(self.pending.len() - 1)
+    }
+
     fn each_guest(&self, f: impl FnMut(&Arc<ThreadRecord>)) {
         self.guests.iter().flat_map(|guests| &guests.records).for_each(f);
     }
@@ -667,7 +744,7 @@ impl Life {
         let error = self.untold.as_ref().filter(|_| !self.pending.is_empty())?;
         Some(match error.raw_os_error() {
             Some(errno) => io::Error::from_raw_os_error(errno),
-            None => io::Error::new(error.kind(), error.to_string()),
+            None => error.kind().into(),
         })
     }
 }

@@ -48,7 +48,8 @@
 //! That took three times as long. For the same reason the asker lets go of the task's lock before
 //! it sends.)
 //!
-//! The bell is taken before the stack.
+//! The bell is taken before the stack. Under neither is anything allocated or freed: what needs room
+//! is given it, and what is to be freed is handed out (see [`room`](crate::room)).
 //!
 //! # The two bits
 //!
@@ -67,6 +68,7 @@ use std::io;
 use std::sync::{Arc, PoisonError};
 
 use crate::primitives::{AtomicU32, Mutex, MutexGuard, Ordering};
+use crate::room::{Full, Room};
 
 /// Whether a thread is armed: would raise, right now. Zero is no.
 #[repr(transparent)]
@@ -165,10 +167,16 @@ struct Stack<T, N> {
     untold: bool,
 }
 
-struct Frame<N> {
+/// A task on a thread's stack.
+pub(crate) struct Frame<N> {
     task: Arc<N>,
     pending: bool,
 }
+
+/// Room for what runs on a thread.
+pub(crate) type RoomToEnter<N> = Room<Vec<Frame<N>>>;
+/// Room for a copy of it.
+pub(crate) type RoomToCopy<N> = Room<Vec<Arc<N>>>;
 
 /// Where the floor was before a task or a mask began; given back at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,7 +205,9 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
     /// A record with nothing on its stack.
     pub(crate) fn new(thread: T) -> Self {
         let bell = Mutex::new(Some(thread.clone()));
-        let stack = Stack { thread: Some(thread), frames: Vec::new(), floor: 0, untold: false };
+        // Few threads nest tasks.
+        let frames = Vec::with_capacity(1);
+        let stack = Stack { thread: Some(thread), frames, floor: 0, untold: false };
         Self { bell, stack: Mutex::new(stack) }
     }
 
@@ -212,19 +222,22 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
     // The thread's own side.
 
     /// A task begins on this thread. A root masks what lies below it.
-    pub(crate) fn enter(&self, task: Arc<N>, pending: bool, root: bool) -> Floor {
+    pub(crate) fn enter(
+        &self,
+        task: &Arc<N>,
+        pending: bool,
+        root: bool,
+        room: &mut RoomToEnter<N>,
+    ) -> Result<Floor, Full> {
         self.locked(|stack| {
+            room.for_one_more(&mut stack.frames)?;
             let before = Floor(stack.floor);
             if root {
                 stack.floor = stack.frames.len();
             }
-            if stack.frames.capacity() == 0 {
-                // Few threads nest tasks: room for one, where `push` would make it for four.
-                stack.frames.reserve_exact(1);
-            }
-            stack.frames.push(Frame { task, pending });
+            stack.frames.push(Frame { task: task.clone(), pending });
             stack.refresh();
-            before
+            Ok(before)
         })
     }
 
@@ -258,11 +271,8 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
     }
 
     /// The tasks that are not masked, outermost first, and how many are.
-    pub(crate) fn unmasked(&self) -> (Vec<Arc<N>>, usize) {
-        self.locked(|stack| {
-            let tasks = stack.unmasked().iter().map(|frame| frame.task.clone());
-            (tasks.collect(), stack.floor)
-        })
+    pub(crate) fn unmasked(&self, room: &mut RoomToCopy<N>) -> Result<(Vec<Arc<N>>, usize), Full> {
+        self.locked(|stack| Ok((copy(stack.unmasked(), room)?, stack.floor)))
     }
 
     /// The innermost task, masked or not.
@@ -276,8 +286,8 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
     }
 
     /// All tasks, outermost first.
-    pub(crate) fn tasks(&self) -> Vec<Arc<N>> {
-        self.locked(|stack| stack.frames.iter().map(|frame| frame.task.clone()).collect())
+    pub(crate) fn tasks(&self, room: &mut RoomToCopy<N>) -> Result<Vec<Arc<N>>, Full> {
+        self.locked(|stack| copy(&stack.frames, room))
     }
 
     /// The task whose request is to be raised: the outermost unmasked one that has any, among so
@@ -319,7 +329,7 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
 
     /// The thread ends. The tasks that have not ended before are handed out: what ended the thread
     /// did not unwind.
-    pub(crate) fn close(&self) -> Vec<Arc<N>> {
+    pub(crate) fn close(&self) -> Vec<Frame<N>> {
         let mut bell = self.bell();
         let left = self.locked(|stack| {
             let frames = std::mem::take(&mut stack.frames);
@@ -328,7 +338,7 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
             frames
         });
         *bell = None;
-        left.into_iter().map(|frame| frame.task).collect()
+        left
     }
 
     // The asker's side.
@@ -360,6 +370,18 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
     /// Looks at the thread, and perhaps signals it; none once it has gone.
     pub(crate) fn thread<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
         self.locked(|stack| stack.thread.as_ref().map(f))
+    }
+}
+
+fn copy<N>(frames: &[Frame<N>], room: &mut RoomToCopy<N>) -> Result<Vec<Arc<N>>, Full> {
+    let mut tasks = room.for_all(frames.len())?;
+    tasks.extend(frames.iter().map(|frame| frame.task.clone()));
+    Ok(tasks)
+}
+
+impl<N> Frame<N> {
+    pub(crate) fn task(&self) -> &Arc<N> {
+        &self.task
     }
 }
 

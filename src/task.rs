@@ -75,7 +75,7 @@ impl Task {
 
     /// Gives it a name, for reports.
     pub fn name(self, name: impl Into<String>) -> Self {
-        self.node.set_name(name.into().into_boxed_str());
+        self.node.set_name(name.into().into());
         self
     }
 
@@ -287,7 +287,7 @@ impl Builder {
     }
 
     fn task_that_nests(&self, nesting: Nesting) -> Task {
-        let name = self.name.as_deref().map(Box::from);
+        let name = self.name.as_deref().map(Arc::from);
         Task { node: Node::new(name, nesting), reach: self.reach }
     }
 

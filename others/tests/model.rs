@@ -22,11 +22,15 @@ mod primitives {
 }
 
 #[allow(dead_code, reason = "the crate uses all of it")]
+#[path = "../../src/room.rs"]
+mod room;
+#[allow(dead_code, reason = "the crate uses all of it")]
 #[path = "../../src/state.rs"]
 mod state;
 
 use primitives::{AtomicU32, Ordering};
-use state::{Asked, Delivery, Floor, Record, Thread, Word};
+use room::MakeRoom;
+use state::{Asked, Delivery, Floor, Record, RoomToEnter, Thread, Word};
 
 /// What one could get wrong, outside of the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -315,7 +319,18 @@ impl Target {
     }
 
     fn enter(&self, task: &Arc<Task>) -> Floor {
-        self.record.enter(task.clone(), false, false)
+        self.enter_as(task, false, false)
+    }
+
+    /// As `sys::fork::with_room`, with no gate.
+    fn enter_as(&self, task: &Arc<Task>, pending: bool, root: bool) -> Floor {
+        let mut room = RoomToEnter::default();
+        loop {
+            match self.record.enter(task, pending, root, &mut room) {
+                Ok(floor) => return floor,
+                Err(_full) => room.make(),
+            }
+        }
     }
 
     /// A call of ours that blocks until it is interrupted: as `calls::complete`, with the task that
@@ -419,7 +434,7 @@ impl Job {
     fn begin(&self, target: &Target) -> Floor {
         let mut life = self.life.lock().unwrap();
         life.running = true;
-        target.record.enter(self.task.clone(), life.pending > 0, false)
+        target.enter_as(&self.task, life.pending > 0, false)
     }
 
     fn ask(&self, target: &Target) {
@@ -595,7 +610,7 @@ fn a_strangers_job_inside_is_left_alone() {
         let [ours, strangers] = ["ours", "a stranger's"].map(|name| Arc::new(Task(name)));
         let floor = target.enter(&ours);
         let asker = target.asked_by_another_thread(&ours);
-        let root = target.record.enter(strangers, false, true);
+        let root = target.enter_as(&strangers, false, true);
         assert!(!target.cpu.cancels());
         let _ = target.record.leave(root);
         assert_eq!(target.blocking_call(), ours);

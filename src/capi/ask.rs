@@ -138,7 +138,7 @@ pub unsafe extern "C" fn eintr_interrupt_on(
         let signals = unsafe { std::slice::from_raw_parts(signals, count) };
         let registration = termination::interrupt_on(signals, interrupter);
         let registration = registration.map_err(|error| Errno::from(&error))?;
-        Ok(handles::keep(Held::Registration(registration)))
+        Ok(handles::keep(Held::Registration(Box::new(registration))))
     })
 }
 

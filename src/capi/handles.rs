@@ -6,17 +6,17 @@
 
 #![allow(unsafe_code)]
 
-use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use libc::c_int;
 
 use super::border::Errno;
 use crate::interrupter::Interrupter;
-use crate::sys::fork;
+use crate::room::Room;
+use crate::sys::fork::{self, Gate};
 use crate::task::Task;
 use crate::termination::Registration;
 
@@ -25,52 +25,77 @@ pub(super) enum Held {
     /// A task that has not begun.
     Task(Task),
     Interrupter(Interrupter),
-    Registration(#[expect(dead_code, reason = "dropped")] Registration),
+    Registration(#[expect(dead_code, reason = "dropped")] Box<Registration>),
 }
 
-static HELD: Mutex<BTreeMap<u64, Held>> = Mutex::new(BTreeMap::new());
+/// In the order of their numbers.
+static TABLE: Mutex<Table> = Mutex::new(Table(Vec::new()));
 static LAST: AtomicU64 = AtomicU64::new(0);
+
+struct Table(Vec<(u64, Held)>);
+
+impl Table {
+    fn find(&self, id: u64) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&id, |(number, _)| *number)
+    }
+
+    fn get(&self, id: u64) -> Option<&Held> {
+        self.find(id).ok().map(|index| &self.0[index].1)
+    }
+}
 
 /// A number that was never given out. 0 is none.
 pub(super) fn fresh() -> u64 {
     LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
-/// Looks at the table; no fork sees it locked. What is taken out is to be dropped outside.
-fn with_table<T>(f: impl FnOnce(&mut BTreeMap<u64, Held>) -> T) -> T {
-    let _gate = fork::gate();
-    f(&mut HELD.lock().unwrap_or_else(PoisonError::into_inner))
+/// The gate proves that no fork can see it locked.
+fn locked(_gate: &Gate) -> MutexGuard<'static, Table> {
+    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Gives something a number.
 pub(super) fn keep(held: Held) -> u64 {
     let id = fresh();
-    with_table(|table| table.insert(id, held));
-    id
+    let mut held = Some((id, held));
+    fork::with_room(|gate, room: &mut Room<_>| {
+        let mut table = locked(gate);
+        room.for_one_more(&mut table.0)?;
+        // Others have got numbers since, but few.
+        if let (Err(index), Some(held)) = (table.find(id), held.take()) {
+            table.0.insert(index, held);
+        }
+        Ok(id)
+    })
 }
 
 /// Takes it out, if it is what is wanted.
 pub(super) fn take(id: u64, wanted: fn(&Held) -> bool) -> Result<Held, Errno> {
-    with_table(|table| table.get(&id).is_some_and(wanted).then(|| table.remove(&id))?)
-        .ok_or(Errno(libc::EINVAL))
+    let gate = fork::gate();
+    let mut table = locked(&gate);
+    let index = table.find(id).ok().filter(|index| wanted(&table.0[*index].1));
+    index.map(|index| table.0.remove(index).1).ok_or(Errno(libc::EINVAL))
 }
 
 /// The interrupter of that number, or of a task that has not begun.
 pub(super) fn interrupter(id: u64) -> Result<Interrupter, Errno> {
-    with_table(|table| match table.get(&id) {
-        Some(Held::Interrupter(interrupter)) => Some(interrupter.clone()),
+    look(id, |held| match held {
+        Held::Interrupter(interrupter) => Some(interrupter.clone()),
         _ => None,
     })
-    .ok_or(Errno(libc::EINVAL))
 }
 
 /// Looks at a task that has not begun.
 pub(super) fn task(id: u64) -> Result<Interrupter, Errno> {
-    with_table(|table| match table.get(&id) {
-        Some(Held::Task(task)) => Some(task.interrupter()),
+    look(id, |held| match held {
+        Held::Task(task) => Some(task.interrupter()),
         _ => None,
     })
-    .ok_or(Errno(libc::EINVAL))
+}
+
+fn look(id: u64, look: impl FnOnce(&Held) -> Option<Interrupter>) -> Result<Interrupter, Errno> {
+    let gate = fork::gate();
+    locked(&gate).get(id).and_then(look).ok_or(Errno(libc::EINVAL))
 }
 
 /// Milliseconds as poll has them; a negative number is for ever.

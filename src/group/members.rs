@@ -18,14 +18,15 @@
 //!
 //! That lock is taken behind the fork gate, like all of ours, and no other inside of it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound::{Excluded, Unbounded};
+use std::array;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::panicked::Panicked;
 use crate::hook::Due;
 use crate::interrupted::Interrupted;
 use crate::node::{Figures, Node};
+use crate::room::{Full, MakeRoom, Room};
 use crate::sys::fork;
 
 /// The members of one group.
@@ -38,7 +39,8 @@ pub(crate) struct Members {
 struct List {
     /// What the group was asked with first: all who come later are asked with that.
     latched: Option<Interrupted>,
-    nodes: BTreeMap<u64, Arc<Node>>,
+    /// In the order of their ids.
+    nodes: Vec<Arc<Node>>,
     /// Where the next sweep goes on.
     swept_up_to: u64,
     panics: Panics,
@@ -59,16 +61,29 @@ const REMEMBERED: usize = 64;
 const SWEPT: usize = 2;
 
 impl Members {
+    /// What is to be dropped is handed out.
     fn locked<T>(&self, f: impl FnOnce(&mut List) -> T) -> T {
         let _gate = fork::gate();
         f(&mut self.list.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn with_room<R: MakeRoom, T>(
+        &self,
+        mut f: impl FnMut(&mut List, &mut R) -> Result<T, Full>,
+    ) -> T {
+        fork::with_room(|_, room| {
+            f(&mut self.list.lock().unwrap_or_else(PoisonError::into_inner), room)
+        })
+    }
+
     /// Puts a task on the list, or a group. If the group was asked, so is the task.
     pub(crate) fn add(&self, node: &Arc<Node>) {
-        let latched = self.locked(|list| {
-            list.nodes.insert(node.id(), node.clone());
-            list.latched.clone()
+        let latched = self.with_room(|list, room: &mut Room<_>| {
+            if let Err(index) = list.find(node.id()) {
+                room.for_one_more(&mut list.nodes)?;
+                list.nodes.insert(index, node.clone());
+            }
+            Ok(list.latched.clone())
         });
         if let Some(interrupted) = latched {
             request(node, &interrupted);
@@ -79,19 +94,12 @@ impl Members {
     /// Takes a task off the list.
     pub(crate) fn forget(&self, id: u64) {
         // Not under the lock: it may be the last of a reason of the user's.
-        let _node = self.locked(|list| list.nodes.remove(&id));
+        let _node = self.locked(|list| Some(list.nodes.remove(list.find(id).ok()?)));
     }
 
     /// Forgets some that have ended without saying so: those that were not spawned by the group.
     fn sweep(&self) {
-        let some = self.locked(|list| {
-            let later = list.nodes.range((Excluded(list.swept_up_to), Unbounded));
-            let round = later.chain(list.nodes.range(..=list.swept_up_to));
-            let some: Vec<_> = round.take(SWEPT).map(|(_, node)| node.clone()).collect();
-            list.swept_up_to = some.last().map_or(0, |node| node.id());
-            some
-        });
-        for node in some {
+        for node in self.locked(List::next_to_sweep).into_iter().flatten() {
             // Its list and this one have one count each.
             let is_over = match node.members() {
                 Some(_) => Arc::strong_count(&node) == 2 && tasks(&node).is_empty(),
@@ -104,13 +112,13 @@ impl Members {
     }
 
     fn nodes(&self) -> Vec<Arc<Node>> {
-        self.locked(|list| list.nodes.values().cloned().collect())
+        self.with_room(|list, room| list.copy(room))
     }
 
     fn latch(&self, interrupted: &Interrupted) -> Vec<Arc<Node>> {
-        self.locked(|list| {
+        self.with_room(|list, room| {
             list.latched.get_or_insert_with(|| interrupted.clone());
-            list.nodes.values().cloned().collect()
+            list.copy(room)
         })
     }
 
@@ -120,18 +128,43 @@ impl Members {
     }
 
     pub(crate) fn note_panic(&self, panicked: Panicked) {
-        self.locked(|list| {
-            if list.panics.first.len() < REMEMBERED {
-                list.panics.first.push(panicked);
+        let mut panicked = Some(panicked);
+        self.with_room(|list, room: &mut Room<_>| {
+            let Panics { first, more } = &mut list.panics;
+            if first.len() < REMEMBERED {
+                room.for_one_more(first)?;
+                first.extend(panicked.take());
             } else {
-                list.panics.more += 1;
+                *more += 1;
             }
+            Ok(())
         });
     }
 
     /// Hands out the panics, and forgets them.
     pub(crate) fn take_panics(&self) -> Panics {
         self.locked(|list| std::mem::take(&mut list.panics))
+    }
+}
+
+impl List {
+    fn find(&self, id: u64) -> Result<usize, usize> {
+        self.nodes.binary_search_by_key(&id, |node| node.id())
+    }
+
+    fn copy(&self, room: &mut Room<Vec<Arc<Node>>>) -> Result<Vec<Arc<Node>>, Full> {
+        let mut nodes = room.for_all(self.nodes.len())?;
+        nodes.extend(self.nodes.iter().cloned());
+        Ok(nodes)
+    }
+
+    fn next_to_sweep(&mut self) -> [Option<Arc<Node>>; SWEPT] {
+        let start = self.find(self.swept_up_to + 1).unwrap_or_else(|index| index);
+        let (before, later) = self.nodes.split_at(start);
+        let mut round = later.iter().chain(before);
+        let some = array::from_fn(|_| round.next().cloned());
+        self.swept_up_to = some.iter().flatten().last().map_or(0, |node| node.id());
+        some
     }
 }
 
@@ -149,7 +182,7 @@ pub(crate) fn request(
     // Hooks may be slow: everybody is asked before.
     let mut due = Due::default();
     let ask = |task: Arc<Node>| {
-        let id = task.request_by_group(interrupted.clone(), &mut due);
+        let id = task.request_by_group(interrupted, &mut due);
         (task, id)
     };
     let asked = tasks.into_iter().map(ask).collect();

@@ -230,7 +230,7 @@ impl Member {
         // misses it.
         task.run(|| {
             catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
-                let name = self.node.figures().name.map(String::from);
+                let name = self.node.figures().name.as_deref().map(String::from);
                 let message = message(&*payload);
                 let panicked = Panicked { task: self.node.id(), name, message };
                 if let Some(members) = self.members() {

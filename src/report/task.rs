@@ -68,7 +68,7 @@ impl Report {
         let thread = thread.filter(|_| node.figures().tid == figures.tid);
         Self {
             task: figures.id,
-            name: figures.name.map(String::from),
+            name: figures.name.as_deref().map(String::from),
             started: figures.started,
             finished: figures.finished,
             thread: thread.map(Box::new),

@@ -31,9 +31,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::node::Node;
-use crate::state::Floor;
+use crate::state::{Floor, RoomToCopy};
 use crate::sys::clock::Moment;
 use crate::sys::deadlines::{self, InForce, Limit};
+use crate::sys::fork;
 use crate::sys::thread::{self, ThreadRecord};
 
 /// What is in force on a thread, for others.
@@ -54,8 +55,9 @@ enum Cause {
 impl Inheritance {
     /// What is in force here.
     pub(crate) fn here() -> Self {
-        let (tasks, masked) =
-            thread::registered().map_or_else(Default::default, |record| record.unmasked());
+        let (tasks, masked) = thread::registered().map_or_else(Default::default, |record| {
+            fork::with_room(|_, room: &mut RoomToCopy<Node>| record.unmasked(room))
+        });
         let mut causes = Vec::new();
         let mut tasks = tasks.into_iter().map(Cause::Task).enumerate().peekable();
         for InForce { at, tasks_outside } in deadlines::in_force().into_iter().rev() {

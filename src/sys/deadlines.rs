@@ -48,7 +48,7 @@ use super::block::{self, Block};
 use super::clock::{AtomicMoment, Moment};
 use super::deadline_timer::DeadlineTimer;
 use super::thread::{self, Unblocked};
-use super::{brakes, hooked};
+use super::{brakes, fork, hooked};
 use crate::state::DEADLINE;
 
 /// What a thread's block holds of its deadlines.
@@ -227,6 +227,7 @@ impl Drop for Held {
 #[cold]
 fn prepare(block: &Block, frame: &Frame, now: Moment) -> Debts {
     let record = thread::register();
+    fork::resume_deadlines();
     let unblocked = thread::unblock_signals();
     if frame.outer.is_null() {
         thread::forget_lost_signal(&record);
@@ -518,8 +519,8 @@ pub(super) fn forget(block: &Block) {
 }
 
 /// In the child of a fork: the deadlines of the thread that forked go on, by a timer of this
-/// process's.
-pub(super) fn resume() {
+/// process's. Called by `fork`, when the allocator is in order again.
+pub(super) extern "C" fn resume() {
     if hooked::own().is_some() {
         hooked::meet_deadline();
     }

@@ -8,6 +8,14 @@
 //! (Rejected: taking each lock in turn, or stealing locks in the child. A lock stolen from a thread
 //! that was in the middle of a change protects a structure in the middle of a change.)
 //!
+//! Behind the gate nothing is allocated and nothing is freed (S22). Handlers of `fork`'s run in the
+//! reverse order of their registration, so an allocator that locks itself around a fork, and has
+//! registered after us (jemalloc does both), holds its lock when our handler waits for the gate; a
+//! thread that keeps the gate open and wants memory would wait for that lock. What grows behind the
+//! gate does so by [`with_room`]; what is to be freed is handed out. The handlers here keep to it as
+//! well: in the child that lock is still held when ours runs. What a child has to do that needs
+//! memory is done by one that is registered later, and so runs later.
+//!
 //! A child that was made by a raw `clone` runs no such handlers. Its thread has another id than its
 //! record says, so that neither our handler nor a task's beginning there believes the record (S6).
 //!
@@ -18,24 +26,57 @@
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::{deadlines, pid, thread};
+use super::{block, deadlines, pid, thread};
+use crate::room::{Full, MakeRoom};
+
+#[cfg(test)]
+mod tests;
 
 static GATE: RwLock<()> = RwLock::new(());
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 static CLOSED: Closed = Closed(UnsafeCell::new(None));
 
 /// As long as it lives, the process does not fork. Not to be held while anything of the user's
-/// runs, nor taken twice.
+/// runs, nor taken twice. Nothing is allocated or freed meanwhile (S22).
 pub(crate) struct Gate {
     _open: RwLockReadGuard<'static, ()>,
+    #[cfg(test)]
+    _held: tests::Held,
 }
 
 /// Keeps forks away.
+#[cfg_attr(test, track_caller)]
 pub(crate) fn gate() -> Gate {
-    Gate { _open: GATE.read().unwrap_or_else(PoisonError::into_inner) }
+    // In a library that was loaded while the program ran, a thread's first touch allocates it.
+    black_box(block::address());
+    Gate {
+        _open: GATE.read().unwrap_or_else(PoisonError::into_inner),
+        #[cfg(test)]
+        _held: tests::Held::here(),
+    }
+}
+
+/// Does something behind the gate that may need room: if there is none, it is made with the gate
+/// open, and `attempt` is called again; what it has changed by then others may see. What it returns
+/// is dropped by the caller, with the gate open.
+#[cfg_attr(test, track_caller)]
+pub(crate) fn with_room<R: MakeRoom, T>(
+    mut attempt: impl FnMut(&Gate, &mut R) -> Result<T, Full>,
+) -> T {
+    let mut room = R::default();
+    loop {
+        let gate = gate();
+        let done = attempt(&gate, &mut room);
+        drop(gate);
+        match done {
+            Ok(value) => return value,
+            Err(Full) => room.make(),
+        }
+    }
 }
 
 /// How many forks lie between the first process and this one.
@@ -76,12 +117,16 @@ extern "C" fn prepare() {
     let closed = GATE.write().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: we hold the write lock, see `Closed`.
     unsafe { *CLOSED.0.get() = Some(closed) };
+    #[cfg(test)]
+    std::mem::forget(tests::Held::here());
 }
 
 extern "C" fn parent() {
     // SAFETY: this thread has held the write lock since `prepare`.
     let closed = unsafe { (*CLOSED.0.get()).take() };
     drop(closed);
+    #[cfg(test)]
+    tests::Held::end();
 }
 
 extern "C" fn child() {
@@ -89,6 +134,18 @@ extern "C" fn child() {
     pid::remember();
     thread::adopt();
     parent();
-    // With the gate open: the keeper may have to be asked.
-    deadlines::resume();
+}
+
+/// Has the deadlines of a thread that forks go on in the child, from now on. To be called where
+/// they begin, and not at the start: a helper thread may have to be made, for which the allocator's
+/// handler must have run in the child, and so must have been registered before this one.
+pub(super) fn resume_deadlines() {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if !DONE.load(Ordering::Relaxed) {
+        // Perhaps twice, by two threads at once, which does no harm. (No `Once`: the child of a fork
+        // that comes between would wait for the other thread, which it does not have.)
+        // SAFETY: a plain function that lives as long as the program.
+        unsafe { libc::pthread_atfork(None, None, Some(deadlines::resume)) };
+        DONE.store(true, Ordering::Relaxed);
+    }
 }

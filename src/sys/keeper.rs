@@ -5,13 +5,13 @@
 //! queued signals. It signals as an asker does, through the record, so never a thread that has
 //! gone. One entry for each thread at most, the earliest of its deadlines.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::clock::Moment;
 use super::thread::ThreadRecord;
 use super::{fork, futex, helper};
+use crate::room::{Full, Room};
 use crate::state::Thread;
 
 static KEPT: Mutex<Kept> = Mutex::new(Kept::new());
@@ -22,13 +22,18 @@ struct Kept {
     /// Of the process that the rest belongs to: a child of a fork has no keeper yet.
     generation: u32,
     is_running: bool,
-    /// By the moment, then by the record's address.
-    deadlines: BTreeMap<(Moment, usize), Arc<ThreadRecord>>,
+    /// The last one first.
+    deadlines: Vec<Deadline>,
+}
+
+struct Deadline {
+    at: Moment,
+    record: Arc<ThreadRecord>,
 }
 
 impl Kept {
     const fn new() -> Self {
-        Self { generation: 0, is_running: false, deadlines: BTreeMap::new() }
+        Self { generation: 0, is_running: false, deadlines: Vec::new() }
     }
 
     /// The state of this process, and what is left of an older one's, to be dropped without a lock.
@@ -36,33 +41,63 @@ impl Kept {
         let is_native = self.generation == generation;
         (!is_native).then(|| std::mem::replace(self, Self { generation, ..Self::new() }))
     }
+
+    fn find(&self, record: &Arc<ThreadRecord>, at: Moment) -> Result<usize, usize> {
+        let wanted = (at, Arc::as_ptr(record));
+        self.deadlines.binary_search_by(|kept| wanted.cmp(&(kept.at, Arc::as_ptr(&kept.record))))
+    }
+
+    /// Puts a thread's deadline in the place of another; that one, and whether it is now the first
+    /// of all.
+    fn replace(
+        &mut self,
+        record: &Arc<ThreadRecord>,
+        before: Moment,
+        at: Moment,
+        room: &mut Room<Vec<Deadline>>,
+    ) -> Result<(Option<Deadline>, bool), Full> {
+        room.for_one_more(&mut self.deadlines)?;
+        let old = self.find(record, before).ok().map(|index| self.deadlines.remove(index));
+        let new = self.find(record, at);
+        if let Err(index) = new {
+            if at != Moment::NEVER {
+                self.deadlines.insert(index, Deadline { at, record: record.clone() });
+                return Ok((old, index + 1 == self.deadlines.len()));
+            }
+        }
+        Ok((old, false))
+    }
+
+    /// The first deadline, if it has come; else when it does.
+    fn take_due(&mut self, now: Moment) -> Result<Deadline, Option<Moment>> {
+        let next = self.deadlines.last().map(|first| first.at);
+        match next {
+            Some(at) if at <= now => self.deadlines.pop().ok_or(None),
+            _ => Err(next),
+        }
+    }
 }
 
 /// Under the gate, no fork can see it locked; what `f` returns is dropped with neither held.
-fn locked<T>(f: impl FnOnce(&mut Kept) -> T) -> T {
-    let gate = fork::gate();
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    let old = kept.of(fork::generation());
-    let value = f(&mut kept);
-    drop(kept);
-    drop(gate);
-    drop(old);
-    value
+fn locked<T>(mut f: impl FnMut(&mut Kept, &mut Room<Vec<Deadline>>) -> Result<T, Full>) -> T {
+    let mut of_parent = None;
+    fork::with_room(|_, room| {
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = kept.of(fork::generation()) {
+            of_parent = Some(old);
+        }
+        f(&mut kept, room)
+    })
 }
 
 /// Has a thread signalled at a moment, in the place of the one that was asked for before, or
 /// never.
 pub(super) fn keep(record: &Arc<ThreadRecord>, before: Moment, at: Moment) {
-    let key = |moment| (moment, Arc::as_ptr(record) as usize);
-    let (_old, is_first, was_running) = locked(|kept| {
-        let old = kept.deadlines.remove(&key(before));
-        if at != Moment::NEVER {
-            kept.deadlines.insert(key(at), record.clone());
-        }
-        let is_first = kept.deadlines.first_key_value().is_some_and(|(first, _)| *first == key(at));
+    let (_old, is_first, was_running) = locked(|kept, room| {
+        let (old, is_first) = kept.replace(record, before, at, room)?;
         let was_running = kept.is_running;
         kept.is_running |= is_first;
-        (old, is_first, was_running)
+        Ok((old, is_first, was_running))
     });
     if is_first {
         CHANGES.fetch_add(1, Ordering::Relaxed);
@@ -77,7 +112,10 @@ pub(super) fn keep(record: &Arc<ThreadRecord>, before: Moment, at: Moment) {
 fn start() {
     if helper::start("eintr-deadlines", run).is_err() {
         // The next deadline tries again.
-        locked(|kept| kept.is_running = false);
+        locked(|kept, _| {
+            kept.is_running = false;
+            Ok(())
+        });
     }
 }
 
@@ -85,19 +123,16 @@ fn run() {
     loop {
         let seen = CHANGES.load(Ordering::Relaxed);
         let now = Moment::now();
-        let (due, next) = locked(|kept| {
-            let later = kept.deadlines.split_off(&(now, usize::MAX));
-            let due = std::mem::replace(&mut kept.deadlines, later);
-            (due, kept.deadlines.first_key_value().map(|((at, _), _)| *at))
-        });
-        if due.is_empty() {
-            futex::wait(&CHANGES, seen, next.unwrap_or(Moment::NEVER));
-        }
-        for record in due.values() {
-            let _gate = fork::gate();
-            // What cannot be sent leaves the deadline to nobody: by then the signal is not ours any
-            // more.
-            record.thread(|thread| thread.signal());
+        match locked(|kept, _| Ok(kept.take_due(now))) {
+            Ok(due) => {
+                let _gate = fork::gate();
+                // What cannot be sent leaves the deadline to nobody: by then the signal is not ours
+                // any more.
+                due.record.thread(|thread| thread.signal());
+            }
+            Err(next) => {
+                futex::wait(&CHANGES, seen, next.unwrap_or(Moment::NEVER));
+            }
         }
     }
 }

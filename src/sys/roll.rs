@@ -4,31 +4,42 @@
 //! here, and many threads that run many short tasks do not meet at one lock. (Rejected: a list of
 //! the tasks. Each beginning and end would take a lock that all threads share.)
 //!
-//! The roll holds the records weakly. In the child of a fork those of the threads that are not
-//! there are struck off at the first change; until then the tasks in them read as finished.
+//! The roll holds the records weakly. In the child of a fork the places of the threads that are not
+//! there are free at the first change; until then the tasks in them read as finished.
+//!
+//! A thread keeps its place in the roll as a number, and a place that is left is given to the next
+//! thread that comes. What stood there before is replaced then, and freed by that thread, with the
+//! gate open. (Rejected: a map by the record's address. It allocates and frees at each change.)
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::fork::{self, Gate};
 use super::thread::ThreadRecord;
+use crate::room::{Full, Room};
 
-static ROLL: Mutex<Roll> = Mutex::new(Roll { generation: 0, entries: BTreeMap::new() });
+static ROLL: Mutex<Roll> = Mutex::new(Roll { generation: 0, places: Vec::new(), free: NONE });
+
+thread_local! {
+    /// The calling thread's place.
+    static PLACE: Cell<usize> = const { Cell::new(NONE) };
+}
+
+/// No place.
+const NONE: usize = usize::MAX;
 
 struct Roll {
     generation: u32,
-    /// By the record's address.
-    entries: BTreeMap<usize, Entry>,
+    places: Vec<Place>,
+    /// The first that is free.
+    free: usize,
 }
 
-struct Entry {
-    /// Of the process that the thread belongs to, counted in forks.
-    generation: u32,
-    record: Weak<ThreadRecord>,
-}
-
-fn key(record: &Arc<ThreadRecord>) -> usize {
-    Arc::as_ptr(record) as usize
+enum Place {
+    /// The process that the thread belongs to, counted in forks, and its record.
+    Taken(u32, Weak<ThreadRecord>),
+    /// The next one that is free, and whose it was.
+    Free(usize, #[expect(dead_code, reason = "dropped")] Weak<ThreadRecord>),
 }
 
 /// The gate proves that no fork can see it locked.
@@ -37,35 +48,80 @@ fn locked(_gate: &Gate) -> MutexGuard<'static, Roll> {
     let generation = fork::generation();
     if roll.generation != generation {
         roll.generation = generation;
-        // What is dropped here is no more than memory.
-        roll.entries.retain(|_, entry| entry.generation == generation);
+        roll.forget_others();
     }
     roll
 }
 
+impl Roll {
+    /// The number of a place that is that thread's from now on, and whose it was.
+    fn enter(
+        &mut self,
+        record: &Weak<ThreadRecord>,
+        room: &mut Room<Vec<Place>>,
+    ) -> Result<(usize, Option<Place>), Full> {
+        let taken = |generation| Place::Taken(generation, record.clone());
+        if let Some(place) = self.places.get_mut(self.free) {
+            let before = std::mem::replace(place, taken(self.generation));
+            let Place::Free(next, _) = before else { unreachable!("a free place is taken") };
+            return Ok((std::mem::replace(&mut self.free, next), Some(before)));
+        }
+        room.for_one_more(&mut self.places)?;
+        self.places.push(taken(self.generation));
+        Ok((self.places.len() - 1, None))
+    }
+
+    fn leave(&mut self, number: usize) {
+        if let Some(place) = self.places.get_mut(number) {
+            if let Place::Taken(_, record) = place {
+                *place = Place::Free(self.free, std::mem::take(record));
+                self.free = number;
+            }
+        }
+    }
+
+    /// Frees the places of threads that belong to another process.
+    fn forget_others(&mut self) {
+        for number in 0..self.places.len() {
+            if matches!(self.places[number], Place::Taken(of, _) if of != self.generation) {
+                self.leave(number);
+            }
+        }
+    }
+}
+
 /// The calling thread has got a record.
 pub(super) fn enter(record: &Arc<ThreadRecord>) {
-    let gate = fork::gate();
-    let entry = Entry { generation: fork::generation(), record: Arc::downgrade(record) };
-    locked(&gate).entries.insert(key(record), entry);
+    let record = Arc::downgrade(record);
+    let (place, _before) =
+        fork::with_room(|gate, room: &mut Room<_>| locked(gate).enter(&record, room));
+    PLACE.set(place);
 }
 
 /// The calling thread ends.
-pub(super) fn leave(record: &Arc<ThreadRecord>) {
+pub(super) fn leave() {
     let gate = fork::gate();
-    locked(&gate).entries.remove(&key(record));
+    locked(&gate).leave(PLACE.replace(NONE));
 }
 
 /// In the child of a fork, behind the closed gate: this thread is here. Without an allocation.
-pub(super) fn adopt(record: &Arc<ThreadRecord>) {
+pub(super) fn adopt() {
     let mut roll = ROLL.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(entry) = roll.entries.get_mut(&key(record)) {
-        entry.generation = fork::generation();
+    if let Some(Place::Taken(generation, _)) = roll.places.get_mut(PLACE.get()) {
+        *generation = fork::generation();
     }
 }
 
 /// All records.
 pub(crate) fn records() -> Vec<Arc<ThreadRecord>> {
-    let gate = fork::gate();
-    locked(&gate).entries.values().filter_map(|entry| entry.record.upgrade()).collect()
+    fork::with_room(|gate, room: &mut Room<Vec<_>>| {
+        let roll = locked(gate);
+        // One that has gone since is freed by whoever gets these.
+        let mut records = room.for_all(roll.places.len())?;
+        records.extend(roll.places.iter().filter_map(|place| match place {
+            Place::Taken(_, record) => record.upgrade(),
+            Place::Free(..) => None,
+        }));
+        Ok(records)
+    })
 }

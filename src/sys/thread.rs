@@ -95,7 +95,8 @@ fn announce(block: &Block) -> bool {
 fn send_announced(block: &Block, tid: i32) -> io::Result<()> {
     let sent = match ours::number() {
         Some(number) => send(block, tid, number).map_err(io::Error::from_raw_os_error),
-        None => Err(io::Error::new(io::ErrorKind::Unsupported, "no signal is free for eintr")),
+        // Without a text, which would be allocated: the outcome has one.
+        None => Err(io::ErrorKind::Unsupported.into()),
     };
     sent.inspect_err(|_| block.delivery.take_back())
 }
@@ -180,7 +181,7 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
 pub(super) fn adopt() {
     if let Some(record) = registered() {
         settle_in();
-        roll::adopt(&record);
+        roll::adopt();
         // Without an allocation: the child's turn of a foreign allocator may be still to come.
         record.each_task(|task| task.adopt(&record));
         if let Some(hooks) = block::with(hooked::of) {
@@ -244,11 +245,13 @@ pub(super) fn prepare() -> Option<libc::pthread_key_t> {
 extern "C" fn end(_value: *mut libc::c_void) {
     block::with(|block| {
         let Some(record) = registered() else { return };
+        let gate = fork::gate();
         let left = record.close();
-        roll::leave(&record);
+        drop(gate);
+        roll::leave();
         snapshot::refuse(block);
         deadlines::forget(block);
-        left.iter().for_each(|task| task.give_up_on(&record));
+        left.iter().for_each(|frame| frame.task().give_up_on(&record));
         dispatch::end(block);
         block.alternate_stack.give_back();
         timer::delete(block);
@@ -306,12 +309,14 @@ pub(crate) fn block_again(Unblocked(signals): Unblocked) {
 /// keeper.)
 pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
     block::with(|block| {
-        if block.delivery.is_announced() && record.innermost().is_none() {
+        if block.delivery.is_announced() {
             let _gate = fork::gate();
-            record.undisturbed(|| {
-                raw::gettid();
-                block.delivery.take_back();
-            });
+            if record.innermost().is_none() {
+                record.undisturbed(|| {
+                    raw::gettid();
+                    block.delivery.take_back();
+                });
+            }
         }
     });
 }
