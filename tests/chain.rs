@@ -9,10 +9,10 @@
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 
 use eintr::{Outcome, Signal};
-use libc::{SIGHUP, SIGRTMIN, SIGUSR1, SIGUSR2, c_int, c_void, siginfo_t};
+use libc::{SIGHUP, SIGRTMIN, SIGSYS, SIGUSR1, SIGUSR2, c_int, c_void, siginfo_t};
 use test_support::child::{alone, dies_by};
 use test_support::signals::{RUNS, count};
-use test_support::target::{is_eintr, is_interrupt, own_read, pipe, plain_read, target};
+use test_support::target::{came_back, is_eintr, is_interrupt, own_read, pipe, plain_read, target};
 use test_support::{LIMIT, gettid, signals, wait_until};
 
 fn runs() -> usize {
@@ -311,5 +311,130 @@ fn the_default_action_does_not_follow_upon_an_answer() {
             assert!(eintr::checkpoint().is_err());
             assert!(matches!(request.wait(LIMIT), Outcome::Raised));
         });
+    });
+}
+
+/// A request reaches a thread, in a call of our own and in plain ones, through whatever handler
+/// stands before ours.
+fn requests_arrive() {
+    for _ in 0..10 {
+        let (reader, _writer) = pipe();
+        let stuck = target(move || own_read(reader)).blocked_in(libc::SYS_read).interrupted();
+        assert!(is_interrupt(&stuck.result()));
+        for reach in [true, false] {
+            let (reader, _writer) = pipe();
+            let stuck = target::spawn(reach, move || plain_read(reader)).blocked_in(libc::SYS_read);
+            stuck.thread.interrupt();
+            assert!(came_back(&stuck.result()));
+        }
+    }
+}
+
+/// What stands before ours calls it as its previous one, and no default action follows (S21).
+#[test]
+fn a_handler_of_signal_hooks_that_comes_after_ours() {
+    alone("a_handler_of_signal_hooks_that_comes_after_ours", || {
+        eintr::spawn(eintr::checkpoint).join().unwrap().unwrap();
+        let told = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(signals::ours(), told.clone()).unwrap();
+        for _ in 0..10 {
+            signals::send_to_process(signals::ours());
+            wait_until("the flag is set", || told.swap(false, SeqCst));
+            signals::send(gettid(), signals::ours());
+            assert!(told.swap(false, SeqCst));
+        }
+        requests_arrive();
+        // On a managed thread that nobody asks.
+        let (reader, writer) = pipe();
+        let stuck = target(move || own_read(reader)).blocked_in(libc::SYS_read);
+        signals::send(stuck.tid, signals::ours());
+        wait_until("it has landed", || !signals::is_pending(stuck.tid, signals::ours()));
+        nix::unistd::write(&writer, b"x").unwrap();
+        assert_eq!(stuck.result().unwrap(), b'x');
+    });
+}
+
+/// What a later handler found installed.
+static BEFORE: AtomicUsize = AtomicUsize::new(0);
+
+/// Runs the handler that was there before, makes a syscall, and counts.
+extern "C" fn run_the_one_before(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: a handler with SA_SIGINFO, as ours are; no arguments.
+    unsafe {
+        let before: signals::Informed = std::mem::transmute(BEFORE.load(SeqCst));
+        before(signal, info, context);
+        libc::syscall(libc::SYS_getuid);
+    }
+    RUNS.fetch_add(1, SeqCst);
+}
+
+/// Installs it with a full mask.
+fn come_after_ours(signal: c_int, flags: c_int) {
+    let mut action = signals::action(signal);
+    assert!(action.sa_flags & libc::SA_SIGINFO != 0);
+    BEFORE.store(action.sa_sigaction, SeqCst);
+    action.sa_sigaction = run_the_one_before as signals::Informed as usize;
+    action.sa_flags = libc::SA_SIGINFO | flags;
+    action.sa_mask = signals::full();
+    signals::set_action(signal, &action);
+}
+
+#[test]
+fn a_handler_with_a_full_mask_that_comes_after_ours() {
+    alone("a_handler_with_a_full_mask_that_comes_after_ours", || {
+        interrupt_once(Signal::USR1);
+        come_after_ours(SIGUSR1, libc::SA_RESTART);
+        signals::send(gettid(), SIGUSR1);
+        assert_eq!(runs(), 1);
+        requests_arrive();
+        // And others' signals a thread that has been reached.
+        let reached = target(|| {
+            let (reader, _writer) = pipe();
+            eintr::Interrupter::current().unwrap().interrupt();
+            assert!(came_back(&plain_read(&reader)));
+            let before = runs();
+            signals::send(gettid(), SIGUSR1);
+            assert!(came_back(&plain_read(&reader)));
+            runs() - before
+        });
+        assert_eq!(reached.result(), 1);
+    });
+}
+
+#[test]
+fn a_one_shot_handler_that_comes_after_ours() {
+    alone("a_one_shot_handler_that_comes_after_ours", || {
+        interrupt_once(Signal::USR1);
+        come_after_ours(SIGUSR1, libc::SA_RESETHAND);
+        signals::send(gettid(), SIGUSR1);
+        assert_eq!(runs(), 1);
+        // The next one would end the process, as it would without us.
+        assert_eq!(signals::action(SIGUSR1).sa_sigaction, libc::SIG_DFL);
+    });
+}
+
+#[test]
+fn the_default_action_after_a_handler_that_has_gone_again() {
+    dies_by(SIGUSR1, "the_default_action_after_a_handler_that_has_gone_again", || {
+        interrupt_once(Signal::USR1);
+        let ours = signals::action(SIGUSR1);
+        come_after_ours(SIGUSR1, 0);
+        signals::set_action(SIGUSR1, &ours);
+        signals::send(gettid(), SIGUSR1);
+    });
+}
+
+#[test]
+fn a_handler_of_sigsys_that_comes_after_ours() {
+    alone("a_handler_of_sigsys_that_comes_after_ours", || {
+        if eintr::support().reach != eintr::Road::Exact {
+            eprintln!("skipped: no handler of SIGSYS is ours");
+            return;
+        }
+        come_after_ours(SIGSYS, libc::SA_RESTART);
+        signals::send(gettid(), SIGSYS);
+        signals::send_to_process(SIGSYS);
+        wait_until("the process's signal is handled", || runs() == 2);
+        requests_arrive();
     });
 }

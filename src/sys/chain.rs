@@ -16,6 +16,8 @@ use super::{raw, waiting};
 
 /// What was installed for a signal before us.
 pub(super) struct Previous {
+    /// The address of ours, which came after.
+    ours: AtomicUsize,
     handler: AtomicUsize,
     flags: AtomicU64,
     mask: AtomicU64,
@@ -23,12 +25,24 @@ pub(super) struct Previous {
 
 impl Previous {
     /// Nothing yet: the default.
-    pub(super) const fn default_action() -> Self {
+    pub(super) const fn nothing() -> Self {
         Self {
+            ours: AtomicUsize::new(0),
             handler: AtomicUsize::new(libc::SIG_DFL),
             flags: AtomicU64::new(0),
             mask: AtomicU64::new(0),
         }
+    }
+
+    /// Our handler is about to come after it.
+    pub(super) fn stands_before(&self, ours: usize) {
+        self.ours.store(ours, Ordering::Relaxed);
+    }
+
+    /// Whether ours is the handler that the kernel calls for that signal.
+    pub(super) fn is_ours_in_force(&self, number: c_int) -> bool {
+        let ours = self.ours.load(Ordering::Relaxed);
+        signal::action(number).is_ok_and(|now| now.handler == ours)
     }
 
     /// Remembers the disposition that was there before ours.
@@ -59,13 +73,13 @@ impl Previous {
     ) {
         match self.handler.load(Ordering::Acquire) {
             libc::SIG_IGN => {}
-            libc::SIG_DFL if may_act_by_default => act_by_default(number),
+            libc::SIG_DFL if may_act_by_default => self.act_by_default(number),
             libc::SIG_DFL => {}
             handler => {
                 if self.has(libc::SA_RESETHAND) && !self.reset(handler) {
                     // Another thread was quicker: by now the default is in force.
                     return if may_act_by_default {
-                        act_by_default(number)
+                        self.act_by_default(number)
                     };
                 }
                 self.call(handler, number, info, context);
@@ -107,16 +121,29 @@ impl Previous {
         }
         signal::change_mask(libc::SIG_SETMASK, ours);
     }
-}
 
-/// The default action: of every signal that we catch (SIGSYS, SIGUSR1, SIGUSR2, the real-time ones)
-/// it is the process's end. By raw syscalls: those of libc's would be stopped where dispatch is on,
-/// and SIGSYS be recorded and never be set (S2).
-fn act_by_default(number: c_int) {
-    // SAFETY: the default disposition is no handler at all.
-    let _ = unsafe { signal::set_action(number, &Action::new(libc::SIG_DFL, 0, 0)) };
-    let arguments = [raw::getpid() as usize, raw::gettid() as usize, number as usize];
-    // SAFETY: no pointers.
-    let _ = unsafe { raw::syscall(libc::SYS_tgkill, arguments) };
-    signal::change_mask(libc::SIG_UNBLOCK, signal::bit(number));
+    /// The default action: of every signal that we catch (SIGSYS, SIGUSR1, SIGUSR2, the real-time
+    /// ones) it is the process's end. By raw syscalls: those of libc's would be stopped where
+    /// dispatch is on, and SIGSYS be recorded and never be set (S2).
+    ///
+    /// A handler that came after ours may have called us as its previous one. Then the signal has
+    /// been handled, and without us nothing would have followed (S21).
+    fn act_by_default(&self, number: c_int) {
+        if !self.is_ours_in_force(number) {
+            return;
+        }
+        // SAFETY: the default disposition is no handler at all.
+        let before = unsafe { signal::set_action(number, &Action::new(libc::SIG_DFL, 0, 0)) };
+        let Ok(before) = before else { return };
+        if before.handler != self.ours.load(Ordering::Relaxed) {
+            // It came between the look and this, and is to stand.
+            // SAFETY: a disposition that was there.
+            let _ = unsafe { signal::set_action(number, &before) };
+            return;
+        }
+        let arguments = [raw::getpid() as usize, raw::gettid() as usize, number as usize];
+        // SAFETY: no pointers.
+        let _ = unsafe { raw::syscall(libc::SYS_tgkill, arguments) };
+        signal::change_mask(libc::SIG_UNBLOCK, signal::bit(number));
+    }
 }

@@ -18,7 +18,7 @@
 #![allow(unsafe_code)]
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, compiler_fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, compiler_fence};
 use std::time::Duration;
 
 use libc::{c_int, ucontext_t};
@@ -28,17 +28,15 @@ use super::chain::Previous;
 use super::clock::{AtomicMoment, Moment};
 use super::raw::syscall;
 use super::signal::{self, Action};
-use super::{arch, ask, ours, thread, timer};
+use super::{arch, ask, thread, timer};
 
 const PR_SET_SYSCALL_USER_DISPATCH: usize = 59;
 const OFF: usize = 0;
 const ON: usize = 1;
 
 /// What was there before our SIGSYS handler.
-pub(super) static PREVIOUS: Previous = Previous::default_action();
+pub(super) static PREVIOUS: Previous = Previous::nothing();
 
-/// The address of our SIGSYS handler.
-static HANDLER: AtomicUsize = AtomicUsize::new(0);
 static AVAILABLE: AtomicBool = AtomicBool::new(false);
 /// The application has set a handler of its own for SIGSYS.
 static TAKEN_OVER: AtomicBool = AtomicBool::new(false);
@@ -85,7 +83,7 @@ pub(super) fn prepare(handler: usize) {
     // Not SA_ONSTACK: nested frames would fill a small alternate stack.
     let flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_NODEFER;
     let ours = Action::new(handler, flags, 0);
-    HANDLER.store(handler, Relaxed);
+    PREVIOUS.stands_before(handler);
     if let Ok(before) = signal::action(libc::SIGSYS) {
         PREVIOUS.remember(&before);
         // SAFETY: the handler is made to run at any instruction.
@@ -100,11 +98,6 @@ fn set(mode: usize) -> Result<usize, i32> {
     let (start, length) = if mode == ON { arch::stub() } else { (0, 0) };
     // SAFETY: with no selector the kernel keeps two numbers.
     unsafe { syscall(libc::SYS_prctl, [PR_SET_SYSCALL_USER_DISPATCH, mode, start, length, 0]) }
-}
-
-/// Begins dispatch on this armed thread, from the handler; whether it is on.
-pub(super) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
-    begin_under(block, *signal::saved_mask(context))
 }
 
 /// Whether it could begin on this thread, as far as that lies with the thread: its reach is on, and
@@ -143,20 +136,25 @@ pub(super) fn begin_here(block: &Block) -> bool {
     is_on
 }
 
-/// Begins dispatch on this armed thread, which goes on with that mask.
-fn begin_under(block: &Block, mask: signal::Set) -> bool {
+/// Begins dispatch on this armed thread, from the handler; whether it is on.
+pub(super) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
     if block.dispatch.state() == Dispatching::On {
         return true;
     }
     if !block.reach.load(Relaxed) || !is_available() {
         return false;
     }
-    let sigsys_is_blocked = mask & signal::bit(libc::SIGSYS) != 0;
+    let sigsys_is_blocked = *signal::saved_mask(context) & signal::bit(libc::SIGSYS) != 0;
     if sigsys_is_blocked || !handler_is_ours() {
         return false;
     }
     let now = Moment::now();
     sweep(now);
+    // A handler that came after ours has called it: with its own mask, and goes on with that.
+    // SAFETY: the kernel's context, which such a handler hands on: a copy would be of no use to it.
+    if !unsafe { arch::is_frame_of_ours(context) } {
+        signal::change_mask(libc::SIG_UNBLOCK, signal::bit(libc::SIGSYS));
+    }
     if set(ON).is_err() {
         return false;
     }
@@ -166,8 +164,7 @@ fn begin_under(block: &Block, mask: signal::Set) -> bool {
 }
 
 fn handler_is_ours() -> bool {
-    let ours = HANDLER.load(Relaxed);
-    let is_ours = signal::action(libc::SIGSYS).is_ok_and(|now| now.handler == ours);
+    let is_ours = PREVIOUS.is_ours_in_force(libc::SIGSYS);
     // Seldom written: every asker reads it.
     if TAKEN_OVER.load(Relaxed) == is_ours {
         TAKEN_OVER.store(!is_ours, Relaxed);
@@ -181,11 +178,8 @@ pub(super) fn sweep(now: Moment) {
     if now.since(SWEPT_AT.get()) < SWEEP_EVERY {
         return;
     }
-    for number in (1..=64).filter(|number| *number != libc::SIGSYS) {
-        if Some(number) != ours::number() {
-            open_mask(number);
-        }
-    }
+    // Ours among them: another handler may stand before it.
+    (1..=64).filter(|number| *number != libc::SIGSYS).for_each(open_mask);
     SWEPT_AT.set(now);
     // One that was preempted tells nothing.
     let taken = Moment::now_in_handler().since(now).as_nanos() as u64;

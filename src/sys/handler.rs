@@ -22,7 +22,7 @@ use super::arch::{self, Place};
 use super::block::{self, Block};
 use super::deadline_timer::{self, Shot};
 use super::signal::{self, Sender};
-use super::{abandon, dispatch, install, raw, second_best, snapshot, thread, timer, waiting};
+use super::{abandon, dispatch, ours, raw, second_best, snapshot, thread, timer, waiting};
 
 /// Keeps the interrupted code's errno.
 pub(super) struct ErrnoGuard(c_int);
@@ -65,9 +65,7 @@ pub(super) unsafe extern "C" fn on_signal(
         Sender::Unknown if answered => {}
         // One that merged with ours still goes to the handler that was there before, but a default
         // action does not follow upon a signal that had an answer (S4).
-        Sender::Unknown | Sender::Other => {
-            install::PREVIOUS.pass_on(number, info, context, !answered)
-        }
+        Sender::Unknown | Sender::Other => ours::PREVIOUS.pass_on(number, info, context, !answered),
     }
 }
 

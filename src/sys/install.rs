@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use libc::c_int;
 
-use super::chain::Previous;
+use super::ours::PREVIOUS;
 use super::signal::{self, Action};
 use super::{clock, dispatch, fork, handler, ours, pid, thread, timer, trap};
 
@@ -24,10 +24,8 @@ pub(crate) struct Installed {
     pub(crate) by: &'static Location<'static>,
 }
 
-/// What was there before our handler.
-pub(super) static PREVIOUS: Previous = Previous::default_action();
-
 static INSTALLED: OnceLock<Installed> = OnceLock::new();
+
 /// Installs by first use: the first signal that nobody uses.
 #[track_caller]
 #[inline]
@@ -108,7 +106,8 @@ fn set(number: c_int) -> Result<c_int, i32> {
     let action = Action::new(handler, flags, mask);
     // Remembered before the handler can run, then once more as what was really replaced.
     PREVIOUS.remember(&before);
-    ours::choose(Some(number), handler);
+    PREVIOUS.stands_before(handler);
+    ours::choose(Some(number));
     // SAFETY: `on_signal` is made to run at any instruction of any thread.
     let before = unsafe { signal::set_action(number, &action) };
     match before {
@@ -120,7 +119,7 @@ fn set(number: c_int) -> Result<c_int, i32> {
             Ok(number)
         }
         Err(errno) => {
-            ours::choose(None, 0);
+            ours::choose(None);
             Err(errno)
         }
     }

@@ -260,6 +260,15 @@ pub(in crate::sys) fn mask_to_restore(context: &ucontext_t) -> usize {
     sp(context) + size_of::<libc::siginfo_t>() + core::mem::offset_of!(ucontext_t, uc_sigmask)
 }
 
+/// Nothing tells it here; nor is it asked where there is no dispatch.
+///
+/// # Safety
+///
+/// None.
+pub(in crate::sys) unsafe fn is_frame_of_ours(_context: *const ucontext_t) -> bool {
+    true
+}
+
 /// The instruction by which a syscall enters the kernel: `svc #0`.
 pub(in crate::sys) const SYSCALL_INSTRUCTION: &[u8] = &[0x01, 0x00, 0x00, 0xd4];
 

@@ -266,6 +266,17 @@ pub(in crate::sys) fn mask_to_restore(context: &ucontext_t) -> usize {
     sp(context) + core::mem::offset_of!(ucontext_t, uc_sigmask)
 }
 
+/// Whether the kernel made that frame for a handler of ours, and not for one that calls ours: below
+/// the context is what the handler returns to.
+///
+/// # Safety
+///
+/// The context must be where the kernel has put it.
+pub(in crate::sys) unsafe fn is_frame_of_ours(context: *const ucontext_t) -> bool {
+    // SAFETY: the caller's promise; the kernel's frame begins with that address.
+    unsafe { *((context as usize - size_of::<usize>()) as *const usize) == super::restorer() }
+}
+
 /// The instruction by which a syscall enters the kernel.
 pub(in crate::sys) const SYSCALL_INSTRUCTION: &[u8] = &[0x0f, 0x05];
 

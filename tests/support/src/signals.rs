@@ -43,6 +43,22 @@ fn set(signal: c_int, handler: usize, flags: c_int, mask: &sigset_t) {
     assert_eq!(result, 0, "sigaction {signal}");
 }
 
+/// A signal's disposition.
+pub fn action(signal: c_int) -> sigaction {
+    // SAFETY: all bytes zero are a valid sigaction, which is borrowed.
+    unsafe {
+        let mut action = mem::zeroed();
+        assert_eq!(libc::sigaction(signal, ptr::null(), &mut action), 0);
+        action
+    }
+}
+
+/// Sets one that was there.
+pub fn set_action(signal: c_int, action: &sigaction) {
+    // SAFETY: a disposition that libc told; it is borrowed.
+    assert_eq!(unsafe { libc::sigaction(signal, action, ptr::null_mut()) }, 0);
+}
+
 /// A set of signals.
 pub fn set_of(signals: &[c_int]) -> sigset_t {
     // SAFETY: all bytes zero are a valid set, the empty one.
