@@ -7,10 +7,6 @@
 //! and is ended by an alarm. (The watchdog wants memory, too.) A child of its that is stuck is ended
 //! when it has used up its time.
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -209,7 +205,7 @@ fn beside(times: u32, fork: fn()) {
             });
         }
         (0..times).for_each(|_| fork());
-        common::wait_until("all have done something", || {
+        test_support::wait_until("all have done something", || {
             rounds.iter().all(|rounds| rounds.load(Relaxed) > 0)
         });
         is_over.store(true, Relaxed);

@@ -37,7 +37,7 @@ pub enum Road {
     /// answered only if it was already waiting when the request came; otherwise, and for deadlines,
     /// it returns EINTR. The [table of answers](crate::reach()) has a column for it.
     SecondBest,
-    /// Seen before the call only: no signal was free to end one.
+    /// Seen before the call only: no signal was free to end one, or a sandbox lets none be sent.
     Absent,
 }
 
@@ -55,7 +55,8 @@ pub enum Road {
 pub fn support() -> Support {
     install::ensure();
     let signal = ours::number();
-    let with_signal = |road| if signal.is_some() { road } else { Road::Absent };
+    let can_be_sent = signal.is_some() && install::can_send();
+    let with_signal = |road| if can_be_sent { road } else { Road::Absent };
     let reach = if dispatch::is_usable() { Road::Exact } else { Road::SecondBest };
     Support { signal, own_calls: with_signal(Road::Exact), reach: with_signal(reach) }
 }
@@ -64,7 +65,7 @@ impl fmt::Display for Support {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "checkpoints: exact")?;
         write!(f, "our own calls: {}", self.own_calls)?;
-        if let Some(signal) = self.signal {
+        if let Some(signal) = self.signal.filter(|_| self.own_calls != Road::Absent) {
             write!(f, " (by signal {signal})")?;
         }
         write!(f, "\nplain calls: {}", self.reach)?;

@@ -58,11 +58,23 @@ pub(super) unsafe extern "C" fn on_signal(
     let sender = signal::sender(unsafe { &*info });
     // Only then is there a block to look at: a thread that nobody can ask has perhaps none yet.
     let is_target = sender == Sender::Ours || thread::is_known();
+    let mut was_in_flight = false;
     let answered = is_target
-        && block::with(|block| is_believed(block, sender) && answer(block, number, saved));
+        && block::with(|block| {
+            is_believed(block, sender) && {
+                // Before the look at the word and at what a reporter wants: an asker that finds the
+                // flag set relies on this handler (see `thread::signal_block`).
+                was_in_flight = block.delivery.acknowledge();
+                answer(block, number, saved) || was_in_flight
+            }
+        });
     match sender {
         Sender::Ours => {}
         Sender::Unknown if answered => {}
+        Sender::Unmarked if was_in_flight => {}
+        // One of ours may have come late: another signal has said for it that it came. So no default
+        // action follows, and whoever kills itself so in such a sandbox goes on.
+        Sender::Unmarked => ours::PREVIOUS.pass_on(number, info, context, false),
         // One that merged with ours still goes to the handler that was there before, but a default
         // action does not follow upon a signal that had an answer (S4).
         Sender::Unknown | Sender::Other => ours::PREVIOUS.pass_on(number, info, context, !answered),
@@ -79,13 +91,10 @@ fn is_believed(block: &Block, sender: Sender) -> bool {
 
 /// Does what the word says; whether there was anything of ours to do.
 fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
-    // Before the look at the word and at what a reporter wants: an asker that finds the flag set
-    // relies on this handler (see `thread::signal_block`).
-    let was_in_flight = block.delivery.acknowledge();
     snapshot::serve(block, context);
     let shot = deadline_timer::look(block);
     if !block.word.is_armed() {
-        return was_in_flight || shot != Shot::None;
+        return shot != Shot::None;
     }
     // Whatever this instruction belongs to, the next call may be a plain one.
     let reached = dispatch::begin(block, context);

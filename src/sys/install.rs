@@ -13,7 +13,7 @@ use libc::c_int;
 
 use super::ours::PREVIOUS;
 use super::signal::{self, Action};
-use super::{clock, dispatch, fork, handler, ours, pid, thread, timer, trap};
+use super::{clock, dispatch, fork, handler, ours, pid, raw, thread, timer, trap};
 
 /// What was installed, or why nothing was.
 #[derive(Debug, Clone, Copy)]
@@ -123,4 +123,9 @@ fn set(number: c_int) -> Result<c_int, i32> {
             Err(errno)
         }
     }
+}
+
+/// Whether a signal can be sent to a thread, as things are: a sandbox may have come since (S27).
+pub(crate) fn can_send() -> bool {
+    signal::send(raw::gettid(), 0).is_ok()
 }

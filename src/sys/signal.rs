@@ -11,6 +11,8 @@
 
 #![allow(unsafe_code)]
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use libc::{c_int, siginfo_t, ucontext_t};
 
 use super::{arch, pid, raw};
@@ -163,19 +165,33 @@ pub(super) fn magic() -> usize {
     &raw const MAGIC as usize
 }
 
-/// Sends our signal to a thread of this process.
+/// A signal of ours has been sent by tgkill, and could not be marked.
+static UNMARKED: AtomicBool = AtomicBool::new(false);
+
+/// Sends our signal to a thread of this process. (0 is no signal: it asks whether one could be.)
 ///
 /// At the limit on queued signals a real-time signal is refused with EAGAIN. A standard one is
 /// delivered without its siginfo, and by S4 that is enough. (Rejected: sending a real-time signal
 /// as `kill` sends, which is never refused; only the thread itself may do that.)
+///
+/// A sandbox, which may have come after us, may refuse what few programs need. tgkill, by which
+/// threads raise signals, brings ours just as well, but without our mark (S27).
 pub(super) fn send(tid: i32, signal: c_int) -> Result<(), i32> {
     let pid = pid::get();
     let code = libc::SI_QUEUE;
     let info =
         Queued { signal, errno: 0, code, _pad: 0, pid, uid: 0, value: magic(), _rest: [0; 12] };
-    let arguments = [pid as usize, tid as usize, signal as usize, &raw const info as usize];
+    let [process, thread, number] = [pid as usize, tid as usize, signal as usize];
+    let arguments = [process, thread, number, &raw const info as usize];
     // SAFETY: the kernel reads a siginfo.
-    unsafe { raw::syscall(libc::SYS_rt_tgsigqueueinfo, arguments) }.map(drop)
+    match unsafe { raw::syscall(libc::SYS_rt_tgsigqueueinfo, arguments) } {
+        Err(errno) if errno != libc::ESRCH && errno != libc::EAGAIN => {
+            UNMARKED.store(true, Ordering::Relaxed);
+            // SAFETY: no pointers.
+            unsafe { raw::syscall(libc::SYS_tgkill, [process, thread, number]) }.map(drop)
+        }
+        sent => sent.map(drop),
+    }
 }
 
 /// Whether a signal is one of the real-time ones.
@@ -190,6 +206,8 @@ pub(super) enum Sender {
     Ours,
     /// The kernel had no room for a siginfo: ours, if one was on its way.
     Unknown,
+    /// This process, as it sends ours where they cannot be marked: ours, if one was on its way.
+    Unmarked,
     /// Somebody else.
     Other,
 }
@@ -202,6 +220,9 @@ pub(super) fn sender(info: &siginfo_t) -> Sender {
     match info.code {
         libc::SI_QUEUE | libc::SI_TIMER if info.value == magic() => Sender::Ours,
         libc::SI_USER if info.pid == 0 => Sender::Unknown,
+        libc::SI_TKILL if UNMARKED.load(Ordering::Relaxed) && info.pid == pid::get() => {
+            Sender::Unmarked
+        }
         _ => Sender::Other,
     }
 }

@@ -1,0 +1,158 @@
+//! Sandboxes that refuse what we ask of the kernel, and were there before us or come later (S27).
+//!
+//! The tests here work like this: a filter is the process's, so each case runs in a process of its
+//! own. It forbids itself a syscall, before the first use or after, and then does what others do.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+use eintr::{Outcome, Road, Signal, TimedOut};
+use libc::SIGUSR1;
+use test_support::child;
+use test_support::seccomp::filter;
+use test_support::signals;
+use test_support::signals::{RUNS, count};
+use test_support::target;
+use test_support::target::{came_back, is_interrupt, own_read, pipe, plain_read, target};
+use test_support::{gettid, skipped_under_emulation};
+
+/// Runs a case in a process of its own, where there can be filters.
+fn alone(name: &str, case: impl FnOnce()) {
+    if !skipped_under_emulation(name, "a seccomp filter is for the emulator's syscalls") {
+        child::alone(name, case);
+    }
+}
+
+/// No signal can be sent together with a value any more.
+fn forbid_queueing(errno: i32) {
+    filter(libc::SYS_rt_tgsigqueueinfo, libc::SECCOMP_RET_ERRNO | errno as u32);
+}
+
+/// All that a request and a deadline do.
+fn all_works() {
+    let support = eintr::support();
+    assert_eq!(support.own_calls, Road::Exact, "{support}");
+    for _ in 0..10 {
+        let (reader, _writer) = pipe();
+        let stuck = target(move || own_read(reader)).blocked_in(libc::SYS_read).interrupted();
+        assert!(is_interrupt(&stuck.result()));
+        for reach in [true, false] {
+            let (reader, _writer) = pipe();
+            let plain = move || (plain_read(reader), eintr::checkpoint().is_err());
+            let stuck = target::spawn(reach, plain).blocked_in(libc::SYS_read).interrupted();
+            let (read, raised) = stuck.result();
+            assert!(came_back(&read) && raised);
+        }
+        let (reader, _writer) = pipe();
+        let in_vain = || own_read(&reader).map_err(|_| Told::Own);
+        assert_eq!(eintr::timeout(Duration::from_millis(1), in_vain), Err(Told::TimedOut));
+    }
+    let (reader, writer) = pipe();
+    let stuck = target(move || own_read(reader)).blocked_in(libc::SYS_read);
+    let report = stuck.thread.interrupter().report();
+    assert!(report.to_string().contains("read"), "{report}");
+    nix::unistd::write(&writer, b"x").unwrap();
+    assert_eq!(stuck.result().unwrap(), b'x');
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Own,
+    TimedOut,
+}
+
+impl From<TimedOut> for Told {
+    fn from(_: TimedOut) -> Self {
+        Self::TimedOut
+    }
+}
+
+/// Requests and shots of timers come thick and fast, and the thread takes them: some signals come
+/// when another has been taken for them. None has the default action, which is the process's end.
+fn none_is_left_over() {
+    let busy = target(|| {
+        for _ in 0..4_000 {
+            eintr::within(Duration::from_micros(20), || {
+                let _ = eintr::time::sleep(Duration::from_micros(30));
+            });
+            while eintr::take().is_some() {}
+        }
+    });
+    while !busy.thread.is_finished() {
+        busy.thread.interrupt();
+    }
+    busy.result();
+    // Such a one looks like this.
+    signals::send(gettid(), signals::ours());
+}
+
+#[test]
+fn no_queueing_from_the_start() {
+    alone("no_queueing_from_the_start", || {
+        forbid_queueing(libc::EPERM);
+        all_works();
+        none_is_left_over();
+    });
+}
+
+#[test]
+fn no_queueing_later() {
+    alone("no_queueing_later", || {
+        eintr::spawn(eintr::checkpoint).join().unwrap().unwrap();
+        all_works();
+        forbid_queueing(libc::ENOSYS);
+        all_works();
+        none_is_left_over();
+    });
+}
+
+#[test]
+fn no_queueing_of_a_real_time_signal() {
+    alone("no_queueing_of_a_real_time_signal", || {
+        eintr::install(Signal::real_time(3)).unwrap();
+        forbid_queueing(libc::EPERM);
+        all_works();
+        none_is_left_over();
+    });
+}
+
+/// Ours are not for the handler that was there before, and its own go on to it.
+#[test]
+fn no_queueing_beside_a_handler() {
+    alone("no_queueing_beside_a_handler", || {
+        signals::handle(SIGUSR1, count, libc::SA_RESTART, &[]);
+        eintr::install(Signal::USR1).unwrap();
+        forbid_queueing(libc::EPERM);
+        all_works();
+        assert_eq!(RUNS.load(SeqCst), 0);
+        for sent in 1..=10 {
+            signals::send(gettid(), SIGUSR1);
+            assert_eq!(RUNS.load(SeqCst), sent);
+        }
+        // Also to a thread that has been asked, and has heard of it.
+        let asked = target(|| {
+            eintr::Interrupter::current().unwrap().interrupt();
+            signals::send(gettid(), SIGUSR1);
+        });
+        asked.result();
+        assert_eq!(RUNS.load(SeqCst), 11);
+    });
+}
+
+#[test]
+fn no_signals_at_all() {
+    alone("no_signals_at_all", || {
+        eintr::spawn(eintr::checkpoint).join().unwrap().unwrap();
+        forbid_queueing(libc::EPERM);
+        let (reader, writer) = pipe();
+        let stuck = target(move || (own_read(reader), eintr::checkpoint().is_err()));
+        let stuck = stuck.blocked_in(libc::SYS_read);
+        filter(libc::SYS_tgkill, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
+        let outcome = stuck.thread.interrupt().wait(Duration::ZERO);
+        assert!(matches!(outcome, Outcome::Undeliverable(_)), "{outcome:?}");
+        let support = eintr::support();
+        assert_eq!([support.own_calls, support.reach], [Road::Absent; 2], "{support}");
+        nix::unistd::write(&writer, b"x").unwrap();
+        assert!(matches!(stuck.result(), (Ok(b'x'), true)));
+    });
+}
