@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
 
 use super::signal::{self, Action};
-use super::{raw, waiting};
+use super::{arch, raw, waiting};
 
 /// What was installed for a signal before us.
 pub(super) struct Previous {
@@ -20,6 +20,7 @@ pub(super) struct Previous {
     ours: AtomicUsize,
     handler: AtomicUsize,
     flags: AtomicU64,
+    restorer: AtomicUsize,
     mask: AtomicU64,
 }
 
@@ -30,6 +31,7 @@ impl Previous {
             ours: AtomicUsize::new(0),
             handler: AtomicUsize::new(libc::SIG_DFL),
             flags: AtomicU64::new(0),
+            restorer: AtomicUsize::new(0),
             mask: AtomicU64::new(0),
         }
     }
@@ -48,6 +50,7 @@ impl Previous {
     /// Remembers the disposition that was there before ours.
     pub(super) fn remember(&self, action: &Action) {
         self.flags.store(action.flags, Ordering::Relaxed);
+        self.restorer.store(action.restorer, Ordering::Relaxed);
         self.mask.store(action.mask, Ordering::Relaxed);
         self.handler.store(action.handler, Ordering::Release);
     }
@@ -55,8 +58,10 @@ impl Previous {
     /// What was remembered, as far as it was.
     pub(super) fn recall(&self) -> Action {
         let flags = self.flags.load(Ordering::Relaxed);
+        let restorer = self.restorer.load(Ordering::Relaxed);
         let mask = self.mask.load(Ordering::Relaxed);
-        Action::from_words([self.handler.load(Ordering::Acquire), flags as usize, 0, mask as usize])
+        let handler = self.handler.load(Ordering::Acquire);
+        Action::from_words([handler, flags as usize, restorer, mask as usize])
     }
 
     fn has(&self, flag: c_int) -> bool {
@@ -106,6 +111,37 @@ impl Previous {
         // process (S2).
         let mask = mask & !signal::bit(libc::SIGSYS);
         let ours = signal::change_mask(libc::SIG_SETMASK, mask);
+        self.run(handler, number, info, context);
+        signal::change_mask(libc::SIG_SETMASK, ours);
+    }
+
+    /// Hands a signal to the handler that was there before, if there is one, without any syscall: on
+    /// this thread another user of dispatch stops them (S26). So that handler runs with the mask
+    /// that the kernel has put in force for ours.
+    pub(super) fn hand_over(
+        &self,
+        number: c_int,
+        info: *mut siginfo_t,
+        context: *mut c_void,
+    ) -> bool {
+        let handler = self.handler.load(Ordering::Acquire);
+        let is_there = handler != libc::SIG_DFL && handler != libc::SIG_IGN;
+        let runs = is_there && (!self.has(libc::SA_RESETHAND) || self.reset(handler));
+        if runs {
+            self.run(handler, number, info, context);
+        }
+        runs
+    }
+
+    /// Runs that handler, and has ours return as it would: another user of dispatch lets its own
+    /// restorer make a syscall, and not ours.
+    fn run(&self, handler: usize, number: c_int, info: *mut siginfo_t, context: *mut c_void) {
+        let restorer = self.restorer.load(Ordering::Relaxed);
+        if restorer != 0 {
+            // SAFETY: the kernel's context, which it has given to our handler, or to one that has
+            // called ours, and a restorer that it was given with the action.
+            unsafe { arch::return_through(context.cast(), restorer) };
+        }
         if self.has(libc::SA_SIGINFO) {
             // SAFETY: installed with SA_SIGINFO, so it is a function of these arguments.
             let handler = unsafe {
@@ -119,7 +155,6 @@ impl Previous {
             let handler = unsafe { std::mem::transmute::<usize, extern "C" fn(c_int)>(handler) };
             handler(number);
         }
-        signal::change_mask(libc::SIG_SETMASK, ours);
     }
 
     /// The default action: of every signal that we catch (SIGSYS, SIGUSR1, SIGUSR2, the real-time

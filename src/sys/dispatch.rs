@@ -69,7 +69,7 @@ pub(super) fn was_usable() -> bool {
 /// program dies: asked first (S12). Where a sandbox forbids to look through the kernel at what a
 /// pointer points to, the masks of S2 could not be kept.
 pub(super) fn prepare(handler: usize) {
-    if !arch::CAN_DISPATCH || arch::on_valgrind() || set(OFF).is_err() {
+    if !arch::CAN_DISPATCH || arch::on_valgrind() || !kernel_has_it() {
         return;
     }
     let mut word = [0_usize];
@@ -92,6 +92,14 @@ pub(super) fn prepare(handler: usize) {
             AVAILABLE.store(true, Relaxed);
         }
     }
+}
+
+/// Asks the kernel, which finds fault with the selector before it changes anything. (Rejected: to
+/// turn it off. On this thread it may be on for somebody else.)
+fn kernel_has_it() -> bool {
+    let arguments = [PR_SET_SYSCALL_USER_DISPATCH, ON, 0, 0, usize::MAX];
+    // SAFETY: there is no byte at that address, so nothing is kept.
+    unsafe { syscall(libc::SYS_prctl, arguments) == Err(libc::EFAULT) }
 }
 
 fn set(mode: usize) -> Result<usize, i32> {
@@ -155,12 +163,20 @@ pub(super) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
     if !unsafe { arch::is_frame_of_ours(context) } {
         signal::change_mask(libc::SIG_UNBLOCK, signal::bit(libc::SIGSYS));
     }
+    // First: under another's mask a handler may come between, whose calls are stopped.
+    block.dispatch.change(Dispatching::Off, Dispatching::On);
+    compiler_fence(SeqCst);
     if set(ON).is_err() {
+        forget(block);
         return false;
     }
     block.answering.begin(now);
-    block.dispatch.change(Dispatching::Off, Dispatching::On);
     true
+}
+
+/// Whether we have begun it on this thread, or are about to.
+pub(super) fn has_begun(block: &Block) -> bool {
+    block.dispatch.state() != Dispatching::Off
 }
 
 fn handler_is_ours() -> bool {

@@ -39,7 +39,7 @@ pub(super) struct Action {
     /// `SIG_DFL`, `SIG_IGN` or a function.
     pub(super) handler: usize,
     pub(super) flags: u64,
-    restorer: usize,
+    pub(super) restorer: usize,
     /// What is blocked while the handler runs.
     pub(super) mask: Set,
 }

@@ -224,9 +224,14 @@ pub(super) fn is_known() -> bool {
 /// dozen bytes is leaked for each thread; nobody can reach the thread through it, since its tasks
 /// have ended.
 fn at_thread_end() {
+    mark_as_known(block::address().cast());
+}
+
+/// Marks the calling thread as one that [`is_known`], or by null as one that is not.
+fn mark_as_known(value: *const libc::c_void) {
     if let Some(key) = prepare() {
         // SAFETY: the key exists; the value only has to differ from null for `end` to be called.
-        unsafe { libc::pthread_setspecific(key, block::address().cast()) };
+        unsafe { libc::pthread_setspecific(key, value) };
     }
 }
 
@@ -242,9 +247,11 @@ pub(super) fn prepare() -> Option<libc::pthread_key_t> {
 /// Closes the record: nobody signals this thread any more. If another destructor registers it
 /// again, this one is called again. What did not end before, since the thread was ended without
 /// unwinding (musl's `pthread_exit`), ends here.
-extern "C" fn end(_value: *mut libc::c_void) {
+extern "C" fn end(value: *mut libc::c_void) {
     block::with(|block| {
         let Some(record) = registered() else { return };
+        // libc has taken it off. Handlers are to know the thread as long as it can be signalled.
+        mark_as_known(value);
         let gate = fork::gate();
         let left = record.close();
         drop(gate);
@@ -259,6 +266,7 @@ extern "C" fn end(_value: *mut libc::c_void) {
         hooked::end(block);
         block.tid.store(0, Ordering::Relaxed);
         let owned = block.record.swap(ptr::null_mut(), Ordering::Relaxed);
+        mark_as_known(ptr::null());
         // SAFETY: the count that `register` gave to the block.
         drop(unsafe { Arc::from_raw(owned) });
     });

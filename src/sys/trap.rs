@@ -56,6 +56,20 @@ pub(super) unsafe extern "C" fn on_sigsys(
         dispatch::PREVIOUS.pass_on(number, info, context, true);
         return;
     }
+    // Another's dispatch, on a thread for which we have not begun it: our own syscalls would be
+    // stopped as well, without end (S26).
+    if !(thread::is_known() && block::with(dispatch::has_begun)) {
+        if dispatch::PREVIOUS.hand_over(number, info, context) {
+            return;
+        }
+        // A later handler of another's has called ours. If not, dispatch was ours, and has been
+        // ended by a `take` in a handler that the kernel ran between the stop and this one: the
+        // syscall is to be made again. (Where a handler was there before ours, that one was told.)
+        // SAFETY: the kernel's context, which such a handler hands on.
+        if !unsafe { arch::is_frame_of_ours(context.cast()) } {
+            return;
+        }
+    }
     // SAFETY: the kernel's context, ours alone until we return.
     let saved = unsafe { &mut *context.cast::<ucontext_t>() };
     let answer = || {

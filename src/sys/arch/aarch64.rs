@@ -269,6 +269,13 @@ pub(in crate::sys) unsafe fn is_frame_of_ours(_context: *const ucontext_t) -> bo
     true
 }
 
+/// Actions have none here.
+///
+/// # Safety
+///
+/// None.
+pub(in crate::sys) unsafe fn return_through(_context: *const ucontext_t, _restorer: usize) {}
+
 /// The instruction by which a syscall enters the kernel: `svc #0`.
 pub(in crate::sys) const SYSCALL_INSTRUCTION: &[u8] = &[0x01, 0x00, 0x00, 0xd4];
 

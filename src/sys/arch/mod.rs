@@ -14,7 +14,8 @@
 //! * `pc`, `set_pc`, `sp`, `set_sp`, `number`, `KEEPS_NUMBER`, `number_behind`, `arguments`,
 //!   `result`, `set_result`, `step_over`, `retry` and `SYSCALL_INSTRUCTION`, the saved context;
 //! * `mask_to_restore`, where an `rt_sigreturn` finds the mask that it restores;
-//! * `is_frame_of_ours`, whether a handler of ours was called by the kernel, or by another's handler;
+//! * `is_frame_of_ours`, whether a handler of ours was called by the kernel, or by another's handler,
+//!   and `return_through`, to return from it as another's would;
 //! * `CAN_DISPATCH`, `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscall and the
 //!   restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
 //!
@@ -94,7 +95,7 @@ pub(super) struct Ended {
 pub(super) use machine::{
     AUDIT_ARCH, CAN_DISPATCH, KEEPS_NUMBER, RESTORER_FLAG, SYSCALL_INSTRUCTION, abandon_mask,
     arguments, is_frame_of_ours, mark_before, mask_to_restore, number, number_behind, pc,
-    registers, result, retry, set_result, sp,
+    registers, result, retry, return_through, set_result, sp,
 };
 
 /// Where the restorer is.

@@ -266,15 +266,46 @@ pub(in crate::sys) fn mask_to_restore(context: &ucontext_t) -> usize {
     sp(context) + core::mem::offset_of!(ucontext_t, uc_sigmask)
 }
 
-/// Whether the kernel made that frame for a handler of ours, and not for one that calls ours: below
-/// the context is what the handler returns to.
+/// Where the address stands that a signal's handler returns to: the kernel's frame begins with it,
+/// and then comes the context.
+fn return_address(context: *const ucontext_t) -> *mut usize {
+    (context as usize - size_of::<usize>()) as *mut usize
+}
+
+/// Whether the kernel made that frame for a handler of ours, and not for one that calls ours.
 ///
 /// # Safety
 ///
 /// The context must be where the kernel has put it.
 pub(in crate::sys) unsafe fn is_frame_of_ours(context: *const ucontext_t) -> bool {
-    // SAFETY: the caller's promise; the kernel's frame begins with that address.
-    unsafe { *((context as usize - size_of::<usize>()) as *const usize) == super::restorer() }
+    // SAFETY: the caller's promise.
+    unsafe { *return_address(context) == super::restorer() }
+}
+
+/// Has a handler of ours return through another restorer than ours. Not if there is a shadow stack:
+/// that holds ours as well.
+///
+/// # Safety
+///
+/// The context must be that of a handler of ours which has not returned, and the restorer one that
+/// the kernel was given.
+pub(in crate::sys) unsafe fn return_through(context: *const ucontext_t, restorer: usize) {
+    let mut shadow_stack = 0_usize;
+    // rdsspq rax: nothing, where there is none.
+    // SAFETY: it changes that register only.
+    unsafe {
+        core::arch::asm!(
+            ".byte 0xf3, 0x48, 0x0f, 0x1e, 0xc8",
+            inout("rax") shadow_stack,
+            options(nomem, nostack, preserves_flags)
+        );
+    }
+    // SAFETY: the caller's promise. Each restorer does the same.
+    unsafe {
+        if shadow_stack == 0 && is_frame_of_ours(context) {
+            return_address(context).write_volatile(restorer);
+        }
+    }
 }
 
 /// The instruction by which a syscall enters the kernel.
