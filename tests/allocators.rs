@@ -21,7 +21,7 @@ use eintr::{
 };
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
-use test_support::child::alone;
+use test_support::child;
 
 struct Lock(AtomicBool);
 
@@ -185,7 +185,7 @@ fn forks_by_popen() {
 }
 
 fn alone(name: &str, case: impl FnOnce()) {
-    alone(name, || {
+    child::alone(name, || {
         let limit = libc::rlimit { rlim_cur: 60, rlim_max: 60 };
         // SAFETY: the kernel reads a limit.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_CPU, &limit) }, 0);

@@ -6,13 +6,16 @@
 //! eintr, then sends it as others would. A process that the default action ends must end by exactly
 //! that signal.
 
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 use eintr::{Outcome, Signal};
 use libc::{SIGHUP, SIGRTMIN, SIGSYS, SIGUSR1, SIGUSR2, c_int, c_void, siginfo_t};
 use test_support::child::{alone, dies_by};
 use test_support::signals::{RUNS, count};
-use test_support::target::{came_back, is_eintr, is_interrupt, own_read, pipe, plain_read, target};
+use test_support::target::{
+    self, came_back, is_eintr, is_interrupt, own_read, pipe, plain_read, target,
+};
 use test_support::{LIMIT, gettid, signals, wait_until};
 
 fn runs() -> usize {

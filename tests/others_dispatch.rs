@@ -8,25 +8,18 @@
 
 #![cfg(target_arch = "x86_64")]
 
-#[path = "common/child.rs"]
-mod child;
-mod common;
-#[path = "common/escape.rs"]
-mod escape;
-#[path = "common/signals.rs"]
-mod signals;
-#[path = "common/target.rs"]
-mod target;
-
 use std::ptr;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
-use common::{gettid, wait_until};
 use eintr::Road;
 use libc::{SIGSYS, SIGUSR1, c_int, c_void, siginfo_t};
-use signals::{Informed, RUNS};
-use target::{came_back, is_interrupt, own_read, pipe, plain_read, target};
+use test_support::child;
+use test_support::escape;
+use test_support::signals;
+use test_support::signals::{Informed, RUNS};
+use test_support::target::{came_back, is_interrupt, own_read, pipe, plain_read, target};
+use test_support::{gettid, wait_until};
 
 /// Runs a case in a process of its own, where the kernel has dispatch.
 fn alone(name: &str, case: impl FnOnce()) {

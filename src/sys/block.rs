@@ -131,6 +131,8 @@ pub(super) struct Delivery {
     asleep: AtomicBool,
     told_by_futex: AtomicBool,
     deferred: AtomicBool,
+    /// In this child of a fork our signal has been blocked from the start (S23).
+    pub(super) hushed: AtomicBool,
 }
 
 impl Delivery {
@@ -140,6 +142,7 @@ impl Delivery {
             asleep: AtomicBool::new(false),
             told_by_futex: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
+            hushed: AtomicBool::new(false),
         }
     }
 

@@ -72,6 +72,9 @@ impl DeadlineTimer {
     /// Has the thread, which is the calling one, signalled at that moment; whether that is left to
     /// the keeper.
     pub(super) fn set_for(&self, block: &Block, at: Moment) -> bool {
+        if thread::is_hushed(block) {
+            return false;
+        }
         let is_there = timer::ensure(&self.kernel, block);
         if is_there {
             self.set(block, at);

@@ -256,7 +256,7 @@ fn begin_hooked() {
 fn end_armed(block: &Block, frame: &Frame) {
     let deadlines = &block.deadlines;
     deadlines.credit_refusals(frame);
-    if frame.debts.get().tell_keeper {
+    if frame.debts.get().tell_keeper && !thread::is_hushed(block) {
         deadlines.timer.tell_keeper(deadlines.earliest.get());
     }
     follow(block);
@@ -519,9 +519,9 @@ pub(super) fn forget(block: &Block) {
 }
 
 /// In the child of a fork: the deadlines of the thread that forked go on, by a timer of this
-/// process's. Called by `fork`, when the allocator is in order again.
+/// process's; or, while it is hushed, by none. Called by `fork`, when the allocator is in order again.
 pub(super) extern "C" fn resume() {
-    if hooked::own().is_some() {
+    if hooked::own().is_some() && !block::with(thread::is_hushed) {
         hooked::meet_deadline();
     }
     block::with(come_to_light);

@@ -93,12 +93,42 @@ fn announce(block: &Block) -> bool {
 }
 
 fn send_announced(block: &Block, tid: i32) -> io::Result<()> {
+    if is_hushed(block) {
+        block.delivery.take_back();
+        return Ok(());
+    }
     let sent = match ours::number() {
         Some(number) => send(block, tid, number).map_err(io::Error::from_raw_os_error),
         // Without a text, which would be allocated: the outcome has one.
         None => Err(io::ErrorKind::Unsupported.into()),
     };
     sent.inspect_err(|_| block.delivery.take_back())
+}
+
+/// Whether that is the calling thread, and it sends itself nothing and sets no timer: it is that of
+/// a child of a fork, with our signal blocked ever since. Such a child is often about to run another
+/// program, and before that takes its handlers out and opens everything: what is pending then is its
+/// end (S23). What others of its threads ask it for, it is told as ever.
+pub(super) fn is_hushed(block: &Block) -> bool {
+    let is_here = || ptr::eq(block, block::address());
+    block.delivery.hushed.load(Ordering::Relaxed) && is_here() && our_signal_is_blocked()
+}
+
+fn our_signal_is_blocked() -> bool {
+    ours::number().is_some_and(|number| signal::mask() & signal::bit(number) != 0)
+}
+
+/// Makes up for what was left undone, once the signal is open: where a task or a deadline begins,
+/// which opens it, and where the thread changes its stack or its reach. Until then checkpoints and
+/// calls of our own find a request, and a deadline that had passed by the fork. (A child that opens
+/// the signal by itself and then waits in a deadline of its parent's, with nothing begun or ended
+/// since, waits on.)
+fn end_hush(block: &Block) {
+    if block.delivery.hushed.load(Ordering::Relaxed) && !our_signal_is_blocked() {
+        block.delivery.hushed.store(false, Ordering::Relaxed);
+        deadlines::resume();
+        dispatch::settle(block);
+    }
 }
 
 /// Sends our signal, or has the thread's timer send it (S5). Async-signal-safe.
@@ -203,6 +233,7 @@ fn settle_in() {
         block.delivery.reset();
         block.tid.store(tid, Ordering::Release);
         timer::prepare(block);
+        block.delivery.hushed.store(our_signal_is_blocked(), Ordering::Relaxed);
         if block.word.is_armed() {
             let _ = signal_block(block, tid);
         }
@@ -294,7 +325,9 @@ pub(crate) fn unblock_signals() -> Unblocked {
     // What we have blocked ourselves (S3) is not to be again.
     let by_us = block::with(|block| block.delivery.set_deferred(false));
     let by_us = if by_us { signal::bit(number) } else { 0 };
-    Unblocked(signal::change_mask(libc::SIG_UNBLOCK, needed) & needed & !by_us)
+    let blocked = signal::change_mask(libc::SIG_UNBLOCK, needed) & needed & !by_us;
+    block::with(end_hush);
+    Unblocked(blocked)
 }
 
 /// Blocks them again. One that is on its way is let in first, so that it does not stay pending.
@@ -341,6 +374,7 @@ pub(crate) fn settle() {
 
 fn settle_signals() {
     block::with(|block| {
+        end_hush(block);
         dispatch::settle(block);
         if block.word.is_armed() {
             return;

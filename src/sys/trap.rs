@@ -252,11 +252,13 @@ fn make(number: c_long, arguments: [usize; 6]) -> isize {
 
 /// Has the syscall made again with dispatch off: one that returns twice, on our memory, and one
 /// whose numbers are not ours. Dispatch must begin again: libc blocks all signals around such a
-/// syscall, so one of ours fires at its unblock, exactly; else the timer asks again (S13).
+/// syscall, so one of ours fires at its unblock, exactly; else the timer asks again (S13). So it does
+/// in a child that sends itself nothing while the signal is blocked (S23).
 fn let_through(block: &Block, context: &mut ucontext_t) {
     step_aside(block, context);
     let ours = super::ours::set();
-    if *signal::saved_mask(context) & ours != 0 {
+    let is_blocked = *signal::saved_mask(context) & ours != 0;
+    if is_blocked && !thread::is_hushed(block) {
         let _ = thread::signal_block(block, block.tid.load(Ordering::Relaxed));
     } else {
         timer::repeat(block);
