@@ -12,7 +12,7 @@ mod kernel;
 #[cfg(not(feature = "stacks"))]
 mod no_stack;
 #[cfg(feature = "stacks")]
-mod snapshot;
+pub(crate) mod snapshot;
 mod socket;
 #[cfg(feature = "stacks")]
 mod stack;

@@ -35,7 +35,7 @@ const STACK: usize = 64 << 10;
 
 /// Has a snapshot taken of the thread of that record, if it runs that task; none if it does not
 /// answer within the limit.
-pub(super) fn take(
+pub(crate) fn take(
     record: &Arc<ThreadRecord>,
     task: &Arc<Node>,
     limit: Duration,

@@ -18,7 +18,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 use std::{env, fs, hint, ptr, thread};
 
-use crate::sys::{block, futex, futex_road, signal, snapshot, thread as own_thread};
+use crate::sys::{block, futex, futex_road, signal, thread as own_thread};
 use crate::{
     Error, Group, Interrupted, Interrupter, JoinHandle, Outcome, Signal, Task, TimedOut,
     checkpoint, cleanup, is_interrupted, mask, report, scope, spawn, take, task, timeout,
@@ -285,7 +285,7 @@ fn reports() {
     told.recv().unwrap();
     let node = &deaf.interrupter().0;
     let record = node.record().unwrap();
-    assert!(snapshot::take(&record, node, Duration::from_millis(1)).is_none());
+    assert!(crate::report::snapshot::take(&record, node, Duration::from_millis(1)).is_none());
     assert!(!report().is_empty());
     drop(go);
     assert!(deaf.join().unwrap());
@@ -400,8 +400,8 @@ fn spin() {
 }
 
 fn a_lost_signal() {
-    let lost = || block::with(|block| block.in_flight.store(true, SeqCst));
-    let in_flight = || block::with(|block| block.in_flight.load(SeqCst));
+    let lost = || block::with(|block| block.delivery.announce());
+    let in_flight = || block::with(|block| block.delivery.is_announced());
     lost();
     task().0.run(|| assert!(!in_flight()));
     // What was announced is waited for.
