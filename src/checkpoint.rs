@@ -4,9 +4,9 @@ use std::io;
 
 use crate::error::Error;
 use crate::interrupted::Interrupted;
-use crate::node;
-use crate::sys::call::{Outcome, Stop};
-use crate::sys::{block, brakes, thread};
+use crate::task::node;
+use crate::thread::call::{Outcome, Stop};
+use crate::thread::{block, brakes, target};
 
 /// Raises the thread's cause, if it has one: the outermost first, then the oldest.
 ///
@@ -83,7 +83,7 @@ pub fn is_interrupted() -> bool {
 pub fn take() -> Option<Interrupted> {
     let taken = node::take();
     brakes::release();
-    thread::settle();
+    target::settle();
     taken
 }
 

@@ -3,7 +3,7 @@
 //! A passed deadline is a cause like a request: raised by every checkpoint and call until the
 //! deadline's body ends, hidden by masks, in its order among the tasks around it. It works in any
 //! thread, managed or not, without a descriptor and without a helper thread: the frames are in
-//! [`sys::deadlines`](crate::sys::deadlines), what wakes the thread is in `sys/deadline_timer.rs`.
+//! [`sys::deadlines`](crate::deadline::frames), what wakes the thread is in `sys/deadline_timer.rs`.
 //!
 //! Whether a body that failed had timed out is told by what was raised in it, not by the clock: an
 //! error of its own that comes late is still its own.
@@ -12,10 +12,14 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::is_interrupted;
+use crate::entry::install;
 use crate::error::Error;
 use crate::mask::mask;
-use crate::sys::deadlines::{self, Limit};
-use crate::sys::install;
+use frames::Limit;
+
+pub(crate) mod frames;
+pub(crate) mod helper;
+pub(crate) mod timer;
 
 /// Runs `f`, which has so much time: when the time is up, its blocking call returns, and every
 /// further checkpoint and call in it raises, with [`Reason::Deadline`](crate::Reason::Deadline).
@@ -75,7 +79,7 @@ pub fn timeout<T, E: From<TimedOut>>(
     f: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
     install::ensure();
-    told(deadlines::run(Limit::after(limit), f))
+    told(frames::run(Limit::after(limit), f))
 }
 
 /// As [`timeout`], with the moment at which the time is up.
@@ -104,7 +108,7 @@ pub fn timeout_at<T, E: From<TimedOut>>(
     f: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
     install::ensure();
-    told(deadlines::run(Limit::at(deadline), f))
+    told(frames::run(Limit::at(deadline), f))
 }
 
 /// Turns the error of a body whose deadline was raised into [`TimedOut`], unless a cause outside of
@@ -114,7 +118,7 @@ fn told<T, E: From<TimedOut>>((result, raised): (Result<T, E>, bool)) -> Result<
     match result {
         Err(_) if raised && !is_interrupted() => Err(TimedOut.into()),
         Err(error) if raised => {
-            deadlines::mark_raised();
+            frames::mark_raised();
             Err(error)
         }
         verbatim => verbatim,
@@ -148,7 +152,7 @@ fn told<T, E: From<TimedOut>>((result, raised): (Result<T, E>, bool)) -> Result<
 pub fn within<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
     install::ensure();
     let limit = Limit::after(limit);
-    let (value, _) = deadlines::run(limit, f);
+    let (value, _) = frames::run(limit, f);
     Within { value, expired: limit.has_passed() }
 }
 
@@ -183,7 +187,7 @@ pub fn within<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
 pub fn cleanup<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
     install::ensure();
     let limit = Limit::after(limit);
-    let (value, _) = mask(|| deadlines::run(limit, f));
+    let (value, _) = mask(|| frames::run(limit, f));
     Within { value, expired: limit.has_passed() }
 }
 
@@ -205,7 +209,7 @@ pub fn cleanup<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
 /// });
 /// ```
 pub fn remaining() -> Option<Duration> {
-    deadlines::remaining()
+    frames::remaining()
 }
 
 /// What [`within`] and [`cleanup`] return.

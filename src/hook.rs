@@ -49,13 +49,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::interrupted::Interrupted;
+use crate::kernel::clock::Moment;
+use crate::kernel::futex;
 use crate::mask::mask;
-use crate::node;
 use crate::room::{Full, Room};
-use crate::sys::clock::Moment;
-use crate::sys::hooked::{self, Hook, HookedThread, Queued};
-use crate::sys::thread::{self, ThreadRecord};
-use crate::sys::{fork, futex};
+use crate::task::node;
+use crate::thread::fork_gate;
+use crate::thread::target::{self, ThreadRecord};
+use thread::{Hook, HookedThread, Queued};
+
+pub(crate) mod thread;
 
 /// Runs `body` with a hook that is run when this thread is interrupted: for waking it from a wait
 /// that knows nothing of interrupts.
@@ -180,7 +183,7 @@ impl Hooks {
         let stack = Stack { thread, hooks: Vec::new(), floor: 0, last_id: 0 };
         Self {
             stack: Mutex::new(stack),
-            generation: AtomicU32::new(fork::generation()),
+            generation: AtomicU32::new(fork_gate::generation()),
             taken_elsewhere: AtomicU32::new(0),
             returns: AtomicU32::new(0),
             queued: Queued::new(),
@@ -190,12 +193,12 @@ impl Hooks {
     /// Under the gate, so that no fork sees it locked. Not for a process that it does not belong
     /// to. What is to be dropped is handed out.
     fn locked<T>(&self, f: impl FnOnce(&mut Stack) -> T) -> Option<T> {
-        let _gate = fork::gate();
+        let _gate = fork_gate::gate();
         self.is_native().then(|| f(&mut self.stack()))
     }
 
     fn is_native(&self) -> bool {
-        self.generation.load(Ordering::Relaxed) == fork::generation()
+        self.generation.load(Ordering::Relaxed) == fork_gate::generation()
     }
 
     fn stack(&self) -> MutexGuard<'_, Stack> {
@@ -204,7 +207,7 @@ impl Hooks {
 
     /// Adds a hook; its number.
     fn add(&self, hook: Hook) -> Option<u64> {
-        fork::with_room(|_, room| match self.is_native() {
+        fork_gate::with_room(|_, room| match self.is_native() {
             true => self.stack().add(hook, room).map(Some),
             false => Ok(None),
         })
@@ -213,7 +216,7 @@ impl Hooks {
     /// Runs those that are due. To be called with no lock of ours held.
     pub(crate) fn run_due(&self, cause: &Interrupted) {
         while let Some(Call { id, hook }) = self.locked(Stack::next_due).flatten() {
-            let running = hooked::Running::begin();
+            let running = thread::Running::begin();
             let outcome = mask(|| catch_unwind(AssertUnwindSafe(|| hook.run(cause))));
             drop(running);
             let mut panicked = outcome.err().map(Some);
@@ -250,10 +253,10 @@ impl Hooks {
     /// In the child of a fork, on the thread whose hooks these are. What another thread was running
     /// is left in the middle. Allocates nothing and frees nothing.
     pub(crate) fn adopt(&self) {
-        self.generation.store(fork::generation(), Ordering::Relaxed);
+        self.generation.store(fork_gate::generation(), Ordering::Relaxed);
         self.queued.forget();
         for hook in &mut self.stack().hooks {
-            if hook.runner.is_some_and(|runner| runner != thread::number()) {
+            if hook.runner.is_some_and(|runner| runner != target::number()) {
                 hook.runner = None;
                 hook.panicked = Some(None);
             }
@@ -280,13 +283,13 @@ impl Stack {
             hook.told != Some(arming) && hook.runner.is_none() && hook.panicked.is_none()
         })?;
         due.told = Some(arming);
-        due.runner = Some(thread::number());
+        due.runner = Some(target::number());
         Some(Call { id: due.id, hook: due.hook })
     }
 
     /// Whether no other thread runs a hook.
     fn is_at_rest(&mut self) -> bool {
-        let here = thread::number();
+        let here = target::number();
         self.hooks.iter().all(|hook| hook.runner.is_none_or(|runner| runner == here))
     }
 }
@@ -300,11 +303,11 @@ struct Registered {
 
 impl Registered {
     fn begin(hook: &mut (dyn FnMut(&Interrupted) + Send)) -> Self {
-        let hooks = hooked::register();
+        let hooks = thread::register();
         let id = hooks.add(Hook::new(hook));
-        hooked::set_hooked(true);
+        thread::set_hooked(true);
         let registered = Self { hooks, id };
-        hooked::meet_deadline();
+        thread::meet_deadline();
         // This takes the record's lock in any case.
         if let Some(cause) = node::cause() {
             registered.hooks.run_due(&cause);
@@ -325,7 +328,7 @@ impl Registered {
             let registration = stack.hooks.remove(index);
             Some((registration.panicked, !stack.hooks.is_empty()))
         })??;
-        hooked::set_hooked(any);
+        thread::set_hooked(any);
         panicked
     }
 }
@@ -343,14 +346,14 @@ impl Drop for Registered {
 pub(crate) fn settle(hooks: &Hooks) {
     if let Some(cause) = node::cause() {
         hooks.run_due(&cause);
-    } else if !hooked::Running::is_any_here() {
+    } else if !thread::Running::is_any_here() {
         hooks.wait_until(Stack::is_at_rest);
     }
 }
 
 /// Hides the hooks that this thread has. Before the causes are hidden.
 pub(crate) fn hide() -> Option<Hidden> {
-    let hooks = hooked::own()?;
+    let hooks = thread::own()?;
     hooks.locked(|stack| {
         let floor = std::mem::replace(&mut stack.floor, stack.hooks.len());
         let arming = stack.thread.is_armed().then(|| stack.thread.armings());
@@ -359,9 +362,9 @@ pub(crate) fn hide() -> Option<Hidden> {
 }
 
 /// Ends the hiding. After the causes have come to light. To be followed by a
-/// [`settle`](thread::settle).
+/// [`settle`](target::settle).
 pub(crate) fn show(hidden: Option<Hidden>) {
-    let (Some(hidden), Some(hooks)) = (hidden, hooked::own()) else { return };
+    let (Some(hidden), Some(hooks)) = (hidden, thread::own()) else { return };
     hooks.locked(|stack| {
         stack.floor = hidden.floor;
         let taken_elsewhere = hooks.taken_elsewhere.load(Ordering::Acquire);
@@ -378,7 +381,7 @@ pub(crate) fn show(hidden: Option<Hidden>) {
 /// A request is about to be taken from a thread by another one: what arms it next is another
 /// arming, also to the hooks outside of a mask.
 pub(crate) fn note_taken_elsewhere(record: &ThreadRecord) {
-    if hooked::in_use() {
+    if thread::in_use() {
         // The thread is kept meanwhile, and it keeps its hooks: this is not the last of them.
         record.thread(|thread| {
             if let Some(hooks) = thread.hooks() {
@@ -396,8 +399,8 @@ pub(crate) struct Due(Vec<Arc<Hooks>>);
 impl Due {
     /// Adds those of a thread, if it has any.
     pub(crate) fn add(&mut self, record: &ThreadRecord) {
-        if hooked::in_use() {
-            let gate = fork::gate();
+        if thread::in_use() {
+            let gate = fork_gate::gate();
             let hooks = record.thread(|thread| thread.hooks()).flatten();
             drop(gate);
             self.0.extend(hooks);

@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use libc::c_int;
 
-use crate::sys::install::{self, Installed};
+use crate::entry::install::{self, Installed};
 
 /// The signal by which threads are interrupted.
 ///

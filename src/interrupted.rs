@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use libc::c_int;
 
-use crate::sys::signal_name;
+use crate::kernel::signal_name;
 
 /// The error of code that was interrupted, with the [`Reason`].
 ///

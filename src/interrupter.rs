@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use crate::group::members;
 use crate::interrupted::{Interrupted, Reason};
-use crate::node::{self, Node, Progress};
+use crate::kernel::clock::Moment;
 use crate::report::Report;
-use crate::sys::clock::Moment;
+use crate::task::node::{self, Node, Progress};
 
 /// Interrupts one task, from any thread, at any time.
 ///

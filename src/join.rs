@@ -4,11 +4,11 @@ use std::fmt;
 use std::thread as std_thread;
 
 use crate::checkpoint::{checkpoint, complete};
+use crate::entry::futex_wait;
 use crate::error::Error;
 use crate::interrupted::Interrupted;
 use crate::interrupter::{Interrupter, Request};
-use crate::node::Node;
-use crate::sys::futex_road;
+use crate::task::node::Node;
 
 /// Joins and interrupts a managed thread. Dropped, it detaches the thread.
 pub struct JoinHandle<T> {
@@ -76,7 +76,7 @@ impl<T> JoinHandle<T> {
 pub(crate) fn wait(node: &Node) -> Result<(), Interrupted> {
     checkpoint()?;
     while let Some((word, seen)) = node.begin_wait() {
-        let woken = complete(|| futex_road::wait(word, seen));
+        let woken = complete(|| futex_wait::wait(word, seen));
         node.end_wait();
         // EAGAIN: it changed before we slept.
         if let Err(Error::Interrupted(interrupted)) = woken {

@@ -6,11 +6,14 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("eintr is for Linux: it is made of Linux's signals and syscalls");
 
+mod abandon;
+mod arch;
 mod calls;
 #[cfg(feature = "capi")]
 mod capi;
 mod checkpoint;
 mod deadline;
+mod entry;
 mod error;
 mod group;
 mod hook;
@@ -19,20 +22,21 @@ mod interrupted;
 mod interrupter;
 mod iter;
 mod join;
+mod kernel;
 mod mask;
-mod node;
-mod primitives;
 mod reach;
 mod recognise;
 mod report;
 mod room;
 mod scope;
-mod state;
+mod signal;
+mod support;
 pub mod sync;
-mod sys;
 mod task;
 pub mod termination;
+mod thread;
 
+pub use abandon::abandon;
 pub use calls::{event, fs, io, ipc, net, process, terminal, time};
 pub use checkpoint::{checkpoint, is_interrupted, take};
 pub use deadline::{TimedOut, Within, cleanup, remaining, timeout, timeout_at, within};
@@ -45,10 +49,10 @@ pub use interrupter::{Interrupter, Outcome, Request};
 pub use iter::{Interruptible, IteratorExt};
 pub use join::JoinHandle;
 pub use mask::mask;
-pub use reach::{Road, Support, reach, support, without_reach};
+pub use reach::{reach, without_reach};
 #[cfg(feature = "stacks")]
 pub use report::{Frame, Stack};
 pub use report::{Report, ThreadReport, ThreadState, report};
 pub use scope::{Scope, ScopedChild, ScopedJoinHandle, TryScope, scope, try_scope};
-pub use sys::abandon::abandon;
+pub use support::{Road, Support, support};
 pub use task::{Builder, Task, spawn, task};

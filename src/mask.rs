@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::deadline::frames::{self, Hidden};
 use crate::hook;
-use crate::state::Floor;
-use crate::sys::deadlines::{self, Hidden};
-use crate::sys::fork;
-use crate::sys::thread::{self, ThreadRecord};
+use crate::thread::fork_gate;
+use crate::thread::record::Floor;
+use crate::thread::target::{self, ThreadRecord};
 
 /// Runs `f` with the causes from outside it put off to its end. Tasks and deadlines that begin
 /// inside it work as usual.
@@ -42,14 +42,14 @@ pub(crate) struct Masked(Option<(Arc<ThreadRecord>, Floor, Hidden)>, Option<hook
 impl Masked {
     pub(crate) fn begin() -> Self {
         let hooks = hook::hide();
-        let gate = fork::gate();
-        let masked = thread::registered().map(|record| {
+        let gate = fork_gate::gate();
+        let masked = target::registered().map(|record| {
             let floor = record.mask();
-            (record, floor, deadlines::hide())
+            (record, floor, frames::hide())
         });
         drop(gate);
         let masked = Self(masked, hooks);
-        thread::settle();
+        target::settle();
         masked
     }
 }
@@ -57,14 +57,14 @@ impl Masked {
 impl Drop for Masked {
     fn drop(&mut self) {
         if let Some((record, floor, hidden)) = self.0.take() {
-            let gate = fork::gate();
+            let gate = fork_gate::gate();
             record.unmask(floor);
             drop(gate);
-            deadlines::show(hidden);
+            frames::show(hidden);
         }
         if let Some(hooks) = self.1.take() {
             hook::show(Some(hooks));
-            thread::settle();
+            target::settle();
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use crate::calls::net::ConnectError;
 use crate::error::{Error, Partial};
 use crate::interrupted::Interrupted;
-use crate::node;
+use crate::task::node;
 
 impl Interrupted {
     /// The interrupt in an error, wherever it stands in the chain of

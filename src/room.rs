@@ -13,7 +13,7 @@
 //! are allocated one by one, for lists and trees: each change would cost what one in many costs
 //! here.)
 //!
-//! [`fork::with_room`]: crate::sys::fork::with_room
+//! [`fork::with_room`]: crate::thread::fork_gate::with_room
 
 use std::collections::VecDeque;
 

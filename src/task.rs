@@ -5,15 +5,18 @@ use std::io;
 use std::sync::Arc;
 use std::thread as std_thread;
 
+use crate::deadline::frames::{self, Hidden};
+use crate::entry::install;
 use crate::hook;
 use crate::interrupter::Interrupter;
 use crate::join::JoinHandle;
-use crate::node::{Begun, Nesting, Node};
 use crate::reach::Reach;
-use crate::state::Floor;
-use crate::sys::deadlines::{self, Hidden};
-use crate::sys::thread::{self, ThreadRecord, Unblocked};
-use crate::sys::{brakes, install};
+use crate::thread::brakes;
+use crate::thread::record::Floor;
+use crate::thread::target::{self, ThreadRecord, Unblocked};
+use node::{Begun, Nesting, Node};
+
+pub(crate) mod node;
 
 /// A stretch of one thread's execution that can be interrupted.
 ///
@@ -147,9 +150,9 @@ pub(crate) struct Running {
 
 impl Running {
     fn begin(node: Arc<Node>, reach: bool) -> Self {
-        let record = thread::register();
-        let unblocked = thread::unblock_signals();
-        thread::forget_lost_signal(&record);
+        let record = target::register();
+        let unblocked = target::unblock_signals();
+        target::forget_lost_signal(&record);
         // Before the task begins: a request that is pending then is answered by a handler that must
         // know.
         let reach = Reach::set(reach);
@@ -159,9 +162,9 @@ impl Running {
         if !begun.as_ref().is_some_and(|begun| begun.root) {
             hook::show(hooks.take());
         }
-        let begun = begun.map(|Begun { floor, root }| (floor, deadlines::begin_task(root)));
+        let begun = begun.map(|Begun { floor, root }| (floor, frames::begin_task(root)));
         // A root masks what it runs inside.
-        thread::settle();
+        target::settle();
         Self { node, record, begun, hooks, unblocked, _reach: reach }
     }
 }
@@ -170,12 +173,12 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let Some((floor, hidden)) = self.begun.take() {
             self.node.end(&self.record, floor);
-            deadlines::end_task(hidden);
+            frames::end_task(hidden);
         }
         hook::show(self.hooks.take());
         brakes::release();
-        thread::settle();
-        thread::block_again(self.unblocked);
+        target::settle();
+        target::block_again(self.unblocked);
     }
 }
 

@@ -1,4 +1,4 @@
-//! A model of `src/state.rs`, checked in every interleaving (within a bound on preemptions) by
+//! A model of `src/thread/record.rs`, checked in every interleaving (within a bound on preemptions) by
 //! loom.
 //!
 //! The file itself is compiled in, over loom's lock and atomics. What is around it is written again
@@ -14,23 +14,29 @@ use std::sync::Arc;
 
 use loom::sync::atomic::AtomicBool;
 use loom::sync::{Condvar, Mutex};
-use loom::thread;
+use loom::thread as loom_thread;
 
-mod primitives {
-    pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
-    pub(crate) use loom::sync::{Mutex, MutexGuard};
+mod kernel {
+    pub(crate) mod primitives {
+        pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
+        pub(crate) use loom::sync::{Mutex, MutexGuard};
+    }
 }
 
 #[allow(dead_code, reason = "the crate uses all of it")]
 #[path = "../../src/room.rs"]
 mod room;
 #[allow(dead_code, reason = "the crate uses all of it")]
-#[path = "../../src/state.rs"]
-mod state;
+#[path = "../../src/thread"]
+mod thread {
+    pub(crate) mod record;
+    pub(crate) mod word;
+}
 
-use primitives::{AtomicU32, Ordering};
+use kernel::primitives::{AtomicU32, Ordering};
 use room::MakeRoom;
-use state::{Asked, Delivery, Floor, Record, RoomToEnter, Thread, Word};
+use thread::record::{Asked, Delivery, Floor, Record, RoomToEnter, Thread};
+use thread::word::Word;
 
 /// What one could get wrong, outside of the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +125,7 @@ impl Cpu {
         self.in_flight.swap(to, if relaxed { Ordering::Relaxed } else { Ordering::AcqRel })
     }
 
-    /// As `sys::signal::send`.
+    /// As `signal::ours::send`.
     fn send(&self) -> io::Result<()> {
         let mut queue = self.queue.lock().unwrap();
         assert!(!queue.gone, "a signal for a thread that is gone");
@@ -133,7 +139,7 @@ impl Cpu {
         Ok(())
     }
 
-    /// As `sys::handler::answer`: whether a call that stands in the window is cancelled.
+    /// As `entry::signal::answer`: whether a call that stands in the window is cancelled.
     fn handler(&self) -> bool {
         if self.mistake == Mistake::LooksFirst {
             let armed = self.word.is_armed();
@@ -223,7 +229,7 @@ impl Cpu {
         self.woken.notify_one();
     }
 
-    /// As `sys::futex_road::notice`.
+    /// As `thread::block::Delivery::acknowledge_futex`.
     fn notice(&self) -> bool {
         let was_told = self.told_by_futex.swap(false, Ordering::AcqRel);
         if was_told {
@@ -247,7 +253,7 @@ impl Thread<Task> for Arc<Cpu> {
         &self.word
     }
 
-    /// As `sys::thread::announce`, and `send` below.
+    /// As `thread::block::Delivery::announce`, and `send` below.
     fn announce(&self) -> bool {
         // With that mistake, `Target::ask` has sent it.
         self.mistake != Mistake::SignalFirst && !self.swap_in_flight(true)
@@ -257,7 +263,7 @@ impl Thread<Task> for Arc<Cpu> {
         Cpu::send(self).inspect_err(|_| self.in_flight.store(false, Ordering::Release))
     }
 
-    /// As `sys::futex_road::tell`.
+    /// As `thread::block::Delivery::tell_by`.
     fn tell(&self) -> io::Result<()> {
         if !self.on_futex.load(Ordering::Relaxed) {
             return Thread::send(self);
@@ -313,16 +319,16 @@ impl Target {
         delivery
     }
 
-    fn asked_by_another_thread(&self, task: &Arc<Task>) -> thread::JoinHandle<Delivery> {
+    fn asked_by_another_thread(&self, task: &Arc<Task>) -> loom_thread::JoinHandle<Delivery> {
         let (target, task) = (self.clone(), task.clone());
-        thread::spawn(move || target.ask(&task))
+        loom_thread::spawn(move || target.ask(&task))
     }
 
     fn enter(&self, task: &Arc<Task>) -> Floor {
         self.enter_as(task, false, false)
     }
 
-    /// As `sys::fork::with_room`, with no gate.
+    /// As `thread::fork_gate::with_room`, with no gate.
     fn enter_as(&self, task: &Arc<Task>, pending: bool, root: bool) -> Floor {
         let mut room = RoomToEnter::default();
         loop {
@@ -345,7 +351,7 @@ impl Target {
         }
     }
 
-    /// A wait of `sync`'s: as `sys::futex_road::wait`, in a loop. The task that raises, or none if
+    /// A wait of `sync`'s: as `entry::futex_wait::wait`, in a loop. The task that raises, or none if
     /// there is a result.
     fn wait_by_futex(&self) -> Option<Arc<Task>> {
         loop {
@@ -370,7 +376,7 @@ impl Target {
         }
     }
 
-    /// As `sys::thread::settle`: an unarmed thread lets in what is on its way.
+    /// As `settle::settle`: an unarmed thread lets in what is on its way.
     fn rest(&self) {
         let awaits = || self.cpu.in_flight.load(Ordering::Relaxed) && !self.cpu.word.is_armed();
         if awaits() {
@@ -382,7 +388,7 @@ impl Target {
         }
     }
 
-    /// As `sys::thread::forget_lost_signal`.
+    /// As `unblocked::forget_lost_signal`.
     fn forget_lost_signal(&self) {
         let in_flight = &self.cpu.in_flight;
         if self.cpu.mistake == Mistake::ForgetsAtOnce {
@@ -455,9 +461,9 @@ impl Job {
         }
     }
 
-    fn asked_by_another_thread(self: &Arc<Self>, target: &Target) -> thread::JoinHandle<()> {
+    fn asked_by_another_thread(self: &Arc<Self>, target: &Target) -> loom_thread::JoinHandle<()> {
         let (job, target) = (self.clone(), target.clone());
-        thread::spawn(move || job.ask(&target))
+        loom_thread::spawn(move || job.ask(&target))
     }
 }
 
@@ -671,7 +677,7 @@ fn a_result_while_it_is_told(mistake: Mistake) {
         let floor = target.enter(&task);
         let asker = target.asked_by_another_thread(&task);
         let cpu = target.cpu.clone();
-        let bringer = thread::spawn(move || cpu.bring_result());
+        let bringer = loom_thread::spawn(move || cpu.bring_result());
         if let Some(raised) = target.wait_by_futex() {
             assert_eq!(raised, task);
         }
@@ -732,7 +738,7 @@ fn the_keepers_signal_comes_late(mistake: Mistake) {
     check(move || {
         let target = Target::new(mistake);
         let keepers = target.clone();
-        let keeper = thread::spawn(move || {
+        let keeper = loom_thread::spawn(move || {
             keepers.record.thread(|cpu| cpu.signal()).unwrap().unwrap();
         });
         target.forget_lost_signal();

@@ -2,7 +2,7 @@
 //! on preemptions) by loom.
 //!
 //! The files themselves are compiled in, over loom's atomics. The kernel's futex is written again
-//! here ([`sys::futex`]), and so is a wait that may end by itself at any time ([`MayEnd`]): for
+//! here ([`kernel::futex`]), and so is a wait that may end by itself at any time ([`MayEnd`]): for
 //! that is what an interrupt, or a time that is up, is to a machine. A wake-up that is lost is a
 //! thread that sleeps for ever, which loom reports as a deadlock.
 //!
@@ -16,22 +16,22 @@ use loom::cell::UnsafeCell;
 use loom::sync::atomic::AtomicBool;
 use loom::thread;
 
-mod primitives {
-    pub(crate) use loom::sync::atomic::{AtomicU32, Ordering, fence};
+mod kernel {
+    pub(crate) mod primitives {
+        pub(crate) use loom::sync::atomic::{AtomicU32, Ordering, fence};
 
-    /// To look again before sleeping changes nothing but the time.
-    pub(crate) struct Patience;
+        /// To look again before sleeping changes nothing but the time.
+        pub(crate) struct Patience;
 
-    impl Patience {
-        pub(crate) fn pass<T>(&self, _look: impl FnMut() -> Option<T>) -> Option<T> {
-            None
+        impl Patience {
+            pub(crate) fn pass<T>(&self, _look: impl FnMut() -> Option<T>) -> Option<T> {
+                None
+            }
         }
+
+        pub(crate) fn spin_while(_holds: impl FnMut() -> bool) {}
     }
 
-    pub(crate) fn spin_while(_holds: impl FnMut() -> bool) {}
-}
-
-mod sys {
     /// The kernel's futex: to look at the word and to go to sleep is one step for whoever wakes.
     pub(crate) mod futex {
         use std::collections::HashMap;
@@ -39,7 +39,7 @@ mod sys {
         use loom::sync::atomic::AtomicBool;
         use loom::sync::{Condvar, Mutex};
 
-        use crate::primitives::{AtomicU32, Ordering};
+        use super::primitives::{AtomicU32, Ordering};
 
         loom::lazy_static! {
             static ref SLEEPERS: Mutex<Sleepers> = Mutex::default();
@@ -117,9 +117,9 @@ mod sys {
 #[path = "../../src/sync/raw/mod.rs"]
 mod raw;
 
-use primitives::{AtomicU32, Ordering, Patience};
+use kernel::futex;
+use kernel::primitives::{AtomicU32, Ordering, Patience};
 use raw::{How, RawCondvar, RawEvent, RawMutex, RawRwLock, Sleepers, Slept, Token};
-use sys::futex;
 
 /// Nothing ends the wait.
 struct ToTheEnd;

@@ -22,8 +22,8 @@ use super::event::syscalls::poll::{PollFd, ppoll};
 use super::time::syscalls::sleep_until;
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys::call::{Outcome, Stop};
-use crate::sys::clock::{self, Moment};
+use crate::kernel::clock::{self, Moment};
+use crate::thread::call::{Outcome, Stop};
 
 /// What a socket is waited for, and by which of its timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use std::ffi::c_void;
 use libc::c_int;
 
 use super::border::{Errno, border};
-use crate::sys::abandon::{self, Abandoned};
+use crate::abandon::{self, Abandoned};
 
 /// Runs a plain call that an interrupt ends.
 ///

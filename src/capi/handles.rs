@@ -16,9 +16,9 @@ use libc::c_int;
 use super::border::Errno;
 use crate::interrupter::Interrupter;
 use crate::room::Room;
-use crate::sys::fork::{self, Gate};
 use crate::task::Task;
 use crate::termination::Registration;
+use crate::thread::fork_gate::{self, Gate};
 
 /// What a number stands for.
 pub(super) enum Held {
@@ -58,7 +58,7 @@ fn locked(_gate: &Gate) -> MutexGuard<'static, Table> {
 pub(super) fn keep(held: Held) -> u64 {
     let id = fresh();
     let mut held = Some((id, held));
-    fork::with_room(|gate, room: &mut Room<_>| {
+    fork_gate::with_room(|gate, room: &mut Room<_>| {
         let mut table = locked(gate);
         room.for_one_more(&mut table.0)?;
         // Others have got numbers since, but few.
@@ -71,7 +71,7 @@ pub(super) fn keep(held: Held) -> u64 {
 
 /// Takes it out, if it is what is wanted.
 pub(super) fn take(id: u64, wanted: fn(&Held) -> bool) -> Result<Held, Errno> {
-    let gate = fork::gate();
+    let gate = fork_gate::gate();
     let mut table = locked(&gate);
     let index = table.find(id).ok().filter(|index| wanted(&table.0[*index].1));
     index.map(|index| table.0.remove(index).1).ok_or(Errno(libc::EINVAL))
@@ -94,7 +94,7 @@ pub(super) fn task(id: u64) -> Result<Interrupter, Errno> {
 }
 
 fn look(id: u64, look: impl FnOnce(&Held) -> Option<Interrupter>) -> Result<Interrupter, Errno> {
-    let gate = fork::gate();
+    let gate = fork_gate::gate();
     locked(&gate).get(id).and_then(look).ok_or(Errno(libc::EINVAL))
 }
 

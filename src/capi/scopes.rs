@@ -7,16 +7,16 @@ use std::cell::RefCell;
 
 use super::border::Errno;
 use super::handles;
+use crate::deadline::frames;
 use crate::mask::Masked;
 use crate::reach::{Reach, ReachLoops};
-use crate::sys::deadlines;
 use crate::task::Running;
 
 /// What is open. It ends where it is dropped.
 pub(super) enum Open {
     Task(#[expect(dead_code, reason = "dropped")] Running),
     Mask(#[expect(dead_code, reason = "dropped")] Masked),
-    Timeout(deadlines::Held),
+    Timeout(frames::Held),
     Reach(#[expect(dead_code, reason = "dropped")] (Reach, ReachLoops)),
 }
 

@@ -16,10 +16,10 @@ use super::handles::{self, Held};
 use super::scopes::{self, Open};
 use crate::checkpoint::is_interrupted;
 use crate::deadline;
+use crate::deadline::frames::{self, Limit};
+use crate::entry::install;
 use crate::mask::Masked;
 use crate::reach::{Reach, ReachLoops};
-use crate::sys::deadlines::{self, Limit};
-use crate::sys::install;
 use crate::task::Task;
 
 /// `EINTR_ROOT`
@@ -98,7 +98,7 @@ pub extern "C" fn eintr_timeout_begin(milliseconds: c_int) -> u64 {
     border(0, || {
         install::ensure();
         let limit = Limit::after(handles::limit(milliseconds));
-        scopes::begin(None, || Open::Timeout(deadlines::Held::begin(limit)))
+        scopes::begin(None, || Open::Timeout(frames::Held::begin(limit)))
     })
 }
 
@@ -111,7 +111,7 @@ pub extern "C" fn eintr_timeout_end(timeout: u64) -> c_int {
         let was_raised = timeout.end();
         if was_raised && is_interrupted() {
             // A cause outside of it stands: the error is passed on in the name of that.
-            deadlines::mark_raised();
+            frames::mark_raised();
             return Ok(0);
         }
         Ok(was_raised.into())

@@ -14,8 +14,9 @@ use libc::{size_t, ssize_t};
 
 use super::border::{Errno, border};
 use super::handles;
-use crate::reach::{Road, support};
-use crate::sys::install::{self, Installed};
+use crate::entry::install::{self, Installed};
+use crate::support;
+use crate::support::Road;
 
 /// `struct eintr_support`
 #[repr(C)]

@@ -25,9 +25,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::panicked::Panicked;
 use crate::hook::Due;
 use crate::interrupted::Interrupted;
-use crate::node::{Figures, Node};
 use crate::room::{Full, MakeRoom, Room};
-use crate::sys::fork;
+use crate::task::node::{Figures, Node};
+use crate::thread::fork_gate;
 
 /// The members of one group.
 #[derive(Default)]
@@ -63,7 +63,7 @@ const SWEPT: usize = 2;
 impl Members {
     /// What is to be dropped is handed out.
     fn locked<T>(&self, f: impl FnOnce(&mut List) -> T) -> T {
-        let _gate = fork::gate();
+        let _gate = fork_gate::gate();
         f(&mut self.list.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -71,7 +71,7 @@ impl Members {
         &self,
         mut f: impl FnMut(&mut List, &mut R) -> Result<T, Full>,
     ) -> T {
-        fork::with_room(|_, room| {
+        fork_gate::with_room(|_, room| {
             f(&mut self.list.lock().unwrap_or_else(PoisonError::into_inner), room)
         })
     }

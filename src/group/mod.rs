@@ -10,9 +10,9 @@ use std::time::Duration;
 use crate::interrupted::Reason;
 use crate::interrupter::{Interrupter, Request};
 use crate::join::JoinHandle;
-use crate::node::{Node, Progress};
+use crate::kernel::clock::Moment;
 use crate::report::Report;
-use crate::sys::clock::Moment;
+use crate::task::node::{Node, Progress};
 use crate::task::{Builder, Task};
 
 pub(crate) mod members;

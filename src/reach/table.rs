@@ -172,10 +172,10 @@ static PLACES: [u8; 512] = {
 
 /// The kernel's numbers: libc's, and one that it lacks.
 mod numbers {
-    pub(super) use libc::*;
+    pub(crate) use libc::*;
 
     #[allow(non_upper_case_globals, reason = "as libc names them")]
-    pub(super) const SYS_io_pgetevents: c_long =
+    pub(crate) const SYS_io_pgetevents: c_long =
         if cfg!(target_arch = "x86_64") { 333 } else { 292 };
 }
 

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::node::Node;
-use crate::sys::roll;
+use crate::task::node::Node;
+use crate::thread::registry;
 
 mod call;
 mod cure;
@@ -64,7 +64,7 @@ pub fn report() -> Vec<Report> {
     let mut dump = Dump::new();
     let mut innermost = Vec::new();
     let mut outer = Vec::new();
-    for record in roll::records() {
+    for record in registry::records() {
         let mut tasks = Node::all_on(&record);
         innermost.extend(tasks.pop().map(|task| dump.look(&task)));
         outer.extend(tasks.iter().map(Report::of));

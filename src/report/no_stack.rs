@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::task::Report;
-use crate::node::Node;
+use crate::task::node::Node;
 
 pub(super) struct Dump;
 

@@ -1,6 +1,6 @@
 //! A thread's registers and a piece of its stack, for a report (S17): the reporter's half.
 //!
-//! The thread's half, and whose the buffer is between the two, is [`sys::snapshot`](wanted). A
+//! The thread's half, and whose the buffer is between the two, is [`wanted`]. A
 //! thread that does not answer within a limit is not waited for: the reporter takes its buffer back.
 //! If it finds the buffer gone it waits once more, for a handler that copies is about to be done. If
 //! it still is not (the thread was stopped by a debugger right there), the buffer is left to it for
@@ -20,15 +20,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::node::Node;
-use crate::state::Thread;
-use crate::sys::clock::{self, Moment};
-use crate::sys::raw::syscall;
-use crate::sys::snapshot::{
-    self as wanted, Carrier, GONE, Registers, Snapshot, TAKEN, WANTED, Wanted,
-};
-use crate::sys::thread::{Target, ThreadRecord};
-use crate::sys::{fork, futex, memory};
+use crate::kernel::clock::{self, Moment};
+use crate::kernel::raw::syscall;
+use crate::kernel::{futex, memory};
+use crate::task::node::Node;
+use crate::thread::record::Thread;
+use crate::thread::target::{Target, ThreadRecord};
+use crate::thread::wanted::{Carrier, GONE, Registers, Snapshot, TAKEN, WANTED, Wanted};
+use crate::thread::{fork_gate, wanted};
 
 /// How much of a stack is copied, from its innermost end.
 const STACK: usize = 64 << 10;
@@ -104,7 +103,7 @@ fn wait(wanted: &Wanted, until: Moment) -> u32 {
 
 /// Lays it out and signals the thread.
 fn lay_out(record: &ThreadRecord, task: &Arc<Node>, wanted: *mut Wanted) -> LaidOut {
-    let _gate = fork::gate();
+    let _gate = fork_gate::gate();
     // The task cannot end while we hold its thread's lock, and a signal that is sent by then is let
     // in before it does (P6).
     record.thread_of(task, |thread| lay_out_for(thread, wanted)).unwrap_or(LaidOut::No)
@@ -122,7 +121,7 @@ fn lay_out_for(thread: &Target, wanted: *mut Wanted) -> LaidOut {
 
 /// Takes it back; false if the thread has it.
 fn withdraw(record: &ThreadRecord, wanted: *mut Wanted) -> bool {
-    let _gate = fork::gate();
+    let _gate = fork_gate::gate();
     record.thread(|thread| wanted::take_back(thread.block(), wanted)).unwrap_or(false)
 }
 

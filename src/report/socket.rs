@@ -9,9 +9,9 @@
 
 use libc::c_int;
 
-use crate::sys::address::RawAddress;
-use crate::sys::memory;
-use crate::sys::raw::syscall;
+use crate::kernel::address::RawAddress;
+use crate::kernel::memory;
+use crate::kernel::raw::syscall;
 
 /// A socket as it shows itself.
 #[derive(Debug)]

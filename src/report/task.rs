@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::kernel;
 use super::thread::ThreadReport;
-use crate::node::Node;
-use crate::sys::clock::Moment;
-use crate::sys::ours;
+use crate::kernel::clock::Moment;
+use crate::signal::ours;
+use crate::task::node::Node;
 
 /// Where a task is, and what has become of the requests to it. A snapshot: by the time it is read,
 /// the task may have moved on.

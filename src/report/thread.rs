@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::call::Call;
-use crate::sys::call;
+use crate::thread::call;
 
 /// The thread in a [`Report`](crate::Report), as the kernel sees it.
 #[derive(Debug, Clone)]

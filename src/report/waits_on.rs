@@ -7,8 +7,8 @@ use std::fs;
 
 use super::call::Call;
 use super::socket;
-use crate::sys::address::{Name, RawAddress};
-use crate::sys::memory;
+use crate::kernel::address::{Name, RawAddress};
+use crate::kernel::memory;
 
 /// What the syscall is about, as far as it can be told.
 #[derive(Debug, Clone, Default)]

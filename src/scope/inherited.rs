@@ -17,7 +17,7 @@
 //! A task's list of threads is under its lock, as its requests are. Whoever asks it finds the
 //! thread on the list, or the thread finds the request when it begins. The lock is let go before
 //! signals are sent; that they go to threads that still run the task is due to the bells
-//! ([`state`](crate::state)), which are held until then, all of them. They are taken in the order
+//! ([`thread`](crate::thread)), which are held until then, all of them. They are taken in the order
 //! of the records' addresses, under the task's lock, and nobody who has one waits for a task's
 //! lock: so nobody waits in a circle.
 //!
@@ -30,12 +30,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::node::Node;
-use crate::state::{Floor, RoomToCopy};
-use crate::sys::clock::Moment;
-use crate::sys::deadlines::{self, InForce, Limit};
-use crate::sys::fork;
-use crate::sys::thread::{self, ThreadRecord};
+use crate::deadline::frames::{self, InForce, Limit};
+use crate::kernel::clock::Moment;
+use crate::task::node::Node;
+use crate::thread::fork_gate;
+use crate::thread::record::{Floor, RoomToCopy};
+use crate::thread::target::{self, ThreadRecord};
 
 /// What is in force on a thread, for others.
 pub(crate) struct Inheritance {
@@ -55,12 +55,12 @@ enum Cause {
 impl Inheritance {
     /// What is in force here.
     pub(crate) fn here() -> Self {
-        let (tasks, masked) = thread::registered().map_or_else(Default::default, |record| {
-            fork::with_room(|_, room: &mut RoomToCopy<Node>| record.unmasked(room))
+        let (tasks, masked) = target::registered().map_or_else(Default::default, |record| {
+            fork_gate::with_room(|_, room: &mut RoomToCopy<Node>| record.unmasked(room))
         });
         let mut causes = Vec::new();
         let mut tasks = tasks.into_iter().map(Cause::Task).enumerate().peekable();
-        for InForce { at, tasks_outside } in deadlines::in_force().into_iter().rev() {
+        for InForce { at, tasks_outside } in frames::in_force().into_iter().rev() {
             let is_outside = |(index, _): &(usize, _)| masked + index < tasks_outside;
             while let Some((_, task)) = tasks.next_if(is_outside) {
                 causes.push(task);
@@ -79,11 +79,11 @@ impl Inheritance {
 
     /// Runs `f` on this thread, which has nothing in force yet, with all of it in force.
     pub(crate) fn run<T>(&self, f: impl FnOnce() -> T) -> T {
-        let record = thread::register();
-        let unblocked = thread::unblock_signals();
+        let record = target::register();
+        let unblocked = target::unblock_signals();
         let value = run(&self.causes, &record, f);
-        thread::settle();
-        thread::block_again(unblocked);
+        target::settle();
+        target::block_again(unblocked);
         value
     }
 
@@ -94,7 +94,7 @@ impl Inheritance {
             Cause::Deadline { raised, .. } => Some(raised.load(Ordering::Relaxed)),
         };
         let raised: Vec<_> = self.causes.iter().rev().filter_map(raised).collect();
-        deadlines::mark_raised_elsewhere(|number| raised.get(number) == Some(&true));
+        frames::mark_raised_elsewhere(|number| raised.get(number) == Some(&true));
     }
 }
 
@@ -108,7 +108,7 @@ fn run<T>(causes: &[Cause], record: &Arc<ThreadRecord>, f: impl FnOnce() -> T) -
         }
         Some((Cause::Deadline { at, raised }, inner)) => {
             let body = || run(inner, record, f);
-            let (value, was_raised) = deadlines::run(Limit::at_moment(*at), body);
+            let (value, was_raised) = frames::run(Limit::at_moment(*at), body);
             raised.fetch_or(was_raised, Ordering::Relaxed);
             value
         }
@@ -125,7 +125,7 @@ struct Beside<'a> {
 impl<'a> Beside<'a> {
     fn begin(node: &'a Arc<Node>, record: &'a Arc<ThreadRecord>) -> Self {
         let floor = node.begin_beside(record);
-        deadlines::begin_task(false);
+        frames::begin_task(false);
         Self { node, record, floor }
     }
 }
@@ -133,6 +133,6 @@ impl<'a> Beside<'a> {
 impl Drop for Beside<'_> {
     fn drop(&mut self) {
         self.node.end_beside(self.record, self.floor);
-        deadlines::end_task(None);
+        frames::end_task(None);
     }
 }

@@ -16,9 +16,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread as std_thread;
 
+use crate::entry::install;
 use crate::interrupter::Interrupter;
 use crate::reach;
-use crate::sys::install;
 use crate::task::Task;
 
 mod child;

@@ -6,7 +6,7 @@ use std::thread;
 
 use super::inherited::Inheritance;
 use crate::interrupted::{Interrupted, Reason};
-use crate::node::Node;
+use crate::task::node::Node;
 
 /// What all of a scope have in common.
 pub(super) struct Shared {

@@ -3,12 +3,10 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::locks;
-use crate::interrupted::Interrupted;
-
-use super::Condvar;
 use super::how::{Interruptibly, ToTheEnd, ended};
 use super::raw::How;
+use super::{Condvar, locks};
+use crate::interrupted::Interrupted;
 
 /// Lets threads go on once so many have come: [`std::sync::Barrier`], and beside it
 /// [`wait_interruptible`](Self::wait_interruptible).

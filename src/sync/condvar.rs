@@ -5,13 +5,11 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, PoisonError};
 use std::time::Duration;
 
-use super::locks;
-use crate::interrupted::Interrupted;
-use crate::primitives::AtomicU32;
-
-use super::MutexGuard;
 use super::how::{Interruptibly, ToTheEnd, Until};
 use super::raw::{How, RawCondvar, Slept};
+use super::{MutexGuard, locks};
+use crate::interrupted::Interrupted;
+use crate::kernel::primitives::AtomicU32;
 
 /// A condition variable: [`std::sync::Condvar`] for our [`Mutex`](super::Mutex), and beside it
 /// [`wait_interruptible`](Self::wait_interruptible) and

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use crate::interrupted::Interrupted;
-use crate::primitives::AtomicU32;
-
 use super::how::{Interruptibly, ToTheEnd, ended};
 use super::raw::RawEvent;
+use crate::interrupted::Interrupted;
+use crate::kernel::primitives::AtomicU32;
 
 /// A flag that is waited for: set, it stays set, and lets all through until it is cleared.
 ///

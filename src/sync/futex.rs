@@ -4,9 +4,10 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use crate::checkpoint::complete;
+use crate::entry;
 use crate::error::Error;
-use crate::sys::clock::Moment;
-use crate::sys::futex;
+use crate::kernel::clock::Moment;
+use crate::kernel::futex;
 
 /// Why a [`futex_wait`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,7 +65,7 @@ pub fn futex_wait(
     timeout: Option<Duration>,
 ) -> Result<FutexWait, Error> {
     let until = timeout.map_or(Moment::NEVER, Moment::in_time);
-    match complete(|| futex::wait_interruptible(word, expected, until)) {
+    match complete(|| entry::futex_wait::wait_until(word, expected, until)) {
         Ok(()) => Ok(FutexWait::Woken),
         Err(Error::Io(error)) if error.raw_os_error() == Some(libc::EAGAIN) => {
             Ok(FutexWait::Changed)

@@ -3,14 +3,14 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use crate::checkpoint;
-use crate::interrupted::Interrupted;
-use crate::primitives::AtomicU32;
-use crate::sys::call::Stop;
-use crate::sys::clock::Moment;
-use crate::sys::{futex, futex_road};
-
 use super::raw::{How, Slept};
+use crate::checkpoint;
+use crate::entry::futex_wait;
+use crate::interrupted::Interrupted;
+use crate::kernel::clock::Moment;
+use crate::kernel::futex;
+use crate::kernel::primitives::AtomicU32;
+use crate::thread::call::Stop;
 
 /// To the end, whatever comes: std's way.
 pub(crate) struct ToTheEnd;
@@ -82,7 +82,7 @@ impl How for Interruptibly {
     type Stop = Interrupted;
 
     fn sleep(&self, word: &AtomicU32, expected: u32) -> Slept {
-        match futex_road::wait(word, expected) {
+        match futex_wait::wait(word, expected) {
             Err(Stop::Cancelled | Stop::Errno(libc::EINTR)) => Slept::Ended,
             // Woken, or the word was another (EAGAIN).
             Ok(()) | Err(Stop::Errno(_)) => Slept::Woken,

@@ -11,7 +11,7 @@
 use super::how::{Interruptibly, ToTheEnd, ended};
 use super::raw::{RawMutex, RawRwLock};
 use crate::interrupted::Interrupted;
-use crate::primitives::AtomicU32;
+use crate::kernel::primitives::AtomicU32;
 
 pub(crate) type Mutex<T> = lock_api::Mutex<RawMutex, T>;
 pub(crate) type MutexGuard<'a, T> = lock_api::MutexGuard<'a, RawMutex, T>;

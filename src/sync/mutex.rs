@@ -6,9 +6,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
 use super::locks;
-use crate::interrupted::Interrupted;
-
 use super::poison::{self, Poison, Watch};
+use crate::interrupted::Interrupted;
 
 /// A mutual exclusion lock: [`std::sync::Mutex`], and beside it
 /// [`lock_interruptible`](Self::lock_interruptible).

@@ -6,11 +6,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::interrupted::Interrupted;
-use crate::primitives::AtomicU32;
-
 use super::how::{Interruptibly, ToTheEnd, Until, ended};
 use super::raw::Token;
+use crate::interrupted::Interrupted;
+use crate::kernel::primitives::AtomicU32;
 
 /// Waits for a token, which its [`Unparker`]s give: [`std::thread::park`], interruptible.
 ///

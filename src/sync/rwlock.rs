@@ -6,9 +6,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
 use super::locks;
-use crate::interrupted::Interrupted;
-
 use super::poison::{self, Poison, Watch};
+use crate::interrupted::Interrupted;
 
 /// A readers-writer lock: [`std::sync::RwLock`], and beside it
 /// [`read_interruptible`](Self::read_interruptible) and

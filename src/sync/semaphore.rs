@@ -3,12 +3,11 @@
 use std::fmt;
 use std::mem;
 
-use crate::interrupted::Interrupted;
-use crate::primitives::Ordering::{AcqRel, Acquire, Relaxed};
-use crate::primitives::{AtomicU32, Patience};
-
 use super::how::{Interruptibly, ToTheEnd, ended};
 use super::raw::{How, Sleepers};
+use crate::interrupted::Interrupted;
+use crate::kernel::primitives::Ordering::{AcqRel, Acquire, Relaxed};
+use crate::kernel::primitives::{AtomicU32, Patience};
 
 /// A number of permits, for which threads wait.
 ///

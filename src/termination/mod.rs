@@ -16,7 +16,8 @@ use signal_hook::{SigId, flag, low_level};
 
 use crate::interrupted::Reason;
 use crate::interrupter::Interrupter;
-use crate::sys::{ours, signal, signal_name};
+use crate::kernel::{signal_name, signals};
+use crate::signal::ours;
 
 mod notify;
 
@@ -119,7 +120,7 @@ fn register(
     };
     // signal-hook installs its handler before it knows what to do, and a signal that comes between
     // is lost: to this thread, or to the one that waits for signals.
-    let _put_off = signal::put_off();
+    let _put_off = signals::put_off();
     thread::Builder::new().name("eintr-signals".into()).spawn(move || {
         coming.forever().for_each(&mut run);
     })?;

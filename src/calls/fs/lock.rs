@@ -4,8 +4,7 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::os::fd::AsFd;
 
-use super::syscalls;
-use super::syscalls::Stretch;
+use super::syscalls::{self, Stretch};
 use crate::checkpoint::complete;
 use crate::error::Error;
 

@@ -7,8 +7,7 @@ use nix::sys::socket::{SockType, getsockopt, sockopt};
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{Whence, lseek};
 
-use super::syscalls;
-use super::{read, write_all};
+use super::{read, syscalls, write_all};
 use crate::calls::event::{Events, PollFd, poll};
 use crate::calls::net::{self, RecvFlags};
 use crate::checkpoint::complete;

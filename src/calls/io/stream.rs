@@ -3,8 +3,8 @@
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::super::socket_time::Began;
 use super::read_write::{read_since, readv_since, write_since, writev_since};
+use crate::calls::socket_time::Began;
 
 /// A file descriptor with [`Read`] and [`Write`] that an interrupt ends.
 ///

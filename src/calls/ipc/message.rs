@@ -4,8 +4,7 @@ use std::io;
 
 use libc::{c_int, c_long};
 
-use super::syscalls;
-use super::syscalls::TYPE_SIZE;
+use super::syscalls::{self, TYPE_SIZE};
 use crate::checkpoint::complete;
 use crate::error::Error;
 

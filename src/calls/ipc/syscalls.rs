@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use libc::{c_int, c_long};
 
-use crate::sys::call::{Outcome, call};
-use crate::sys::clock::{timespec_of, wall_clock_in};
+use crate::kernel::clock::{timespec_of, wall_clock_in};
+use crate::thread::call::{Outcome, call};
 
 /// One change of one semaphore, for [`semop`](crate::ipc::semop).
 ///

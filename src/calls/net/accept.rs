@@ -5,12 +5,12 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener, UnixStream};
 
-use super::super::socket_time::{Began, Way, complete_in_time};
 use super::address::{self, Address};
 use super::returned::Returned;
 use super::syscalls;
+use crate::calls::socket_time::{Began, Way, complete_in_time};
 use crate::error::Error;
-use crate::sys::address::{Name, unnamed};
+use crate::kernel::address::{Name, unnamed};
 
 /// What [`accept`] takes: a [`TcpListener`], a [`UnixListener`], or any listening socket as an
 /// [`OwnedFd`] or [`BorrowedFd`], and a reference or an `Arc` to one.

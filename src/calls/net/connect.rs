@@ -13,10 +13,10 @@ use super::syscalls;
 use crate::calls::socket_time::{self, Began, Way};
 use crate::checkpoint::complete;
 use crate::error::Error;
+use crate::kernel::address::RawAddress;
+use crate::kernel::socket::{TCP_CONNECTING, tcp_state};
 use crate::mask::mask;
-use crate::sys::address::RawAddress;
-use crate::sys::call::{Outcome, Stop};
-use crate::sys::socket::{TCP_CONNECTING, tcp_state};
+use crate::thread::call::{Outcome, Stop};
 
 /// Connects a socket to an address.
 ///

@@ -5,13 +5,13 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 
-use super::super::socket_time::{Began, Way, complete_in_time};
 use super::address::{self, Address};
 use super::flags::RecvFlags;
 use super::returned::Returned;
 use super::syscalls;
+use crate::calls::socket_time::{Began, Way, complete_in_time};
 use crate::error::Error;
-use crate::sys::address::{Name, unnamed};
+use crate::kernel::address::{Name, unnamed};
 
 /// Receives from a socket; 0 at the end of a stream.
 ///

@@ -5,10 +5,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use libc::c_int;
 
-use super::super::socket_time::{Began, Way, complete_in_time};
 use super::address::Address;
 use super::flags::SendFlags;
 use super::syscalls;
+use crate::calls::socket_time::{Began, Way, complete_in_time};
 use crate::error::Error;
 
 /// Sends to the socket's peer; the number of bytes sent may be less than the buffer's length.

@@ -5,7 +5,7 @@ use std::process::{Child, ExitStatus};
 use super::syscalls;
 use crate::checkpoint::{self, complete};
 use crate::error::Error;
-use crate::sys::call::{Outcome, Stop};
+use crate::thread::call::{Outcome, Stop};
 
 /// Waits for a child to end, as [`Child::wait`]: its standard input is closed first, and it may be
 /// asked again later.

@@ -20,9 +20,9 @@ use std::os::fd::AsFd;
 use crate::checkpoint::complete;
 use crate::error::Error;
 
-pub(crate) mod syscalls;
-
 pub use super::io::read;
+
+pub(crate) mod syscalls;
 
 /// Waits until all output that was written to a terminal has been transmitted.
 ///

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::checkpoint::complete;
 use crate::error::Error;
-use crate::sys::clock::Moment;
+use crate::kernel::clock::Moment;
 
 pub(crate) mod syscalls;
 

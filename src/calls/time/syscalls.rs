@@ -6,8 +6,8 @@
 
 #![allow(unsafe_code)]
 
-use crate::sys::call::{Outcome, call};
-use crate::sys::clock::Moment;
+use crate::kernel::clock::Moment;
+use crate::thread::call::{Outcome, call};
 
 pub(crate) fn sleep_until(moment: Moment) -> Outcome<()> {
     let until = moment.timespec();

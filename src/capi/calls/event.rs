@@ -16,8 +16,8 @@ use crate::calls::Limit;
 use crate::capi::border::{Errno, border, numbered};
 use crate::capi::handles::limit as milliseconds_of;
 use crate::checkpoint::complete;
-use crate::sys::call::{Outcome, Stop, call};
-use crate::sys::signal::SET_SIZE;
+use crate::kernel::signals::SET_SIZE;
+use crate::thread::call::{Outcome, Stop, call};
 
 /// poll(2)
 ///

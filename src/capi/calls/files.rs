@@ -14,7 +14,7 @@ use super::{borrowed, plain};
 use crate::calls::socket_time::{Began, Way, complete_in_time};
 use crate::capi::border::{Errno, border};
 use crate::checkpoint::complete;
-use crate::sys::call::call;
+use crate::thread::call::call;
 
 /// A read or a write of what may be a socket with a timeout: `waiting` is made, or, once such a
 /// socket was interrupted by a signal that is not ours, `hurried`, which does not wait.
@@ -203,7 +203,7 @@ pub unsafe extern "C" fn eintr_fcntl_lock(
         if kind == libc::F_UNLCK as c_short {
             let arguments = [fd as usize, at_once as usize, lock as usize];
             // SAFETY: the caller's promise.
-            return match unsafe { crate::sys::raw::syscall(libc::SYS_fcntl, arguments) } {
+            return match unsafe { crate::kernel::raw::syscall(libc::SYS_fcntl, arguments) } {
                 Ok(_) => Ok(0),
                 Err(number) => Err(Errno(number)),
             };

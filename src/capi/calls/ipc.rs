@@ -15,7 +15,7 @@ use super::{as_timespec, plain, span};
 use crate::calls::Limit;
 use crate::capi::border::{Errno, border};
 use crate::checkpoint::complete;
-use crate::sys::call::call;
+use crate::thread::call::call;
 
 plain_calls! {
     "msgrcv(2)" eintr_msgrcv(

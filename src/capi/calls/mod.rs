@@ -25,7 +25,7 @@ use libc::{c_int, c_long, timespec};
 
 use super::border::Errno;
 use crate::checkpoint::complete;
-use crate::sys::call::{Outcome, Stop, call};
+use crate::thread::call::{Outcome, Stop, call};
 
 /// Makes a syscall until it has a result.
 ///

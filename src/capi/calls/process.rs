@@ -10,9 +10,9 @@ use std::ffi::{c_int, c_uint};
 
 use libc::{pid_t, rusage, siginfo_t};
 
-use super::super::border::border;
 use super::files::plain_calls;
 use super::plain;
+use crate::capi::border::border;
 
 plain_calls! {
     "wait4(2)" eintr_wait4(

@@ -10,12 +10,12 @@ use std::ffi::{c_int, c_void};
 
 use libc::{msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
-use super::super::border::{Errno, border};
 use super::borrowed;
 use crate::calls::net::connect::connect_raw;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
-use crate::sys::address::RawAddress;
-use crate::sys::call::call;
+use crate::capi::border::{Errno, border};
+use crate::kernel::address::RawAddress;
+use crate::thread::call::call;
 
 /// A call on a socket, told by its flags not to wait once the socket's own time was broken into.
 ///

@@ -17,9 +17,10 @@ use crate::calls::Limit;
 use crate::calls::time::syscalls::sleep_until;
 use crate::capi::border::{Errno, border, numbered};
 use crate::checkpoint::complete;
-use crate::sys;
-use crate::sys::call::call;
-use crate::sys::clock::Moment;
+use crate::entry::futex_wait;
+use crate::kernel::clock::Moment;
+use crate::kernel::futex;
+use crate::thread::call::call;
 
 /// nanosleep(2)
 ///
@@ -114,7 +115,7 @@ pub unsafe extern "C" fn eintr_futex_wait(
         let word = word.ok_or(Errno(libc::EFAULT))?;
         // SAFETY: the caller's promise.
         let until = unsafe { span(timeout) }?.map_or(Moment::NEVER, Moment::in_time);
-        let wait = || sys::futex::wait_interruptible(word, expected, until);
+        let wait = || futex_wait::wait_until(word, expected, until);
         Ok(complete(wait).map(|()| 0)?)
     })
 }
@@ -131,6 +132,6 @@ pub unsafe extern "C" fn eintr_futex_wake(word: *const u32, count: c_int) -> c_i
         let word = unsafe { word.cast::<std::sync::atomic::AtomicU32>().as_ref() };
         let word = word.ok_or(Errno(libc::EFAULT))?;
         let count = u32::try_from(count).map_err(|_| Errno(libc::EINVAL))?;
-        Ok(sys::futex::wake(word, count) as c_int)
+        Ok(futex::wake(word, count) as c_int)
     })
 }

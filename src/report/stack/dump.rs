@@ -15,10 +15,10 @@ use super::frame::Address;
 use super::names::Names;
 use super::unwind::Unwinder;
 use super::{Stack, notice};
-use crate::node::Node;
 use crate::report::task::Report;
 use crate::report::thread::ThreadState;
 use crate::report::{kernel, snapshot};
+use crate::task::node::Node;
 
 /// How long a thread is given to answer.
 const ANSWER: Duration = Duration::from_millis(100);

@@ -45,7 +45,7 @@ impl fmt::Display for Stack {
         let frames = self.frames();
         let is = |frame: &Frame, name| frame.function.as_ref().is_some_and(|f| f.contains(name));
         // Behind the handler lies what the kernel returns through.
-        let handler = frames.iter().rposition(|frame| is(frame, "eintr::sys::trap::on_sigsys"));
+        let handler = frames.iter().rposition(|frame| is(frame, "eintr::entry::sigsys::on_sigsys"));
         let first = handler.map_or(0, |handler| (handler + 2).min(frames.len()));
         let start = |frame: &Frame| is(frame, "__rust_begin_short_backtrace");
         let frames = frames[first..].split(start).next().unwrap_or_default();

@@ -7,7 +7,7 @@
 use std::fs;
 use std::ops::Range;
 
-use crate::sys::memory;
+use crate::kernel::memory;
 
 /// What is mapped of one file.
 #[derive(Debug, Clone)]

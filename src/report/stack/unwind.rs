@@ -7,8 +7,8 @@ use framehop::{
 
 use super::frame::Address;
 use super::modules::{self, Module, Modules};
-use crate::sys::memory;
-use crate::sys::snapshot::{Registers, Snapshot};
+use crate::kernel::memory;
+use crate::thread::wanted::{Registers, Snapshot};
 
 /// More than that is recursion.
 const FRAMES: usize = 128;

@@ -5,11 +5,10 @@ use std::sync::mpsc::{RecvError, TryRecvError, TrySendError};
 
 use crossbeam_queue::{ArrayQueue, SegQueue};
 
-use crate::sync::raw::How;
-
 use super::rendezvous::Rendezvous;
 use super::shared::Shared;
 use super::unsent::Unsent;
+use crate::sync::raw::How;
 
 /// A count on a channel. Which side it is counted on is its owner's business.
 pub(super) enum Channel<T> {

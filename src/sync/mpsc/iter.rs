@@ -2,9 +2,8 @@
 
 use std::iter::FusedIterator;
 
-use crate::interrupted::Interrupted;
-
 use super::receiver::Receiver;
+use crate::interrupted::Interrupted;
 
 /// See [`Receiver::iter`].
 #[derive(Debug)]

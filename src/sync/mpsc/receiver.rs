@@ -5,10 +5,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
+use super::channel::Channel;
 use crate::interrupted::Interrupted;
 use crate::sync::how::{Interruptibly, TimeIsUp, ToTheEnd, Until, ended};
-
-use super::channel::Channel;
 
 /// Receives from a channel: [`std::sync::mpsc::Receiver`], which can be cloned and shared here, and
 /// beside it [`recv_interruptible`](Self::recv_interruptible) and

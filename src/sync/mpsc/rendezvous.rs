@@ -8,11 +8,10 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::{RecvError, TryRecvError, TrySendError};
 
+use super::unsent::Unsent;
 use crate::sync::Condvar;
 use crate::sync::locks::Mutex;
 use crate::sync::raw::How;
-
-use super::unsent::Unsent;
 
 pub(super) struct Rendezvous<T> {
     state: Mutex<State<T>>,

@@ -4,11 +4,10 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::mpsc::{SendError, TrySendError};
 
-use crate::sync::how::{Interruptibly, ToTheEnd};
-
 use super::InterruptedSend;
 use super::channel::Channel;
 use super::unsent::Unsent;
+use crate::sync::how::{Interruptibly, ToTheEnd};
 
 /// Sends into a [`channel`](super::channel()): [`std::sync::mpsc::Sender`].
 ///

@@ -13,10 +13,9 @@ use std::sync::mpsc::{RecvError, TryRecvError, TrySendError};
 
 use crossbeam_queue::{ArrayQueue, SegQueue};
 
-use crate::primitives::{AtomicU32, Patience};
-use crate::sync::raw::{How, Sleepers};
-
 use super::unsent::Unsent;
+use crate::kernel::primitives::{AtomicU32, Patience};
+use crate::sync::raw::{How, Sleepers};
 
 pub(super) struct Shared<Q> {
     queue: Q,

@@ -6,11 +6,10 @@
 //! ends by itself has taken nothing from anybody: had the kernel woken it, its wait would not have
 //! ended by itself; and had it been the one for whom no sleeper was woken, there was none.
 
-use crate::primitives::AtomicU32;
-use crate::primitives::Ordering::Relaxed;
-use crate::sys::futex;
-
 use super::wait::{How, Slept};
+use crate::kernel::futex;
+use crate::kernel::primitives::AtomicU32;
+use crate::kernel::primitives::Ordering::Relaxed;
 
 pub(crate) struct RawCondvar {
     pub(crate) count: AtomicU32,

@@ -3,11 +3,10 @@
 //! The count is for those who slept while it was set and cleared again before they ran: they see
 //! that it was, and do not sleep on.
 
-use crate::primitives::AtomicU32;
-use crate::primitives::Ordering::{AcqRel, Acquire, Relaxed};
-use crate::sys::futex;
-
 use super::wait::{How, Slept};
+use crate::kernel::futex;
+use crate::kernel::primitives::AtomicU32;
+use crate::kernel::primitives::Ordering::{AcqRel, Acquire, Relaxed};
 
 const SET: u32 = 1;
 /// Somebody may sleep.

@@ -1,5 +1,5 @@
 //! The state machines: words, who changes them, who sleeps on them. No values, no `unsafe`, and
-//! over [`primitives`](crate::primitives) only, so that loom can check them.
+//! over [`primitives`](crate::kernel::primitives) only, so that loom can check them.
 
 mod condvar;
 mod event;

@@ -9,11 +9,10 @@
 //! (Rejected: handing the lock over, in the order of arrival. Each hand-over is a switch of
 //! threads, and a lock that is taken often becomes some ten times slower.)
 
-use crate::primitives::Ordering::{Acquire, Relaxed, Release};
-use crate::primitives::{AtomicU32, spin_while};
-use crate::sys::futex;
-
 use super::wait::{How, Slept};
+use crate::kernel::futex;
+use crate::kernel::primitives::Ordering::{Acquire, Relaxed, Release};
+use crate::kernel::primitives::{AtomicU32, spin_while};
 
 const UNLOCKED: u32 = 0;
 const LOCKED: u32 = 1;

@@ -15,12 +15,10 @@
 //! the waiting writers. It is one more word that each of them changes twice, for what happens
 //! seldom.)
 
-use crate::primitives::AtomicU32;
-use crate::primitives::Ordering::{Acquire, Relaxed, Release};
-use crate::primitives::spin_while;
-use crate::sys::futex;
-
 use super::wait::{How, Slept};
+use crate::kernel::futex;
+use crate::kernel::primitives::Ordering::{Acquire, Relaxed, Release};
+use crate::kernel::primitives::{AtomicU32, spin_while};
 
 /// As many readers, in the lower bits; all of the lower bits are a writer.
 const READER: u32 = 1;

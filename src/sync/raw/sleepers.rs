@@ -17,11 +17,10 @@
 //! A sleeper that gives up takes no wake-up with it, as in [`RawCondvar`](super::RawCondvar): of
 //! those announced the kernel wakes one that sleeps, and all on their way to sleep look again.
 
-use crate::primitives::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
-use crate::primitives::{AtomicU32, Patience, fence};
-use crate::sys::futex;
-
 use super::wait::{How, Slept};
+use crate::kernel::futex;
+use crate::kernel::primitives::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use crate::kernel::primitives::{AtomicU32, Patience, fence};
 
 /// More announcements than a system can have threads (2^22), and far from where they would wrap.
 const TOO_MANY: u32 = 1 << 24;

@@ -1,10 +1,9 @@
 //! The token that a thread parks for: one word, one thread that waits, any number that give.
 
-use crate::primitives::AtomicU32;
-use crate::primitives::Ordering::{Acquire, Relaxed, Release};
-use crate::sys::futex;
-
 use super::wait::{How, Slept};
+use crate::kernel::futex;
+use crate::kernel::primitives::AtomicU32;
+use crate::kernel::primitives::Ordering::{Acquire, Relaxed, Release};
 
 const NONE: u32 = 0;
 const GIVEN: u32 = 1;

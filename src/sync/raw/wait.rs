@@ -1,6 +1,6 @@
 //! How a thread waits, to a machine.
 
-use crate::primitives::AtomicU32;
+use crate::kernel::primitives::AtomicU32;
 
 /// How a thread waits: to the end, to some moment, or until it is interrupted.
 pub(crate) trait How {

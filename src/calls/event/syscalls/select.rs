@@ -9,8 +9,8 @@
 
 use std::time::Duration;
 
-use crate::sys::call::{Outcome, call};
-use crate::sys::clock::timespec_of;
+use crate::kernel::clock::timespec_of;
+use crate::thread::call::{Outcome, call};
 
 /// A set of descriptors, a bit for each.
 pub(crate) type Words = [u64; libc::FD_SETSIZE / u64::BITS as usize];

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use libc::{c_int, siginfo_t};
 
-use crate::sys::call::{Outcome, Stop, call};
-use crate::sys::clock::timespec_of;
-use crate::sys::ours;
-use crate::sys::signal::{self, SET_SIZE, Set};
+use crate::kernel::clock::timespec_of;
+use crate::kernel::signals::{self, SET_SIZE, Set};
+use crate::signal::ours;
+use crate::thread::call::{Outcome, Stop, call};
 
 /// The set of those signals without ours, which a wait would swallow (S7). EINVAL for what is no
 /// signal.
@@ -24,7 +24,7 @@ pub(crate) fn set_without_ours(signals: &[c_int]) -> Outcome<Set> {
         if !(1..=Set::BITS as c_int).contains(&signal) {
             return Err(Stop::Errno(libc::EINVAL));
         }
-        set |= signal::bit(signal);
+        set |= signals::bit(signal);
     }
     Ok(set & !ours::set())
 }
@@ -32,12 +32,12 @@ pub(crate) fn set_without_ours(signals: &[c_int]) -> Outcome<Set> {
 /// A set as C has it, without ours and SIGSYS.
 #[cfg(feature = "capi")]
 pub(crate) fn less_ours(set: Set) -> Set {
-    set & !(ours::set() | signal::bit(libc::SIGSYS))
+    set & !(ours::set() | signals::bit(libc::SIGSYS))
 }
 
 /// The same as a mask, without SIGSYS either: blocked, it is death to a thread under dispatch (S2).
 pub(crate) fn mask_without_ours(signals: &[c_int]) -> Outcome<Set> {
-    Ok(set_without_ours(signals)? & !signal::bit(libc::SIGSYS))
+    Ok(set_without_ours(signals)? & !signals::bit(libc::SIGSYS))
 }
 
 /// What the kernel tells about a signal, as plain numbers.

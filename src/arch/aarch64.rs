@@ -1,0 +1,340 @@
+//! aarch64: the trampoline, the raw syscall, and what the handler reads and writes in a saved
+//! context. See [`super`] for the list of what this file must supply.
+//!
+//! # Safety
+//!
+//! The machine code keeps to the C calling convention, and to what [`super`] says of each label.
+
+#![allow(unsafe_code)]
+
+use core::arch::global_asm;
+use libc::{c_long, ucontext_t};
+
+use super::Registers;
+
+// isize eintr_call(block x0, nr x1, a1 x2, a2 x3, a3 x4, a4 x5, a5 x6, a6 x7)
+//
+// Between `begin` and `end` the syscall has not run, or the kernel has put the counter back onto
+// the instruction to restart it: either way nothing has happened, and the handler may go to
+// `cancelled`. The call is marked open (with the stack pointer, so that a mark left behind by a
+// siglongjmp can be told) from the first store to the last, all inside these labels (S3).
+global_asm!(
+    ".pushsection .text.eintr_call,\"ax\",@progbits",
+    ".hidden eintr_call, eintr_call_begin, eintr_call_end, eintr_call_cancelled, eintr_call_limit",
+    ".globl eintr_call, eintr_call_begin, eintr_call_end, eintr_call_cancelled, eintr_call_limit",
+    ".type eintr_call,@function",
+    ".p2align 4",
+    "eintr_call:",
+    ".cfi_startproc",
+    "hint #34", // bti c
+    "stp x29, x30, [sp, #-32]!",
+    ".cfi_def_cfa_offset 32",
+    ".cfi_offset x29, -32",
+    ".cfi_offset x30, -24",
+    "mov x29, sp",
+    "stp x19, x20, [sp, #16]",
+    ".cfi_offset x19, -16",
+    ".cfi_offset x20, -8",
+    "mov x19, x0",        // x19: the thread's block, kept across the syscall
+    "ldr x20, [x19, #8]", // the mark of the call that a handler of the application interrupted
+    "str x29, [x19, #8]", // this call is open
+    "mov x8, x1",         // the number, then the arguments in the kernel's registers
+    "mov x0, x2",
+    "mov x1, x3",
+    "mov x2, x4",
+    "mov x3, x5",
+    "mov x4, x6",
+    "mov x5, x7",
+    "eintr_call_begin:",
+    "ldr w9, [x19]", // armed?
+    "cbnz w9, eintr_call_cancelled",
+    "svc #0",
+    "eintr_call_end:",
+    "str x20, [x19, #8]", // closed: the mark before
+    "ldp x19, x20, [sp, #16]",
+    "ldp x29, x30, [sp], #32",
+    ".cfi_remember_state",
+    ".cfi_restore x19",
+    ".cfi_restore x20",
+    ".cfi_restore x29",
+    ".cfi_restore x30",
+    ".cfi_def_cfa_offset 0",
+    "ret",
+    ".cfi_restore_state",
+    "eintr_call_cancelled:",
+    "hint #38",                    // bti jc: the handler comes here by a jump (S8)
+    "mov x0, #0x8000000000000000", // CANCELLED: no result of the kernel's
+    "b eintr_call_end",
+    ".cfi_endproc",
+    "eintr_call_limit:",
+    ".size eintr_call, . - eintr_call",
+    ".popsection",
+);
+
+// struct { isize value; usize abandoned; } eintr_abandon(word x0, slot x1, mask x2, f x3, arg x4)
+//
+// From `begin` to `returned`, and in all that is called between, the handler may put the stack
+// pointer back to what the slot holds and the counter to `cancelled` (S8). Kept for the caller, as
+// any callee must: x19 to x30, d8 to d15, the control bits of the floating-point unit, and the
+// guarded control stack's pointer, where the processor has one. The frame, at sp:
+//
+// 0 the slot before, 8 mask, 16 fpcr, 24 guarded control stack pointer, 32 slot, 48 the registers
+global_asm!(
+    ".pushsection .text.eintr_abandon,\"ax\",@progbits",
+    ".hidden eintr_abandon, eintr_abandon_begin, eintr_abandon_returned, eintr_abandon_cancelled",
+    ".globl eintr_abandon, eintr_abandon_begin, eintr_abandon_returned, eintr_abandon_cancelled",
+    ".hidden eintr_abandon_limit",
+    ".globl eintr_abandon_limit",
+    ".type eintr_abandon,@function",
+    ".p2align 4",
+    "eintr_abandon:",
+    ".cfi_startproc",
+    "hint #34", // bti c
+    "sub sp, sp, #208",
+    ".cfi_def_cfa_offset 208",
+    "stp x29, x30, [sp, #48]",
+    ".cfi_offset x29, -160",
+    ".cfi_offset x30, -152",
+    "add x29, sp, #48",
+    "stp x19, x20, [sp, #64]",
+    ".cfi_offset x19, -144",
+    ".cfi_offset x20, -136",
+    "stp x21, x22, [sp, #80]",
+    ".cfi_offset x21, -128",
+    ".cfi_offset x22, -120",
+    "stp x23, x24, [sp, #96]",
+    ".cfi_offset x23, -112",
+    ".cfi_offset x24, -104",
+    "stp x25, x26, [sp, #112]",
+    ".cfi_offset x25, -96",
+    ".cfi_offset x26, -88",
+    "stp x27, x28, [sp, #128]",
+    ".cfi_offset x27, -80",
+    ".cfi_offset x28, -72",
+    "stp d8, d9, [sp, #144]",
+    "stp d10, d11, [sp, #160]",
+    "stp d12, d13, [sp, #176]",
+    "stp d14, d15, [sp, #192]",
+    "ldr x9, [x1]", // the slot before
+    "stp x9, x2, [sp]",
+    "mrs x9, fpcr",
+    "mov x10, #0",
+    "mov x16, #1",
+    "hint #40", // chkfeat x16: clears the bit where the guarded control stack is on
+    "cbnz x16, 2f",
+    "mrs x10, s3_3_c2_c5_1", // gcspr_el0
+    "2:",
+    "stp x9, x10, [sp, #16]",
+    "str x1, [sp, #32]",
+    "mov x9, sp",
+    "str x9, [x1]", // open
+    "eintr_abandon_begin:",
+    "ldr w9, [x0]", // armed?
+    "cbnz w9, eintr_abandon_cancelled",
+    "mov x0, x4",
+    "blr x3",
+    "eintr_abandon_returned:",
+    "mov x1, #0", // not abandoned
+    "3:",
+    "ldr x9, [sp, #32]",
+    "ldr x10, [sp]",
+    "str x10, [x9]", // closed: the slot before
+    "ldp x19, x20, [sp, #64]",
+    "ldp x21, x22, [sp, #80]",
+    "ldp x23, x24, [sp, #96]",
+    "ldp x25, x26, [sp, #112]",
+    "ldp x27, x28, [sp, #128]",
+    "ldp d8, d9, [sp, #144]",
+    "ldp d10, d11, [sp, #160]",
+    "ldp d12, d13, [sp, #176]",
+    "ldp d14, d15, [sp, #192]",
+    "ldp x29, x30, [sp, #48]",
+    "add sp, sp, #208",
+    ".cfi_remember_state",
+    ".cfi_def_cfa_offset 0",
+    ".cfi_restore x19",
+    ".cfi_restore x20",
+    ".cfi_restore x21",
+    ".cfi_restore x22",
+    ".cfi_restore x23",
+    ".cfi_restore x24",
+    ".cfi_restore x25",
+    ".cfi_restore x26",
+    ".cfi_restore x27",
+    ".cfi_restore x28",
+    ".cfi_restore x29",
+    ".cfi_restore x30",
+    "ret",
+    ".cfi_restore_state",
+    "eintr_abandon_cancelled:",
+    "hint #38", // bti jc: the handler comes here by a jump (S8)
+    "ldp x9, x10, [sp, #16]",
+    "msr fpcr, x9",
+    "cbz x10, 5f",
+    "4:",
+    "mrs x9, s3_3_c2_c5_1",
+    "cmp x9, x10",
+    "b.hs 5f",
+    "sysl xzr, #3, c7, c7, #1", // gcspopm: a return address that was left
+    "b 4b",
+    "5:",
+    "mov x0, #0",
+    "mov x1, #1", // abandoned
+    "b 3b",
+    ".cfi_endproc",
+    "eintr_abandon_limit:",
+    ".size eintr_abandon, . - eintr_abandon",
+    ".popsection",
+);
+
+// isize eintr_raw(nr x0, a1 x1, a2 x2, a3 x3, a4 x4, a5 x5, a6 x6): no test, no errno.
+global_asm!(
+    ".pushsection .text.eintr_stub,\"ax\",@progbits",
+    ".hidden eintr_raw, eintr_stub_start, eintr_stub_limit",
+    ".globl eintr_raw, eintr_stub_start, eintr_stub_limit",
+    ".type eintr_raw,@function",
+    ".p2align 4",
+    "eintr_stub_start:",
+    "eintr_raw:",
+    ".cfi_startproc",
+    "hint #34", // bti c
+    "mov x8, x0",
+    "mov x0, x1",
+    "mov x1, x2",
+    "mov x2, x3",
+    "mov x3, x4",
+    "mov x4, x5",
+    "mov x5, x6",
+    "svc #0",
+    "ret",
+    ".cfi_endproc",
+    ".size eintr_raw, . - eintr_raw",
+    "eintr_stub_limit:",
+    ".popsection",
+);
+
+/// None: without it the kernel uses the vDSO's restorer, which unwinders know.
+pub(crate) const RESTORER_FLAG: u64 = 0;
+
+pub(super) unsafe extern "C" fn eintr_restorer() {}
+
+pub(crate) fn pc(context: &ucontext_t) -> usize {
+    context.uc_mcontext.pc as usize
+}
+
+pub(super) fn set_pc(context: &mut ucontext_t, pc: usize) {
+    context.uc_mcontext.pc = pc as u64;
+}
+
+pub(super) fn set_sp(context: &mut ucontext_t, sp: usize) {
+    context.uc_mcontext.sp = sp as u64;
+}
+
+/// The mask in a frame of `eintr_abandon`'s.
+///
+/// # Safety
+///
+/// The frame must be open.
+pub(crate) unsafe fn abandon_mask(frame: usize) -> u64 {
+    // SAFETY: the caller's promise; that is where the mask is.
+    unsafe { *((frame + 8) as *const u64) }
+}
+
+/// The context stands in the trampoline, with its own mark set.
+pub(crate) fn mark_before(context: &ucontext_t) -> usize {
+    context.uc_mcontext.regs[20] as usize
+}
+
+pub(crate) fn sp(context: &ucontext_t) -> usize {
+    context.uc_mcontext.sp as usize
+}
+
+pub(crate) fn registers(context: &ucontext_t) -> Registers {
+    let [fp, link] = [29, 30].map(|i| context.uc_mcontext.regs[i] as usize);
+    Registers { pc: pc(context), sp: sp(context), fp, link }
+}
+
+/// Where an `rt_sigreturn` at which the context stands finds the mask that it restores: the frame
+/// is a siginfo and a context.
+pub(crate) fn mask_to_restore(context: &ucontext_t) -> usize {
+    sp(context) + size_of::<libc::siginfo_t>() + core::mem::offset_of!(ucontext_t, uc_sigmask)
+}
+
+/// Nothing tells it here; nor is it asked where there is no dispatch.
+///
+/// # Safety
+///
+/// None.
+pub(crate) unsafe fn is_frame_of_ours(_context: *const ucontext_t) -> bool {
+    true
+}
+
+/// Actions have none here.
+///
+/// # Safety
+///
+/// None.
+pub(crate) unsafe fn return_through(_context: *const ucontext_t, _restorer: usize) {}
+
+/// The instruction by which a syscall enters the kernel: `svc #0`.
+pub(crate) const SYSCALL_INSTRUCTION: &[u8] = &[0x01, 0x00, 0x00, 0xd4];
+
+/// The number of the syscall that the counter stands at.
+pub(crate) fn number(context: &ucontext_t) -> c_long {
+    context.uc_mcontext.regs[8] as c_long
+}
+
+/// The result of the syscall that the counter stands behind.
+pub(crate) fn result(context: &ucontext_t) -> isize {
+    context.uc_mcontext.regs[0] as isize
+}
+
+/// Whether a syscall's number is still there when it has returned: it has a register of its own.
+pub(crate) const KEEPS_NUMBER: bool = true;
+
+/// The number of the syscall that the counter stands behind: it stays in its register.
+pub(crate) fn number_behind(context: &ucontext_t) -> Option<c_long> {
+    Some(number(context))
+}
+
+/// Steps over the syscall instruction.
+pub(super) fn step_over(context: &mut ucontext_t) {
+    context.uc_mcontext.pc += SYSCALL_INSTRUCTION.len() as u64;
+}
+
+/// The kernel has no Syscall User Dispatch here. What follows is what it would need.
+pub(crate) const CAN_DISPATCH: bool = false;
+
+/// `AUDIT_ARCH_AARCH64`.
+pub(crate) const AUDIT_ARCH: u32 = 0xc000_00b7;
+
+/// The arguments of a syscall.
+pub(crate) fn arguments(context: &ucontext_t) -> [usize; 6] {
+    std::array::from_fn(|i| context.uc_mcontext.regs[i] as usize)
+}
+
+/// Gives a syscall a result.
+pub(crate) fn set_result(context: &mut ucontext_t, result: isize) {
+    context.uc_mcontext.regs[0] = result as u64;
+}
+
+/// Has the trapped syscall made again. The counter stands behind its instruction.
+pub(crate) fn retry(context: &mut ucontext_t) {
+    context.uc_mcontext.pc -= SYSCALL_INSTRUCTION.len() as u64;
+}
+
+pub(super) unsafe extern "C" fn eintr_on_valgrind() -> u32 {
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    /// With branch protection, a jump to anything else than a landing pad is death (S8).
+    #[test]
+    fn the_handler_jumps_to_a_landing_pad() {
+        const BTI_JC: u32 = 0xd503_24df;
+        let label = (&raw const super::super::eintr_call_cancelled).cast::<u32>();
+        // SAFETY: the label of an instruction, in code that can be read.
+        assert_eq!(unsafe { label.read() }, BTI_JC);
+    }
+}

@@ -1,0 +1,212 @@
+//! The one door to what differs between architectures.
+//!
+//! A file here supplies
+//!
+//! * `eintr_call`, the trampoline, with the labels `begin`, `end`, `cancelled` and `limit`: it
+//!   marks the call open in the block, tests the block's first word, makes the syscall and closes
+//!   the mark;
+//! * `eintr_abandon`, the frame of a call that may be left, with the labels `begin`, `returned` and
+//!   `limit`, and `cancelled` between the last two; `abandon_mask`, the mask in such a frame;
+//! * `eintr_raw`, a syscall without test and without errno, for use in handlers;
+//! * `eintr_restorer` and `RESTORER_FLAG`, for `rt_sigaction`;
+//! * `mark_before`, the mark that the open call found when it set its own;
+//! * `registers`, those by which a stack is unwound;
+//! * `pc`, `set_pc`, `sp`, `set_sp`, `number`, `KEEPS_NUMBER`, `number_behind`, `arguments`,
+//!   `result`, `set_result`, `step_over`, `retry` and `SYSCALL_INSTRUCTION`, the saved context;
+//! * `mask_to_restore`, where an `rt_sigreturn` finds the mask that it restores;
+//! * `is_frame_of_ours`, whether a handler of ours was called by the kernel, or by another's handler,
+//!   and `return_through`, to return from it as another's would;
+//! * `CAN_DISPATCH`, `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscall and the
+//!   restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
+//!
+//! # Safety
+//!
+//! The trampoline and the raw syscall are as unsafe as the syscall that they are told to make.
+
+#![allow(unsafe_code)]
+
+use libc::{c_long, c_void, ucontext_t};
+
+#[cfg(target_arch = "x86_64")]
+#[path = "x86_64.rs"]
+mod machine;
+
+#[cfg(target_arch = "aarch64")]
+#[path = "aarch64.rs"]
+mod machine;
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+compile_error!("eintr knows the machine code of x86_64 and aarch64 only");
+
+unsafe extern "C" {
+    /// The trampoline: the kernel's result, or [`CANCELLED`]. The block is a `Block`; this side
+    /// needs its two first fields.
+    pub(crate) fn eintr_call(
+        block: *const c_void,
+        nr: c_long,
+        a1: usize,
+        a2: usize,
+        a3: usize,
+        a4: usize,
+        a5: usize,
+        a6: usize,
+    ) -> isize;
+    /// Calls `f(arg)` behind a frame whose address it keeps in the slot meanwhile; not if the word
+    /// is armed.
+    pub(crate) fn eintr_abandon(
+        word: *const c_void,
+        slot: *const c_void,
+        mask: u64,
+        f: unsafe extern "C" fn(*mut c_void) -> isize,
+        arg: *mut c_void,
+    ) -> Ended;
+    static eintr_abandon_begin: u8;
+    static eintr_abandon_returned: u8;
+    static eintr_abandon_cancelled: u8;
+    static eintr_abandon_limit: u8;
+    /// A syscall as it is.
+    pub(crate) fn eintr_raw(
+        nr: c_long,
+        a1: usize,
+        a2: usize,
+        a3: usize,
+        a4: usize,
+        a5: usize,
+        a6: usize,
+    ) -> isize;
+    static eintr_call_begin: u8;
+    static eintr_call_end: u8;
+    static eintr_call_cancelled: u8;
+    static eintr_call_limit: u8;
+    static eintr_stub_start: u8;
+    static eintr_stub_limit: u8;
+}
+
+/// What the trampoline returns instead of a result. The kernel's errors end at -4095.
+pub(crate) const CANCELLED: isize = isize::MIN;
+
+/// How a call behind `eintr_abandon` ended; two registers.
+#[repr(C)]
+pub(crate) struct Ended {
+    pub(crate) value: isize,
+    pub(crate) abandoned: usize,
+}
+
+pub(crate) use machine::{
+    AUDIT_ARCH, CAN_DISPATCH, KEEPS_NUMBER, RESTORER_FLAG, SYSCALL_INSTRUCTION, abandon_mask,
+    arguments, is_frame_of_ours, mark_before, mask_to_restore, number, number_behind, pc,
+    registers, result, retry, return_through, set_result, sp,
+};
+
+/// Where the restorer is.
+pub(crate) fn restorer() -> usize {
+    machine::eintr_restorer as *const () as usize
+}
+
+/// The registers by which a stack is unwound.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Registers {
+    pub(crate) pc: usize,
+    pub(crate) sp: usize,
+    /// The frame pointer.
+    pub(crate) fp: usize,
+    /// Where the innermost function returns to, where the machine has a register for it.
+    #[cfg_attr(target_arch = "x86_64", allow(dead_code, reason = "it has none"))]
+    pub(crate) link: usize,
+}
+
+/// Where in the trampoline a program counter stands.
+pub(crate) enum Place {
+    /// The syscall has not run: the call can be cancelled.
+    Window,
+    /// In the trampoline, but before the test of the word or with the result in hand.
+    Trampoline,
+    /// Somewhere else.
+    Outside,
+}
+
+/// Where in the trampoline the context stands.
+pub(crate) fn place(context: &ucontext_t) -> Place {
+    let pc = machine::pc(context);
+    let [begin, end] =
+        [&raw const eintr_call_begin, &raw const eintr_call_end].map(|label| label as usize);
+    if (begin..end).contains(&pc) {
+        Place::Window
+    } else if is_in_trampoline(pc) {
+        Place::Trampoline
+    } else {
+        Place::Outside
+    }
+}
+
+/// Whether a program counter stands in the trampoline.
+pub(crate) fn is_in_trampoline(pc: usize) -> bool {
+    (eintr_call as *const () as usize..&raw const eintr_call_limit as usize).contains(&pc)
+}
+
+/// Lets the call that stands in the window return [`CANCELLED`].
+pub(crate) fn cancel(context: &mut ucontext_t) {
+    machine::set_pc(context, &raw const eintr_call_cancelled as usize);
+}
+
+/// Where in a call that may be left a program counter stands.
+pub(crate) enum AbandonPlace {
+    /// About to begin.
+    Begins,
+    /// With its result in hand, or left.
+    Ended,
+    /// In the call itself, or anywhere else.
+    Outside,
+}
+
+/// Where in a call that may be left the context stands.
+pub(crate) fn abandon_place(context: &ucontext_t) -> AbandonPlace {
+    let pc = machine::pc(context);
+    let [begin, returned, limit] = [
+        &raw const eintr_abandon_begin,
+        &raw const eintr_abandon_returned,
+        &raw const eintr_abandon_limit,
+    ]
+    .map(|label| label as usize);
+    if (begin..returned).contains(&pc) {
+        AbandonPlace::Begins
+    } else if (eintr_abandon as *const () as usize..limit).contains(&pc) {
+        AbandonPlace::Ended
+    } else {
+        AbandonPlace::Outside
+    }
+}
+
+/// Has the call behind that frame left.
+pub(crate) fn leave_to(context: &mut ucontext_t, frame: usize) {
+    machine::set_sp(context, frame);
+    machine::set_pc(context, &raw const eintr_abandon_cancelled as usize);
+}
+
+/// Steps over the syscall that the context stands at, as if it had returned that.
+pub(crate) fn skip_syscall(context: &mut ucontext_t, result: isize) {
+    machine::step_over(context);
+    machine::set_result(context, result);
+}
+
+/// Whether the syscall that was trapped is the trampoline's own.
+pub(crate) fn trapped_in_trampoline(context: &ucontext_t) -> bool {
+    machine::pc(context) == &raw const eintr_call_end as usize
+}
+
+/// Has the trapped `rt_sigreturn` made by our own restorer, on the same stack.
+pub(crate) fn go_to_restorer(context: &mut ucontext_t) {
+    machine::set_pc(context, restorer());
+}
+
+/// Where the syscalls are made that dispatch lets through: start and length.
+pub(crate) fn stub() -> (usize, usize) {
+    let start = &raw const eintr_stub_start as usize;
+    (start, &raw const eintr_stub_limit as usize - start)
+}
+
+/// Whether the program runs under valgrind.
+pub(crate) fn on_valgrind() -> bool {
+    // SAFETY: it changes nothing, on a processor or under valgrind.
+    unsafe { machine::eintr_on_valgrind() != 0 }
+}

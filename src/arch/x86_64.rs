@@ -1,0 +1,397 @@
+//! x86_64: the trampoline, the restorer, the raw syscall, and what the handler reads and writes in
+//! a saved context. See [`super`] for the list of what this file must supply.
+//!
+//! # Safety
+//!
+//! The machine code keeps to the C calling convention, and to what [`super`] says of each label.
+
+#![allow(unsafe_code)]
+
+use core::arch::global_asm;
+use libc::{c_long, ucontext_t};
+
+use super::Registers;
+
+// isize eintr_call(block rdi, nr rsi, a1 rdx, a2 rcx, a3 r8, a4 r9, a5 [rsp+8], a6 [rsp+16])
+//
+// Between `begin` and `end` the syscall has not run, or the kernel has put the counter back onto
+// the instruction to restart it: either way nothing has happened, and the handler may go to
+// `cancelled`. The call is marked open (with the stack pointer, so that a mark left behind by a
+// siglongjmp can be told) from the first store to the last pop, all inside these labels (S3).
+global_asm!(
+    ".pushsection .text.eintr_call,\"ax\",@progbits",
+    ".hidden eintr_call, eintr_call_begin, eintr_call_end, eintr_call_cancelled, eintr_call_limit",
+    ".globl eintr_call, eintr_call_begin, eintr_call_end, eintr_call_cancelled, eintr_call_limit",
+    ".type eintr_call,@function",
+    ".p2align 4",
+    "eintr_call:",
+    ".cfi_startproc",
+    "endbr64",
+    "push rbx",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset rbx, 0",
+    "mov rbx, rdi",             // rbx: the thread's block, kept across the syscall
+    "push qword ptr [rbx + 8]", // the mark of the call that a handler of the application interrupted
+    ".cfi_adjust_cfa_offset 8",
+    "mov qword ptr [rbx + 8], rsp", // this call is open
+    "mov rax, rsi",                 // the number, then the arguments in the kernel's registers
+    "mov rdi, rdx",
+    "mov rsi, rcx",
+    "mov rdx, r8",
+    "mov r10, r9",
+    "mov r8, qword ptr [rsp + 24]",
+    "mov r9, qword ptr [rsp + 32]",
+    "eintr_call_begin:",
+    "cmp dword ptr [rbx], 0", // armed?
+    "jne eintr_call_cancelled",
+    "syscall",
+    "eintr_call_end:",
+    "pop qword ptr [rbx + 8]", // closed: the mark before
+    ".cfi_adjust_cfa_offset -8",
+    "pop rbx",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore rbx",
+    "ret",
+    ".cfi_adjust_cfa_offset 16",
+    ".cfi_rel_offset rbx, 8",
+    "eintr_call_cancelled:",
+    "movabs rax, 0x8000000000000000", // CANCELLED: no result of the kernel's
+    "jmp eintr_call_end",
+    ".cfi_endproc",
+    "eintr_call_limit:",
+    ".size eintr_call, . - eintr_call",
+    ".popsection",
+);
+
+// struct { isize value; usize abandoned; } eintr_abandon(word rdi, slot rsi, mask rdx, f rcx, arg r8)
+//
+// From `begin` to `returned`, and in all that is called between, the handler may put the stack
+// pointer back to what the slot holds and the counter to `cancelled` (S8). Kept for the caller, as
+// any callee must: rbx, rbp, r12 to r15, the control bits of the x87 and SSE units, the direction
+// flag, and the shadow stack's pointer, where the processor has one. The frame, at rsp:
+//
+// 0 the slot before, 8 mask, 16 mxcsr, 20 x87 control word, 24 shadow stack pointer, 32 slot
+global_asm!(
+    ".pushsection .text.eintr_abandon,\"ax\",@progbits",
+    ".hidden eintr_abandon, eintr_abandon_begin, eintr_abandon_returned, eintr_abandon_cancelled",
+    ".globl eintr_abandon, eintr_abandon_begin, eintr_abandon_returned, eintr_abandon_cancelled",
+    ".hidden eintr_abandon_limit",
+    ".globl eintr_abandon_limit",
+    ".type eintr_abandon,@function",
+    ".p2align 4",
+    "eintr_abandon:",
+    ".cfi_startproc",
+    "endbr64",
+    "push rbp",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset rbp, 0",
+    "push rbx",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset rbx, 0",
+    "push r12",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset r12, 0",
+    "push r13",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset r13, 0",
+    "push r14",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset r14, 0",
+    "push r15",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset r15, 0",
+    "sub rsp, 40",
+    ".cfi_adjust_cfa_offset 40",
+    "mov rax, qword ptr [rsi]", // the slot before
+    "mov qword ptr [rsp], rax",
+    "mov qword ptr [rsp + 8], rdx",
+    "stmxcsr dword ptr [rsp + 16]",
+    "fnstcw word ptr [rsp + 20]",
+    "xor eax, eax",
+    ".byte 0xf3, 0x48, 0x0f, 0x1e, 0xc8", // rdsspq rax: nothing, where there is no shadow stack
+    "mov qword ptr [rsp + 24], rax",
+    "mov qword ptr [rsp + 32], rsi",
+    "mov qword ptr [rsi], rsp", // open
+    "eintr_abandon_begin:",
+    "cmp dword ptr [rdi], 0", // armed?
+    "jne eintr_abandon_cancelled",
+    "mov rdi, r8",
+    "call rcx",
+    "eintr_abandon_returned:",
+    "xor edx, edx", // not abandoned
+    "2:",
+    "mov rsi, qword ptr [rsp + 32]",
+    "mov rcx, qword ptr [rsp]",
+    "mov qword ptr [rsi], rcx", // closed: the slot before
+    "add rsp, 40",
+    ".cfi_remember_state",
+    ".cfi_adjust_cfa_offset -40",
+    "pop r15",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore r15",
+    "pop r14",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore r14",
+    "pop r13",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore r13",
+    "pop r12",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore r12",
+    "pop rbx",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore rbx",
+    "pop rbp",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore rbp",
+    "ret",
+    ".cfi_restore_state",
+    "eintr_abandon_cancelled:",
+    "cld",
+    "fninit", // what the call had on the x87's stack is gone
+    "fldcw word ptr [rsp + 20]",
+    "ldmxcsr dword ptr [rsp + 16]",
+    "mov rcx, qword ptr [rsp + 24]",
+    "test rcx, rcx",
+    "jz 4f",
+    "xor eax, eax",
+    ".byte 0xf3, 0x48, 0x0f, 0x1e, 0xc8", // rdsspq rax
+    "sub rcx, rax",
+    "shr rcx, 3", // so many return addresses were left
+    "mov edx, 255",
+    "3:",
+    "test rcx, rcx",
+    "jz 4f",
+    "cmp rcx, rdx",
+    "cmovb rdx, rcx",
+    ".byte 0xf3, 0x48, 0x0f, 0xae, 0xea", // incsspq rdx: 255 of them at most
+    "sub rcx, rdx",
+    "jmp 3b",
+    "4:",
+    "xor eax, eax",
+    "mov edx, 1", // abandoned
+    "jmp 2b",
+    ".cfi_endproc",
+    "eintr_abandon_limit:",
+    ".size eintr_abandon, . - eintr_abandon",
+    ".popsection",
+);
+
+// isize eintr_raw(nr rdi, a1 rsi, a2 rdx, a3 rcx, a4 r8, a5 r9, a6 [rsp+8]): no test, no errno.
+// void eintr_restorer(void): the bytes are those by which unwinders know a signal frame.
+global_asm!(
+    ".pushsection .text.eintr_stub,\"ax\",@progbits",
+    ".hidden eintr_raw, eintr_restorer, eintr_stub_start, eintr_stub_limit",
+    ".globl eintr_raw, eintr_restorer, eintr_stub_start, eintr_stub_limit",
+    ".type eintr_raw,@function",
+    ".p2align 4",
+    "eintr_stub_start:",
+    "eintr_raw:",
+    ".cfi_startproc",
+    "endbr64",
+    "mov rax, rdi",
+    "mov rdi, rsi",
+    "mov rsi, rdx",
+    "mov rdx, rcx",
+    "mov r10, r8",
+    "mov r8, r9",
+    "mov r9, qword ptr [rsp + 8]",
+    "syscall",
+    "ret",
+    ".cfi_endproc",
+    ".size eintr_raw, . - eintr_raw",
+    // Unwinders look at the byte before the return address too: it must belong to no other
+    // function.
+    "nop",
+    ".p2align 4",
+    ".type eintr_restorer,@function",
+    "eintr_restorer:",
+    ".byte 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00", // mov rax, 15 (rt_sigreturn)
+    "syscall",
+    ".size eintr_restorer, . - eintr_restorer",
+    // The kernel allows the addresses below start + length, and the counter stands behind the
+    // instruction by then.
+    "nop",
+    "eintr_stub_limit:",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    pub(super) fn eintr_restorer();
+}
+
+/// `SA_RESTORER`, which the kernel demands here and libc hides.
+pub(crate) const RESTORER_FLAG: u64 = 0x0400_0000;
+
+pub(crate) fn pc(context: &ucontext_t) -> usize {
+    context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize
+}
+
+pub(super) fn set_pc(context: &mut ucontext_t, pc: usize) {
+    context.uc_mcontext.gregs[libc::REG_RIP as usize] = pc as i64;
+}
+
+pub(super) fn set_sp(context: &mut ucontext_t, sp: usize) {
+    context.uc_mcontext.gregs[libc::REG_RSP as usize] = sp as i64;
+}
+
+/// The mask in a frame of `eintr_abandon`'s.
+///
+/// # Safety
+///
+/// The frame must be open.
+pub(crate) unsafe fn abandon_mask(frame: usize) -> u64 {
+    // SAFETY: the caller's promise; that is where the mask is.
+    unsafe { *((frame + 8) as *const u64) }
+}
+
+/// The context stands in the trampoline, with its own mark set.
+pub(crate) fn mark_before(context: &ucontext_t) -> usize {
+    // SAFETY: that mark is the stack pointer, and the one before was pushed there.
+    unsafe { *(sp(context) as *const usize) }
+}
+
+pub(crate) fn sp(context: &ucontext_t) -> usize {
+    context.uc_mcontext.gregs[libc::REG_RSP as usize] as usize
+}
+
+pub(crate) fn registers(context: &ucontext_t) -> Registers {
+    let fp = context.uc_mcontext.gregs[libc::REG_RBP as usize] as usize;
+    Registers { pc: pc(context), sp: sp(context), fp, link: 0 }
+}
+
+/// Where an `rt_sigreturn` at which the context stands finds the mask that it restores: the frame's
+/// context begins at the stack pointer.
+pub(crate) fn mask_to_restore(context: &ucontext_t) -> usize {
+    sp(context) + core::mem::offset_of!(ucontext_t, uc_sigmask)
+}
+
+/// Where the address stands that a signal's handler returns to: the kernel's frame begins with it,
+/// and then comes the context.
+fn return_address(context: *const ucontext_t) -> *mut usize {
+    (context as usize - size_of::<usize>()) as *mut usize
+}
+
+/// Whether the kernel made that frame for a handler of ours, and not for one that calls ours.
+///
+/// # Safety
+///
+/// The context must be where the kernel has put it.
+pub(crate) unsafe fn is_frame_of_ours(context: *const ucontext_t) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { *return_address(context) == crate::arch::restorer() }
+}
+
+/// Has a handler of ours return through another restorer than ours. Not if there is a shadow stack:
+/// that holds ours as well.
+///
+/// # Safety
+///
+/// The context must be that of a handler of ours which has not returned, and the restorer one that
+/// the kernel was given.
+pub(crate) unsafe fn return_through(context: *const ucontext_t, restorer: usize) {
+    let mut shadow_stack = 0_usize;
+    // rdsspq rax: nothing, where there is none.
+    // SAFETY: it changes that register only.
+    unsafe {
+        core::arch::asm!(
+            ".byte 0xf3, 0x48, 0x0f, 0x1e, 0xc8",
+            inout("rax") shadow_stack,
+            options(nomem, nostack, preserves_flags)
+        );
+    }
+    // SAFETY: the caller's promise. Each restorer does the same.
+    unsafe {
+        if shadow_stack == 0 && is_frame_of_ours(context) {
+            return_address(context).write_volatile(restorer);
+        }
+    }
+}
+
+/// The instruction by which a syscall enters the kernel.
+pub(crate) const SYSCALL_INSTRUCTION: &[u8] = &[0x0f, 0x05];
+
+/// The number of the syscall that the counter stands at.
+pub(crate) fn number(context: &ucontext_t) -> c_long {
+    context.uc_mcontext.gregs[libc::REG_RAX as usize]
+}
+
+/// The result of the syscall that the counter stands behind.
+pub(crate) fn result(context: &ucontext_t) -> isize {
+    context.uc_mcontext.gregs[libc::REG_RAX as usize] as isize
+}
+
+/// Whether a syscall's number is still there when it has returned.
+pub(crate) const KEEPS_NUMBER: bool = false;
+
+/// The number of the syscall that the counter stands behind: its register holds the result now.
+pub(crate) fn number_behind(_context: &ucontext_t) -> Option<c_long> {
+    None
+}
+
+/// Steps over the syscall instruction.
+pub(super) fn step_over(context: &mut ucontext_t) {
+    context.uc_mcontext.gregs[libc::REG_RIP as usize] += SYSCALL_INSTRUCTION.len() as i64;
+}
+
+/// This architecture's kernel stops a thread at its syscalls when asked (since 5.11).
+pub(crate) const CAN_DISPATCH: bool = true;
+
+/// `AUDIT_ARCH_X86_64`: the syscall numbers are this architecture's, not those of a 32-bit
+/// `int 0x80`.
+pub(crate) const AUDIT_ARCH: u32 = 0xc000_003e;
+
+/// The arguments of a syscall.
+pub(crate) fn arguments(context: &ucontext_t) -> [usize; 6] {
+    let registers = &context.uc_mcontext.gregs;
+    [libc::REG_RDI, libc::REG_RSI, libc::REG_RDX, libc::REG_R10, libc::REG_R8, libc::REG_R9]
+        .map(|register| registers[register as usize] as usize)
+}
+
+/// Gives a syscall a result.
+pub(crate) fn set_result(context: &mut ucontext_t, result: isize) {
+    context.uc_mcontext.gregs[libc::REG_RAX as usize] = result as i64;
+}
+
+/// Has the trapped syscall made again. The counter stands behind its instruction.
+pub(crate) fn retry(context: &mut ucontext_t) {
+    context.uc_mcontext.gregs[libc::REG_RIP as usize] -= SYSCALL_INSTRUCTION.len() as i64;
+}
+
+// _Bool eintr_on_valgrind(void): valgrind's client request RUNNING_ON_VALGRIND (0x1001). The
+// rotations add up to nothing on a processor; valgrind knows them by sight.
+global_asm!(
+    ".pushsection .text.eintr_on_valgrind,\"ax\",@progbits",
+    ".hidden eintr_on_valgrind",
+    ".globl eintr_on_valgrind",
+    ".type eintr_on_valgrind,@function",
+    "eintr_on_valgrind:",
+    ".cfi_startproc",
+    "endbr64",
+    "push rbx",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset rbx, 0",
+    "sub rsp, 48", // the request and its five arguments
+    ".cfi_adjust_cfa_offset 48",
+    "mov qword ptr [rsp], 0x1001",
+    "mov rax, rsp",
+    "xor edx, edx", // the answer where there is no valgrind
+    "rol rdi, 3",
+    "rol rdi, 13",
+    "rol rdi, 61",
+    "rol rdi, 51",
+    "xchg rbx, rbx",
+    "mov eax, edx",
+    "add rsp, 48",
+    ".cfi_adjust_cfa_offset -48",
+    "pop rbx",
+    ".cfi_adjust_cfa_offset -8",
+    "ret",
+    ".cfi_endproc",
+    ".size eintr_on_valgrind, . - eintr_on_valgrind",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    pub(super) fn eintr_on_valgrind() -> u32;
+}

@@ -1,0 +1,192 @@
+//! What tells a thread that a deadline has passed: a kernel timer of its own (S16).
+//!
+//! It is made at the thread's first deadline, signals that thread alone, and stays until the thread
+//! ends. It is set only when it must fire earlier than it stands. A deadline that ends leaves it as
+//! it is; it then fires at a moment of the past that nobody waits for any more, and its handler
+//! sets it for the moment that is the first by now, if there is one. So a loop of short calls with
+//! a limit of a second each makes a handful of syscalls in a second, not two for each call.
+//!
+//! The repeat timer of [`repeat_timer`] is another one: the two run at the same time, and
+//! stop for different reasons. Both carry the same mark, since by S4 nothing follows from a siginfo
+//! but that the signal is ours: every signal of ours, whoever sent it, has the handler compare the
+//! clock with the thread's earliest deadline.
+//!
+//! Where plain calls are not reached, the kernel repeats the shot every 50 ms, until the timer is
+//! set anew. That is for the plain call that may follow after the shot has ended a call of ours,
+//! and the error was ignored (P11): to set the repeat timer on that occasion would make every
+//! deadline a microsecond later. For the same reason it is not stopped where the deadline ends. One
+//! shot of no use comes after, as it does after a deadline that did not pass.
+//!
+//! Where plain calls are reached, the shot comes a few microseconds early, by as much as it takes to
+//! look at the masks of all handlers (S2). The handler does that, and then waits for the moment:
+//! else each deadline would be late by the time that it takes.
+//!
+//! Where the kernel gives no timer (EAGAIN at the limit on queued signals), the [`helper`] signals
+//! in its place. Its lock is not for handlers, so there the thread itself tells every change of its
+//! earliest deadline.
+
+use std::hint::spin_loop;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use super::helper;
+use crate::hook::thread;
+use crate::kernel::clock::{AtomicMoment, Moment};
+use crate::kernel::timer::KernelTimer;
+use crate::reach::dispatch;
+use crate::thread::block::{Block, Dispatching};
+use crate::thread::word::DEADLINE;
+use crate::thread::{repeat_timer, target};
+
+/// From a shot to the next, if the timer is not set anew.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// What a thread's block holds of its timer.
+pub(crate) struct DeadlineTimer {
+    kernel: KernelTimer,
+    /// The moment at which it fires next; a moment of the past until that shot is seen.
+    stands_at: AtomicMoment,
+    /// Whether it goes on from there.
+    repeats: AtomicBool,
+    /// The moment at which the keeper has been told to signal.
+    kept_at: AtomicMoment,
+}
+
+impl DeadlineTimer {
+    pub(crate) const fn new() -> Self {
+        Self {
+            kernel: KernelTimer::none(),
+            stands_at: AtomicMoment::new(Moment::NEVER),
+            repeats: AtomicBool::new(false),
+            kept_at: AtomicMoment::new(Moment::NEVER),
+        }
+    }
+
+    /// Whether it is set to fire at that moment or before it, seen from now. A moment that has come
+    /// and was not noticed serves nobody: the shot was lost, to a sigwait of the application's or
+    /// to a handler in the place of ours.
+    #[inline]
+    pub(crate) fn serves(&self, at: Moment, now: Moment) -> bool {
+        let stands_at = self.stands_at.get();
+        now < stands_at && stands_at <= at
+    }
+
+    /// Has the thread, which is the calling one, signalled at that moment; whether that is left to
+    /// the keeper.
+    pub(crate) fn set_for(&self, block: &Block, at: Moment) -> bool {
+        if target::is_hushed(block) {
+            return false;
+        }
+        let is_there = repeat_timer::ensure(&self.kernel, block);
+        if is_there {
+            self.set(block, at);
+        } else {
+            self.tell_keeper(at);
+        }
+        !is_there
+    }
+
+    /// Tells the keeper that the earliest deadline of the calling thread is now that.
+    pub(crate) fn tell_keeper(&self, at: Moment) {
+        if let Some(record) = target::registered() {
+            helper::keep(&record, self.kept_at.replace(at), at);
+        }
+    }
+
+    /// A shot at that moment, and more after if the thread is not reached; a moment that does not
+    /// come stops it. Nothing, if there is none: then the keeper keeps what the thread has told it.
+    fn set(&self, block: &Block, at: Moment) {
+        if !self.kernel.exists() {
+            return;
+        }
+        let repeats = !block.reach.load(Relaxed);
+        let at = at.before(dispatch::lead(block));
+        // Before the syscall: the shot may come at its end.
+        self.repeats.store(repeats, Relaxed);
+        self.stands_at.set(at);
+        if at == Moment::NEVER {
+            self.kernel.stop();
+        } else {
+            self.kernel.set_at(at, if repeats { INTERVAL } else { Duration::ZERO });
+        }
+    }
+}
+
+/// What a handler finds out about its thread's deadlines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shot {
+    /// The timer has not fired.
+    None,
+    /// It has, too early or for the only time.
+    Single,
+    /// It has for a deadline that has passed, and will again.
+    Repeated,
+}
+
+/// The handler's part: arms the thread if its earliest deadline has passed, or sets the timer for
+/// it if a shot has come too early for that. Async-signal-safe.
+pub(crate) fn look(block: &Block) -> Shot {
+    let timer = &block.deadlines.timer;
+    let earliest = block.deadlines.earliest.get();
+    let stands_at = timer.stands_at.get();
+    if earliest == Moment::NEVER && stands_at == Moment::NEVER {
+        return Shot::None;
+    }
+    let is_dispatching = block.dispatch.state() != Dispatching::Off;
+    let clock = if is_dispatching { Moment::now_in_handler } else { Moment::now };
+    let mut now = clock();
+    if stands_at <= now && now < earliest && earliest.since(now) <= dispatch::lead(block) {
+        dispatch::sweep(now);
+        while now < earliest {
+            spin_loop();
+            now = clock();
+        }
+    }
+    let has_passed = earliest <= now;
+    if has_passed && block.word.arm(DEADLINE) {
+        thread::deadline_passed(block);
+    }
+    if now < stands_at {
+        if !has_passed && !timer.serves(earliest, now) {
+            timer.set(block, earliest);
+        }
+        return Shot::None;
+    }
+    if !has_passed {
+        // It is a moment that does not come which stops a timer for which there is no use any more.
+        timer.set(block, earliest);
+        return Shot::Single;
+    }
+    if !timer.repeats.load(Relaxed) {
+        timer.stands_at.set(Moment::NEVER);
+        return Shot::Single;
+    }
+    let periods = now.since(stands_at).as_nanos() / INTERVAL.as_nanos() + 1;
+    timer.stands_at.set(stands_at.after(INTERVAL * periods as u32));
+    Shot::Repeated
+}
+
+/// Stops the timer before our signal is blocked, if no deadline needs it: a shot must not stay
+/// pending, nor be taken for an application's signal by its sigwait.
+pub(crate) fn rest_if_idle(block: &Block) {
+    let timer = &block.deadlines.timer;
+    let is_idle = block.deadlines.earliest.get() == Moment::NEVER;
+    if is_idle && timer.stands_at.get() != Moment::NEVER {
+        timer.set(block, Moment::NEVER);
+    }
+}
+
+/// Deletes the timer of a thread that ends.
+pub(crate) fn delete(block: &Block) {
+    block.deadlines.timer.kernel.delete();
+    forget(block);
+}
+
+/// Forgets the timer, in the child of a fork.
+pub(crate) fn forget(block: &Block) {
+    let timer = &block.deadlines.timer;
+    timer.kernel.forget();
+    timer.stands_at.set(Moment::NEVER);
+    timer.kept_at.set(Moment::NEVER);
+}

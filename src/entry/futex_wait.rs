@@ -1,0 +1,137 @@
+//! The second way to tell a thread: by waking what it sleeps on, where that is a futex of ours.
+//!
+//! A wake-up by futex takes half the time of one by signal. So the waits of [`sync`](crate::sync)
+//! sleep on two words at once (`futex_waitv`): the one that they wait for, and the thread's own. An
+//! asker who has armed the thread wakes whoever sleeps on the thread's word. The kernel says how
+//! many that were: if it was one, the thread was asleep there, and knows. If it was none, the
+//! thread was elsewhere (on its way in or out, or in a handler of the application's that
+//! interrupted the wait), and is sent the signal, as ever. So nobody has to guess where a thread
+//! is, and all that is promised of the signal stands. The flag `asleep` only spares the question.
+//!
+//! To test the thread's word and to sleep on it is one step, so a wake-up is not slept through. The
+//! bit that the asker stored is seen by whom it wakes: the kernel's lock on the queue of sleepers,
+//! and its scheduler, are the edge that the signal is elsewhere.
+//!
+//! (Rejected: publishing the word that the thread waits for, for the asker to wake. Others may
+//! sleep on it, so the count would not tell whether this thread was among them.)
+//!
+//! # In the handler's place
+//!
+//! The signal's handler does more than end the call: it says that nothing is in flight any more,
+//! and sees to the plain calls that may follow. A thread that was told by futex does so itself,
+//! before its wait returns ([`catch_up`]). That it was told it learns from the kernel as well: the
+//! index of the word on which it was woken. If it was woken on both at once, that is the other one;
+//! then `told_by_futex` says so, once the asker has let go of the bell.
+//!
+//! A handler of the application's may come between the waking and the catching up. Own calls in it
+//! find the word armed; a task that begins there finds the flag. A plain call that
+//! *blocks* in such a handler is not interrupted.
+//!
+//! # Safety
+//!
+//! The kernel reads the two words: the caller's, which is borrowed, and the thread's own.
+
+#![allow(unsafe_code)]
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, fence};
+
+use crate::deadline::timer;
+use crate::kernel::clock::Moment;
+use crate::kernel::futex;
+use crate::reach::dispatch;
+use crate::thread::block::{self, Block};
+use crate::thread::call::{Outcome, Stop, call};
+use crate::thread::{fork_gate, repeat_timer, target};
+
+/// Cleared where the kernel has no `futex_waitv` (before 5.16), or a sandbox does not allow it.
+static AVAILABLE: AtomicBool = AtomicBool::new(true);
+
+/// The kernel's `struct futex_waitv`.
+#[repr(C)]
+struct Waiter {
+    value: u64,
+    address: u64,
+    flags: u32,
+    reserved: u32,
+}
+
+/// A word of 32 bits, of this process only.
+const FLAGS: u32 = 0x02 | libc::FUTEX_PRIVATE_FLAG as u32;
+
+/// Where the thread's own word stands in the list. The kernel tells the last one on which there was
+/// a wake-up; so if it tells this one, none was taken from the other.
+const OWN: usize = 0;
+
+fn waiter(word: &AtomicU32, value: u32) -> Waiter {
+    Waiter { value: value.into(), address: word.as_ptr() as u64, flags: FLAGS, reserved: 0 }
+}
+
+/// Sleeps while the word is `expected`, until it is woken, the moment comes or this thread is
+/// interrupted.
+pub(crate) fn wait_until(word: &AtomicU32, expected: u32, until: Moment) -> Outcome<()> {
+    let until = until.ever();
+    // SAFETY: the kernel reads the word, which is borrowed, and the time, which is ours.
+    unsafe { call(libc::SYS_futex, futex::arguments(word, expected, &until)) }.map(drop)
+}
+
+/// As [`wait_until`] without an end, and an asker may end it by futex.
+pub(crate) fn wait(word: &AtomicU32, expected: u32) -> Outcome<()> {
+    if !AVAILABLE.load(Relaxed) {
+        return wait_until(word, expected, Moment::NEVER);
+    }
+    block::with(|block| {
+        // Now, where nobody waits for us. Nothing changes it while we sleep.
+        let may_begin = dispatch::may_begin(block);
+        let waiters = [waiter(&block.word.0, 0), waiter(word, expected)];
+        let arguments = [&raw const waiters as usize, waiters.len(), 0, 0, 0];
+        // A handler of the application's may wait in a wait.
+        let before = block.delivery.set_asleep(true);
+        // SAFETY: the kernel reads the list, and the two words while we sleep.
+        let outcome = unsafe { call(libc::SYS_futex_waitv, arguments) };
+        block.delivery.set_asleep(before);
+        // The asker's store of `told_by_futex` comes before its wake-up.
+        fence(Acquire);
+        match outcome {
+            Ok(OWN) => {
+                block.delivery.acknowledge_futex();
+                catch_up(block, may_begin);
+                Err(Stop::Cancelled)
+            }
+            Ok(_) => {
+                if block.delivery.may_be_told_by_futex() {
+                    was_told_as_well(block, may_begin);
+                }
+                Ok(())
+            }
+            Err(Stop::Errno(libc::EAGAIN)) if block.word.is_armed() => Err(Stop::Cancelled),
+            Err(Stop::Errno(libc::EAGAIN | libc::EINTR) | Stop::Cancelled) => outcome.map(drop),
+            Err(Stop::Errno(_)) => {
+                AVAILABLE.store(false, Relaxed);
+                wait_until(word, expected, Moment::NEVER)
+            }
+        }
+    })
+}
+
+/// Does what else the handler would have done.
+fn catch_up(block: &Block, may_begin: bool) {
+    timer::look(block);
+    if block.word.is_armed() && !(may_begin && dispatch::begin_here(block)) {
+        repeat_timer::repeat_after_own_call(block);
+    }
+}
+
+/// The result is there, and an asker woke the thread's word before it was off the list, or was too
+/// late for that and will send the signal.
+#[cold]
+fn was_told_as_well(block: &Block, may_begin: bool) {
+    let gate = fork_gate::gate();
+    let record = target::registered();
+    let was_told =
+        record.is_some_and(|record| record.undisturbed(|| block.delivery.acknowledge_futex()));
+    drop(gate);
+    if was_told {
+        catch_up(block, may_begin);
+    }
+}

@@ -1,0 +1,134 @@
+//! Choosing our signal and installing its handler, once per process (S1).
+//!
+//! # Safety
+//!
+//! The handler is [`signal::on_signal`], which is made to run at any instruction.
+
+#![allow(unsafe_code)]
+
+use std::panic::Location;
+use std::sync::OnceLock;
+
+use libc::c_int;
+
+use super::{signal, sigsys};
+use crate::kernel::signals::{self, Action};
+use crate::kernel::{clock, pid, raw};
+use crate::reach::dispatch;
+use crate::signal::ours::{self, PREVIOUS};
+use crate::thread::{fork_gate, repeat_timer, target};
+
+/// What was installed, or why nothing was.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Installed {
+    /// The signal, or the kernel's error number; 0 if no signal is free.
+    pub(crate) signal: Result<c_int, i32>,
+    /// Who was first: a call of `install`, or of what used it.
+    pub(crate) by: &'static Location<'static>,
+}
+
+static INSTALLED: OnceLock<Installed> = OnceLock::new();
+
+/// Installs by first use: the first signal that nobody uses.
+#[track_caller]
+#[inline]
+pub(crate) fn ensure() {
+    // Not by the signal's number, which stands before the rest does.
+    if INSTALLED.get().is_none() {
+        install_first_free(Location::caller());
+    }
+}
+
+#[cold]
+fn install_first_free(by: &'static Location<'static>) {
+    first_use(by, || free_signals(signals::mask()).next().or_else(last_resort).ok_or(0));
+}
+
+/// Installs that signal, unless something was installed before. What is in force, and whether it is
+/// this.
+pub(crate) fn choose(signal: c_int, by: &'static Location<'static>) -> (Installed, bool) {
+    let mut first = false;
+    let installed = first_use(by, || {
+        first = true;
+        Ok(signal)
+    });
+    (installed, first)
+}
+
+/// Installs a signal once, and makes what else is made once. With forks kept away: the child of one
+/// that came between would wait for a thread that it does not have.
+fn first_use(
+    by: &'static Location<'static>,
+    choose: impl FnOnce() -> Result<c_int, i32>,
+) -> Installed {
+    fork_gate::watch();
+    let gate = fork_gate::gate();
+    let installed = *INSTALLED.get_or_init(|| {
+        target::prepare();
+        clock::prepare();
+        Installed { signal: choose().and_then(set), by }
+    });
+    drop(gate);
+    installed
+}
+
+/// SIGUSR1, SIGUSR2, then real-time signals from the highest down: those whose disposition is the
+/// default and which the calling thread does not block. (A blocked one is somebody's sigwait or
+/// signalfd; unblocking it has killed such a daemon.)
+fn free_signals(blocked: signals::Set) -> impl Iterator<Item = c_int> {
+    [libc::SIGUSR1, libc::SIGUSR2]
+        .into_iter()
+        .chain((libc::SIGRTMIN()..=libc::SIGRTMAX()).rev())
+        .filter(move |&number| blocked & signals::bit(number) == 0)
+        .filter(|&number| signals::action(number).is_ok_and(|old| old.handler == libc::SIG_DFL))
+}
+
+/// For a thread that blocks everything, and so says nothing about any one signal: the highest free
+/// real-time signal, which is the least likely to be waited for.
+fn last_resort() -> Option<c_int> {
+    free_signals(0).find(|number| signals::is_real_time(*number))
+}
+
+/// Installs the handler.
+fn set(number: c_int) -> Result<c_int, i32> {
+    // SA_SIGINFO: the handler needs the context, and the siginfo to tell whom to pass the signal on
+    // to. SA_RESTART: threads that nobody asked see no EINTR (P5). SA_ONSTACK: a thread with a
+    // small stack that has an alternate one (Go's, a guard against overflow) runs us there. Unless
+    // we pass signals on to a handler that does not ask for it, or a sandbox has a handler of
+    // SIGSYS: std's alternate stack is 8 KB, too small for a frame of ours, a handler that was made
+    // for the thread's stack, and the frame of a SIGSYS at its or our first syscall. The mask is
+    // full: no handler of the application's runs between our look at the word and our return. But
+    // for SIGSYS: a sandbox may trap what we ask the kernel for, and that must not be blocked (S2).
+    let before = signals::action(number)?;
+    let is_on_stack = !before.is_caught() || before.has(libc::SA_ONSTACK);
+    let has_sandbox = signals::action(libc::SIGSYS)?.is_caught();
+    let on_stack = if is_on_stack && !has_sandbox { libc::SA_ONSTACK } else { 0 };
+    let flags = libc::SA_SIGINFO | libc::SA_RESTART | on_stack;
+    let mask = signals::ALL_BUT_SIGSYS;
+    let handler = signal::on_signal as *const () as usize;
+    let action = Action::new(handler, flags, mask);
+    // Remembered before the handler can run, then once more as what was really replaced.
+    PREVIOUS.remember(&before);
+    PREVIOUS.stands_before(handler);
+    ours::choose(Some(number));
+    // SAFETY: `on_signal` is made to run at any instruction of any thread.
+    let before = unsafe { signals::set_action(number, &action) };
+    match before {
+        Ok(before) => {
+            PREVIOUS.remember(&before);
+            pid::prepare();
+            repeat_timer::learn_tick();
+            dispatch::prepare(sigsys::on_sigsys as *const () as usize);
+            Ok(number)
+        }
+        Err(errno) => {
+            ours::choose(None);
+            Err(errno)
+        }
+    }
+}
+
+/// Whether a signal can be sent to a thread, as things are: a sandbox may have come since (S27).
+pub(crate) fn can_send() -> bool {
+    signals::send(raw::gettid(), 0).is_ok()
+}

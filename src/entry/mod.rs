@@ -1,0 +1,6 @@
+//! The doors: where the kernel and libc call us.
+
+pub(crate) mod futex_wait;
+pub(crate) mod install;
+pub(crate) mod signal;
+pub(crate) mod sigsys;

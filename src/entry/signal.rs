@@ -1,0 +1,193 @@
+//! The handler of our signal.
+//!
+//! It runs on the thread that is asked, between any two of its instructions. It touches atomics,
+//! the saved context and raw syscalls; it takes no lock and allocates nothing (P10). **Whoever
+//! edits this file: a `thread_local` with a destructor, a `format!`, a `panic!`, a `Mutex`, an
+//! `Arc` that might drop, each is a deadlock that happens once a month.**
+//!
+//! What it does follows from the thread's word, never from the siginfo (S4).
+//!
+//! # Safety
+//!
+//! The kernel hands the handler a siginfo and a context that are the handler's until it returns.
+
+#![allow(unsafe_code)]
+
+use std::sync::atomic::Ordering;
+
+use libc::{c_int, c_void, siginfo_t, ucontext_t};
+
+use crate::abandon::{self, Leave};
+use crate::arch::{self, Place};
+use crate::deadline::timer::{self, Shot};
+use crate::kernel::raw;
+use crate::kernel::signals::{self, Sender};
+use crate::reach::{dispatch, eintr, signal_only};
+use crate::signal::ours;
+use crate::thread::block::{self, Block};
+use crate::thread::{repeat_timer, target, wanted};
+
+/// Keeps the interrupted code's errno.
+pub(crate) struct ErrnoGuard(c_int);
+
+impl ErrnoGuard {
+    pub(crate) fn new() -> Self {
+        // SAFETY: errno is a plain integer of this thread's.
+        Self(unsafe { *libc::__errno_location() })
+    }
+}
+
+impl Drop for ErrnoGuard {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { *libc::__errno_location() = self.0 };
+    }
+}
+
+/// The function that `rt_sigaction` is given.
+///
+/// # Safety
+///
+/// For the kernel to call.
+pub(crate) unsafe extern "C" fn on_signal(
+    number: c_int,
+    info: *mut siginfo_t,
+    context: *mut c_void,
+) {
+    let _errno = ErrnoGuard::new();
+    // SAFETY: the kernel's context, ours alone until we return.
+    let saved = unsafe { &mut *context.cast::<ucontext_t>() };
+    // SAFETY: the kernel's siginfo.
+    let sender = signals::sender(unsafe { &*info });
+    // Only then is there a block to look at: a thread that nobody can ask has perhaps none yet.
+    let is_target = sender == Sender::Ours || target::is_known();
+    let mut was_in_flight = false;
+    let answered = is_target
+        && block::with(|block| {
+            is_believed(block, sender) && {
+                // Before the look at the word and at what a reporter wants: an asker that finds the
+                // flag set relies on this handler (see `target::signal_block`).
+                was_in_flight = block.delivery.acknowledge();
+                answer(block, number, saved) || was_in_flight
+            }
+        });
+    match sender {
+        Sender::Ours => {}
+        Sender::Unknown if answered => {}
+        Sender::Unmarked if was_in_flight => {}
+        // One of ours may have come late: another signal has said for it that it came. So no default
+        // action follows, and whoever kills itself so in such a sandbox goes on.
+        Sender::Unmarked => ours::PREVIOUS.pass_on(number, info, context, false),
+        // One that merged with ours still goes to the handler that was there before, but a default
+        // action does not follow upon a signal that had an answer (S4).
+        Sender::Unknown | Sender::Other => ours::PREVIOUS.pass_on(number, info, context, !answered),
+    }
+}
+
+/// Whether the block is this thread's. It is not in the child of a vfork, which runs on its
+/// parent's memory, nor in that of a raw clone (S6). The kernel need not be asked about a signal of
+/// ours: that was sent to the thread whose id stands there, and came to no other.
+fn is_believed(block: &Block, sender: Sender) -> bool {
+    let tid = block.tid.load(Ordering::Acquire);
+    tid != 0 && (sender == Sender::Ours || tid == raw::gettid())
+}
+
+/// Does what the word says; whether there was anything of ours to do.
+fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
+    wanted::serve(block, context);
+    let shot = timer::look(block);
+    if !block.word.is_armed() {
+        return shot != Shot::None;
+    }
+    // Whatever this instruction belongs to, the next call may be a plain one.
+    let reached = dispatch::begin(block, context);
+    match abandon::leave(block, context) {
+        Leave::Nothing => {}
+        Leave::NotNow => repeat_timer::repeat(block),
+        Leave::Left => {
+            repeat_timer::repeat(block);
+            return true;
+        }
+    }
+    let open = block.open.load(Ordering::Relaxed);
+    let mut own_call = false;
+    let interrupted = match arch::place(context) {
+        Place::Outside if block.answering.limited.load(Ordering::Relaxed) => {
+            eintr::undo_restart(context);
+            // It may not have begun.
+            repeat_timer::repeat(block);
+            return true;
+        }
+        Place::Outside => {
+            if !reached && block.reach.load(Ordering::Relaxed) {
+                signal_only::interrupt(block, context);
+            } else if !reached {
+                eintr::undo_restart(context);
+            }
+            open
+        }
+        place => {
+            if matches!(place, Place::Window) {
+                arch::cancel(context);
+            }
+            own_call = true;
+            // Put off until this call it may have been. Its own end is certain now, that of the
+            // call around it is not.
+            block.delivery.set_deferred(false);
+            if open == arch::sp(context) { arch::mark_before(context) } else { open }
+        }
+    };
+    if is_open(interrupted, block, context) {
+        put_off(block, number, context);
+        return true;
+    }
+    block.delivery.set_deferred(false);
+    match shot {
+        _ if reached => {}
+        Shot::Repeated if own_call => {}
+        _ if own_call => repeat_timer::repeat_after_own_call(block),
+        _ => repeat_timer::repeat(block),
+    }
+    true
+}
+
+/// Whether that is the mark of a call which a handler of the application's has interrupted, and we
+/// are in that handler. When it returns, the kernel goes on with that call: our signal must fire
+/// there and not here alone (S3).
+fn is_open(mark: usize, block: &Block, context: &ucontext_t) -> bool {
+    if mark != 0 && is_left_behind(mark, block, context) {
+        let [now, then] = [Ordering::Relaxed; 2];
+        let _ = block.open.compare_exchange(mark, 0, now, then);
+        return false;
+    }
+    mark != 0
+}
+
+/// Whether the open mark is that of a call that was left by siglongjmp: the stack has grown back
+/// past it. (Code on an alternate stack tells nothing, and counts as a handler. The kernel tells of
+/// that stack, but not while it has taken it back for a handler's time, by SS_AUTODISARM. But the C
+/// library puts a thread's locals, and with them the block, above the thread's stack: what lies
+/// beyond is another one.)
+fn is_left_behind(open: usize, block: &Block, context: &ucontext_t) -> bool {
+    let sp = arch::sp(context);
+    let is_beyond = (open..sp).contains(&(&raw const *block as usize));
+    sp >= open && !is_on_alternate_stack(context) && !is_beyond
+}
+
+/// Whether the interrupted code runs on the thread's alternate stack.
+pub(crate) fn is_on_alternate_stack(context: &ucontext_t) -> bool {
+    let alternate = &context.uc_stack;
+    arch::sp(context).wrapping_sub(alternate.ss_sp as usize) < alternate.ss_size
+}
+
+/// Has our signal wait until the handler that it landed in returns. If it fires again, and still
+/// not there, then that handler unblocked it by itself, as siglongjmp does on its way out: from
+/// then on the timer asks again.
+fn put_off(block: &Block, number: c_int, context: &mut ucontext_t) {
+    if block.delivery.set_deferred(true) {
+        return repeat_timer::repeat(block);
+    }
+    *signals::saved_mask(context) |= signals::bit(number);
+    block.delivery.announce();
+    let _ = target::send(block, block.tid.load(Ordering::Relaxed), number);
+}

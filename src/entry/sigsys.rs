@@ -1,0 +1,289 @@
+//! The handler of SIGSYS: a reached thread's syscall has been stopped at the kernel's entry, and is
+//! answered.
+//!
+//! It knows the number and the arguments, goes by one table (`reach::table`), and either writes a
+//! result into the saved context or makes the syscall from our stub, which the kernel lets through.
+//! Some syscalls act on the very context that we stand on, or return twice; they have paths of
+//! their own (S13). The same rules hold as for our signal's handler (P10).
+//!
+//! # Safety
+//!
+//! A syscall that is run as asked has the interrupted code's own arguments: it does to memory what
+//! it would have done.
+
+#![allow(unsafe_code)]
+
+use std::sync::atomic::Ordering;
+
+use libc::{c_int, c_long, c_void, siginfo_t, ucontext_t};
+
+use super::signal::ErrnoGuard;
+use crate::kernel::clock::Moment;
+use crate::kernel::signals::{self, Action};
+use crate::kernel::{descriptor, raw};
+use crate::reach::table::{self, MaskAt, Unless};
+use crate::reach::{answer, dispatch, sigmask};
+use crate::thread::block::{self, Block};
+use crate::thread::{repeat_timer, target};
+use crate::{abandon, arch};
+
+/// `SYS_USER_DISPATCH`, a code of SIGSYS's.
+const USER_DISPATCH: c_int = 2;
+
+/// The kernel's siginfo of a SIGSYS.
+#[repr(C)]
+struct Trapped {
+    signal: c_int,
+    errno: c_int,
+    code: c_int,
+    _pad: c_int,
+    address: usize,
+    syscall: c_int,
+    arch: u32,
+}
+
+/// The function that `rt_sigaction` is given.
+///
+/// # Safety
+///
+/// For the kernel to call.
+pub(crate) unsafe extern "C" fn on_sigsys(
+    number: c_int,
+    info: *mut siginfo_t,
+    context: *mut c_void,
+) {
+    let _errno = ErrnoGuard::new();
+    // SAFETY: the kernel's siginfo, whose first words are plain numbers.
+    let trapped = unsafe { &*info.cast::<Trapped>() };
+    if trapped.code != USER_DISPATCH {
+        dispatch::PREVIOUS.pass_on(number, info, context, true);
+        return;
+    }
+    // Another's dispatch, on a thread for which we have not begun it: our own syscalls would be
+    // stopped as well, without end (S26).
+    if !(target::is_known() && block::with(dispatch::has_begun)) {
+        if dispatch::PREVIOUS.hand_over(number, info, context) {
+            return;
+        }
+        // A later handler of another's has called ours. If not, dispatch was ours, and has been
+        // ended by a `take` in a handler that the kernel ran between the stop and this one: the
+        // syscall is to be made again. (Where a handler was there before ours, that one was told.)
+        // SAFETY: the kernel's context, which such a handler hands on.
+        if !unsafe { arch::is_frame_of_ours(context.cast()) } {
+            return;
+        }
+    }
+    // SAFETY: the kernel's context, ours alone until we return.
+    let saved = unsafe { &mut *context.cast::<ucontext_t>() };
+    let answer = || {
+        block::with(|block| match trapped.arch {
+            arch::AUDIT_ARCH => answer_call(block, saved),
+            // A 32-bit `int 0x80` has other numbers.
+            _ => let_through(block, saved),
+        });
+    };
+    abandon::not_here(answer);
+}
+
+fn answer_call(block: &Block, context: &mut ucontext_t) {
+    if !dispatch::is_wanted(block) {
+        step_aside(block, context);
+        // A request that came meanwhile found it on.
+        if dispatch::is_wanted(block) {
+            let _ = target::signal_block(block, block.tid.load(Ordering::Relaxed));
+        }
+        return;
+    }
+    dispatch::sweep(Moment::now_in_handler());
+    block.alternate_stack.widen(context);
+    if arch::trapped_in_trampoline(context) {
+        arch::cancel(context);
+        return;
+    }
+    let number = arch::number(context);
+    let arguments = arch::arguments(context);
+    match number {
+        libc::SYS_rt_sigreturn => {
+            sigmask::prepare_return(block, context);
+            arch::go_to_restorer(context);
+        }
+        libc::SYS_sigaltstack => change_alternate_stack(context, arguments),
+        libc::SYS_rt_sigprocmask => {
+            let result = sigmask::change(block, context, arguments);
+            arch::set_result(context, result);
+        }
+        libc::SYS_rt_sigaction if dispatch::is_sigsys(arguments[0]) => {
+            arch::set_result(context, dispatch::record_action(arguments));
+        }
+        // On our memory, or on a stack of its own: it must return there, and not from here.
+        libc::SYS_clone if arguments[0] & libc::CLONE_VM as usize != 0 || arguments[1] != 0 => {
+            let_through(block, context);
+        }
+        libc::SYS_clone3 => let_through(block, context),
+        _ if is_vfork(number) => let_through(block, context),
+        _ => answer_by_table(block, context, number, arguments),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn is_fork(number: c_long) -> bool {
+    matches!(number, libc::SYS_clone | libc::SYS_fork)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn is_fork(number: c_long) -> bool {
+    number == libc::SYS_clone
+}
+
+#[cfg(target_arch = "x86_64")]
+fn is_vfork(number: c_long) -> bool {
+    number == libc::SYS_vfork
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn is_vfork(_number: c_long) -> bool {
+    false
+}
+
+fn answer_by_table(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usize; 6]) {
+    let result = match answer::by_table(block, number, &arguments) {
+        Ok(result) => {
+            let_signals_in(number, arguments);
+            result
+        }
+        Err(exception) => {
+            let result = run(block, context, number, arguments);
+            if matches!(exception, Some(Unless::ExecStatus { .. })) && result >= 0 {
+                // That is all that there is to hear of this child.
+                let child = block.answering.forked.swap(0, Ordering::Relaxed);
+                if result > 0 {
+                    // It could not exec, says so, and ends.
+                    block.answering.dying.store(child, Ordering::Relaxed);
+                }
+            }
+            result
+        }
+    };
+    arch::set_result(context, result);
+}
+
+/// Makes the syscall as asked.
+fn run(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usize; 6]) -> isize {
+    let result = make_masked(number, arguments);
+    match number {
+        _ if is_fork(number) && result == 0 => in_child(block, context),
+        _ if is_fork(number) => block.answering.forked.store(result as i32, Ordering::Relaxed),
+        libc::SYS_kill if result == 0 && arguments[1] as c_int == libc::SIGKILL => {
+            block.answering.dying.store(arguments[0] as i32, Ordering::Relaxed);
+        }
+        _ => {}
+    }
+    result
+}
+
+/// In the child of a fork there is no dispatch any more.
+fn in_child(block: &Block, context: &mut ucontext_t) {
+    dispatch::forget(block);
+    block.answering.reset();
+    // It has not made a child, and is one.
+    block.answering.forked.store(-1, Ordering::Relaxed);
+    if block.dispatch.sigsys_blocked.swap(false, Ordering::Relaxed) {
+        *signals::saved_mask(context) |= signals::bit(libc::SIGSYS);
+    }
+}
+
+/// Makes the syscall. A mask for the time of the call must not hold SIGSYS, or the handlers that it
+/// lets in would die of it; nor must that of a handler (S2).
+fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
+    let less_sigsys = |set: usize| set & !signals::bit(libc::SIGSYS) as usize;
+    let mask: usize;
+    let mask_and_size: [usize; 2];
+    let action: [usize; Action::WORDS];
+    match mask_at(number) {
+        Some(MaskAt::Pointer(index)) => {
+            if let Some([set]) = descriptor::peek(arguments[index]) {
+                mask = less_sigsys(set);
+                arguments[index] = &raw const mask as usize;
+            }
+        }
+        Some(MaskAt::Pair(index)) => {
+            if let Some([address, size]) = descriptor::peek(arguments[index]) {
+                if let Some([set]) = descriptor::peek(address) {
+                    mask = less_sigsys(set);
+                    mask_and_size = [&raw const mask as usize, size];
+                    arguments[index] = mask_and_size.as_ptr() as usize;
+                }
+            }
+        }
+        Some(MaskAt::Action(index)) => {
+            if let Some([handler, flags, restorer, set]) = descriptor::peek(arguments[index]) {
+                action = [handler, flags, restorer, less_sigsys(set)];
+                arguments[index] = action.as_ptr() as usize;
+            }
+        }
+        None => {}
+    }
+    make(number, arguments)
+}
+
+fn mask_at(number: c_long) -> Option<MaskAt> {
+    table::row(number)?.mask_at
+}
+
+/// A wait with a mask of its own is where a program lets in what it blocks elsewhere. Refused for
+/// ever, it would never see those signals: they are let in all the same.
+fn let_signals_in(number: c_long, arguments: [usize; 6]) {
+    let mask = match mask_at(number) {
+        Some(MaskAt::Pointer(index)) => arguments[index],
+        Some(MaskAt::Pair(index)) => descriptor::peek(arguments[index]).map_or(0, |[mask]| mask),
+        Some(MaskAt::Action(_)) | None => 0,
+    };
+    if mask != 0 {
+        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let time = &raw const at_once as usize;
+        make_masked(libc::SYS_ppoll, [0, 0, time, mask, signals::SET_SIZE, 0]);
+    }
+}
+
+fn make(number: c_long, arguments: [usize; 6]) -> isize {
+    // SAFETY: the interrupted code's own syscall.
+    match unsafe { raw::syscall(number, arguments) } {
+        Ok(result) => result as isize,
+        Err(errno) => -(errno as isize),
+    }
+}
+
+/// Has the syscall made again with dispatch off: one that returns twice, on our memory, and one
+/// whose numbers are not ours. Dispatch must begin again: libc blocks all signals around such a
+/// syscall, so one of ours fires at its unblock, exactly; else the timer asks again (S13). So it does
+/// in a child that sends itself nothing while the signal is blocked (S23).
+fn let_through(block: &Block, context: &mut ucontext_t) {
+    step_aside(block, context);
+    let ours = crate::signal::ours::set();
+    let is_blocked = *signals::saved_mask(context) & ours != 0;
+    if is_blocked && !target::is_hushed(block) {
+        let _ = target::signal_block(block, block.tid.load(Ordering::Relaxed));
+    } else {
+        repeat_timer::repeat(block);
+    }
+}
+
+/// Ends dispatch and has the syscall made again. A SIGSYS that the thread believes blocked is
+/// blocked from then on.
+fn step_aside(block: &Block, context: &mut ucontext_t) {
+    dispatch::end(block);
+    if block.dispatch.sigsys_blocked.swap(false, Ordering::Relaxed) {
+        *signals::saved_mask(context) |= signals::bit(libc::SIGSYS);
+    }
+    arch::retry(context);
+}
+
+/// `sigaltstack` changes what our return restores: the saved context is changed as well.
+fn change_alternate_stack(context: &mut ucontext_t, arguments: [usize; 6]) {
+    let result = make(libc::SYS_sigaltstack, arguments);
+    let now = &raw mut context.uc_stack as usize;
+    if result == 0 {
+        make(libc::SYS_sigaltstack, [0, now, 0, 0, 0, 0]);
+    }
+    arch::set_result(context, result);
+}

@@ -1,0 +1,147 @@
+//! Questions to the kernel from within a handler: what kind a descriptor is, whether it is ready,
+//! what a pointer points to.
+//!
+//! # Safety
+//!
+//! Each block hands the kernel structures of its own. What the interrupted code's pointers point to
+//! is read through the kernel, which answers EFAULT where a look would be a SIGSEGV.
+
+#![allow(unsafe_code)]
+
+use std::mem::MaybeUninit;
+
+use super::raw::{self, syscall};
+
+/// What a descriptor or a path leads to, as far as waiting goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A file, a directory, a block device: its reads and writes end by themselves.
+    File,
+    Pipe,
+    Socket,
+    /// A socket of sequenced packets.
+    Packets,
+    Terminal,
+    /// Another character device.
+    Device,
+    /// eventfd, timerfd, inotify, signalfd ...
+    Anonymous,
+}
+
+/// The kind of a descriptor; none if it is closed.
+pub(crate) fn kind(fd: usize) -> Option<Kind> {
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the kernel writes a stat.
+    unsafe { syscall(libc::SYS_fstat, [fd, stat.as_mut_ptr() as usize]) }.ok()?;
+    // SAFETY: it did.
+    let mode = unsafe { stat.assume_init() }.st_mode;
+    Some(match mode & libc::S_IFMT {
+        libc::S_IFIFO => Kind::Pipe,
+        libc::S_IFSOCK if is_of_packets(fd) => Kind::Packets,
+        libc::S_IFSOCK => Kind::Socket,
+        libc::S_IFCHR if is_terminal(fd) => Kind::Terminal,
+        libc::S_IFCHR => Kind::Device,
+        libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK => Kind::File,
+        _ => Kind::Anonymous,
+    })
+}
+
+fn is_of_packets(fd: usize) -> bool {
+    type_of_socket(fd) == Some(libc::SOCK_SEQPACKET)
+}
+
+/// Whether a socket is one of datagrams.
+pub(crate) fn is_of_datagrams(fd: usize) -> bool {
+    matches!(type_of_socket(fd), Some(libc::SOCK_DGRAM | libc::SOCK_RAW))
+}
+
+fn type_of_socket(fd: usize) -> Option<i32> {
+    let mut value: i32 = 0;
+    let mut length = size_of::<i32>() as u32;
+    let [level, name] = [libc::SOL_SOCKET as usize, libc::SO_TYPE as usize];
+    let arguments = [fd, level, name, &raw mut value as usize, &raw mut length as usize];
+    // SAFETY: the kernel writes an integer and its length.
+    unsafe { syscall(libc::SYS_getsockopt, arguments) }.ok()?;
+    Some(value)
+}
+
+fn is_terminal(fd: usize) -> bool {
+    let mut settings = MaybeUninit::<[u8; 256]>::uninit();
+    let arguments = [fd, libc::TCGETS as usize, settings.as_mut_ptr() as usize];
+    // SAFETY: the kernel writes a termios, which is much smaller.
+    unsafe { syscall(libc::SYS_ioctl, arguments) }.is_ok()
+}
+
+/// Whether a path leads to a FIFO. The path is the interrupted code's pointer.
+pub(crate) fn is_fifo(directory: usize, path: usize) -> bool {
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    let arguments = [directory, path, stat.as_mut_ptr() as usize, 0];
+    // SAFETY: the kernel reads the path, or says EFAULT, and writes a stat.
+    let asked = unsafe { syscall(libc::SYS_newfstatat, arguments) };
+    // SAFETY: it did.
+    asked.is_ok() && unsafe { stat.assume_init() }.st_mode & libc::S_IFMT == libc::S_IFIFO
+}
+
+/// Whether a descriptor is never to be waited for.
+pub(crate) fn is_nonblocking(fd: usize) -> bool {
+    // SAFETY: no pointers.
+    unsafe { syscall(libc::SYS_fcntl, [fd, libc::F_GETFL as usize]) }
+        .is_ok_and(|flags| flags & libc::O_NONBLOCK as usize != 0)
+}
+
+/// Whether a descriptor is closed on exec.
+pub(crate) fn is_close_on_exec(fd: usize) -> bool {
+    // SAFETY: no pointers.
+    unsafe { syscall(libc::SYS_fcntl, [fd, libc::F_GETFD as usize]) }
+        .is_ok_and(|flags| flags & libc::FD_CLOEXEC as usize != 0)
+}
+
+/// Whether a descriptor is ready now.
+pub(crate) fn is_ready(fd: usize, events: i16) -> bool {
+    let mut poll = libc::pollfd { fd: fd as i32, events, revents: 0 };
+    let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let arguments = [&raw mut poll as usize, 1, &raw const at_once as usize, 0, 0];
+    // SAFETY: the kernel reads and writes one pollfd and reads a time.
+    let ready = unsafe { syscall(libc::SYS_ppoll, arguments) };
+    ready == Ok(1)
+}
+
+/// Whether operations on a set of semaphores (`struct sembuf`) never wait: each is a release or an
+/// attempt.
+pub(crate) fn never_waits(operations: usize, count: usize) -> bool {
+    let mut buffer = [libc::sembuf { sem_num: 0, sem_op: 0, sem_flg: 0 }; 32];
+    let Some(copy) = buffer.get_mut(..count) else { return false };
+    read(operations, copy.as_mut_ptr().cast(), size_of_val(copy))
+        && copy.iter().all(|operation| {
+            operation.sem_op > 0 || operation.sem_flg & libc::IPC_NOWAIT as i16 != 0
+        })
+}
+
+/// Reads what the interrupted code's pointer points to; none where nothing is.
+pub(crate) fn peek<const N: usize>(address: usize) -> Option<[usize; N]> {
+    let mut words = [0_usize; N];
+    read(address, words.as_mut_ptr().cast(), size_of_val(&words)).then_some(words)
+}
+
+/// Reads so much into a place of ours; whether all of it was there.
+pub(crate) fn read(address: usize, into: *mut libc::c_void, length: usize) -> bool {
+    let local = libc::iovec { iov_base: into, iov_len: length };
+    let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: length };
+    let [local, remote] = [&raw const local, &raw const remote].map(|iovec| iovec as usize);
+    let arguments = [raw::getpid() as usize, local, 1, remote, 1, 0];
+    // SAFETY: the kernel reads the one place, if it is there, and writes the other, which is ours
+    // and as large.
+    unsafe { syscall(libc::SYS_process_vm_readv, arguments) == Ok(length) }
+}
+
+/// Writes to where the interrupted code's pointer points; whether anything is there.
+pub(crate) fn poke<const N: usize>(address: usize, words: &[usize; N]) -> bool {
+    let length = size_of::<[usize; N]>();
+    let local = libc::iovec { iov_base: words.as_ptr().cast_mut().cast(), iov_len: length };
+    let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: length };
+    let [local, remote] = [&raw const local, &raw const remote].map(|iovec| iovec as usize);
+    let arguments = [raw::getpid() as usize, local, 1, remote, 1, 0];
+    // SAFETY: the kernel reads ours and writes the other, if it is there, as the syscall would
+    // have.
+    unsafe { syscall(libc::SYS_process_vm_writev, arguments) == Ok(length) }
+}

@@ -1,0 +1,59 @@
+//! Waiting for a word to change.
+//!
+//! # Safety
+//!
+//! Each block hands the kernel a word and a time that are borrowed for the length of the call.
+
+#![allow(unsafe_code)]
+
+use std::sync::atomic::AtomicU32;
+
+use libc::timespec;
+
+use super::clock::Moment;
+use super::raw::syscall;
+
+const WAIT: usize = (libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG) as usize;
+const WAKE: usize = (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG) as usize;
+const ANY_BIT: usize = libc::FUTEX_BITSET_MATCH_ANY as usize;
+
+pub(crate) fn arguments(word: &AtomicU32, expected: u32, until: &Option<timespec>) -> [usize; 6] {
+    let until = until.as_ref().map_or(0, |until| &raw const *until as usize);
+    [word.as_ptr() as usize, WAIT, expected as usize, until, 0, ANY_BIT]
+}
+
+/// Sleeps while the word is `expected`, until it is woken or the moment comes; false if it was the
+/// moment. No interrupt ends it, and no signal (one ends a timed wait, whatever its flags say). It
+/// may wake without a reason.
+pub(crate) fn wait(word: &AtomicU32, expected: u32, until: Moment) -> bool {
+    let until = until.ever();
+    loop {
+        // SAFETY: the kernel reads the word, which is borrowed, and the time, which is ours.
+        let woken = unsafe { syscall(libc::SYS_futex, arguments(word, expected, &until)) };
+        if woken != Err(libc::EINTR) {
+            return woken != Err(libc::ETIMEDOUT);
+        }
+    }
+}
+
+/// Wakes up to `count` of those that sleep on the word; how many they were.
+pub(crate) fn wake(word: &AtomicU32, count: u32) -> usize {
+    // The kernel wakes one before it counts.
+    if count == 0 {
+        return 0;
+    }
+    let count = count.min(i32::MAX as u32) as usize;
+    // SAFETY: the kernel uses the address as a key only.
+    unsafe { syscall(libc::SYS_futex, [word.as_ptr() as usize, WAKE, count]) }.unwrap_or(0)
+}
+
+/// Wakes all that sleep on the word at that address, which may not be there any more.
+pub(crate) fn wake_address(address: usize) {
+    // SAFETY: the kernel uses the address as a key only.
+    let _ = unsafe { syscall(libc::SYS_futex, [address, WAKE, i32::MAX as usize]) };
+}
+
+/// Wakes all that sleep on the word.
+pub(crate) fn wake_all(word: &AtomicU32) {
+    wake(word, u32::MAX);
+}

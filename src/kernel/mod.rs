@@ -1,0 +1,15 @@
+//! The kernel, knowing nothing of us.
+
+pub(crate) mod address;
+pub(crate) mod clock;
+pub(crate) mod descriptor;
+pub(crate) mod futex;
+pub(crate) mod helper_thread;
+pub(crate) mod memory;
+pub(crate) mod pid;
+pub(crate) mod primitives;
+pub(crate) mod raw;
+pub(crate) mod signal_name;
+pub(crate) mod signals;
+pub(crate) mod socket;
+pub(crate) mod timer;

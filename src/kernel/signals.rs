@@ -1,0 +1,229 @@
+//! Signals at the level of the kernel: sets, masks, dispositions, sending, and telling whose a
+//! signal is.
+//!
+//! Through raw syscalls, not libc: libc keeps signals of its own out of sets, its `sigaction` is
+//! wrapped by sanitizers, and its `pthread_kill` blocks and restores all signals around the syscall
+//! (S1, S5).
+//!
+//! # Safety
+//!
+//! Each block hands the kernel structures of this module's own, laid out as the kernel has them.
+
+#![allow(unsafe_code)]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use libc::{c_int, siginfo_t, ucontext_t};
+
+use super::{pid, raw};
+use crate::arch;
+
+/// A set of signals as the kernel has it.
+pub(crate) type Set = u64;
+
+/// All signals.
+pub(crate) const ALL: Set = !0;
+
+/// All that may be blocked around syscalls that are not our own: where dispatch is on, or where a
+/// sandbox traps them, a blocked SIGSYS is death (S2).
+pub(crate) const ALL_BUT_SIGSYS: Set = ALL & !bit(libc::SIGSYS);
+
+/// The set of one signal.
+pub(crate) const fn bit(signal: c_int) -> Set {
+    1 << (signal - 1)
+}
+
+/// The kernel's `struct sigaction`, the same on both architectures.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Action {
+    /// `SIG_DFL`, `SIG_IGN` or a function.
+    pub(crate) handler: usize,
+    pub(crate) flags: u64,
+    pub(crate) restorer: usize,
+    /// What is blocked while the handler runs.
+    pub(crate) mask: Set,
+}
+
+impl Action {
+    /// An action with our own restorer, where the architecture has one.
+    pub(crate) fn new(handler: usize, flags: c_int, mask: Set) -> Self {
+        let flags = flags as u64 | arch::RESTORER_FLAG;
+        Self { handler, flags, restorer: arch::restorer(), mask }
+    }
+
+    /// The same, with these signals not in its mask.
+    pub(crate) fn without(self, signals: Set) -> Self {
+        Self { mask: self.mask & !signals, ..self }
+    }
+
+    /// Whether a flag is set.
+    pub(crate) fn has(&self, flag: c_int) -> bool {
+        self.flags & flag as u32 as u64 != 0
+    }
+
+    /// Whether there is a handler.
+    pub(crate) fn is_caught(&self) -> bool {
+        self.handler != libc::SIG_DFL && self.handler != libc::SIG_IGN
+    }
+
+    /// An action in the kernel's layout, in words.
+    pub(crate) const WORDS: usize = 4;
+
+    pub(crate) fn from_words([handler, flags, restorer, mask]: [usize; Self::WORDS]) -> Self {
+        Self { handler, flags: flags as u64, restorer, mask: mask as Set }
+    }
+
+    pub(crate) fn words(&self) -> [usize; Self::WORDS] {
+        [self.handler, self.flags as usize, self.restorer, self.mask as usize]
+    }
+}
+
+/// What the kernel is told about the size of a set.
+pub(crate) const SET_SIZE: usize = size_of::<Set>();
+
+/// Asks for a signal's disposition.
+pub(crate) fn action(signal: c_int) -> Result<Action, i32> {
+    let mut old = Action::default();
+    let arguments = [signal as usize, 0, &raw mut old as usize, SET_SIZE];
+    // SAFETY: the kernel writes an action into `old`.
+    unsafe { raw::syscall(libc::SYS_rt_sigaction, arguments) }?;
+    Ok(old)
+}
+
+/// Sets a signal's disposition and returns the one before.
+///
+/// # Safety
+///
+/// The handler must be one that may run at any instruction of any thread.
+pub(crate) unsafe fn set_action(signal: c_int, new: &Action) -> Result<Action, i32> {
+    let mut old = Action::default();
+    let arguments = [signal as usize, &raw const *new as usize, &raw mut old as usize, SET_SIZE];
+    // SAFETY: the kernel reads `new` and writes `old`; the caller answers for the handler.
+    unsafe { raw::syscall(libc::SYS_rt_sigaction, arguments) }?;
+    Ok(old)
+}
+
+/// Changes the calling thread's mask and returns the one before.
+pub(crate) fn change_mask(how: c_int, set: Set) -> Set {
+    let mut old: Set = 0;
+    let arguments = [how as usize, &raw const set as usize, &raw mut old as usize, SET_SIZE];
+    // SAFETY: the kernel reads one set and writes the other. It cannot fail with these arguments.
+    let _ = unsafe { raw::syscall(libc::SYS_rt_sigprocmask, arguments) };
+    old
+}
+
+/// Signals wait until this is dropped, unless another thread takes them.
+#[must_use]
+pub(crate) struct PutOff(Set);
+
+/// Has the calling thread take signals later, and the threads that it makes meanwhile take none:
+/// but for those that the thread's own instructions cause, and SIGSYS (S2).
+pub(crate) fn put_off() -> PutOff {
+    let own =
+        [libc::SIGSYS, libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP];
+    let others = own.into_iter().fold(ALL, |set, signal| set & !bit(signal));
+    PutOff(others & !change_mask(libc::SIG_BLOCK, others))
+}
+
+impl Drop for PutOff {
+    fn drop(&mut self) {
+        change_mask(libc::SIG_UNBLOCK, self.0);
+    }
+}
+
+/// Asks for the calling thread's mask.
+pub(crate) fn mask() -> Set {
+    change_mask(libc::SIG_BLOCK, 0)
+}
+
+/// The mask that the interrupted code goes on with. libc's type is larger than the kernel's; the
+/// first word is the whole of it.
+pub(crate) fn saved_mask(context: &mut ucontext_t) -> &mut Set {
+    // SAFETY: the kernel's set lies at the start of libc's, and is borrowed with the context.
+    unsafe { &mut *(&raw mut context.uc_sigmask).cast::<Set>() }
+}
+
+/// The kernel's `siginfo_t` of a queued signal.
+#[repr(C)]
+struct Queued {
+    signal: c_int,
+    errno: c_int,
+    code: c_int,
+    _pad: c_int,
+    pid: i32,
+    uid: u32,
+    value: usize,
+    _rest: [u64; 12],
+}
+
+const _: () = assert!(size_of::<Queued>() == size_of::<siginfo_t>());
+
+/// Marks what is ours: the address of this byte, which nothing else in the process has. It is
+/// compared, never followed.
+pub(crate) fn magic() -> usize {
+    static MAGIC: u8 = 0;
+    &raw const MAGIC as usize
+}
+
+/// A signal of ours has been sent by tgkill, and could not be marked.
+static UNMARKED: AtomicBool = AtomicBool::new(false);
+
+/// Sends our signal to a thread of this process. (0 is no signal: it asks whether one could be.)
+///
+/// At the limit on queued signals a real-time signal is refused with EAGAIN. A standard one is
+/// delivered without its siginfo, and by S4 that is enough. (Rejected: sending a real-time signal
+/// as `kill` sends, which is never refused; only the thread itself may do that.)
+///
+/// A sandbox, which may have come after us, may refuse what few programs need. tgkill, by which
+/// threads raise signals, brings ours just as well, but without our mark (S27).
+pub(crate) fn send(tid: i32, signal: c_int) -> Result<(), i32> {
+    let pid = pid::get();
+    let code = libc::SI_QUEUE;
+    let info =
+        Queued { signal, errno: 0, code, _pad: 0, pid, uid: 0, value: magic(), _rest: [0; 12] };
+    let [process, thread, number] = [pid as usize, tid as usize, signal as usize];
+    let arguments = [process, thread, number, &raw const info as usize];
+    // SAFETY: the kernel reads a siginfo.
+    match unsafe { raw::syscall(libc::SYS_rt_tgsigqueueinfo, arguments) } {
+        Err(errno) if errno != libc::ESRCH && errno != libc::EAGAIN => {
+            UNMARKED.store(true, Ordering::Relaxed);
+            // SAFETY: no pointers.
+            unsafe { raw::syscall(libc::SYS_tgkill, [process, thread, number]) }.map(drop)
+        }
+        sent => sent.map(drop),
+    }
+}
+
+/// Whether a signal is one of the real-time ones.
+pub(crate) fn is_real_time(signal: c_int) -> bool {
+    signal >= libc::SIGRTMIN()
+}
+
+/// Whose a signal is, as far as its siginfo tells. It decides about chaining only (S4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// An asker, or a thread's timer.
+    Ours,
+    /// The kernel had no room for a siginfo: ours, if one was on its way.
+    Unknown,
+    /// This process, as it sends ours where they cannot be marked: ours, if one was on its way.
+    Unmarked,
+    /// Somebody else.
+    Other,
+}
+
+/// Whose a delivered signal is.
+pub(crate) fn sender(info: &siginfo_t) -> Sender {
+    // SAFETY: a siginfo is as large as `Queued`, whose fields are plain numbers: any bytes are
+    // valid for them.
+    let info = unsafe { &*(&raw const *info).cast::<Queued>() };
+    match info.code {
+        libc::SI_QUEUE | libc::SI_TIMER if info.value == magic() => Sender::Ours,
+        libc::SI_USER if info.pid == 0 => Sender::Unknown,
+        libc::SI_TKILL if UNMARKED.load(Ordering::Relaxed) && info.pid == pid::get() => {
+            Sender::Unmarked
+        }
+        _ => Sender::Other,
+    }
+}

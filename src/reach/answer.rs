@@ -1,0 +1,141 @@
+//! Answering a syscall by the table, with its arguments as they are.
+//!
+//! # Safety
+//!
+//! A count of refusals belongs to a task on this thread's stack.
+
+#![allow(unsafe_code)]
+
+use std::sync::atomic::Ordering;
+
+use libc::c_long;
+
+use super::table::{self, Answer, OpenFlags, Unless};
+use super::writes;
+use crate::deadline::frames;
+use crate::kernel::descriptor::{self, Kind};
+use crate::kernel::futex;
+use crate::thread::block::Block;
+use crate::thread::brakes;
+
+/// The syscall's result without running it; or that it is to run as asked, and by which exception
+/// if by one.
+pub(crate) fn by_table(
+    block: &Block,
+    number: c_long,
+    arguments: &[usize; 6],
+) -> Result<isize, Option<&'static Unless>> {
+    let row = table::row(number).ok_or(None)?;
+    if let Some(exception) = row.unless.iter().find(|unless| holds(**unless, block, arguments)) {
+        return Err(Some(exception));
+    }
+    match row.answer {
+        Answer::Goodbye => {
+            let since = block.answering.since();
+            Ok(writes::write(block, number, *arguments, since).unwrap_or_else(|| refuse(block)))
+        }
+        answer => unrun(block, answer).ok_or(None),
+    }
+}
+
+/// The result of a syscall that is answered without running it, whatever its arguments.
+pub(crate) fn unrun(block: &Block, answer: Answer) -> Option<isize> {
+    match answer {
+        Answer::Refuse => Some(refuse(block)),
+        Answer::Zero => Some(unheeded(block, 0)),
+        Answer::Interrupt if block.reach_loops.load(Ordering::Relaxed) => Some(refuse(block)),
+        Answer::Interrupt => Some(unheeded(block, -libc::EINTR as isize)),
+        Answer::Goodbye | Answer::Run => None,
+    }
+}
+
+/// ECANCELED; the asker hears of it, or the deadline.
+fn refuse(block: &Block) -> isize {
+    frames::note_refusal(block);
+    // SAFETY: the pointer is null, or to a task's count that lives as long as the task is on this
+    // thread's stack, and it is this thread that takes it off.
+    if let Some(refusals) = unsafe { block.refusals.load(Ordering::Acquire).as_ref() } {
+        refusals.count.fetch_add(1, Ordering::Release);
+        refusals.changes.fetch_add(1, Ordering::Release);
+        futex::wake_all(&refusals.changes);
+    }
+    unheeded(block, -libc::ECANCELED as isize)
+}
+
+/// The brakes, for code that asks again and again.
+fn unheeded(block: &Block, result: isize) -> isize {
+    brakes::apply(block);
+    result
+}
+
+/// Whether an exception of the table's holds.
+fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
+    match unless {
+        Unless::Nonblocking(fd) => descriptor::is_nonblocking(arguments[fd]),
+        Unless::BothNonblocking(one, other) => {
+            descriptor::is_nonblocking(arguments[one])
+                && descriptor::is_nonblocking(arguments[other])
+        }
+        Unless::Datagrams(fd) => descriptor::is_of_datagrams(arguments[fd]),
+        Unless::EndsByItself(fd, events) => match descriptor::kind(arguments[fd]) {
+            // A closed descriptor has an error of its own to give.
+            None | Some(Kind::File) => true,
+            Some(Kind::Device) => descriptor::is_ready(arguments[fd], events),
+            Some(_) => false,
+        },
+        Unless::Flag(index, bits) => arguments[index] & bits != 0,
+        Unless::NoFlag(index, bits) => arguments[index] & bits == 0,
+        Unless::NoneOf(index, numbers) => !numbers.contains(&(arguments[index] as i32)),
+        Unless::ZeroMilliseconds(index) => arguments[index] as i32 == 0,
+        Unless::ZeroTime(index) => {
+            arguments[index] != 0 && descriptor::peek::<2>(arguments[index]) == Some([0, 0])
+        }
+        Unless::AsksForNone(index) => arguments[index] as i32 == 0,
+        Unless::NoFifo { directory, path, flags } => {
+            let flags = match flags {
+                OpenFlags::In(index) => arguments[index],
+                OpenFlags::Behind(index) => {
+                    descriptor::peek(arguments[index]).map_or(0, |[flags]| flags)
+                }
+            };
+            let from = directory.map_or(libc::AT_FDCWD as usize, |index| arguments[index]);
+            opens_at_once(flags as i32) || !descriptor::is_fifo(from, arguments[path])
+        }
+        Unless::ExecStatus { fd, length } => {
+            // A fork from before the thread was reached was not seen. A socket of packets is
+            // std's all the same.
+            let forked = block.answering.forked.load(Ordering::Relaxed) > 0;
+            is_exec_status(arguments[fd], arguments[length])
+                && (forked || descriptor::kind(arguments[fd]) == Some(Kind::Packets))
+        }
+        Unless::ExecReport { fd, length } => {
+            block.answering.forked.load(Ordering::Relaxed) < 0
+                && is_exec_status(arguments[fd], arguments[length])
+        }
+        Unless::Unlocks(index) => {
+            // The type is the first, and a short.
+            let lock = descriptor::peek(arguments[index]);
+            lock.is_some_and(|[first]| first as i16 == libc::F_UNLCK as i16)
+        }
+        Unless::Releases { operations, count } => {
+            descriptor::never_waits(arguments[operations], arguments[count])
+        }
+        Unless::Dying(index) => {
+            let process = arguments[index] as i32;
+            process > 0 && block.answering.dying.load(Ordering::Relaxed) == process
+        }
+        Unless::StandardOutput(fd) => matches!(arguments[fd], 1 | 2),
+    }
+}
+
+/// Whether even a FIFO is opened without waiting for its other end. (Who opens it for both is its
+/// other end.)
+fn opens_at_once(flags: i32) -> bool {
+    flags & (libc::O_NONBLOCK | libc::O_PATH) != 0 || flags & libc::O_ACCMODE == libc::O_RDWR
+}
+
+fn is_exec_status(fd: usize, length: usize) -> bool {
+    length == 8
+        && matches!(descriptor::kind(fd), Some(Kind::Pipe | Kind::Packets))
+        && descriptor::is_close_on_exec(fd)
+}

@@ -1,0 +1,308 @@
+//! Turning Syscall User Dispatch on and off: the gate through which an armed thread's plain calls
+//! are answered.
+//!
+//! On means that the kernel stops this thread at the entry of every syscall that is not made from
+//! our own stub, and delivers SIGSYS ([`trap`](crate::entry::sigsys)). It is on only while the thread is armed, so that
+//! it costs nothing before, and there is no window between a check and the entry: the entry is the
+//! check.
+//!
+//! No selector byte (S11): a wrong or unmapped byte is death, and the word already says what it
+//! would say.
+//!
+//! # Safety
+//!
+//! A SIGSYS that is forced while it is blocked or ignored ends the process. So dispatch begins only
+//! with our handler in place and SIGSYS open, in the interrupted code's mask and in those of all
+//! handlers (S2).
+
+#![allow(unsafe_code)]
+
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, compiler_fence};
+use std::time::Duration;
+
+use libc::{c_int, ucontext_t};
+
+use crate::arch;
+use crate::kernel::clock::{AtomicMoment, Moment};
+use crate::kernel::descriptor;
+use crate::kernel::raw::syscall;
+use crate::kernel::signals::{self, Action};
+use crate::signal::previous::Previous;
+use crate::thread::block::{Block, Dispatching};
+use crate::thread::{repeat_timer, target};
+
+const PR_SET_SYSCALL_USER_DISPATCH: usize = 59;
+const OFF: usize = 0;
+const ON: usize = 1;
+
+/// What was there before our SIGSYS handler.
+pub(crate) static PREVIOUS: Previous = Previous::nothing();
+
+static AVAILABLE: AtomicBool = AtomicBool::new(false);
+/// The application has set a handler of its own for SIGSYS.
+static TAKEN_OVER: AtomicBool = AtomicBool::new(false);
+static SWEPT_AT: AtomicMoment = AtomicMoment::new(Moment::LONG_AGO);
+
+/// How long a look at all handlers' masks is good for: not long, since a handler
+/// that is installed meanwhile can end the process, and long enough for a thousand threads to be
+/// asked at once.
+const SWEEP_EVERY: Duration = Duration::from_millis(1);
+
+/// How long the quickest of those looks has taken, in nanoseconds; 0 if there was none yet.
+static SWEEP_TAKES: AtomicU64 = AtomicU64::new(0);
+
+/// Whether this process can be reached by dispatch.
+pub(crate) fn is_available() -> bool {
+    AVAILABLE.load(Relaxed)
+}
+
+/// Whether it is, as things are: the application may have taken SIGSYS for itself since.
+pub(crate) fn is_usable() -> bool {
+    is_available() && handler_is_ours()
+}
+
+/// The same, as it was when a thread was last to be reached: askers go by that, and save a syscall.
+pub(crate) fn was_usable() -> bool {
+    is_available() && !TAKEN_OVER.load(Relaxed)
+}
+
+/// Installs the SIGSYS handler, if the kernel has dispatch. Under valgrind it says so and the
+/// program dies: asked first (S12). Where a sandbox forbids to look through the kernel at what a
+/// pointer points to, the masks of S2 could not be kept.
+pub(crate) fn prepare(handler: usize) {
+    if !arch::CAN_DISPATCH || arch::on_valgrind() || !kernel_has_it() {
+        return;
+    }
+    let mut word = [0_usize];
+    let address = word.as_mut_ptr() as usize;
+    if descriptor::peek::<1>(address).is_none() || !descriptor::poke(address, &[0]) {
+        return;
+    }
+    // SA_SIGINFO: the handler needs the context and the siginfo. SA_RESTART: does not matter to a
+    // syscall that was not begun, but a SIGSYS that somebody sends must not interrupt. SA_NODEFER
+    // and an empty mask: a second SIGSYS inside the handler (a seccomp trap) is death if blocked.
+    // Not SA_ONSTACK: nested frames would fill a small alternate stack.
+    let flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_NODEFER;
+    let ours = Action::new(handler, flags, 0);
+    PREVIOUS.stands_before(handler);
+    if let Ok(before) = signals::action(libc::SIGSYS) {
+        PREVIOUS.remember(&before);
+        // SAFETY: the handler is made to run at any instruction.
+        if let Ok(before) = unsafe { signals::set_action(libc::SIGSYS, &ours) } {
+            PREVIOUS.remember(&before);
+            AVAILABLE.store(true, Relaxed);
+        }
+    }
+}
+
+/// Asks the kernel, which finds fault with the selector before it changes anything. (Rejected: to
+/// turn it off. On this thread it may be on for somebody else.)
+fn kernel_has_it() -> bool {
+    let arguments = [PR_SET_SYSCALL_USER_DISPATCH, ON, 0, 0, usize::MAX];
+    // SAFETY: there is no byte at that address, so nothing is kept.
+    unsafe { syscall(libc::SYS_prctl, arguments) == Err(libc::EFAULT) }
+}
+
+fn set(mode: usize) -> Result<usize, i32> {
+    let (start, length) = if mode == ON { arch::stub() } else { (0, 0) };
+    // SAFETY: with no selector the kernel keeps two numbers.
+    unsafe { syscall(libc::SYS_prctl, [PR_SET_SYSCALL_USER_DISPATCH, mode, start, length, 0]) }
+}
+
+/// Whether it could begin on this thread, as far as that lies with the thread: its reach is on, and
+/// SIGSYS open.
+pub(crate) fn may_begin(block: &Block) -> bool {
+    block.reach.load(Relaxed) && is_available() && signals::mask() & signals::bit(libc::SIGSYS) == 0
+}
+
+/// The same as [`begin`] from outside of a handler, on a thread that may.
+///
+/// To block all signals meanwhile would take two more syscalls, and this one is waited for. So a
+/// handler may come at any point, of ours or of the application's, and begin it, or end it if the
+/// cause has been taken. While `beginning` is set each of them has the kernel do what it wants, and
+/// leaves the flag as it is. What holds in the end is looked at in the end.
+pub(crate) fn begin_here(block: &Block) -> bool {
+    if !handler_is_ours() {
+        return false;
+    }
+    let now = Moment::now();
+    sweep(now);
+    block.dispatch.set(Dispatching::Beginning);
+    block.answering.begin(now);
+    compiler_fence(SeqCst);
+    let is_on = set(ON).is_ok();
+    compiler_fence(SeqCst);
+    block.dispatch.set(Dispatching::On);
+    compiler_fence(SeqCst);
+    if !is_on {
+        end(block);
+        block.answering.reset();
+    } else if is_wanted(block) {
+        block.answering.begin(now);
+    } else {
+        settle(block);
+    }
+    is_on
+}
+
+/// Begins dispatch on this armed thread, from the handler; whether it is on.
+pub(crate) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
+    if block.dispatch.state() == Dispatching::On {
+        return true;
+    }
+    if !block.reach.load(Relaxed) || !is_available() {
+        return false;
+    }
+    let sigsys_is_blocked = *signals::saved_mask(context) & signals::bit(libc::SIGSYS) != 0;
+    if sigsys_is_blocked || !handler_is_ours() {
+        return false;
+    }
+    let now = Moment::now();
+    sweep(now);
+    // A handler that came after ours has called it: with its own mask, and goes on with that.
+    // SAFETY: the kernel's context, which such a handler hands on: a copy would be of no use to it.
+    if !unsafe { arch::is_frame_of_ours(context) } {
+        signals::change_mask(libc::SIG_UNBLOCK, signals::bit(libc::SIGSYS));
+    }
+    // First: under another's mask a handler may come between, whose calls are stopped.
+    block.dispatch.change(Dispatching::Off, Dispatching::On);
+    compiler_fence(SeqCst);
+    if set(ON).is_err() {
+        forget(block);
+        return false;
+    }
+    block.answering.begin(now);
+    true
+}
+
+/// Whether we have begun it on this thread, or are about to.
+pub(crate) fn has_begun(block: &Block) -> bool {
+    block.dispatch.state() != Dispatching::Off
+}
+
+fn handler_is_ours() -> bool {
+    let is_ours = PREVIOUS.is_ours_in_force(libc::SIGSYS);
+    // Seldom written: every asker reads it.
+    if TAKEN_OVER.load(Relaxed) == is_ours {
+        TAKEN_OVER.store(!is_ours, Relaxed);
+    }
+    is_ours
+}
+
+/// Takes SIGSYS out of the masks of all handlers. Another thread may install one with a full mask
+/// at any time, so this is done again at the syscalls of a reached thread.
+pub(crate) fn sweep(now: Moment) {
+    if now.since(SWEPT_AT.get()) < SWEEP_EVERY {
+        return;
+    }
+    // Ours among them: another handler may stand before it.
+    (1..=64).filter(|number| *number != libc::SIGSYS).for_each(open_mask);
+    SWEPT_AT.set(now);
+    // One that was preempted tells nothing.
+    let taken = Moment::now_in_handler().since(now).as_nanos() as u64;
+    let quickest = SWEEP_TAKES.load(Relaxed);
+    if quickest == 0 || taken < quickest {
+        SWEEP_TAKES.store(taken, Relaxed);
+    }
+}
+
+/// How long before a moment a thread should begin to be made ready, that is to be reached from that
+/// moment on.
+pub(crate) fn lead(block: &Block) -> Duration {
+    const AT_MOST: u64 = 20_000;
+    let is_to_be = block.reach.load(Relaxed) && is_available();
+    let lead = if is_to_be { SWEEP_TAKES.load(Relaxed).min(AT_MOST) } else { 0 };
+    Duration::from_nanos(lead)
+}
+
+/// Takes SIGSYS out of the mask of a signal's handler.
+fn open_mask(number: c_int) {
+    let Ok(mut wanted) = signals::action(number) else { return };
+    if wanted.mask & signals::bit(libc::SIGSYS) == 0 || !wanted.is_caught() {
+        return;
+    }
+    let mut expected = wanted;
+    loop {
+        let open = wanted.without(signals::bit(libc::SIGSYS));
+        // SAFETY: a disposition that was there, but for its mask.
+        match unsafe { signals::set_action(number, &open) } {
+            // Another thread has set one since we looked, and we have undone that: theirs is to
+            // stand.
+            Ok(before) if before != expected => (wanted, expected) = (before, open),
+            _ => return,
+        }
+    }
+}
+
+/// Ends dispatch, on the thread itself. The flag last: a handler that comes between finds it on,
+/// and leaves it to the caller to look whether it is wanted again. (The other order: the handler
+/// turns it on, we turn it off, and the flag says for ever that it is on.)
+pub(crate) fn end(block: &Block) {
+    if block.dispatch.state() != Dispatching::Off {
+        let _ = set(OFF);
+        forget(block);
+    }
+}
+
+/// Whether the thread's calls are to be stopped.
+pub(crate) fn is_wanted(block: &Block) -> bool {
+    block.word.is_armed() && block.reach.load(Relaxed)
+}
+
+/// Forgets that it was on: in a child of a fork it is not.
+pub(crate) fn forget(block: &Block) {
+    block.dispatch.change(Dispatching::On, Dispatching::Off);
+}
+
+/// Makes dispatch and the repeat timer follow from the word, after the thread changed its own stack
+/// or its reach.
+pub(crate) fn settle(block: &Block) {
+    repeat_timer::rest_if_unarmed(block);
+    if !is_wanted(block) {
+        end(block);
+        block.answering.reset();
+        if block.dispatch.sigsys_blocked.load(Relaxed) {
+            block_sigsys(block);
+        }
+    }
+    // Only the handler begins it, or the repeat timer where it is not to begin (P11). A request
+    // that came between the look and the end is made good here as well.
+    if block.word.is_armed() && block.dispatch.state() == Dispatching::Off {
+        let _ = target::signal_block(block, block.tid.load(Relaxed));
+    }
+}
+
+/// Blocks SIGSYS on this thread: now, or once dispatch has ended. With everything blocked
+/// meanwhile: a handler that began dispatch between the look and the block would leave it on with
+/// SIGSYS blocked.
+pub(crate) fn block_sigsys(block: &Block) {
+    let before = signals::change_mask(libc::SIG_SETMASK, signals::ALL);
+    let is_on = block.dispatch.state() != Dispatching::Off;
+    block.dispatch.sigsys_blocked.store(is_on, Relaxed);
+    let sigsys = if is_on { 0 } else { signals::bit(libc::SIGSYS) };
+    signals::change_mask(libc::SIG_SETMASK, before | sigsys);
+}
+
+/// Whether `rt_sigaction` is about SIGSYS.
+pub(crate) fn is_sigsys(number: usize) -> bool {
+    number as c_int == libc::SIGSYS
+}
+
+/// An armed thread's `rt_sigaction` on SIGSYS: recorded, and not installed (S2). The result.
+pub(crate) fn record_action([_, new, old, size, ..]: [usize; 6]) -> isize {
+    if size != signals::SET_SIZE {
+        return -libc::EINVAL as isize;
+    }
+    let before = PREVIOUS.recall();
+    if new != 0 {
+        let Some(new) = descriptor::peek::<{ Action::WORDS }>(new) else {
+            return -libc::EFAULT as isize;
+        };
+        PREVIOUS.remember(&Action::from_words(new));
+    }
+    if old != 0 && !descriptor::poke(old, &before.words()) {
+        return -libc::EFAULT as isize;
+    }
+    0
+}

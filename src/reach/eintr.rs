@@ -1,0 +1,56 @@
+//! Undoing the kernel's restart of a plain call (P11, S9).
+//!
+//! Our handler has `SA_RESTART`, for the sake of threads that nobody asked (P5). In an armed
+//! thread, a call that waits is made to return EINTR all the same: the counter is moved past the
+//! syscall instruction. An interrupted call and one that has not begun look the same there, so it
+//! is done for calls of which both may fail with EINTR and nothing is lost. Not for `close` (the
+//! descriptor would leak), not for any futex (a wake-up would be lost, and libc aborts), not for
+//! `munmap`. Where a caller does more upon EINTR than to call again, a look tells the two apart.
+
+use libc::{c_long, ucontext_t};
+
+use super::instruction;
+use super::table::{self, Undo};
+use crate::arch;
+use crate::kernel::{descriptor, socket};
+
+/// Lets the waiting syscall at which the context stands return EINTR.
+pub(crate) fn undo_restart(context: &mut ucontext_t) {
+    let (number, arguments) = (arch::number(context), arch::arguments(context));
+    let may_fail = || waits(number, &arguments) && instruction::is_at_syscall(context);
+    if may_fail() && tells_what_is_left(number, &arguments) {
+        arch::skip_syscall(context, -libc::EINTR as isize);
+    }
+}
+
+/// Whether a syscall waits, and may fail with EINTR instead, as its row says.
+fn waits(number: c_long, arguments: &[usize; 6]) -> bool {
+    match table::row(number).map_or(Undo::Never, |row| row.undo) {
+        Undo::Never => false,
+        Undo::Always => true,
+        Undo::IfOneOf(index, numbers) => numbers.contains(&(arguments[index] as i32)),
+        Undo::IfAbove(index, limit) => arguments[index] > limit,
+        Undo::IfConnecting(fd) => {
+            let state = socket::tcp_state_of(arguments[fd]);
+            state.is_none_or(|state| socket::TCP_CONNECTING.contains(&state))
+        }
+    }
+}
+
+/// A sleep that stands at its instruction has not begun. The kernel says how much is left of one
+/// that it interrupts, for the caller to go on with: here, all of it. False if there is no place to
+/// say so.
+fn tells_what_is_left(number: c_long, arguments: &[usize; 6]) -> bool {
+    let [asked, left] = match (number, arguments) {
+        (libc::SYS_nanosleep, &[asked, left, ..]) => [asked, left],
+        (libc::SYS_clock_nanosleep, &[_, flags, asked, left, ..])
+            if flags as i32 & libc::TIMER_ABSTIME == 0 =>
+        {
+            [asked, left]
+        }
+        _ => return true,
+    };
+    left == 0
+        || left == asked
+        || descriptor::peek::<2>(asked).is_some_and(|time| descriptor::poke(left, &time))
+}

@@ -1,0 +1,44 @@
+//! Reach where there is no dispatch: the handler itself answers the plain call that its signal
+//! found (S10).
+//!
+//! A call that the kernel restarts, or that has not begun, stands at its instruction with its
+//! number: it is answered by the table, as if it had been trapped. A call that returned -EINTR (a
+//! sleep, a poll) stands behind its instruction. On aarch64 the number is still in its register. On
+//! x86_64 it is gone; there the asker looks at `/proc/self/task/TID/syscall` before it sends, and
+//! the handler believes that if the counter, the stack pointer and the first arguments are those
+//! that the asker saw. (The first two alone are not enough for the shots of the repeat timer, which
+//! come later: glibc's `syscall`, and since 2.41 all its waiting calls, share one instruction, and
+//! a poll and a sleep may stand there on the same stack. std panics if a sleep ends with an error
+//! that is a poll's.) A deadline's signal has no such asker.
+//!
+//! It is second best for its window: a signal that comes just before the call is made good only by
+//! the repeat timer.
+
+use libc::ucontext_t;
+
+use super::{answer, instruction, table};
+use crate::arch;
+use crate::kernel::clock::Moment;
+use crate::thread::block::Block;
+
+/// Answers the plain call that the context stands at or behind, from the handler.
+pub(crate) fn interrupt(block: &Block, context: &mut ucontext_t) {
+    block.answering.begin(Moment::now_in_handler());
+    if instruction::is_at_syscall(context) {
+        answer_before(block, context);
+    } else if instruction::is_behind_interrupted_syscall(context) {
+        let number = arch::number_behind(context).or_else(|| block.seen.number_at(context));
+        // It has waited, so no exception holds.
+        let row = number.and_then(table::row);
+        if let Some(result) = row.and_then(|row| answer::unrun(block, row.answer)) {
+            arch::set_result(context, result);
+        }
+    }
+}
+
+fn answer_before(block: &Block, context: &mut ucontext_t) {
+    let (number, arguments) = (arch::number(context), arch::arguments(context));
+    if let Ok(result) = answer::by_table(block, number, &arguments) {
+        arch::skip_syscall(context, result);
+    }
+}

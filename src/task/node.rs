@@ -1,0 +1,823 @@
+//! What a [`Task`](crate::Task), its [`Interrupter`](crate::Interrupter)s and its
+//! [`Request`](crate::Request)s share.
+//!
+//! Locks are taken in one order: the fork gate, a node, a record's two. Nothing of the user's runs
+//! under any of them, and nothing is allocated or freed: what may be the last count of something is
+//! handed out and dropped after, or declared before the gate is taken.
+
+use std::collections::VecDeque;
+use std::io;
+use std::slice;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::deadline::frames;
+use crate::group::members::{self, Members};
+use crate::hook::{self, Due};
+use crate::interrupted::{Interrupted, Reason};
+use crate::kernel::clock::Moment;
+use crate::kernel::futex;
+use crate::room::{Full, MakeRoom, Room};
+use crate::thread::block::Refusals;
+use crate::thread::fork_gate::{self, Gate};
+use crate::thread::record::{Delivery, Floor, RoomToCopy, RoomToEnter};
+use crate::thread::target::{self, ThreadRecord};
+
+/// A task's inside.
+pub(crate) struct Node {
+    id: u64,
+    nesting: Nesting,
+    /// The process that the task belongs to, counted in forks: a child has the tasks of the thread
+    /// that forked, no others.
+    generation: AtomicU32,
+    pub(crate) refusals: Refusals,
+    /// Of a group's, which never runs and is not asked itself.
+    members: Option<Box<Members>>,
+    life: Mutex<Life>,
+}
+
+/// Where a task may nest: where its parent is innermost, on the thread that it was created on.
+/// Elsewhere it is a root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nesting {
+    /// Never.
+    Root,
+    /// Inside the task of that id.
+    Task(u64),
+    /// Where no task runs, on the thread of that number.
+    Thread(u64),
+}
+
+struct Life {
+    name: Option<Arc<str>>,
+    phase: Phase,
+    /// The other threads that it runs on: those of scopes inside of it.
+    guests: Option<Box<Guests>>,
+    /// The oldest first. Ids ascend.
+    pending: VecDeque<Pending>,
+    /// Why the thread could not be told of the last of them.
+    untold: Option<io::Error>,
+    last_id: u64,
+    /// Every request up to this one has been raised.
+    raised_up_to: u64,
+    /// The last one that was raised and is not pending any more.
+    raised: Option<Interrupted>,
+    raises: u64,
+    raised_at: Option<Moment>,
+    /// Refusals that `raised` and `raised_up_to` know of.
+    refused: u64,
+    waiters: u32,
+}
+
+#[derive(Clone)]
+enum Phase {
+    NotStarted,
+    Running(Arc<ThreadRecord>),
+    Finished,
+}
+
+/// Threads in the order of their addresses, which is the order in which an asker takes their locks:
+/// two that ask two tasks on the same threads do not wait for each other.
+#[derive(Default)]
+struct Guests {
+    records: Vec<Arc<ThreadRecord>>,
+}
+
+struct Pending {
+    id: u64,
+    interrupted: Interrupted,
+    since: Moment,
+    /// It was meant for the group that the task is in, so the task cannot take it.
+    by_group: bool,
+}
+
+/// Room for one more request.
+type RoomToNote = Room<VecDeque<Pending>>;
+
+/// What an ended task no longer needs. It holds reasons of the user's, and perhaps the last count
+/// of things of ours.
+struct Leftovers {
+    _phase: Phase,
+    _pending: VecDeque<Pending>,
+    _raised: Option<Interrupted>,
+    _frame: Option<Arc<Node>>,
+}
+
+/// A task's state, as its waiters ask for it.
+pub(crate) enum Progress {
+    /// The request was handed out as an error.
+    Raised,
+    /// The task has ended.
+    Finished,
+    /// The task has not begun.
+    NotStarted,
+    /// The task runs.
+    Running {
+        /// On the asking thread itself.
+        here: bool,
+        /// With a mask between.
+        masked: bool,
+        /// And its thread could not be told.
+        untold: Option<io::Error>,
+    },
+}
+
+/// How a task has begun.
+pub(crate) struct Begun {
+    /// To be given back at its end.
+    pub(crate) floor: Floor,
+    /// Whether it stands for itself, with what lies below it masked.
+    pub(crate) root: bool,
+}
+
+/// The numbers of a task's that a report shows.
+pub(crate) struct Figures {
+    pub(crate) id: u64,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) started: bool,
+    pub(crate) finished: bool,
+    pub(crate) masked: bool,
+    pub(crate) pending_since: Option<Moment>,
+    pub(crate) raises: u64,
+    pub(crate) raised_at: Option<Moment>,
+    pub(crate) refused: u64,
+    pub(crate) tid: Option<i32>,
+}
+
+/// How long a waiting asker leaves a thread alone that could not be told.
+const TELL_AGAIN: Duration = Duration::from_millis(10);
+
+static LAST_ID: AtomicU64 = AtomicU64::new(0);
+
+impl Node {
+    pub(crate) fn new(name: Option<Arc<str>>, nesting: Nesting) -> Arc<Self> {
+        Self::with_members(name, nesting, None)
+    }
+
+    /// A group's.
+    pub(crate) fn group() -> Arc<Self> {
+        Self::with_members(None, Nesting::Root, Some(Box::default()))
+    }
+
+    fn with_members(
+        name: Option<Arc<str>>,
+        nesting: Nesting,
+        members: Option<Box<Members>>,
+    ) -> Arc<Self> {
+        fork_gate::watch();
+        // There is rarely a second request. The first finds its room here, and the asker does not
+        // stop to make it. A group has none of its own.
+        let pending = VecDeque::with_capacity(usize::from(members.is_none()));
+        Arc::new(Self {
+            id: LAST_ID.fetch_add(1, Ordering::Relaxed) + 1,
+            nesting,
+            generation: AtomicU32::new(fork_gate::generation()),
+            refusals: Refusals::default(),
+            members,
+            life: Mutex::new(Life {
+                name,
+                phase: Phase::NotStarted,
+                guests: None,
+                pending,
+                untold: None,
+                last_id: 0,
+                raised_up_to: 0,
+                raised: None,
+                raises: 0,
+                raised_at: None,
+                refused: 0,
+                waiters: 0,
+            }),
+        })
+    }
+
+    /// Where a task that is created here may nest.
+    pub(crate) fn nesting_here() -> Nesting {
+        match current() {
+            Some(parent) => Nesting::Task(parent.id),
+            None => Nesting::Thread(target::number()),
+        }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The members, if it is a group's.
+    pub(crate) fn members(&self) -> Option<&Members> {
+        self.members.as_deref()
+    }
+
+    pub(crate) fn set_name(&self, name: Arc<str>) {
+        let mut name = Some(name);
+        let gate = fork_gate::gate();
+        if let Some(mut life) = self.life(&gate) {
+            std::mem::swap(&mut life.name, &mut name);
+        }
+    }
+
+    /// The generation is right and the lock is held; the gate proves that no fork can see it held.
+    fn life(&self, _gate: &Gate) -> Option<MutexGuard<'_, Life>> {
+        let native = self.generation.load(Ordering::Relaxed) == fork_gate::generation();
+        native.then(|| {
+            let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+            life.notice(self.refusals.count.load(Ordering::Acquire));
+            life
+        })
+    }
+
+    /// In the child of a fork: this task goes on here, on the one thread that there is, whose
+    /// record that is. Allocates nothing and frees nothing.
+    pub(crate) fn adopt(&self, record: &Arc<ThreadRecord>) {
+        self.generation.store(fork_gate::generation(), Ordering::Relaxed);
+        let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::forget(life.guests.take());
+        if let Phase::Running(home) = &mut life.phase {
+            std::mem::forget(std::mem::replace(home, record.clone()));
+        }
+    }
+
+    // The task's own thread.
+
+    /// The task begins on this thread, whose record that is. None if it belongs to the process
+    /// before a fork.
+    pub(crate) fn begin(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Option<Begun> {
+        fork_gate::with_room(|gate, room: &mut RoomToEnter<Self>| {
+            let root = match self.nesting {
+                Nesting::Root => true,
+                Nesting::Task(parent) => record.innermost().is_none_or(|task| task.id != parent),
+                Nesting::Thread(home) => home != target::number() || record.innermost().is_some(),
+            };
+            let Some(mut life) = self.life(gate) else { return Ok(None) };
+            // Under our lock: an asker finds either no thread yet, or the frame in place.
+            let floor = record.enter(self, !life.pending.is_empty(), root, room)?;
+            life.phase = Phase::Running(record.clone());
+            Ok(Some(Begun { floor, root }))
+        })
+    }
+
+    /// The task ends on the thread where it began.
+    pub(crate) fn end(self: &Arc<Self>, record: &ThreadRecord, floor: Floor) {
+        let gate = fork_gate::gate();
+        // An older generation's task cannot have begun here; its frame is popped all the same.
+        let left = self.life(&gate).map(|life| self.finish(life, || record.leave(floor)));
+        let frame = left.is_none().then(|| record.leave(floor));
+        drop(gate);
+        drop((left, frame));
+    }
+
+    /// The task, which runs, begins on another thread as well, whose record that is.
+    pub(crate) fn begin_beside(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Floor {
+        // For the case that this is the first guest.
+        let mut guests = Some(Box::<Guests>::default());
+        fork_gate::with_room(|gate, (to_enter, to_add): &mut (RoomToEnter<Self>, _)| {
+            let mut life = self.life(gate);
+            if let Some(life) = &mut life {
+                if life.guests.is_none() {
+                    std::mem::swap(&mut life.guests, &mut guests);
+                }
+                if let Some(guests) = &mut life.guests {
+                    guests.add(record, to_add)?;
+                }
+            }
+            let pending = life.as_ref().is_some_and(|life| !life.pending.is_empty());
+            // Under our lock, as in `begin`.
+            record.enter(self, pending, false, to_enter)
+        })
+    }
+
+    /// It ends there.
+    pub(crate) fn end_beside(&self, record: &Arc<ThreadRecord>, floor: Floor) {
+        let gate = fork_gate::gate();
+        let mut life = self.life(&gate);
+        if let Some(guests) = life.as_mut().and_then(|life| life.guests.as_mut()) {
+            guests.remove(record);
+        }
+        let frame = record.leave(floor);
+        drop(life);
+        drop(gate);
+        drop(frame);
+    }
+
+    /// The task is given up unrun, unless it was run.
+    pub(crate) fn give_up(&self) {
+        self.finish_if(|phase| matches!(phase, Phase::NotStarted));
+    }
+
+    /// The thread whose record that is has gone, and did not end the task. It has ended, if it ran
+    /// there and not beside another.
+    pub(crate) fn give_up_on(&self, record: &Arc<ThreadRecord>) {
+        self.finish_if(|phase| matches!(phase, Phase::Running(home) if Arc::ptr_eq(home, record)));
+        let gate = fork_gate::gate();
+        let mut life = self.life(&gate);
+        if let Some(guests) = life.as_mut().and_then(|life| life.guests.as_mut()) {
+            guests.remove(record);
+        }
+        drop(life);
+        drop(gate);
+    }
+
+    fn finish_if(&self, is_over: impl FnOnce(&Phase) -> bool) {
+        let gate = fork_gate::gate();
+        let life = self.life(&gate).filter(|life| is_over(&life.phase));
+        let left = life.map(|life| self.finish(life, || None));
+        drop(gate);
+        drop(left);
+    }
+
+    /// Ends it; `leave` takes it off its thread under the lock. What is left over is to be dropped
+    /// where no lock is held.
+    fn finish(
+        &self,
+        mut life: MutexGuard<'_, Life>,
+        leave: impl FnOnce() -> Option<Arc<Node>>,
+    ) -> Leftovers {
+        let phase = std::mem::replace(&mut life.phase, Phase::Finished);
+        let last = life.last_raised().cloned();
+        let raised = std::mem::replace(&mut life.raised, last);
+        let pending = std::mem::take(&mut life.pending);
+        let frame = leave();
+        self.changed(life);
+        Leftovers { _phase: phase, _pending: pending, _raised: raised, _frame: frame }
+    }
+
+    /// Hands out the oldest request.
+    fn raise(&self, gate: &Gate) -> Option<Interrupted> {
+        let mut life = self.life(gate)?;
+        let (id, interrupted) = {
+            let oldest = life.pending.front()?;
+            (oldest.id, oldest.interrupted.clone())
+        };
+        life.raised_up_to = life.raised_up_to.max(id);
+        life.raises += 1;
+        life.raised_at = Some(Moment::last_tick());
+        self.changed(life);
+        Some(interrupted)
+    }
+
+    /// Hands out the oldest request and forgets it. It counts as raised. Also the one that was
+    /// raised and forgotten before it, perhaps the last of a reason of the user's: to be dropped
+    /// where no lock is held.
+    fn take(
+        self: &Arc<Self>,
+        record: &ThreadRecord,
+        gate: &Gate,
+    ) -> Option<(Interrupted, Option<Interrupted>)> {
+        if self.life(gate)?.pending.iter().any(|pending| pending.by_group) {
+            return None;
+        }
+        let interrupted = self.raise(gate)?;
+        let mut life = self.life(gate)?;
+        // It shares its reason with what is handed out, so this is not the last of it.
+        life.pending.pop_front();
+        if life.pending.is_empty() {
+            record.clear(self);
+            life.each_guest(|guest| {
+                hook::note_taken_elsewhere(guest);
+                guest.clear(self);
+            });
+        }
+        let before = life.raised.replace(interrupted.clone());
+        Some((interrupted, before))
+    }
+
+    // The askers.
+
+    /// Asks. The request's id, or none if the task has ended.
+    pub(crate) fn request(self: &Arc<Self>, interrupted: Interrupted) -> Option<u64> {
+        let mut due = Due::default();
+        let id = self.note(&interrupted, false, &mut due);
+        due.run(&interrupted);
+        id
+    }
+
+    /// Asks with an interrupt that it may have been asked with before.
+    pub(crate) fn request_once(self: &Arc<Self>, interrupted: &Interrupted) {
+        let gate = fork_gate::gate();
+        let is_pending = self.life(&gate).is_some_and(|life| {
+            life.pending.iter().any(|pending| pending.interrupted.is(interrupted))
+        });
+        drop(gate);
+        if !is_pending {
+            self.request(interrupted.clone());
+        }
+    }
+
+    /// The same for a group that the task is in. The hooks are left to the caller.
+    pub(crate) fn request_by_group(
+        self: &Arc<Self>,
+        interrupted: &Interrupted,
+        due: &mut Due,
+    ) -> Option<u64> {
+        self.note(interrupted, true, due)
+    }
+
+    fn note(
+        self: &Arc<Self>,
+        interrupted: &Interrupted,
+        by_group: bool,
+        due: &mut Due,
+    ) -> Option<u64> {
+        self.tell(due, |life, room| {
+            if matches!(life.phase, Phase::Finished) {
+                return Ok(None);
+            }
+            let coalesced = match interrupted.reason() {
+                Reason::Requested => life.pending.iter().position(Pending::is_plain),
+                _ => None,
+            };
+            let index = match coalesced {
+                Some(index) => index,
+                None => life.push(interrupted, room)?,
+            };
+            let pending = &mut life.pending[index];
+            pending.by_group |= by_group;
+            Ok(Some(pending.id))
+        })
+    }
+
+    /// Tries again to tell a thread that could not be told.
+    fn tell_again(self: &Arc<Self>) {
+        // The thread is armed already: its hooks have been run.
+        let _ = self.tell(&mut Due::default(), |life, _| {
+            Ok((life.untold.is_some() && !life.pending.is_empty()).then_some(()))
+        });
+    }
+
+    /// Notes something, if it is to be, and brings it to the threads that run the task. Adds whose
+    /// hooks are due.
+    fn tell<T>(
+        self: &Arc<Self>,
+        due: &mut Due,
+        mut note: impl FnMut(&mut Life, &mut RoomToNote) -> Result<Option<T>, Full>,
+    ) -> Option<T> {
+        let mut room = RoomToNote::default();
+        let mut threads = Vec::new();
+        loop {
+            // Declared before the gate is taken, and so dropped after.
+            let home;
+            let mut asked = Vec::with_capacity(threads.len());
+            let gate = fork_gate::gate();
+            let mut life = self.life(&gate)?;
+            if !life.runs_on_all_of(&threads) {
+                drop((life, gate));
+                threads = self.threads();
+                continue;
+            }
+            let noted = match note(&mut life, &mut room) {
+                Ok(noted) => noted?,
+                Err(Full) => {
+                    drop((life, gate));
+                    room.make();
+                    continue;
+                }
+            };
+            let Phase::Running(record) = &life.phase else { return Some(noted) };
+            home = record.clone();
+            let was_untold = life.untold.is_some();
+            // The threads need our lock to raise, and may run in our place as soon as they are told.
+            let untold = if threads.is_empty() {
+                let asked = home.request(self);
+                drop(life);
+                error_of(asked.tell())
+            } else {
+                asked.extend(threads.iter().map(|record| record.request(self)));
+                drop(life);
+                asked.drain(..).fold(None, |untold, asked| error_of(asked.tell()).or(untold))
+            };
+            if was_untold || untold.is_some() {
+                if let Some(mut life) = self.life(&gate) {
+                    life.untold = untold;
+                }
+            }
+            drop(gate);
+            let told = if threads.is_empty() { slice::from_ref(&home) } else { &threads };
+            told.iter().for_each(|record| due.add(record));
+            return Some(noted);
+        }
+    }
+
+    /// The threads that it runs on, if there is more than one.
+    fn threads(&self) -> Vec<Arc<ThreadRecord>> {
+        fork_gate::with_room(|gate, room: &mut Room<Vec<_>>| {
+            let Some(life) = self.life(gate) else { return Ok(Vec::new()) };
+            let mut threads = room.for_all(life.threads().count())?;
+            threads.extend(life.threads().cloned());
+            Ok(threads)
+        })
+    }
+
+    /// The last interrupt that was handed out.
+    pub(crate) fn raised(&self) -> Option<Interrupted> {
+        let gate = fork_gate::gate();
+        self.life(&gate)?.last_raised().cloned()
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        let gate = fork_gate::gate();
+        self.life(&gate).is_none_or(|life| matches!(life.phase, Phase::Finished))
+    }
+
+    /// How far the task is, or the request of that id: waits until it is `enough` or the moment has
+    /// come.
+    pub(crate) fn wait_for(
+        self: &Arc<Self>,
+        request: Option<u64>,
+        until: Moment,
+        enough: impl Fn(&Progress) -> bool,
+    ) -> Progress {
+        loop {
+            // Before the count of refusals is read, which the handler changes first: else its
+            // wake-up could fall between.
+            let seen = self.refusals.changes.load(Ordering::Acquire);
+            let gate = fork_gate::gate();
+            let Some(mut life) = self.life(&gate) else { return Progress::Finished };
+            let progress = life.progress(self, request);
+            if enough(&progress) || until <= Moment::now() {
+                return progress;
+            }
+            life.waiters += 1;
+            // What the kernel had no room for, it may have room for later (S5).
+            let again = life.untold.is_some().then(|| Moment::in_time(TELL_AGAIN));
+            drop(life);
+            drop(gate);
+            futex::wait(
+                &self.refusals.changes,
+                seen,
+                again.map_or(until, |again| again.min(until)),
+            );
+            self.end_wait();
+            if again.is_some() {
+                self.tell_again();
+            }
+        }
+    }
+
+    /// Begins a wait of the caller's own on the futex: the word, and what it is now. None if the
+    /// task has ended.
+    pub(crate) fn begin_wait(&self) -> Option<(&AtomicU32, u32)> {
+        let gate = fork_gate::gate();
+        let mut life = self.life(&gate)?;
+        if matches!(life.phase, Phase::Finished) {
+            return None;
+        }
+        life.waiters += 1;
+        Some((&self.refusals.changes, self.refusals.changes.load(Ordering::Relaxed)))
+    }
+
+    /// Ends a wait.
+    pub(crate) fn end_wait(&self) {
+        let gate = fork_gate::gate();
+        if let Some(mut life) = self.life(&gate) {
+            life.waiters -= 1;
+        }
+    }
+
+    /// The tasks that run on the thread of that record, outermost first.
+    pub(crate) fn all_on(record: &ThreadRecord) -> Vec<Arc<Self>> {
+        fork_gate::with_room(|_, room: &mut RoomToCopy<Self>| record.tasks(room))
+    }
+
+    /// The record of the thread that runs it.
+    pub(crate) fn record(&self) -> Option<Arc<ThreadRecord>> {
+        let gate = fork_gate::gate();
+        match &self.life(&gate)?.phase {
+            Phase::Running(record) => Some(record.clone()),
+            Phase::NotStarted | Phase::Finished => None,
+        }
+    }
+
+    /// What a report shows.
+    pub(crate) fn figures(self: &Arc<Self>) -> Figures {
+        if self.members.is_some() {
+            return members::figures(self);
+        }
+        let gate = fork_gate::gate();
+        let life = self.life(&gate);
+        // While its lock is held it does not end, so this is not the last of a record.
+        let phase = life.as_ref().map_or(Phase::Finished, |life| life.phase.clone());
+        let record = match &phase {
+            Phase::Running(record) => Some(record),
+            Phase::NotStarted | Phase::Finished => None,
+        };
+        Figures {
+            id: self.id,
+            name: life.as_ref().and_then(|life| life.name.clone()),
+            started: !matches!(phase, Phase::NotStarted),
+            finished: matches!(phase, Phase::Finished),
+            masked: record.is_some_and(|record| record.is_masked(self)),
+            pending_since: life.as_ref().and_then(|life| life.pending.front().map(|p| p.since)),
+            raises: life.as_ref().map_or(0, |life| life.raises),
+            raised_at: life.as_ref().and_then(|life| life.raised_at),
+            refused: life.as_ref().map_or(0, |life| life.refused),
+            tid: record.and_then(|record| record.thread(|thread| thread.tid())),
+        }
+    }
+
+    /// Tells the waiters, and lets go of the lock before waking them.
+    fn changed(&self, life: MutexGuard<'_, Life>) {
+        self.refusals.changes.fetch_add(1, Ordering::Relaxed);
+        let somebody_waits = life.waiters > 0;
+        drop(life);
+        if somebody_waits {
+            futex::wake_all(&self.refusals.changes);
+        }
+    }
+}
+
+/// Why the thread could not be told, if it could not.
+fn error_of(delivery: Delivery) -> Option<io::Error> {
+    match delivery {
+        Delivery::Untold(error) => Some(error),
+        Delivery::Armed | Delivery::Masked | Delivery::Absent => None,
+    }
+}
+
+impl Guests {
+    fn find(&self, record: &Arc<ThreadRecord>) -> Result<usize, usize> {
+        self.records.binary_search_by_key(&Arc::as_ptr(record), Arc::as_ptr)
+    }
+
+    fn add(
+        &mut self,
+        record: &Arc<ThreadRecord>,
+        room: &mut Room<Vec<Arc<ThreadRecord>>>,
+    ) -> Result<(), Full> {
+        if let Err(index) = self.find(record) {
+            room.for_one_more(&mut self.records)?;
+            self.records.insert(index, record.clone());
+        }
+        Ok(())
+    }
+
+    /// Which is the caller's as well, so this is not the last of it.
+    fn remove(&mut self, record: &Arc<ThreadRecord>) {
+        if let Ok(index) = self.find(record) {
+            self.records.remove(index);
+        }
+    }
+
+    /// Those that come before that one, and those that come after.
+    fn around(&self, record: &Arc<ThreadRecord>) -> [&[Arc<ThreadRecord>]; 2] {
+        match self.find(record) {
+            Err(index) => self.records.split_at(index).into(),
+            Ok(index) => [&self.records[..index], &self.records[index + 1..]],
+        }
+    }
+}
+
+impl Life {
+    /// The threads that it runs on, in order, if there is more than one.
+    fn threads(&self) -> impl Iterator<Item = &Arc<ThreadRecord>> {
+        let (home, [before, after]) = match (&self.phase, &self.guests) {
+            (Phase::Running(home), Some(guests)) if !guests.records.is_empty() => {
+                (Some(home), guests.around(home))
+            }
+            _ => (None, [&[][..]; 2]),
+        };
+        before.iter().chain(home).chain(after)
+    }
+
+    /// Whether that is what [`threads`](Self::threads) tells.
+    fn runs_on_all_of(&self, threads: &[Arc<ThreadRecord>]) -> bool {
+        self.threads().map(Arc::as_ptr).eq(threads.iter().map(Arc::as_ptr))
+    }
+
+    /// Adds a request; its place.
+    fn push(&mut self, interrupted: &Interrupted, room: &mut RoomToNote) -> Result<usize, Full> {
+        room.for_one_more(&mut self.pending)?;
+        self.last_id += 1;
+        self.pending.push_back(Pending {
+            id: self.last_id,
+            interrupted: interrupted.clone(),
+            since: Moment::last_tick(),
+            by_group: false,
+        });
+        Ok(self.pending.len() - 1)
+    }
+
+    fn each_guest(&self, f: impl FnMut(&Arc<ThreadRecord>)) {
+        self.guests.iter().flat_map(|guests| &guests.records).for_each(f);
+    }
+
+    /// Whether the task runs on the calling thread.
+    fn runs_here(&self, home: &Arc<ThreadRecord>) -> bool {
+        let mut here = target::is_registered_as(home);
+        self.each_guest(|guest| here |= target::is_registered_as(guest));
+        here
+    }
+
+    /// Catches up with the handler: a refusal is an error that was handed out, for the oldest
+    /// request.
+    fn notice(&mut self, refused: u64) {
+        if refused != self.refused {
+            self.refused = refused;
+            if let Some(oldest) = self.pending.front() {
+                self.raised_up_to = self.raised_up_to.max(oldest.id);
+            }
+        }
+    }
+
+    /// What was raised last: the oldest pending request if it was, or the one before it. (It is
+    /// always the oldest that is raised.)
+    fn last_raised(&self) -> Option<&Interrupted> {
+        let oldest = self.pending.front().filter(|oldest| oldest.id <= self.raised_up_to);
+        oldest.map(|oldest| &oldest.interrupted).or(self.raised.as_ref())
+    }
+
+    fn progress(&self, node: &Arc<Node>, request: Option<u64>) -> Progress {
+        if request.is_some_and(|id| id <= self.raised_up_to) {
+            return Progress::Raised;
+        }
+        match &self.phase {
+            Phase::NotStarted => Progress::NotStarted,
+            Phase::Finished => Progress::Finished,
+            Phase::Running(record) => Progress::Running {
+                here: self.runs_here(record),
+                masked: record.is_masked(node),
+                untold: self.untold(),
+            },
+        }
+    }
+
+    fn untold(&self) -> Option<io::Error> {
+        let error = self.untold.as_ref().filter(|_| !self.pending.is_empty())?;
+        Some(match error.raw_os_error() {
+            Some(errno) => io::Error::from_raw_os_error(errno),
+            None => error.kind().into(),
+        })
+    }
+}
+
+impl Pending {
+    fn is_plain(&self) -> bool {
+        matches!(self.interrupted.reason(), Reason::Requested)
+    }
+}
+
+/// The innermost task of this thread.
+pub(crate) fn current() -> Option<Arc<Node>> {
+    let _gate = fork_gate::gate();
+    target::registered()?.innermost()
+}
+
+/// Hands out what this thread is armed by: the outermost cause first, then the oldest.
+pub(crate) fn raise() -> Option<Interrupted> {
+    // The tasks outside of a deadline come before it, those inside after.
+    let outside = frames::armed().map_or(usize::MAX, |armed| armed.tasks_outside);
+    raise_task(outside)
+        .or_else(|| frames::mark_raised().then(|| Interrupted::new(Reason::Deadline)))
+}
+
+fn raise_task(among: usize) -> Option<Interrupted> {
+    if among == 0 {
+        return None;
+    }
+    let gate = fork_gate::gate();
+    target::with_registered(|record| record.outermost_cause(among))??.raise(&gate)
+}
+
+/// What this thread is armed by, as [`raise`] would hand it out. It does not count as raised. Takes
+/// the record's lock in any case.
+pub(crate) fn cause() -> Option<Interrupted> {
+    let outside = frames::armed().map_or(usize::MAX, |armed| armed.tasks_outside);
+    let of_task = || {
+        let gate = fork_gate::gate();
+        let task = target::registered()?.outermost_cause(outside)?;
+        let life = task.life(&gate)?;
+        life.pending.front().map(|oldest| oldest.interrupted.clone())
+    };
+    of_task().or_else(|| frames::is_armed().then(|| Interrupted::new(Reason::Deadline)))
+}
+
+/// Hands out and forgets the oldest request of the innermost task, if nothing outside it stands,
+/// and no deadline.
+pub(crate) fn take() -> Option<Interrupted> {
+    if frames::is_armed() {
+        return None;
+    }
+    let gate = fork_gate::gate();
+    let record = target::registered()?;
+    let (taken, before) = record.taker()?.take(&record, &gate)?;
+    drop(gate);
+    drop(before);
+    Some(taken)
+}
+
+/// The cause for which this thread's syscalls have been refused, if they have been and it still
+/// stands.
+pub(crate) fn refused_for() -> Option<Interrupted> {
+    let armed = frames::armed();
+    let outside = armed.map_or(usize::MAX, |armed| armed.tasks_outside);
+    let was_raised = armed.is_some_and(|armed| armed.was_raised);
+    let deadline = || was_raised.then(|| Interrupted::new(Reason::Deadline));
+    refused_task(outside).or_else(deadline)
+}
+
+fn refused_task(among: usize) -> Option<Interrupted> {
+    let gate = fork_gate::gate();
+    let task = target::registered()?.outermost_cause(among)?;
+    let life = task.life(&gate)?;
+    (life.refused > 0).then(|| life.pending.front().map(|oldest| oldest.interrupted.clone()))?
+}

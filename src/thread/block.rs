@@ -1,0 +1,401 @@
+//! The per-thread block: what the trampoline, the handlers and the requesters of one thread look at.
+//!
+//! Data only, one struct for each owner, so that this file imports nothing from above. What only the
+//! thread itself looks at, and no handler, is not here: it is a `Cell` in its owner's file.
+//!
+//! A thread-local without destructor and without lazy initialisation, so that a handler may touch
+//! it. Rust's standard library does not promise that of thread-locals in general; the argument here
+//! is that a `const` one without a destructor is plain memory of the thread's static TLS block, and
+//! that only a thread which has touched its block is ever a target (S6).
+//!
+//! # Layout
+//!
+//! The trampolines know it: the word stands at 0, the mark of the open call at 8.
+
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
+};
+
+use super::target::ThreadRecord;
+use super::wanted::Wanted;
+use super::word::Word;
+use crate::deadline::frames::Deadlines;
+use crate::hook::Hooks;
+use crate::kernel::clock::{AtomicMoment, Moment};
+use crate::kernel::timer::KernelTimer;
+
+/// One thread's block.
+#[repr(C)]
+pub(crate) struct Block {
+    /// Armed or not.
+    pub(crate) word: Word,
+    /// The stack pointer of the trampolined call that is open, or 0.
+    pub(crate) open: AtomicUsize,
+    /// The kernel's id of the thread that registered this block, or 0.
+    pub(crate) tid: AtomicI32,
+    pub(crate) delivery: Delivery,
+    pub(crate) repeat: Repeat,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) answering: Answering,
+    /// Errors handed out since the last checkpoint, take or task end: what the brakes go by.
+    pub(crate) unheeded: AtomicU32,
+    /// Whether this stretch of the thread lets itself be reached.
+    pub(crate) reach: AtomicBool,
+    /// Whether somebody has said so, or the contrary: a task, or a call of `reach`.
+    pub(crate) reach_is_chosen: AtomicBool,
+    /// Whether event loops are refused like anything else.
+    pub(crate) reach_loops: AtomicBool,
+    /// A wider alternate stack, once it was needed.
+    pub(crate) alternate_stack: AlternateStack,
+    /// Where a requester saw this thread sleep.
+    pub(crate) seen: Sighting,
+    /// What counts the refusals of the outermost cause. It lives as long as its task is on this
+    /// thread's stack.
+    pub(crate) refusals: AtomicPtr<Refusals>,
+    /// What a reporter wants to know of this thread, or null.
+    pub(crate) snapshot: AtomicPtr<Wanted>,
+    /// What this thread is to have done by when.
+    pub(crate) deadlines: Deadlines,
+    pub(crate) hooked: Hooked,
+    /// How many hooks run on this thread, others' or its own.
+    pub(crate) running_hooks: AtomicU32,
+    /// What tells this thread from all others of the process, or 0 if nobody has asked.
+    pub(crate) number: AtomicU64,
+    /// Where the frame lies behind which a call runs that may be left, or 0.
+    pub(crate) abandonable: AtomicUsize,
+    /// The thread's record, an `Arc` turned into a pointer, or null.
+    pub(crate) record: AtomicPtr<ThreadRecord>,
+}
+
+thread_local! {
+    static BLOCK: Block = const {
+        Block {
+            word: Word(AtomicU32::new(0)),
+            open: AtomicUsize::new(0),
+            tid: AtomicI32::new(0),
+            delivery: Delivery::new(),
+            repeat: Repeat::new(),
+            dispatch: Dispatch::new(),
+            answering: Answering::new(),
+            unheeded: AtomicU32::new(0),
+            reach: AtomicBool::new(false),
+            reach_is_chosen: AtomicBool::new(false),
+            reach_loops: AtomicBool::new(false),
+            alternate_stack: AlternateStack::new(),
+            seen: Sighting::new(),
+            refusals: AtomicPtr::new(std::ptr::null_mut()),
+            snapshot: AtomicPtr::new(std::ptr::null_mut()),
+            deadlines: Deadlines::new(),
+            hooked: Hooked::new(),
+            running_hooks: AtomicU32::new(0),
+            number: AtomicU64::new(0),
+            abandonable: AtomicUsize::new(0),
+            record: AtomicPtr::new(std::ptr::null_mut()),
+        }
+    };
+}
+
+const _: () = {
+    assert!(std::mem::offset_of!(Block, word) == 0);
+    assert!(std::mem::offset_of!(Block, open) == 8);
+    assert!(!std::mem::needs_drop::<Block>());
+};
+
+/// Looks at the calling thread's block.
+#[inline]
+pub(crate) fn with<T>(f: impl FnOnce(&Block) -> T) -> T {
+    BLOCK.with(f)
+}
+
+/// Where the calling thread's block is.
+#[inline]
+pub(crate) fn address() -> *const Block {
+    BLOCK.with(|block| &raw const *block)
+}
+
+/// How a thread that was armed is told: by our signal, or by waking what it sleeps on.
+///
+/// What a requester does, who has armed the thread and holds the bell:
+///
+/// * *Nothing on its way.* It announces, and sends.
+/// * *Announced*: a signal was sent, or is about to be, and no handler has acknowledged it. It sends
+///   nothing: that handler looks at the word after acknowledging, and so sees what it stored.
+/// * *Announced, and asleep*: the thread sleeps, or is about to, where waking its word wakes it. The
+///   one who announced wakes the word. If the kernel says that it woke somebody, the thread has been
+///   told; if not, the signal is sent.
+/// * *Deferred*: our signal waits, blocked, for the end of a handler of the application's (S3). That is
+///   announced as well, so it sends nothing.
+pub(crate) struct Delivery {
+    in_flight: AtomicBool,
+    asleep: AtomicBool,
+    told_by_futex: AtomicBool,
+    deferred: AtomicBool,
+    /// In this child of a fork our signal has been blocked from the start (S23).
+    pub(crate) hushed: AtomicBool,
+}
+
+impl Delivery {
+    const fn new() -> Self {
+        Self {
+            in_flight: AtomicBool::new(false),
+            asleep: AtomicBool::new(false),
+            told_by_futex: AtomicBool::new(false),
+            deferred: AtomicBool::new(false),
+            hushed: AtomicBool::new(false),
+        }
+    }
+
+    /// A signal is about to be sent; false if one was announced before and not acknowledged since.
+    ///
+    /// The swap pairs with the handler's: if it finds the flag set, a handler is still to run, and its
+    /// swap, which comes after ours, makes it see all that we did before.
+    pub(crate) fn announce(&self) -> bool {
+        !self.in_flight.swap(true, AcqRel)
+    }
+
+    /// It could not be sent.
+    pub(crate) fn take_back(&self) {
+        self.in_flight.store(false, Release);
+    }
+
+    /// The handler runs; whether it was announced. Before the look at the word, and at whatever else a
+    /// requester may have left: one that finds the flag set relies on that look.
+    pub(crate) fn acknowledge(&self) -> bool {
+        self.in_flight.swap(false, AcqRel)
+    }
+
+    pub(crate) fn is_announced(&self) -> bool {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// The thread is about to sleep where it is woken by its word, or not any more; what was so before.
+    pub(crate) fn set_asleep(&self, asleep: bool) -> bool {
+        self.asleep.swap(asleep, Relaxed)
+    }
+
+    /// Tells the thread by `wake`, which says whether it woke somebody, if it may be asleep there. For
+    /// a requester who holds the bell.
+    pub(crate) fn tell_by(&self, wake: impl FnOnce() -> bool) -> bool {
+        if !self.asleep.load(Relaxed) {
+            return false;
+        }
+        self.told_by_futex.store(true, Release);
+        let was_woken = wake();
+        if !was_woken {
+            self.told_by_futex.store(false, Release);
+        }
+        was_woken
+    }
+
+    pub(crate) fn may_be_told_by_futex(&self) -> bool {
+        self.told_by_futex.load(Relaxed)
+    }
+
+    /// Acknowledges, if the thread was told by futex; whether it was. That must be settled: by the
+    /// kernel's word, or with the bell held.
+    pub(crate) fn acknowledge_futex(&self) -> bool {
+        let was_told = self.told_by_futex.load(Acquire);
+        if was_told {
+            self.told_by_futex.store(false, Relaxed);
+            self.acknowledge();
+        }
+        was_told
+    }
+
+    /// Our signal is to wait, or not any more; what was so before.
+    pub(crate) fn set_deferred(&self, deferred: bool) -> bool {
+        self.deferred.swap(deferred, Relaxed)
+    }
+
+    /// A child of a fork has nothing on its way.
+    pub(crate) fn reset(&self) {
+        self.in_flight.store(false, Relaxed);
+        self.asleep.store(false, Relaxed);
+        self.told_by_futex.store(false, Relaxed);
+        self.deferred.store(false, Relaxed);
+    }
+}
+
+/// The timer that asks the thread again.
+pub(crate) struct Repeat {
+    pub(crate) timer: KernelTimer,
+    /// How long it was last set for, in microseconds; 0 if it stands still.
+    pub(crate) pause: AtomicU32,
+}
+
+impl Repeat {
+    const fn new() -> Self {
+        Self { timer: KernelTimer::none(), pause: AtomicU32::new(0) }
+    }
+
+    /// A child of a fork has no timer.
+    pub(crate) fn reset(&self) {
+        self.timer.forget();
+        self.pause.store(0, Relaxed);
+    }
+}
+
+/// Whether the kernel stops this thread at its syscalls.
+pub(crate) struct Dispatch {
+    state: AtomicU8,
+    /// Whether the thread has asked to have SIGSYS blocked, which waits until dispatch is off (S2).
+    pub(crate) sigsys_blocked: AtomicBool,
+}
+
+/// What the thread's own code and its handlers may rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Dispatching {
+    /// The kernel lets all syscalls through. A handler that wants them stopped turns it on.
+    Off,
+    /// The thread's own code is turning it on, and is not through. A handler that comes between has the
+    /// kernel do what it wants, on or off, and leaves this state as it is: that code looks in the end.
+    Beginning,
+    /// The kernel stops them all.
+    On,
+}
+
+impl Dispatch {
+    const fn new() -> Self {
+        Self {
+            state: AtomicU8::new(Dispatching::Off as u8),
+            sigsys_blocked: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn state(&self) -> Dispatching {
+        match self.state.load(Relaxed) {
+            0 => Dispatching::Off,
+            1 => Dispatching::Beginning,
+            _ => Dispatching::On,
+        }
+    }
+
+    pub(crate) fn set(&self, state: Dispatching) {
+        self.state.store(state as u8, Relaxed);
+    }
+
+    /// From one state to another, if it is that one.
+    pub(crate) fn change(&self, from: Dispatching, to: Dispatching) {
+        if self.state() == from {
+            self.set(to);
+        }
+    }
+}
+
+/// The time in which the thread's calls are answered, and what is remembered of it.
+pub(crate) struct Answering {
+    /// When it began; long ago if it has not.
+    since: AtomicMoment,
+    /// The last child that the thread has made since; -1 in that child.
+    pub(crate) forked: AtomicI32,
+    /// The last child that the thread has sent SIGKILL since, or that could not exec.
+    pub(crate) dying: AtomicI32,
+    /// A write of a goodbye's is under way, which the next signal of ours is to end.
+    pub(crate) limited: AtomicBool,
+}
+
+impl Answering {
+    const fn new() -> Self {
+        Self {
+            since: AtomicMoment::new(Moment::LONG_AGO),
+            forked: AtomicI32::new(0),
+            dying: AtomicI32::new(0),
+            limited: AtomicBool::new(false),
+        }
+    }
+
+    /// It begins, unless it has. Only the thread itself and its handlers say so, who come and go in
+    /// between.
+    pub(crate) fn begin(&self, now: Moment) {
+        if self.since.get() == Moment::LONG_AGO {
+            self.since.set(now);
+        }
+    }
+
+    pub(crate) fn since(&self) -> Moment {
+        self.since.get()
+    }
+
+    /// It ends. (A write may have been left by a siglongjmp.)
+    pub(crate) fn reset(&self) {
+        self.since.set(Moment::LONG_AGO);
+        self.forked.store(0, Relaxed);
+        self.dying.store(0, Relaxed);
+        self.limited.store(false, Relaxed);
+    }
+}
+
+/// A wider alternate stack that was lent to the thread.
+pub(crate) struct AlternateStack {
+    /// Where it begins, or 0.
+    pub(crate) base: AtomicUsize,
+    /// Where the one begins that it has replaced, and how large that is.
+    pub(crate) replaced: [AtomicUsize; 2],
+}
+
+impl AlternateStack {
+    const fn new() -> Self {
+        Self { base: AtomicUsize::new(0), replaced: [const { AtomicUsize::new(0) }; 2] }
+    }
+}
+
+/// Where a requester saw a thread sleep: the syscall, its first arguments, the stack pointer and the
+/// program counter.
+pub(crate) struct Sighting {
+    pub(crate) number: AtomicI64,
+    pub(crate) place: [AtomicUsize; 4],
+}
+
+impl Sighting {
+    /// No syscall.
+    pub(crate) const NONE: i64 = -1;
+
+    const fn new() -> Self {
+        Self { number: AtomicI64::new(Self::NONE), place: [const { AtomicUsize::new(0) }; 4] }
+    }
+}
+
+/// What the SIGSYS handler may touch of a task.
+#[derive(Default)]
+pub(crate) struct Refusals {
+    /// Syscalls that were refused because of this task.
+    pub(crate) count: AtomicU64,
+    /// Counts whatever a waiter might wait for; a futex.
+    pub(crate) changes: AtomicU32,
+}
+
+/// What hooks need to know of the thread.
+pub(crate) struct Hooked {
+    /// How often the thread has become armed.
+    armings: AtomicU32,
+    /// The thread is about to find out whether a deadline still stands: its handler leaves it to the
+    /// thread to count.
+    pub(crate) recounting: AtomicBool,
+    /// The thread is inside of a `with_hook`.
+    pub(crate) is_inside: AtomicBool,
+    /// The thread's hooks, an `Arc` turned into a pointer, or null.
+    pub(crate) hooks: AtomicPtr<Hooks>,
+}
+
+impl Hooked {
+    const fn new() -> Self {
+        Self {
+            armings: AtomicU32::new(0),
+            recounting: AtomicBool::new(false),
+            is_inside: AtomicBool::new(false),
+            hooks: AtomicPtr::new(std::ptr::null_mut()),
+        }
+    }
+
+    /// The number of the last arming.
+    pub(crate) fn armings(&self) -> u32 {
+        self.armings.load(Relaxed)
+    }
+
+    /// The thread has become armed. Counted before the hooks are looked at.
+    pub(crate) fn count_arming(&self) {
+        self.armings.fetch_add(1, Relaxed);
+    }
+}

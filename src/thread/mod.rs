@@ -1,0 +1,13 @@
+#![doc = include_str!("README.md")]
+
+pub(crate) mod block;
+pub(crate) mod brakes;
+pub(crate) mod call;
+pub(crate) mod fork_gate;
+pub(crate) mod record;
+pub(crate) mod registry;
+pub(crate) mod repeat_timer;
+pub(crate) mod sighting;
+pub(crate) mod target;
+pub(crate) mod wanted;
+pub(crate) mod word;

@@ -1,0 +1,369 @@
+//! The tasks that run on one thread, and who may signal it: StoreWord, Announce and the two locks of the
+//! argument (see the module).
+
+use std::io;
+use std::sync::{Arc, PoisonError};
+
+use super::word::{REQUEST, Word};
+use crate::kernel::primitives::{Mutex, MutexGuard};
+use crate::room::{Full, Room};
+
+/// A thread as the record sees it.
+pub(crate) trait Thread<N> {
+    /// The thread's word.
+    fn word(&self) -> &Word;
+
+    /// Says that a signal is about to be sent; false if that was said before and no handler has run
+    /// since. That signal will do: its handler runs after everything that the caller did before.
+    fn announce(&self) -> bool;
+
+    /// Sends the signal that was announced: makes the thread's handler run, at once or as soon as
+    /// it can.
+    fn send(&self) -> io::Result<()>;
+
+    /// As [`send`](Self::send), to a thread that is armed, and by an asker who holds the bell:
+    /// where the thread sleeps in a call that a futex wakes, that will do in the place of the
+    /// signal.
+    fn tell(&self) -> io::Result<()> {
+        self.send()
+    }
+
+    /// Announces and sends.
+    fn signal(&self) -> io::Result<()> {
+        if self.announce() { self.send() } else { Ok(()) }
+    }
+
+    /// Says that the thread has become armed, after the word says so.
+    fn became_armed(&self) {}
+
+    /// Tells the thread's handler which task stands outermost among those with requests. The task
+    /// stays on the stack until the handler has been told of another.
+    fn point_at(&self, cause: Option<&N>);
+}
+
+/// What became of a request that was brought to a thread.
+#[derive(Debug)]
+pub(crate) enum Delivery {
+    /// The thread is armed and has been told.
+    Armed,
+    /// A mask stands between: it will be armed at the mask's end.
+    Masked,
+    /// The thread is armed, but the signal could not be sent: it will see it at its next checkpoint
+    /// or call.
+    Untold(io::Error),
+    /// The task does not run here.
+    Absent,
+}
+
+/// The tasks that run on one thread, innermost last, and which of them are masked.
+pub(crate) struct Record<T, N> {
+    /// The thread, for those who signal it; none once it has gone.
+    bell: Mutex<Option<T>>,
+    stack: Mutex<Stack<T, N>>,
+}
+
+struct Stack<T, N> {
+    /// The thread; none once it has gone.
+    thread: Option<T>,
+    frames: Vec<Frame<N>>,
+    /// Frames below this index are masked.
+    floor: usize,
+    /// The last signal could not be sent.
+    untold: bool,
+}
+
+/// A task on a thread's stack.
+pub(crate) struct Frame<N> {
+    task: Arc<N>,
+    pending: bool,
+}
+
+/// Room for what runs on a thread.
+pub(crate) type RoomToEnter<N> = Room<Vec<Frame<N>>>;
+/// Room for a copy of it.
+pub(crate) type RoomToCopy<N> = Room<Vec<Arc<N>>>;
+
+/// Where the floor was before a task or a mask began; given back at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) struct Floor(usize);
+
+/// A request that was brought to a thread, which remains to be told.
+#[must_use = "the thread is to be told"]
+pub(crate) struct Asked<'a, T, N> {
+    record: &'a Record<T, N>,
+    bell: MutexGuard<'a, Option<T>>,
+    found: Found,
+}
+
+/// What a request found.
+enum Found {
+    /// A thread that it armed, or that could not be told before. The signal is announced.
+    Untold,
+    /// A thread that was armed and told, or will find the signal that is on its way.
+    Told,
+    Masked,
+    Absent,
+}
+
+impl<T: Thread<N> + Clone, N> Record<T, N> {
+    /// A record with nothing on its stack.
+    pub(crate) fn new(thread: T) -> Self {
+        let bell = Mutex::new(Some(thread.clone()));
+        // Few threads nest tasks.
+        let frames = Vec::with_capacity(1);
+        let stack = Stack { thread: Some(thread), frames, floor: 0, untold: false };
+        Self { bell, stack: Mutex::new(stack) }
+    }
+
+    fn bell(&self) -> MutexGuard<'_, Option<T>> {
+        self.bell.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn locked<R>(&self, f: impl FnOnce(&mut Stack<T, N>) -> R) -> R {
+        f(&mut self.stack.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    // The thread's own side.
+
+    /// A task begins on this thread. A root masks what lies below it.
+    pub(crate) fn enter(
+        &self,
+        task: &Arc<N>,
+        pending: bool,
+        root: bool,
+        room: &mut RoomToEnter<N>,
+    ) -> Result<Floor, Full> {
+        self.locked(|stack| {
+            room.for_one_more(&mut stack.frames)?;
+            let before = Floor(stack.floor);
+            if root {
+                stack.floor = stack.frames.len();
+            }
+            stack.frames.push(Frame { task: task.clone(), pending });
+            stack.refresh();
+            Ok(before)
+        })
+    }
+
+    /// The innermost task ends. Its `Arc` is handed out, for its destructor must not run under our
+    /// lock.
+    pub(crate) fn leave(&self, before: Floor) -> Option<Arc<N>> {
+        self.locked(|stack| {
+            let frame = stack.frames.pop();
+            stack.floor = before.0;
+            stack.refresh();
+            frame.map(|frame| frame.task)
+        })
+    }
+
+    /// Masks all tasks that run now.
+    pub(crate) fn mask(&self) -> Floor {
+        self.locked(|stack| {
+            let before = Floor(stack.floor);
+            stack.floor = stack.frames.len();
+            stack.refresh();
+            before
+        })
+    }
+
+    /// Ends a mask.
+    pub(crate) fn unmask(&self, before: Floor) {
+        self.locked(|stack| {
+            stack.floor = before.0;
+            stack.refresh();
+        });
+    }
+
+    /// The tasks that are not masked, outermost first, and how many are.
+    pub(crate) fn unmasked(&self, room: &mut RoomToCopy<N>) -> Result<(Vec<Arc<N>>, usize), Full> {
+        self.locked(|stack| Ok((copy(stack.unmasked(), room)?, stack.floor)))
+    }
+
+    /// The innermost task, masked or not.
+    pub(crate) fn innermost(&self) -> Option<Arc<N>> {
+        self.locked(|stack| stack.frames.last().map(|frame| frame.task.clone()))
+    }
+
+    /// Looks at all tasks, outermost first.
+    pub(crate) fn each_task(&self, f: impl Fn(&N)) {
+        self.locked(|stack| stack.frames.iter().for_each(|frame| f(&frame.task)));
+    }
+
+    /// All tasks, outermost first.
+    pub(crate) fn tasks(&self, room: &mut RoomToCopy<N>) -> Result<Vec<Arc<N>>, Full> {
+        self.locked(|stack| copy(&stack.frames, room))
+    }
+
+    /// The task whose request is to be raised: the outermost unmasked one that has any, among so
+    /// many tasks from the outside (which may be more than there are).
+    pub(crate) fn outermost_cause(&self, among: usize) -> Option<Arc<N>> {
+        self.locked(|stack| {
+            let mut candidates = stack.frames.iter().take(among).skip(stack.floor);
+            candidates.find(|frame| frame.pending).map(|frame| frame.task.clone())
+        })
+    }
+
+    /// The innermost task, if it may take a request of its own: it is not masked, has one, and
+    /// nothing outside it has.
+    pub(crate) fn taker(&self) -> Option<Arc<N>> {
+        self.locked(|stack| {
+            let (innermost, outer) = stack.unmasked().split_last()?;
+            let own_only = innermost.pending && !outer.iter().any(|frame| frame.pending);
+            own_only.then(|| innermost.task.clone())
+        })
+    }
+
+    /// A task of this thread has no more requests.
+    pub(crate) fn clear(&self, task: &Arc<N>) {
+        self.locked(|stack| {
+            if let Some((_, frame)) = stack.find(task) {
+                frame.pending = false;
+            }
+            stack.refresh();
+        });
+    }
+
+    /// Runs `f` while nobody announces a signal to this thread or sends one: not an asker, which
+    /// holds the bell, nor who looks at the thread, which holds the stack. What was announced before
+    /// has been sent.
+    pub(crate) fn undisturbed<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _bell = self.bell();
+        self.locked(|_| f())
+    }
+
+    /// The thread ends. The tasks that have not ended before are handed out: what ended the thread
+    /// did not unwind.
+    pub(crate) fn close(&self) -> Vec<Frame<N>> {
+        let mut bell = self.bell();
+        let left = self.locked(|stack| {
+            let frames = std::mem::take(&mut stack.frames);
+            stack.refresh();
+            stack.thread = None;
+            frames
+        });
+        *bell = None;
+        left
+    }
+
+    // The asker's side.
+
+    /// A task has been asked: arms its thread, if it runs here. To be followed by [`Asked::tell`],
+    /// once the caller has let go of whatever the thread may need to raise.
+    pub(crate) fn request(&self, task: &Arc<N>) -> Asked<'_, T, N> {
+        let bell = self.bell();
+        let found = self.locked(|stack| stack.request(task));
+        Asked { record: self, bell, found }
+    }
+
+    /// Whether a mask stands between a task and the top of the stack.
+    pub(crate) fn is_masked(&self, task: &Arc<N>) -> bool {
+        self.locked(|stack| {
+            let floor = stack.floor;
+            stack.find(task).is_some_and(|(index, _)| index < floor)
+        })
+    }
+
+    /// Looks at the thread while it runs that task; none if it does not.
+    pub(crate) fn thread_of<R>(&self, task: &Arc<N>, f: impl FnOnce(&T) -> R) -> Option<R> {
+        self.locked(|stack| {
+            stack.find(task)?;
+            stack.thread.as_ref().map(f)
+        })
+    }
+
+    /// Looks at the thread, and perhaps signals it; none once it has gone.
+    pub(crate) fn thread<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
+        self.locked(|stack| stack.thread.as_ref().map(f))
+    }
+}
+
+fn copy<N>(frames: &[Frame<N>], room: &mut RoomToCopy<N>) -> Result<Vec<Arc<N>>, Full> {
+    let mut tasks = room.for_all(frames.len())?;
+    tasks.extend(frames.iter().map(|frame| frame.task.clone()));
+    Ok(tasks)
+}
+
+impl<N> Frame<N> {
+    pub(crate) fn task(&self) -> &Arc<N> {
+        &self.task
+    }
+}
+
+impl<T: Thread<N> + Clone, N> Asked<'_, T, N> {
+    /// Sends the signal, if one was announced. The thread is there, for the bell is held.
+    pub(crate) fn tell(self) -> Delivery {
+        let sent = match (self.found, &*self.bell) {
+            (Found::Untold, Some(thread)) => thread.tell(),
+            (Found::Untold, None) | (Found::Told, _) => Ok(()),
+            (Found::Masked, _) => return Delivery::Masked,
+            (Found::Absent, _) => return Delivery::Absent,
+        };
+        match sent {
+            Ok(()) => Delivery::Armed,
+            Err(error) => {
+                // Under the bell still: the next asker sees it.
+                self.record.locked(|stack| stack.untold = true);
+                Delivery::Untold(error)
+            }
+        }
+    }
+}
+
+impl<T: Thread<N>, N> Stack<T, N> {
+    fn unmasked(&self) -> &[Frame<N>] {
+        &self.frames[self.floor.min(self.frames.len())..]
+    }
+
+    fn find(&mut self, task: &Arc<N>) -> Option<(usize, &mut Frame<N>)> {
+        self.frames.iter_mut().enumerate().rfind(|(_, frame)| Arc::ptr_eq(&frame.task, task))
+    }
+
+    /// Makes the word say what the stack says. A thread that arms itself signals itself as well:
+    /// that is what reaches its plain calls (P11).
+    fn refresh(&mut self) {
+        let stands = self.point();
+        let Some(thread) = &self.thread else { return };
+        if !stands {
+            thread.word().disarm(REQUEST);
+            return;
+        }
+        let is_edge = thread.word().arm(REQUEST);
+        if is_edge {
+            thread.became_armed();
+        }
+        if is_edge || self.untold {
+            // What cannot be sent is made good by the next request; our own calls and checkpoints
+            // do not need it.
+            self.untold = thread.signal().is_err();
+        }
+    }
+
+    /// Has the handler count its refusals where they belong; whether there is such a place.
+    fn point(&self) -> bool {
+        let cause = self.unmasked().iter().find(|frame| frame.pending);
+        if let Some(thread) = &self.thread {
+            thread.point_at(cause.map(|frame| &*frame.task));
+        }
+        cause.is_some()
+    }
+
+    /// Notes a request and arms the thread: the word first, then the signal (S4), on the edge only
+    /// (S5). What announces the signal here is seen by a thread that leaves the task after.
+    fn request(&mut self, task: &Arc<N>) -> Found {
+        let floor = self.floor;
+        let Some((index, frame)) = self.find(task) else { return Found::Absent };
+        frame.pending = true;
+        if index < floor {
+            return Found::Masked;
+        }
+        self.point();
+        let Some(thread) = &self.thread else { return Found::Absent };
+        let was_untold = std::mem::take(&mut self.untold);
+        let is_edge = thread.word().arm(REQUEST);
+        if is_edge {
+            thread.became_armed();
+        }
+        if (is_edge || was_untold) && thread.announce() { Found::Untold } else { Found::Told }
+    }
+}
