@@ -146,7 +146,7 @@ fn an_allocation_would_be_noticed() {
     let gate = crate::thread::fork_gate::gate();
     drop(hint::black_box(Box::new(1)));
     drop(gate);
-    assert!(fault().is_some_and(|place| place.file().ends_with("fork/tests.rs")));
+    assert!(fault().is_some_and(|place| place.file().ends_with("fork_gate/tests.rs")));
     FAULT.store(ptr::null_mut(), SeqCst);
 }
 
@@ -184,8 +184,10 @@ fn in_sources() -> BTreeSet<String> {
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             for (index, line) in fs::read_to_string(here).unwrap().lines().enumerate() {
                 let is_code = !line.trim_start().starts_with("//");
-                let takes = ["fork::gate()", "fork::with_room("].iter().any(|it| line.contains(it));
-                if is_code && takes && !path.ends_with("fork/tests.rs") {
+                let takes = ["fork_gate::gate()", "fork_gate::with_room("]
+                    .iter()
+                    .any(|it| line.contains(it));
+                if is_code && takes && !path.ends_with("fork_gate/tests.rs") {
                     found.insert(format!("{}:{}", path.display(), index + 1));
                 }
             }
