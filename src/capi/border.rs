@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use libc::c_int;
 
-use crate::abandon;
+use crate::entry::leave;
 use crate::error::Error;
 
 /// An error number.
@@ -62,7 +62,7 @@ pub(super) fn border<T>(failure: T, f: impl FnOnce() -> Result<T, Errno>) -> T {
 pub(super) fn numbered<T>(f: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
     // SAFETY: errno is a plain integer of this thread's.
     let before = unsafe { *libc::__errno_location() };
-    let result = abandon::not_here(|| catch_unwind(AssertUnwindSafe(f)));
+    let result = leave::not_here(|| catch_unwind(AssertUnwindSafe(f)));
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = before };
     result.unwrap_or(Err(PANICKED))

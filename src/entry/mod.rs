@@ -1,6 +1,8 @@
 //! The doors: where the kernel and libc call us.
 
+pub(crate) mod forward;
 pub(crate) mod futex_wait;
 pub(crate) mod install;
+pub(crate) mod leave;
 pub(crate) mod signal;
 pub(crate) mod sigsys;

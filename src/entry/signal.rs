@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
 
-use crate::abandon::{self, Leave};
+use super::leave::{self, Leave};
 use crate::arch::{self, Place};
 use crate::deadline::timer::{self, Shot};
 use crate::kernel::raw;
@@ -101,7 +101,7 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     }
     // Whatever this instruction belongs to, the next call may be a plain one.
     let reached = dispatch::begin(block, context);
-    match abandon::leave(block, context) {
+    match leave::leave(block, context) {
         Leave::Nothing => {}
         Leave::NotNow => repeat_timer::repeat(block),
         Leave::Left => {

@@ -17,7 +17,9 @@ use std::sync::atomic::Ordering;
 
 use libc::{c_int, c_long, c_void, siginfo_t, ucontext_t};
 
+use super::leave;
 use super::signal::ErrnoGuard;
+use crate::arch;
 use crate::kernel::clock::Moment;
 use crate::kernel::signals::{self, Action};
 use crate::kernel::{descriptor, raw};
@@ -25,7 +27,6 @@ use crate::reach::table::{self, MaskAt, Unless};
 use crate::reach::{answer, dispatch, sigmask};
 use crate::thread::block::{self, Block};
 use crate::thread::{repeat_timer, target};
-use crate::{abandon, arch};
 
 /// `SYS_USER_DISPATCH`, a code of SIGSYS's.
 const USER_DISPATCH: c_int = 2;
@@ -82,7 +83,7 @@ pub(crate) unsafe extern "C" fn on_sigsys(
             _ => let_through(block, saved),
         });
     };
-    abandon::not_here(answer);
+    leave::not_here(answer);
 }
 
 fn answer_call(block: &Block, context: &mut ucontext_t) {
