@@ -4,9 +4,10 @@ use std::io;
 
 use crate::error::Error;
 use crate::interrupted::Interrupted;
+use crate::settle;
 use crate::task::node;
 use crate::thread::call::{Outcome, Stop};
-use crate::thread::{block, brakes, target};
+use crate::thread::{block, brakes};
 
 /// Raises the thread's cause, if it has one: the outermost first, then the oldest.
 ///
@@ -83,7 +84,7 @@ pub fn is_interrupted() -> bool {
 pub fn take() -> Option<Interrupted> {
     let taken = node::take();
     brakes::release();
-    target::settle();
+    settle::settle();
     taken
 }
 

@@ -15,10 +15,12 @@ use crate::checkpoint::is_interrupted;
 use crate::entry::install;
 use crate::error::Error;
 use crate::mask::mask;
-use frames::Limit;
+
+use open::Limit;
 
 pub(crate) mod frames;
 pub(crate) mod helper;
+pub(crate) mod open;
 pub(crate) mod timer;
 
 /// Runs `f`, which has so much time: when the time is up, its blocking call returns, and every
@@ -79,7 +81,7 @@ pub fn timeout<T, E: From<TimedOut>>(
     f: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
     install::ensure();
-    told(frames::run(Limit::after(limit), f))
+    told(open::run(Limit::after(limit), f))
 }
 
 /// As [`timeout`], with the moment at which the time is up.
@@ -108,7 +110,7 @@ pub fn timeout_at<T, E: From<TimedOut>>(
     f: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
     install::ensure();
-    told(frames::run(Limit::at(deadline), f))
+    told(open::run(Limit::at(deadline), f))
 }
 
 /// Turns the error of a body whose deadline was raised into [`TimedOut`], unless a cause outside of
@@ -152,7 +154,7 @@ fn told<T, E: From<TimedOut>>((result, raised): (Result<T, E>, bool)) -> Result<
 pub fn within<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
     install::ensure();
     let limit = Limit::after(limit);
-    let (value, _) = frames::run(limit, f);
+    let (value, _) = open::run(limit, f);
     Within { value, expired: limit.has_passed() }
 }
 
@@ -187,7 +189,7 @@ pub fn within<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
 pub fn cleanup<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
     install::ensure();
     let limit = Limit::after(limit);
-    let (value, _) = mask(|| frames::run(limit, f));
+    let (value, _) = mask(|| open::run(limit, f));
     Within { value, expired: limit.has_passed() }
 }
 

@@ -3,14 +3,14 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::group::members;
+use crate::group::members::Asked;
+use crate::hook::list;
 use crate::interrupted::{Interrupted, Reason};
 use crate::kernel::clock::Moment;
 use crate::report::Report;
-use crate::task::node::{self, Node, Progress};
+use crate::task::node::{self, Armed, Progress};
 
 /// Interrupts one task, from any thread, at any time.
 ///
@@ -29,7 +29,7 @@ use crate::task::node::{self, Node, Progress};
 /// assert!(interrupter.is_finished());
 /// ```
 #[derive(Clone)]
-pub struct Interrupter(pub(crate) Arc<Node>);
+pub struct Interrupter(pub(crate) Asked);
 
 impl Interrupter {
     /// The interrupter of the innermost task that runs on this thread; none if no task does.
@@ -41,7 +41,7 @@ impl Interrupter {
     /// assert!(worker.join().unwrap());
     /// ```
     pub fn current() -> Option<Self> {
-        node::current().map(Self)
+        node::current().map(|node| Self(Asked::Task(node)))
     }
 
     /// Asks the task to stop. Its blocking call returns, or its next checkpoint or call raises.
@@ -68,27 +68,38 @@ impl Interrupter {
     }
 
     pub(crate) fn ask(&self, reason: Reason) -> Request {
-        let interrupted = Interrupted::new(reason);
-        let node = self.0.clone();
-        if node.members().is_none() {
-            return Request { id: self.0.request(interrupted), node, members: Vec::new() };
+        self.ask_with(&Interrupted::new(reason))
+    }
+
+    pub(crate) fn ask_with(&self, interrupted: &Interrupted) -> Request {
+        let asked = self.0.clone();
+        match &asked {
+            Asked::Task(node) => {
+                let mut armed = Armed::default();
+                let id = node.request(interrupted, &mut armed);
+                list::run_due(&armed, interrupted);
+                Request { asked, id, members: Vec::new() }
+            }
+            Asked::Group(_) => {
+                let member =
+                    |(node, id)| Request { asked: Asked::Task(node), id, members: Vec::new() };
+                let members = asked.request_by_group(interrupted).into_iter().map(member);
+                Request { id: None, members: members.collect(), asked }
+            }
         }
-        let member = |(node, id)| Request { node, id, members: Vec::new() };
-        let members = members::request(&self.0, &interrupted).into_iter().map(member).collect();
-        Request { node, id: None, members }
     }
 
     /// The request of that number; none stands for one that came after the task's end.
     #[cfg(feature = "capi")]
     pub(crate) fn request(&self, id: Option<u64>) -> Request {
-        Request { node: self.0.clone(), id, members: Vec::new() }
+        Request { asked: self.0.clone(), id, members: Vec::new() }
     }
 
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
-        match self.0.members() {
-            None => self.0.is_finished(),
-            Some(_) => members::tasks(&self.0).iter().all(|task| task.is_finished()),
+        match &self.0 {
+            Asked::Task(node) => node.is_finished(),
+            Asked::Group(_) => self.0.tasks().iter().all(|task| task.is_finished()),
         }
     }
 
@@ -115,7 +126,7 @@ impl Interrupter {
             matches!(progress, Progress::Finished | Progress::Running { here: true, .. })
         };
         let until = Moment::in_time(limit);
-        for task in members::tasks(&self.0) {
+        for task in self.0.tasks() {
             if !matches!(task.wait_for(None, until, enough), Progress::Finished) {
                 return Err(Report::of_straggler(&task));
             }
@@ -139,12 +150,12 @@ impl Interrupter {
     /// assert_eq!(interrupter.raised().unwrap().to_string(), "interrupted: lunch");
     /// ```
     pub fn raised(&self) -> Option<Interrupted> {
-        members::tasks(&self.0).iter().find_map(|task| task.raised())
+        self.0.tasks().iter().find_map(|task| task.raised())
     }
 
     /// Where the task is now, without its thread's stack: nobody is disturbed.
     pub fn report(&self) -> Report {
-        Report::of(&self.0)
+        Report::of(|| self.0.figures())
     }
 }
 
@@ -168,7 +179,7 @@ impl fmt::Debug for Interrupter {
 /// One ask. Dropping it changes nothing: the task stays asked.
 #[derive(Clone)]
 pub struct Request {
-    node: Arc<Node>,
+    asked: Asked,
     /// None if the task had ended.
     id: Option<u64>,
     /// If it was a group that was asked: the members' requests.
@@ -206,14 +217,15 @@ impl Request {
     }
 
     fn wait_until(&self, until: Moment) -> Outcome {
-        if self.node.members().is_some() {
-            return self.wait_for_members(until);
-        }
+        let node = match &self.asked {
+            Asked::Task(node) => node,
+            Asked::Group(_) => return self.wait_for_members(until),
+        };
         if self.id.is_none() {
             return Outcome::Finished;
         }
-        let report = || Report::of_straggler(&self.node);
-        match self.node.wait_for(self.id, until, is_answer) {
+        let report = || Report::of_straggler(node);
+        match node.wait_for(self.id, until, is_answer) {
             Progress::Raised => Outcome::Raised,
             Progress::Finished => Outcome::Finished,
             Progress::NotStarted => Outcome::NotStarted,
@@ -259,7 +271,7 @@ fn is_answer(progress: &Progress) -> bool {
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let figures = self.node.figures();
+        let figures = self.asked.figures();
         f.debug_struct("Request")
             .field("task", &figures.id)
             .field("id", &self.id)

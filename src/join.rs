@@ -48,7 +48,7 @@ impl<T> JoinHandle<T> {
     ///
     /// The thread that is waited for is not disturbed.
     pub fn wait(&self) -> Result<(), Interrupted> {
-        wait(&self.interrupter.0)
+        wait(&self.interrupter)
     }
 
     /// A handle that interrupts it.
@@ -72,9 +72,13 @@ impl<T> JoinHandle<T> {
     }
 }
 
-/// Waits for a task to end, interruptibly.
-pub(crate) fn wait(node: &Node) -> Result<(), Interrupted> {
+/// Waits for whom that interrupts to end, interruptibly.
+pub(crate) fn wait(interrupter: &Interrupter) -> Result<(), Interrupted> {
     checkpoint()?;
+    interrupter.0.tasks().iter().try_for_each(|node| wait_for(node))
+}
+
+fn wait_for(node: &Node) -> Result<(), Interrupted> {
     while let Some((word, seen)) = node.begin_wait() {
         let woken = complete(|| futex_wait::wait(word, seen));
         node.end_wait();

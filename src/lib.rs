@@ -27,14 +27,17 @@ mod mask;
 mod reach;
 mod recognise;
 mod report;
+mod rest;
 mod room;
 mod scope;
+mod settle;
 mod signal;
 mod support;
 pub mod sync;
 mod task;
 pub mod termination;
 mod thread;
+mod unblocked;
 
 pub use abandon::abandon;
 pub use calls::{event, fs, io, ipc, net, process, terminal, time};

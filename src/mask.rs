@@ -1,12 +1,7 @@
 //! Masks: stretches in which causes from outside wait.
 
-use std::sync::Arc;
-
-use crate::deadline::frames::{self, Hidden};
-use crate::hook;
-use crate::thread::fork_gate;
-use crate::thread::record::Floor;
-use crate::thread::target::{self, ThreadRecord};
+use crate::hook::masked::Masked;
+use crate::settle;
 
 /// Runs `f` with the causes from outside it put off to its end. Tasks and deadlines that begin
 /// inside it work as usual.
@@ -31,40 +26,25 @@ use crate::thread::target::{self, ThreadRecord};
 ///
 /// Only if `f` does; the mask ends then too.
 pub fn mask<T>(f: impl FnOnce() -> T) -> T {
-    let _masked = Masked::begin();
+    let _mask = Mask::begin();
     f()
 }
 
-/// A mask in force. Where the thread has no record, nothing could arm it, and there is nothing to
-/// mask.
-pub(crate) struct Masked(Option<(Arc<ThreadRecord>, Floor, Hidden)>, Option<hook::Hidden>);
+/// A mask in force.
+pub(crate) struct Mask(Masked);
 
-impl Masked {
+impl Mask {
     pub(crate) fn begin() -> Self {
-        let hooks = hook::hide();
-        let gate = fork_gate::gate();
-        let masked = target::registered().map(|record| {
-            let floor = record.mask();
-            (record, floor, frames::hide())
-        });
-        drop(gate);
-        let masked = Self(masked, hooks);
-        target::settle();
-        masked
+        let mask = Self(Masked::begin());
+        settle::settle();
+        mask
     }
 }
 
-impl Drop for Masked {
+impl Drop for Mask {
     fn drop(&mut self) {
-        if let Some((record, floor, hidden)) = self.0.take() {
-            let gate = fork_gate::gate();
-            record.unmask(floor);
-            drop(gate);
-            frames::show(hidden);
-        }
-        if let Some(hooks) = self.1.take() {
-            hook::show(Some(hooks));
-            target::settle();
+        if self.0.end() {
+            settle::settle();
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::thread::{block, target};
+use crate::settle;
+use crate::thread::block;
 
 pub(crate) mod alternate_stack;
 pub(crate) mod answer;
@@ -102,7 +103,7 @@ impl Reach {
             is_chosen: block.reach_is_chosen.swap(true, Ordering::Relaxed),
             on: block.reach.swap(on, Ordering::Relaxed),
         });
-        target::settle();
+        settle::settle();
         before
     }
 }
@@ -113,6 +114,6 @@ impl Drop for Reach {
             block.reach.store(self.on, Ordering::Relaxed);
             block.reach_is_chosen.store(self.is_chosen, Ordering::Relaxed);
         });
-        target::settle();
+        settle::settle();
     }
 }

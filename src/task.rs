@@ -6,14 +6,17 @@ use std::sync::Arc;
 use std::thread as std_thread;
 
 use crate::deadline::frames::{self, Hidden};
-use crate::entry::install;
-use crate::hook;
+use crate::entry::{fork, install};
+use crate::group::members::Asked;
+use crate::hook::list::{self, HiddenHooks};
 use crate::interrupter::Interrupter;
 use crate::join::JoinHandle;
 use crate::reach::Reach;
-use crate::thread::brakes;
+use crate::settle;
 use crate::thread::record::Floor;
-use crate::thread::target::{self, ThreadRecord, Unblocked};
+use crate::thread::target::ThreadRecord;
+use crate::thread::{brakes, registry};
+use crate::unblocked::{self, Unblocked};
 use node::{Begun, Nesting, Node};
 
 pub(crate) mod node;
@@ -59,7 +62,7 @@ pub fn task() -> (Task, Interrupter) {
 impl Task {
     /// A task that belongs to the task that runs here, if it is run there too.
     pub fn new() -> Self {
-        Self { node: Node::new(None, Node::nesting_here()), reach: true }
+        Self::with(None, Node::nesting_here(), true)
     }
 
     /// A task that stands for itself wherever it is run.
@@ -73,7 +76,7 @@ impl Task {
     /// });
     /// ```
     pub fn root() -> Self {
-        Self { node: Node::new(None, Nesting::Root), reach: true }
+        Self::with(None, Nesting::Root, true)
     }
 
     /// Gives it a name, for reports.
@@ -91,7 +94,16 @@ impl Task {
 
     /// Another handle that interrupts it.
     pub fn interrupter(&self) -> Interrupter {
-        Interrupter(self.node.clone())
+        Interrupter(Asked::Task(self.node.clone()))
+    }
+
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    fn with(name: Option<Arc<str>>, nesting: Nesting, reach: bool) -> Self {
+        fork::watch();
+        Self { node: Node::new(name, nesting), reach }
     }
 
     /// Runs `f` as this task, on this thread.
@@ -143,28 +155,28 @@ pub(crate) struct Running {
     node: Arc<Node>,
     record: Arc<ThreadRecord>,
     begun: Option<(Floor, Option<Hidden>)>,
-    hooks: Option<hook::Hidden>,
+    hooks: Option<HiddenHooks>,
     unblocked: Unblocked,
     _reach: Reach,
 }
 
 impl Running {
     fn begin(node: Arc<Node>, reach: bool) -> Self {
-        let record = target::register();
-        let unblocked = target::unblock_signals();
-        target::forget_lost_signal(&record);
+        let record = registry::register();
+        let unblocked = unblocked::unblock_signals();
+        unblocked::forget_lost_signal(&record);
         // Before the task begins: a request that is pending then is answered by a handler that must
         // know.
         let reach = Reach::set(reach);
         // Whether it hides what is outside is known only when it has begun.
-        let mut hooks = hook::hide();
+        let mut hooks = list::hide();
         let begun = node.begin(&record);
         if !begun.as_ref().is_some_and(|begun| begun.root) {
-            hook::show(hooks.take());
+            list::show(hooks.take());
         }
         let begun = begun.map(|Begun { floor, root }| (floor, frames::begin_task(root)));
         // A root masks what it runs inside.
-        target::settle();
+        settle::settle();
         Self { node, record, begun, hooks, unblocked, _reach: reach }
     }
 }
@@ -175,10 +187,10 @@ impl Drop for Running {
             self.node.end(&self.record, floor);
             frames::end_task(hidden);
         }
-        hook::show(self.hooks.take());
+        list::show(self.hooks.take());
         brakes::release();
-        target::settle();
-        target::block_again(self.unblocked);
+        settle::settle();
+        unblocked::block_again(self.unblocked);
     }
 }
 
@@ -291,7 +303,7 @@ impl Builder {
 
     fn task_that_nests(&self, nesting: Nesting) -> Task {
         let name = self.name.as_deref().map(Arc::from);
-        Task { node: Node::new(name, nesting), reach: self.reach }
+        Task::with(name, nesting, self.reach)
     }
 
     /// Spawns the thread, which is to run that task.

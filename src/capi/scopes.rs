@@ -7,16 +7,16 @@ use std::cell::RefCell;
 
 use super::border::Errno;
 use super::handles;
-use crate::deadline::frames;
-use crate::mask::Masked;
+use crate::deadline::open;
+use crate::mask::Mask;
 use crate::reach::{Reach, ReachLoops};
 use crate::task::Running;
 
 /// What is open. It ends where it is dropped.
 pub(super) enum Open {
     Task(#[expect(dead_code, reason = "dropped")] Running),
-    Mask(#[expect(dead_code, reason = "dropped")] Masked),
-    Timeout(frames::Held),
+    Mask(#[expect(dead_code, reason = "dropped")] Mask),
+    Timeout(open::Held),
     Reach(#[expect(dead_code, reason = "dropped")] (Reach, ReachLoops)),
 }
 

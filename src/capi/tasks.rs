@@ -15,10 +15,10 @@ use super::border::{Errno, border};
 use super::handles::{self, Held};
 use super::scopes::{self, Open};
 use crate::checkpoint::is_interrupted;
-use crate::deadline;
-use crate::deadline::frames::{self, Limit};
+use crate::deadline::open::{self, Limit};
+use crate::deadline::{self, frames};
 use crate::entry::install;
-use crate::mask::Masked;
+use crate::mask::Mask;
 use crate::reach::{Reach, ReachLoops};
 use crate::task::Task;
 
@@ -83,7 +83,7 @@ fn is_task(held: &Held) -> bool {
 /// Begins a mask.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_mask_begin() -> u64 {
-    border(0, || scopes::begin(None, || Open::Mask(Masked::begin())))
+    border(0, || scopes::begin(None, || Open::Mask(Mask::begin())))
 }
 
 /// Ends it.
@@ -98,7 +98,7 @@ pub extern "C" fn eintr_timeout_begin(milliseconds: c_int) -> u64 {
     border(0, || {
         install::ensure();
         let limit = Limit::after(handles::limit(milliseconds));
-        scopes::begin(None, || Open::Timeout(frames::Held::begin(limit)))
+        scopes::begin(None, || Open::Timeout(open::Held::begin(limit)))
     })
 }
 

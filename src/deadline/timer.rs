@@ -26,43 +26,20 @@
 //! earliest deadline.
 
 use std::hint::spin_loop;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::helper;
-use crate::hook::thread;
-use crate::kernel::clock::{AtomicMoment, Moment};
-use crate::kernel::timer::KernelTimer;
+use crate::kernel::clock::Moment;
 use crate::reach::dispatch;
-use crate::thread::block::{Block, Dispatching};
+use crate::thread::block::{Block, DeadlineTimer, Dispatching};
 use crate::thread::word::DEADLINE;
-use crate::thread::{repeat_timer, target};
+use crate::thread::{hook_queue, registry, repeat_timer, target};
 
 /// From a shot to the next, if the timer is not set anew.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// What a thread's block holds of its timer.
-pub(crate) struct DeadlineTimer {
-    kernel: KernelTimer,
-    /// The moment at which it fires next; a moment of the past until that shot is seen.
-    stands_at: AtomicMoment,
-    /// Whether it goes on from there.
-    repeats: AtomicBool,
-    /// The moment at which the keeper has been told to signal.
-    kept_at: AtomicMoment,
-}
-
 impl DeadlineTimer {
-    pub(crate) const fn new() -> Self {
-        Self {
-            kernel: KernelTimer::none(),
-            stands_at: AtomicMoment::new(Moment::NEVER),
-            repeats: AtomicBool::new(false),
-            kept_at: AtomicMoment::new(Moment::NEVER),
-        }
-    }
-
     /// Whether it is set to fire at that moment or before it, seen from now. A moment that has come
     /// and was not noticed serves nobody: the shot was lost, to a sigwait of the application's or
     /// to a handler in the place of ours.
@@ -89,7 +66,7 @@ impl DeadlineTimer {
 
     /// Tells the keeper that the earliest deadline of the calling thread is now that.
     pub(crate) fn tell_keeper(&self, at: Moment) {
-        if let Some(record) = target::registered() {
+        if let Some(record) = registry::registered() {
             helper::keep(&record, self.kept_at.replace(at), at);
         }
     }
@@ -145,7 +122,7 @@ pub(crate) fn look(block: &Block) -> Shot {
     }
     let has_passed = earliest <= now;
     if has_passed && block.word.arm(DEADLINE) {
-        thread::deadline_passed(block);
+        hook_queue::deadline_passed(block);
     }
     if now < stands_at {
         if !has_passed && !timer.serves(earliest, now) {
@@ -180,13 +157,5 @@ pub(crate) fn rest_if_idle(block: &Block) {
 /// Deletes the timer of a thread that ends.
 pub(crate) fn delete(block: &Block) {
     block.deadlines.timer.kernel.delete();
-    forget(block);
-}
-
-/// Forgets the timer, in the child of a fork.
-pub(crate) fn forget(block: &Block) {
-    let timer = &block.deadlines.timer;
-    timer.kernel.forget();
-    timer.stands_at.set(Moment::NEVER);
-    timer.kept_at.set(Moment::NEVER);
+    block.deadlines.timer.reset();
 }

@@ -42,7 +42,7 @@ use crate::kernel::futex;
 use crate::reach::dispatch;
 use crate::thread::block::{self, Block};
 use crate::thread::call::{Outcome, Stop, call};
-use crate::thread::{fork_gate, repeat_timer, target};
+use crate::thread::{fork_gate, registry, repeat_timer};
 
 /// Cleared where the kernel has no `futex_waitv` (before 5.16), or a sandbox does not allow it.
 static AVAILABLE: AtomicBool = AtomicBool::new(true);
@@ -127,7 +127,7 @@ fn catch_up(block: &Block, may_begin: bool) {
 #[cold]
 fn was_told_as_well(block: &Block, may_begin: bool) {
     let gate = fork_gate::gate();
-    let record = target::registered();
+    let record = registry::registered();
     let was_told =
         record.is_some_and(|record| record.undisturbed(|| block.delivery.acknowledge_futex()));
     drop(gate);

@@ -11,12 +11,12 @@ use std::sync::OnceLock;
 
 use libc::c_int;
 
-use super::{signal, sigsys};
+use super::{fork, signal, sigsys, thread_end};
 use crate::kernel::signals::{self, Action};
 use crate::kernel::{clock, pid, raw};
 use crate::reach::dispatch;
 use crate::signal::ours::{self, PREVIOUS};
-use crate::thread::{fork_gate, repeat_timer, target};
+use crate::thread::{fork_gate, registry, repeat_timer};
 
 /// What was installed, or why nothing was.
 #[derive(Debug, Clone, Copy)]
@@ -61,10 +61,10 @@ fn first_use(
     by: &'static Location<'static>,
     choose: impl FnOnce() -> Result<c_int, i32>,
 ) -> Installed {
-    fork_gate::watch();
+    fork::watch();
     let gate = fork_gate::gate();
     let installed = *INSTALLED.get_or_init(|| {
-        target::prepare();
+        registry::at_thread_end(thread_end::end);
         clock::prepare();
         Installed { signal: choose().and_then(set), by }
     });

@@ -25,7 +25,7 @@ use crate::kernel::signals::{self, Sender};
 use crate::reach::{dispatch, eintr, signal_only};
 use crate::signal::ours;
 use crate::thread::block::{self, Block};
-use crate::thread::{repeat_timer, target, wanted};
+use crate::thread::{registry, repeat_timer, target, wanted};
 
 /// Keeps the interrupted code's errno.
 pub(crate) struct ErrnoGuard(c_int);
@@ -60,7 +60,7 @@ pub(crate) unsafe extern "C" fn on_signal(
     // SAFETY: the kernel's siginfo.
     let sender = signals::sender(unsafe { &*info });
     // Only then is there a block to look at: a thread that nobody can ask has perhaps none yet.
-    let is_target = sender == Sender::Ours || target::is_known();
+    let is_target = sender == Sender::Ours || registry::is_known();
     let mut was_in_flight = false;
     let answered = is_target
         && block::with(|block| {

@@ -26,7 +26,7 @@ use crate::kernel::{descriptor, raw};
 use crate::reach::table::{self, MaskAt, Unless};
 use crate::reach::{answer, dispatch, sigmask};
 use crate::thread::block::{self, Block};
-use crate::thread::{repeat_timer, target};
+use crate::thread::{registry, repeat_timer, target};
 
 /// `SYS_USER_DISPATCH`, a code of SIGSYS's.
 const USER_DISPATCH: c_int = 2;
@@ -62,7 +62,7 @@ pub(crate) unsafe extern "C" fn on_sigsys(
     }
     // Another's dispatch, on a thread for which we have not begun it: our own syscalls would be
     // stopped as well, without end (S26).
-    if !(target::is_known() && block::with(dispatch::has_begun)) {
+    if !(registry::is_known() && block::with(dispatch::has_begun)) {
         if dispatch::PREVIOUS.hand_over(number, info, context) {
             return;
         }

@@ -23,15 +23,22 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::panicked::Panicked;
-use crate::hook::Due;
+use crate::hook::list;
 use crate::interrupted::Interrupted;
 use crate::room::{Full, MakeRoom, Room};
-use crate::task::node::{Figures, Node};
+use crate::task::node::{self, Armed, Figures, Node};
 use crate::thread::fork_gate;
 
+/// Whom an interrupter asks, and who may be on a group's list.
+#[derive(Clone)]
+pub(crate) enum Asked {
+    Task(Arc<Node>),
+    Group(Arc<Members>),
+}
+
 /// The members of one group.
-#[derive(Default)]
 pub(crate) struct Members {
+    id: u64,
     list: Mutex<List>,
 }
 
@@ -40,7 +47,7 @@ struct List {
     /// What the group was asked with first: all who come later are asked with that.
     latched: Option<Interrupted>,
     /// In the order of their ids.
-    nodes: Vec<Arc<Node>>,
+    members: Vec<Asked>,
     /// Where the next sweep goes on.
     swept_up_to: u64,
     panics: Panics,
@@ -61,6 +68,11 @@ const REMEMBERED: usize = 64;
 const SWEPT: usize = 2;
 
 impl Members {
+    /// None yet.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { id: node::fresh_id(), list: Mutex::default() })
+    }
+
     /// What is to be dropped is handed out.
     fn locked<T>(&self, f: impl FnOnce(&mut List) -> T) -> T {
         let _gate = fork_gate::gate();
@@ -77,16 +89,16 @@ impl Members {
     }
 
     /// Puts a task on the list, or a group. If the group was asked, so is the task.
-    pub(crate) fn add(&self, node: &Arc<Node>) {
+    pub(crate) fn add(&self, member: &Asked) {
         let latched = self.with_room(|list, room: &mut Room<_>| {
-            if let Err(index) = list.find(node.id()) {
-                room.for_one_more(&mut list.nodes)?;
-                list.nodes.insert(index, node.clone());
+            if let Err(index) = list.find(member.id()) {
+                room.for_one_more(&mut list.members)?;
+                list.members.insert(index, member.clone());
             }
             Ok(list.latched.clone())
         });
         if let Some(interrupted) = latched {
-            request(node, &interrupted);
+            member.request_by_group(&interrupted);
         }
         self.sweep();
     }
@@ -94,28 +106,28 @@ impl Members {
     /// Takes a task off the list.
     pub(crate) fn forget(&self, id: u64) {
         // Not under the lock: it may be the last of a reason of the user's.
-        let _node = self.locked(|list| Some(list.nodes.remove(list.find(id).ok()?)));
+        let _member = self.locked(|list| Some(list.members.remove(list.find(id).ok()?)));
     }
 
     /// Forgets some that have ended without saying so: those that were not spawned by the group.
     fn sweep(&self) {
-        for node in self.locked(List::next_to_sweep).into_iter().flatten() {
-            // Its list and this one have one count each.
-            let is_over = match node.members() {
-                Some(_) => Arc::strong_count(&node) == 2 && tasks(&node).is_empty(),
-                None => node.is_finished(),
+        for member in self.locked(List::next_to_sweep).into_iter().flatten() {
+            let is_over = match &member {
+                // Its list and this one have one count each.
+                Asked::Group(group) => Arc::strong_count(group) == 2 && member.tasks().is_empty(),
+                Asked::Task(task) => task.is_finished(),
             };
             if is_over {
-                self.forget(node.id());
+                self.forget(member.id());
             }
         }
     }
 
-    fn nodes(&self) -> Vec<Arc<Node>> {
+    fn all(&self) -> Vec<Asked> {
         self.with_room(|list, room| list.copy(room))
     }
 
-    fn latch(&self, interrupted: &Interrupted) -> Vec<Arc<Node>> {
+    fn latch(&self, interrupted: &Interrupted) -> Vec<Asked> {
         self.with_room(|list, room| {
             list.latched.get_or_insert_with(|| interrupted.clone());
             list.copy(room)
@@ -149,76 +161,88 @@ impl Members {
 
 impl List {
     fn find(&self, id: u64) -> Result<usize, usize> {
-        self.nodes.binary_search_by_key(&id, |node| node.id())
+        self.members.binary_search_by_key(&id, Asked::id)
     }
 
-    fn copy(&self, room: &mut Room<Vec<Arc<Node>>>) -> Result<Vec<Arc<Node>>, Full> {
-        let mut nodes = room.for_all(self.nodes.len())?;
-        nodes.extend(self.nodes.iter().cloned());
-        Ok(nodes)
+    fn copy(&self, room: &mut Room<Vec<Asked>>) -> Result<Vec<Asked>, Full> {
+        let mut members = room.for_all(self.members.len())?;
+        members.extend(self.members.iter().cloned());
+        Ok(members)
     }
 
-    fn next_to_sweep(&mut self) -> [Option<Arc<Node>>; SWEPT] {
+    fn next_to_sweep(&mut self) -> [Option<Asked>; SWEPT] {
         let start = self.find(self.swept_up_to + 1).unwrap_or_else(|index| index);
-        let (before, later) = self.nodes.split_at(start);
+        let (before, later) = self.members.split_at(start);
         let mut round = later.iter().chain(before);
         let some = array::from_fn(|_| round.next().cloned());
-        self.swept_up_to = some.iter().flatten().last().map_or(0, |node| node.id());
+        self.swept_up_to = some.iter().flatten().last().map_or(0, Asked::id);
         some
     }
 }
 
-/// The tasks that a node stands for: itself, or the members of a group, and of the groups in it.
-pub(crate) fn tasks(node: &Arc<Node>) -> Vec<Arc<Node>> {
-    collect(node, Members::nodes)
-}
-
-/// Asks all of them; each with the request's id, or none if it has ended.
-pub(crate) fn request(
-    node: &Arc<Node>,
-    interrupted: &Interrupted,
-) -> Vec<(Arc<Node>, Option<u64>)> {
-    let tasks = collect(node, |members| members.latch(interrupted));
-    // Hooks may be slow: everybody is asked before.
-    let mut due = Due::default();
-    let ask = |task: Arc<Node>| {
-        let id = task.request_by_group(interrupted, &mut due);
-        (task, id)
-    };
-    let asked = tasks.into_iter().map(ask).collect();
-    due.run(interrupted);
-    asked
-}
-
-/// Groups may contain each other; each is looked into once.
-fn collect(node: &Arc<Node>, look: impl Fn(&Members) -> Vec<Arc<Node>>) -> Vec<Arc<Node>> {
-    let mut tasks = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut next = vec![node.clone()];
-    while let Some(node) = next.pop() {
-        if seen.insert(node.id()) {
-            match node.members() {
-                Some(members) => next.extend(look(members)),
-                None => tasks.push(node),
-            }
+impl Asked {
+    pub(crate) fn id(&self) -> u64 {
+        match self {
+            Self::Task(node) => node.id(),
+            Self::Group(members) => members.id,
         }
     }
-    tasks
-}
 
-/// What a report of a group shows: its members' numbers, added up.
-pub(crate) fn figures(node: &Arc<Node>) -> Figures {
-    let all: Vec<_> = tasks(node).iter().map(Node::figures).collect();
-    Figures {
-        id: node.id(),
-        name: Some(format!("group of {}", all.len()).into()),
-        started: all.iter().any(|figures| figures.started),
-        finished: all.iter().all(|figures| figures.finished),
-        masked: !all.is_empty() && all.iter().all(|figures| figures.masked),
-        pending_since: all.iter().filter_map(|figures| figures.pending_since).min(),
-        raises: all.iter().map(|figures| figures.raises).sum(),
-        raised_at: all.iter().filter_map(|figures| figures.raised_at).max(),
-        refused: all.iter().map(|figures| figures.refused).sum(),
-        tid: None,
+    /// The tasks that it stands for: itself, or the members of a group, and of the groups in it.
+    pub(crate) fn tasks(&self) -> Vec<Arc<Node>> {
+        self.collect(Members::all)
+    }
+
+    /// Asks all of them, as members of the group; each with the request's id, or none if it has ended.
+    pub(crate) fn request_by_group(
+        &self,
+        interrupted: &Interrupted,
+    ) -> Vec<(Arc<Node>, Option<u64>)> {
+        let tasks = self.collect(|members| members.latch(interrupted));
+        // Hooks may be slow: everybody is asked before.
+        let mut armed = Armed::default();
+        let ask = |task: Arc<Node>| {
+            let id = task.request_by_group(interrupted, &mut armed);
+            (task, id)
+        };
+        let asked = tasks.into_iter().map(ask).collect();
+        list::run_due(&armed, interrupted);
+        asked
+    }
+
+    /// Groups may contain each other; each is looked into once.
+    fn collect(&self, look: impl Fn(&Members) -> Vec<Asked>) -> Vec<Arc<Node>> {
+        let mut tasks = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut next = vec![self.clone()];
+        while let Some(asked) = next.pop() {
+            if seen.insert(asked.id()) {
+                match asked {
+                    Self::Group(members) => next.extend(look(&members)),
+                    Self::Task(node) => tasks.push(node),
+                }
+            }
+        }
+        tasks
+    }
+
+    /// The numbers that a report shows; those of a group's members are added up.
+    pub(crate) fn figures(&self) -> Figures {
+        if let Self::Task(node) = self {
+            return node.figures();
+        }
+        let all: Vec<_> = self.tasks().iter().map(Node::figures).collect();
+        Figures {
+            id: self.id(),
+            name: Some(format!("group of {}", all.len()).into()),
+            started: all.iter().any(|figures| figures.started),
+            finished: all.iter().all(|figures| figures.finished),
+            masked: !all.is_empty() && all.iter().all(|figures| figures.masked),
+            pending_since: all.iter().filter_map(|figures| figures.pending_since).min(),
+            raises: all.iter().map(|figures| figures.raises).sum(),
+            raised_at: all.iter().filter_map(|figures| figures.raised_at).max(),
+            refused: all.iter().map(|figures| figures.refused).sum(),
+            tid: None,
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::entry::fork;
 use crate::interrupted::Reason;
 use crate::interrupter::{Interrupter, Request};
 use crate::join::JoinHandle;
@@ -19,7 +20,7 @@ pub(crate) mod members;
 mod panicked;
 mod stragglers;
 
-use members::Members;
+use members::{Asked, Members};
 
 pub use panicked::Panicked;
 pub use stragglers::Stragglers;
@@ -56,17 +57,14 @@ pub use stragglers::Stragglers;
 #[derive(Clone)]
 pub struct Group {
     /// Always one with members.
-    node: Arc<Node>,
+    members: Arc<Members>,
 }
 
 impl Group {
     /// A group without members.
     pub fn new() -> Self {
-        Self { node: Node::group() }
-    }
-
-    fn members(&self) -> &Members {
-        self.node.members().expect("a group's node has a list of members")
+        fork::watch();
+        Self { members: Members::new() }
     }
 
     /// Spawns a member: a managed thread, as [`spawn`](crate::spawn()) does.
@@ -111,9 +109,9 @@ impl Group {
         T: Send + 'static,
     {
         let task = builder.task();
-        let member = Member { group: self.node.clone(), node: task.interrupter().0 };
+        let member = Member { group: self.members.clone(), node: task.node().clone() };
         // Before it begins: it is born interrupted, if the group is.
-        self.members().add(&member.node);
+        self.members.add(&Asked::Task(member.node.clone()));
         builder.start(task, move |task| member.run(task, f))
     }
 
@@ -127,9 +125,9 @@ impl Group {
     /// assert!(task.run(eintr::checkpoint).is_err());
     /// ```
     pub fn add(&self, interrupter: impl Into<Interrupter>) {
-        let Interrupter(node) = interrupter.into();
-        if !Arc::ptr_eq(&node, &self.node) {
-            self.members().add(&node);
+        let Interrupter(asked) = interrupter.into();
+        if asked.id() != self.asked().id() {
+            self.members.add(&asked);
         }
     }
 
@@ -155,7 +153,7 @@ impl Group {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn interrupter(&self) -> Interrupter {
-        Interrupter(self.node.clone())
+        Interrupter(self.asked())
     }
 
     /// Asks all members to stop, and waits until they have ended, but no longer than the grace. Not
@@ -183,7 +181,7 @@ impl Group {
         let mut reports = Report::of_stragglers(&stuck);
         // They may have come to it since.
         reports.retain(|report| !report.finished);
-        let panics = self.members().take_panics();
+        let panics = self.members.take_panics();
         match Stragglers::new(reports, panics.first, panics.more) {
             Some(stragglers) => Err(stragglers),
             None => Ok(()),
@@ -192,7 +190,7 @@ impl Group {
 
     /// How many members have not ended.
     pub fn len(&self) -> usize {
-        members::tasks(&self.node).iter().filter(|task| !task.is_finished()).count()
+        self.asked().tasks().iter().filter(|task| !task.is_finished()).count()
     }
 
     /// Whether all members have ended.
@@ -200,9 +198,13 @@ impl Group {
         self.interrupter().is_finished()
     }
 
+    fn asked(&self) -> Asked {
+        Asked::Group(self.members.clone())
+    }
+
     /// The members that have not ended and do not run here.
     fn others(&self) -> Vec<Arc<Node>> {
-        let mut tasks = members::tasks(&self.node);
+        let mut tasks = self.asked().tasks();
         tasks.retain(|task| {
             let progress = task.wait_for(None, Moment::LONG_AGO, |_| true);
             !matches!(progress, Progress::Finished | Progress::Running { here: true, .. })
@@ -220,7 +222,7 @@ fn ends(task: &Arc<Node>, until: Moment) -> bool {
 /// A member that the group has spawned. Dropped with its thread's work done, or if there was no
 /// thread to be had, it is off the list.
 struct Member {
-    group: Arc<Node>,
+    group: Arc<Members>,
     node: Arc<Node>,
 }
 
@@ -233,24 +235,16 @@ impl Member {
                 let name = self.node.figures().name.as_deref().map(String::from);
                 let message = message(&*payload);
                 let panicked = Panicked { task: self.node.id(), name, message };
-                if let Some(members) = self.members() {
-                    members.note_panic(panicked);
-                }
+                self.group.note_panic(panicked);
                 resume_unwind(payload)
             })
         })
-    }
-
-    fn members(&self) -> Option<&Members> {
-        self.group.members()
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        if let Some(members) = self.members() {
-            members.forget(self.node.id());
-        }
+        self.group.forget(self.node.id());
     }
 }
 
@@ -277,7 +271,7 @@ impl fmt::Debug for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Group")
             .field("members", &self.len())
-            .field("interrupted", &self.members().is_latched())
+            .field("interrupted", &self.members.is_latched())
             .finish_non_exhaustive()
     }
 }

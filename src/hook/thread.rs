@@ -1,10 +1,8 @@
-//! What hooks need of the machine room: closures that other threads call, a thread's place for its
-//! hooks, and the hook thread that runs them at deadlines.
+//! Closures that other threads call, a thread's place for its hooks, and the hook thread that runs them at
+//! deadlines.
 //!
-//! A deadline is noticed by a handler, which runs nothing of the user's. It puts its thread's hooks
-//! on a list and wakes the hook thread. The list is a stack of what is linked through itself, and
-//! the hook thread takes it as a whole, so the handler needs a swap and nothing else: no lock, no
-//! allocation. That thread is started where a hook and a deadline first meet.
+//! The hook thread is started where a hook and a deadline first meet; what it is to look at comes by
+//! `thread/hook_queue.rs`.
 //!
 //! # Safety
 //!
@@ -16,17 +14,19 @@
 
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
-use super::Hooks;
+use super::list::Hooks;
 use crate::interrupted::{Interrupted, Reason};
 use crate::kernel::clock::Moment;
-use crate::kernel::{futex, helper_thread};
+use crate::kernel::helper_thread;
 use crate::thread::block::{self, Block};
-use crate::thread::{fork_gate, target};
+use crate::thread::hook_queue::{self, Queued};
+use crate::thread::{fork_gate, registry};
 
 /// A hook of the user's, borrowed from `with_hook`.
 #[derive(Clone, Copy)]
@@ -76,41 +76,49 @@ impl HookedThread {
     }
 }
 
+thread_local! {
+    /// How many hooks run on this thread, others' or its own.
+    static RUNNING: Cell<u32> = const { Cell::new(0) };
+}
+
 /// A hook runs on this thread.
 pub(crate) struct Running(());
 
 impl Running {
     pub(crate) fn begin() -> Self {
-        block::with(|block| block.running_hooks.fetch_add(1, Relaxed));
+        RUNNING.set(RUNNING.get() + 1);
         Self(())
     }
 
     pub(crate) fn is_any_here() -> bool {
-        block::with(|block| block.running_hooks.load(Relaxed) != 0)
+        RUNNING.get() != 0
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        block::with(|block| block.running_hooks.fetch_sub(1, Relaxed));
+        RUNNING.set(RUNNING.get() - 1);
     }
 }
 
-static IN_USE: AtomicBool = AtomicBool::new(false);
-
-/// Whether any thread has ever had a hook.
-pub(crate) fn in_use() -> bool {
-    IN_USE.load(Relaxed)
+/// Counts one more owner.
+///
+/// # Safety
+///
+/// The place is that of hooks that are owned by somebody.
+pub(super) unsafe fn retain(place: *const Queued) {
+    // SAFETY: hooks begin with their place, and came from `Arc::into_raw`.
+    unsafe { Arc::increment_strong_count(place.cast::<Hooks>()) };
 }
 
 /// The calling thread's hooks, which are made if there are none yet. The thread has a record then.
 pub(crate) fn register() -> Arc<Hooks> {
-    IN_USE.store(true, Relaxed);
-    target::register();
+    hook_queue::use_it();
+    registry::register();
     block::with(|block| {
         of(block).unwrap_or_else(|| {
             let hooks = Arc::new(Hooks::new(HookedThread(NonNull::from(block))));
-            block.hooked.hooks.store(Arc::into_raw(hooks.clone()).cast_mut(), Release);
+            block.hooked.hooks.store(Arc::into_raw(hooks.clone()).cast_mut().cast(), Release);
             hooks
         })
     })
@@ -118,7 +126,7 @@ pub(crate) fn register() -> Arc<Hooks> {
 
 /// Those of a thread that is there, or is kept from going.
 pub(crate) fn of(block: &Block) -> Option<Arc<Hooks>> {
-    let hooks = NonNull::new(block.hooked.hooks.load(Acquire))?;
+    let hooks = NonNull::new(block.hooked.hooks.load(Acquire))?.cast::<Hooks>();
     // SAFETY: the pointer came from `Arc::into_raw` in `register`, and the block owns one count as
     // long as its thread is there.
     unsafe {
@@ -142,20 +150,8 @@ pub(crate) fn end(block: &Block) {
     block.hooked.is_inside.store(false, Relaxed);
     if let Some(hooks) = NonNull::new(block.hooked.hooks.swap(ptr::null_mut(), AcqRel)) {
         // SAFETY: the count that `register` gave to the block.
-        let hooks = unsafe { Arc::from_raw(hooks.as_ptr()) };
+        let hooks = unsafe { Arc::from_raw(hooks.cast::<Hooks>().as_ptr()) };
         hooks.end();
-    }
-}
-
-/// The thread of that block has become armed, at a deadline: the hook thread is to look. For its
-/// handler. Async-signal-safe.
-pub(crate) fn deadline_passed(block: &Block) {
-    if block.hooked.recounting.load(Relaxed) {
-        return;
-    }
-    block.hooked.count_arming();
-    if block.hooked.is_inside.load(Relaxed) {
-        enqueue(block.hooked.hooks.load(Relaxed));
     }
 }
 
@@ -167,51 +163,8 @@ pub(crate) fn meet_deadline() {
     }
 }
 
-/// Hooks that the hook thread is to look at, the last one first.
-static LIST: AtomicPtr<Hooks> = AtomicPtr::new(ptr::null_mut());
-/// Counts what was put on the list; a futex.
-static ADDITIONS: AtomicU32 = AtomicU32::new(0);
 /// The generation of processes that the hook thread is of, plus one.
 static STARTED: AtomicU32 = AtomicU32::new(0);
-
-/// A place on the list.
-pub(crate) struct Queued {
-    is_there: AtomicBool,
-    next: AtomicPtr<Hooks>,
-}
-
-impl Queued {
-    pub(crate) const fn new() -> Self {
-        Self { is_there: AtomicBool::new(false), next: AtomicPtr::new(ptr::null_mut()) }
-    }
-
-    /// In the child of a fork, where nobody takes anything off the list yet.
-    pub(crate) fn forget(&self) {
-        LIST.store(ptr::null_mut(), Relaxed);
-        self.is_there.store(false, Relaxed);
-    }
-}
-
-/// Puts a thread's hooks on the list. Async-signal-safe.
-fn enqueue(hooks: *mut Hooks) {
-    // SAFETY: the handler's own thread's, which is there.
-    let Some(queued) = (unsafe { hooks.as_ref() }).map(|hooks| &hooks.queued) else { return };
-    // If it is on the list still, it has not been looked at yet, and will be after this.
-    if !queued.is_there.swap(true, AcqRel) {
-        // SAFETY: from `Arc::into_raw`; the count is the list's.
-        unsafe { Arc::increment_strong_count(hooks) };
-        let mut first = LIST.load(Relaxed);
-        loop {
-            queued.next.store(first, Relaxed);
-            match LIST.compare_exchange_weak(first, hooks, Release, Relaxed) {
-                Ok(_) => break,
-                Err(now) => first = now,
-            }
-        }
-    }
-    ADDITIONS.fetch_add(1, Release);
-    futex::wake_all(&ADDITIONS);
-}
 
 /// Starts the hook thread, if there is none.
 fn start() {
@@ -228,18 +181,9 @@ fn start() {
 fn run() {
     let cause = Interrupted::new(Reason::Deadline);
     loop {
-        let seen = ADDITIONS.load(Acquire);
-        let mut next = LIST.swap(ptr::null_mut(), Acquire);
-        if next.is_null() {
-            futex::wait(&ADDITIONS, seen, Moment::NEVER);
-        }
-        while let Some(hooks) = NonNull::new(next) {
-            // SAFETY: the count that `enqueue` gave to the list.
-            let hooks = unsafe { Arc::from_raw(hooks.as_ptr()) };
-            next = hooks.queued.next.load(Relaxed);
-            // Before they are looked at: a handler that comes after puts them on the list again.
-            hooks.queued.is_there.store(false, Release);
-            hooks.run_due(&cause);
-        }
+        hook_queue::take_each(|place| {
+            // SAFETY: the list's count, of hooks that begin with that place.
+            unsafe { Arc::from_raw(place.cast::<Hooks>().as_ptr()) }.run_due(&cause);
+        });
     }
 }

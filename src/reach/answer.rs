@@ -12,11 +12,11 @@ use libc::c_long;
 
 use super::table::{self, Answer, OpenFlags, Unless};
 use super::writes;
-use crate::deadline::frames;
 use crate::kernel::descriptor::{self, Kind};
 use crate::kernel::futex;
 use crate::thread::block::Block;
 use crate::thread::brakes;
+use crate::thread::word::DEADLINE;
 
 /// The syscall's result without running it; or that it is to run as asked, and by which exception
 /// if by one.
@@ -51,7 +51,9 @@ pub(crate) fn unrun(block: &Block, answer: Answer) -> Option<isize> {
 
 /// ECANCELED; the asker hears of it, or the deadline.
 fn refuse(block: &Block) -> isize {
-    frames::note_refusal(block);
+    if block.word.is_armed_by(DEADLINE) {
+        block.deadlines.note_refusal();
+    }
     // SAFETY: the pointer is null, or to a task's count that lives as long as the task is on this
     // thread's stack, and it is this thread that takes it off.
     if let Some(refusals) = unsafe { block.refusals.load(Ordering::Acquire).as_ref() } {

@@ -30,7 +30,7 @@ use crate::kernel::raw::syscall;
 use crate::kernel::signals::{self, Action};
 use crate::signal::previous::Previous;
 use crate::thread::block::{Block, Dispatching};
-use crate::thread::{repeat_timer, target};
+use crate::thread::{repeat_timer, sighting, target};
 
 const PR_SET_SYSCALL_USER_DISPATCH: usize = 59;
 const OFF: usize = 0;
@@ -40,8 +40,6 @@ const ON: usize = 1;
 pub(crate) static PREVIOUS: Previous = Previous::nothing();
 
 static AVAILABLE: AtomicBool = AtomicBool::new(false);
-/// The application has set a handler of its own for SIGSYS.
-static TAKEN_OVER: AtomicBool = AtomicBool::new(false);
 static SWEPT_AT: AtomicMoment = AtomicMoment::new(Moment::LONG_AGO);
 
 /// How long a look at all handlers' masks is good for: not long, since a handler
@@ -60,11 +58,6 @@ pub(crate) fn is_available() -> bool {
 /// Whether it is, as things are: the application may have taken SIGSYS for itself since.
 pub(crate) fn is_usable() -> bool {
     is_available() && handler_is_ours()
-}
-
-/// The same, as it was when a thread was last to be reached: askers go by that, and save a syscall.
-pub(crate) fn was_usable() -> bool {
-    is_available() && !TAKEN_OVER.load(Relaxed)
 }
 
 /// Installs the SIGSYS handler, if the kernel has dispatch. Under valgrind it says so and the
@@ -92,6 +85,7 @@ pub(crate) fn prepare(handler: usize) {
         if let Ok(before) = unsafe { signals::set_action(libc::SIGSYS, &ours) } {
             PREVIOUS.remember(&before);
             AVAILABLE.store(true, Relaxed);
+            sighting::is_needed_if(false);
         }
     }
 }
@@ -183,10 +177,7 @@ pub(crate) fn has_begun(block: &Block) -> bool {
 
 fn handler_is_ours() -> bool {
     let is_ours = PREVIOUS.is_ours_in_force(libc::SIGSYS);
-    // Seldom written: every asker reads it.
-    if TAKEN_OVER.load(Relaxed) == is_ours {
-        TAKEN_OVER.store(!is_ours, Relaxed);
-    }
+    sighting::is_needed_if(!is_ours);
     is_ours
 }
 

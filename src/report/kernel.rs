@@ -5,8 +5,8 @@ use std::fs;
 use super::call::Call;
 use super::thread::{ThreadReport, ThreadState};
 use super::waits_on;
+use crate::kernel::raw;
 use crate::signal::ours;
-use crate::thread::target;
 
 /// Looks at a thread; none if there is no such thread (or no `/proc`).
 pub(super) fn look(tid: i32) -> Option<ThreadReport> {
@@ -40,7 +40,7 @@ fn file(tid: i32, name: &str) -> Option<String> {
 /// The syscall in which a thread sleeps; none if it runs. (The calling one is in a `read`, to look
 /// at itself.)
 pub(super) fn call_of(tid: i32) -> Option<Call> {
-    let is_another = tid != target::id();
+    let is_another = tid != raw::gettid();
     is_another.then(|| file(tid, "syscall").as_deref().and_then(call))?
 }
 

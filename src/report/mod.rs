@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::task::node::Node;
-use crate::thread::registry;
+use crate::thread::roll;
 
 mod call;
 mod cure;
@@ -64,10 +64,10 @@ pub fn report() -> Vec<Report> {
     let mut dump = Dump::new();
     let mut innermost = Vec::new();
     let mut outer = Vec::new();
-    for record in registry::records() {
+    for record in roll::records() {
         let mut tasks = Node::all_on(&record);
         innermost.extend(tasks.pop().map(|task| dump.look(&task)));
-        outer.extend(tasks.iter().map(Report::of));
+        outer.extend(tasks.iter().map(|task| Report::of(|| task.figures())));
     }
     dump.end(innermost.iter_mut());
     let mut reports = innermost;

@@ -13,7 +13,7 @@ impl Dump {
     }
 
     pub(super) fn look(&mut self, task: &Arc<Node>) -> Report {
-        Report::of(task)
+        Report::of(|| task.figures())
     }
 
     pub(super) fn end<'a>(self, _reports: impl Iterator<Item = &'a mut Report>) {}

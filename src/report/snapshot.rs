@@ -106,7 +106,7 @@ fn lay_out(record: &ThreadRecord, task: &Arc<Node>, wanted: *mut Wanted) -> Laid
     let _gate = fork_gate::gate();
     // The task cannot end while we hold its thread's lock, and a signal that is sent by then is let
     // in before it does (P6).
-    record.thread_of(task, |thread| lay_out_for(thread, wanted)).unwrap_or(LaidOut::No)
+    record.thread_of(&**task, |thread| lay_out_for(thread, wanted)).unwrap_or(LaidOut::No)
 }
 
 fn lay_out_for(thread: &Target, wanted: *mut Wanted) -> LaidOut {

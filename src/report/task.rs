@@ -1,14 +1,13 @@
 //! [`Report`]: where a task is.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::kernel;
 use super::thread::ThreadReport;
 use crate::kernel::clock::Moment;
 use crate::signal::ours;
-use crate::task::node::Node;
+use crate::task::node::Figures;
 
 /// Where a task is, and what has become of the requests to it. A snapshot: by the time it is read,
 /// the task may have moved on.
@@ -60,12 +59,13 @@ fn ago(tick: Moment) -> Duration {
 }
 
 impl Report {
-    pub(crate) fn of(node: &Arc<Node>) -> Self {
-        let figures = node.figures();
+    /// Of a task, or of a group.
+    pub(crate) fn of(look: impl Fn() -> Figures) -> Self {
+        let figures = look();
         let thread = figures.tid.and_then(kernel::look);
         // The kernel was asked about a number. If the task has left that thread meanwhile, the
         // number may be another's.
-        let thread = thread.filter(|_| node.figures().tid == figures.tid);
+        let thread = thread.filter(|_| look().tid == figures.tid);
         Self {
             task: figures.id,
             name: figures.name.as_deref().map(String::from),

@@ -52,7 +52,7 @@ impl<'scope, T> ScopedJoinHandle<'scope, T> {
     ///
     /// The thread that is waited for is not disturbed.
     pub fn wait(&self) -> Result<(), Interrupted> {
-        join::wait(&self.interrupter.0)
+        join::wait(&self.interrupter)
     }
 
     /// A handle that interrupts this thread, and no other of the scope's.

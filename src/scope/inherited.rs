@@ -30,12 +30,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::deadline::frames::{self, InForce, Limit};
+use crate::deadline::frames::{self, InForce};
+use crate::deadline::open::{self, Limit};
 use crate::kernel::clock::Moment;
-use crate::task::node::Node;
-use crate::thread::fork_gate;
+use crate::task::node::{Node, node_of};
 use crate::thread::record::{Floor, RoomToCopy};
-use crate::thread::target::{self, ThreadRecord};
+use crate::thread::target::{Task, ThreadRecord};
+use crate::thread::{fork_gate, registry};
+use crate::{settle, unblocked};
 
 /// What is in force on a thread, for others.
 pub(crate) struct Inheritance {
@@ -55,11 +57,12 @@ enum Cause {
 impl Inheritance {
     /// What is in force here.
     pub(crate) fn here() -> Self {
-        let (tasks, masked) = target::registered().map_or_else(Default::default, |record| {
-            fork_gate::with_room(|_, room: &mut RoomToCopy<Node>| record.unmasked(room))
+        let (tasks, masked) = registry::registered().map_or_else(Default::default, |record| {
+            fork_gate::with_room(|_, room: &mut RoomToCopy<dyn Task>| record.unmasked(room))
         });
         let mut causes = Vec::new();
-        let mut tasks = tasks.into_iter().map(Cause::Task).enumerate().peekable();
+        let mut tasks =
+            tasks.into_iter().map(|task| Cause::Task(node_of(task))).enumerate().peekable();
         for InForce { at, tasks_outside } in frames::in_force().into_iter().rev() {
             let is_outside = |(index, _): &(usize, _)| masked + index < tasks_outside;
             while let Some((_, task)) = tasks.next_if(is_outside) {
@@ -79,11 +82,11 @@ impl Inheritance {
 
     /// Runs `f` on this thread, which has nothing in force yet, with all of it in force.
     pub(crate) fn run<T>(&self, f: impl FnOnce() -> T) -> T {
-        let record = target::register();
-        let unblocked = target::unblock_signals();
+        let record = registry::register();
+        let unblocked = unblocked::unblock_signals();
         let value = run(&self.causes, &record, f);
-        target::settle();
-        target::block_again(unblocked);
+        settle::settle();
+        unblocked::block_again(unblocked);
         value
     }
 
@@ -108,7 +111,7 @@ fn run<T>(causes: &[Cause], record: &Arc<ThreadRecord>, f: impl FnOnce() -> T) -
         }
         Some((Cause::Deadline { at, raised }, inner)) => {
             let body = || run(inner, record, f);
-            let (value, was_raised) = frames::run(Limit::at_moment(*at), body);
+            let (value, was_raised) = open::run(Limit::at_moment(*at), body);
             raised.fetch_or(was_raised, Ordering::Relaxed);
             value
         }

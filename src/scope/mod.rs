@@ -209,7 +209,7 @@ fn run<'env, T>(
     // As everywhere, unless the caller is a task that has it off.
     let reach = Interrupter::current().is_none() || reach::is_on();
     let task = Task::new().reach(reach);
-    let node = task.interrupter().0;
+    let node = task.node().clone();
     let inheritance = Inheritance::here().and(node.clone());
     let shared = Shared::new(node, inheritance, reach);
     let settled = Settled(Arc::new(shared));

@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use super::inherited::Inheritance;
+use crate::group::members::Asked;
 use crate::interrupted::{Interrupted, Reason};
+use crate::interrupter::Interrupter;
 use crate::task::node::Node;
 
 /// What all of a scope have in common.
@@ -35,7 +37,9 @@ impl Shared {
             let text: Box<dyn StdError + Send + Sync> = "another part of the scope failed".into();
             Interrupted::new(Reason::Custom(text.into()))
         });
-        self.node.request_once(stopped);
+        if !self.node.is_asked_with(stopped) {
+            Interrupter(Asked::Task(self.node.clone())).ask_with(stopped);
+        }
         stopped.clone()
     }
 }

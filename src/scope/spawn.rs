@@ -8,6 +8,7 @@ use std::thread as std_thread;
 
 use super::handle::ScopedJoinHandle;
 use super::shared::{OnPanic, Shared};
+use crate::group::members::Asked;
 use crate::interrupted::Interrupted;
 use crate::interrupter::{Interrupter, Request};
 use crate::reach::Reach;
@@ -78,7 +79,7 @@ impl<'scope> Scope<'scope, '_> {
     /// The interrupter of the whole scope: of its body and of all its threads, also of those to
     /// come. It is finished when all of them have ended.
     pub fn interrupter(&self) -> Interrupter {
-        Interrupter(self.shared.node.clone())
+        Interrupter(Asked::Task(self.shared.node.clone()))
     }
 
     /// Asks the whole scope to stop. See [`Interrupter::interrupt`].

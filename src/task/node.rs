@@ -5,16 +5,14 @@
 //! under any of them, and nothing is allocated or freed: what may be the last count of something is
 //! handed out and dropped after, or declared before the gate is taken.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::io;
-use std::slice;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::deadline::frames;
-use crate::group::members::{self, Members};
-use crate::hook::{self, Due};
 use crate::interrupted::{Interrupted, Reason};
 use crate::kernel::clock::Moment;
 use crate::kernel::futex;
@@ -22,7 +20,8 @@ use crate::room::{Full, MakeRoom, Room};
 use crate::thread::block::Refusals;
 use crate::thread::fork_gate::{self, Gate};
 use crate::thread::record::{Delivery, Floor, RoomToCopy, RoomToEnter};
-use crate::thread::target::{self, ThreadRecord};
+use crate::thread::target::{Task, ThreadRecord};
+use crate::thread::{hook_queue, number, registry};
 
 /// A task's inside.
 pub(crate) struct Node {
@@ -31,9 +30,7 @@ pub(crate) struct Node {
     /// The process that the task belongs to, counted in forks: a child has the tasks of the thread
     /// that forked, no others.
     generation: AtomicU32,
-    pub(crate) refusals: Refusals,
-    /// Of a group's, which never runs and is not asked itself.
-    members: Option<Box<Members>>,
+    refusals: Refusals,
     life: Mutex<Life>,
 }
 
@@ -95,13 +92,31 @@ struct Pending {
 /// Room for one more request.
 type RoomToNote = Room<VecDeque<Pending>>;
 
+/// Threads that requests have armed, if there are hooks at all: an asker that holds no lock of ours is to run
+/// them.
+#[derive(Default)]
+#[must_use = "their hooks are to be run"]
+pub(crate) struct Armed(Vec<Arc<ThreadRecord>>);
+
+impl Armed {
+    fn add(&mut self, record: Arc<ThreadRecord>) {
+        if hook_queue::in_use() {
+            self.0.push(record);
+        }
+    }
+
+    pub(crate) fn threads(&self) -> &[Arc<ThreadRecord>] {
+        &self.0
+    }
+}
+
 /// What an ended task no longer needs. It holds reasons of the user's, and perhaps the last count
 /// of things of ours.
 struct Leftovers {
     _phase: Phase,
     _pending: VecDeque<Pending>,
     _raised: Option<Interrupted>,
-    _frame: Option<Arc<Node>>,
+    _frame: Option<Arc<dyn Task>>,
 }
 
 /// A task's state, as its waiters ask for it.
@@ -148,33 +163,22 @@ pub(crate) struct Figures {
 /// How long a waiting asker leaves a thread alone that could not be told.
 const TELL_AGAIN: Duration = Duration::from_millis(10);
 
-static LAST_ID: AtomicU64 = AtomicU64::new(0);
+/// A number that no other task has, nor a group.
+pub(crate) fn fresh_id() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
 
 impl Node {
     pub(crate) fn new(name: Option<Arc<str>>, nesting: Nesting) -> Arc<Self> {
-        Self::with_members(name, nesting, None)
-    }
-
-    /// A group's.
-    pub(crate) fn group() -> Arc<Self> {
-        Self::with_members(None, Nesting::Root, Some(Box::default()))
-    }
-
-    fn with_members(
-        name: Option<Arc<str>>,
-        nesting: Nesting,
-        members: Option<Box<Members>>,
-    ) -> Arc<Self> {
-        fork_gate::watch();
         // There is rarely a second request. The first finds its room here, and the asker does not
-        // stop to make it. A group has none of its own.
-        let pending = VecDeque::with_capacity(usize::from(members.is_none()));
+        // stop to make it.
+        let pending = VecDeque::with_capacity(1);
         Arc::new(Self {
-            id: LAST_ID.fetch_add(1, Ordering::Relaxed) + 1,
+            id: fresh_id(),
             nesting,
             generation: AtomicU32::new(fork_gate::generation()),
             refusals: Refusals::default(),
-            members,
             life: Mutex::new(Life {
                 name,
                 phase: Phase::NotStarted,
@@ -196,17 +200,12 @@ impl Node {
     pub(crate) fn nesting_here() -> Nesting {
         match current() {
             Some(parent) => Nesting::Task(parent.id),
-            None => Nesting::Thread(target::number()),
+            None => Nesting::Thread(number::number()),
         }
     }
 
     pub(crate) fn id(&self) -> u64 {
         self.id
-    }
-
-    /// The members, if it is a group's.
-    pub(crate) fn members(&self) -> Option<&Members> {
-        self.members.as_deref()
     }
 
     pub(crate) fn set_name(&self, name: Arc<str>) {
@@ -227,31 +226,21 @@ impl Node {
         })
     }
 
-    /// In the child of a fork: this task goes on here, on the one thread that there is, whose
-    /// record that is. Allocates nothing and frees nothing.
-    pub(crate) fn adopt(&self, record: &Arc<ThreadRecord>) {
-        self.generation.store(fork_gate::generation(), Ordering::Relaxed);
-        let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::forget(life.guests.take());
-        if let Phase::Running(home) = &mut life.phase {
-            std::mem::forget(std::mem::replace(home, record.clone()));
-        }
-    }
-
     // The task's own thread.
 
     /// The task begins on this thread, whose record that is. None if it belongs to the process
     /// before a fork.
     pub(crate) fn begin(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Option<Begun> {
-        fork_gate::with_room(|gate, room: &mut RoomToEnter<Self>| {
+        let task: Arc<dyn Task> = self.clone();
+        fork_gate::with_room(|gate, room: &mut RoomToEnter<dyn Task>| {
             let root = match self.nesting {
                 Nesting::Root => true,
-                Nesting::Task(parent) => record.innermost().is_none_or(|task| task.id != parent),
-                Nesting::Thread(home) => home != target::number() || record.innermost().is_some(),
+                Nesting::Task(parent) => record.innermost().is_none_or(|task| task.id() != parent),
+                Nesting::Thread(home) => home != number::number() || record.innermost().is_some(),
             };
             let Some(mut life) = self.life(gate) else { return Ok(None) };
             // Under our lock: an asker finds either no thread yet, or the frame in place.
-            let floor = record.enter(self, !life.pending.is_empty(), root, room)?;
+            let floor = record.enter(&task, !life.pending.is_empty(), root, room)?;
             life.phase = Phase::Running(record.clone());
             Ok(Some(Begun { floor, root }))
         })
@@ -271,7 +260,8 @@ impl Node {
     pub(crate) fn begin_beside(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Floor {
         // For the case that this is the first guest.
         let mut guests = Some(Box::<Guests>::default());
-        fork_gate::with_room(|gate, (to_enter, to_add): &mut (RoomToEnter<Self>, _)| {
+        let task: Arc<dyn Task> = self.clone();
+        fork_gate::with_room(|gate, (to_enter, to_add): &mut (RoomToEnter<dyn Task>, _)| {
             let mut life = self.life(gate);
             if let Some(life) = &mut life {
                 if life.guests.is_none() {
@@ -283,7 +273,7 @@ impl Node {
             }
             let pending = life.as_ref().is_some_and(|life| !life.pending.is_empty());
             // Under our lock, as in `begin`.
-            record.enter(self, pending, false, to_enter)
+            record.enter(&task, pending, false, to_enter)
         })
     }
 
@@ -305,19 +295,6 @@ impl Node {
         self.finish_if(|phase| matches!(phase, Phase::NotStarted));
     }
 
-    /// The thread whose record that is has gone, and did not end the task. It has ended, if it ran
-    /// there and not beside another.
-    pub(crate) fn give_up_on(&self, record: &Arc<ThreadRecord>) {
-        self.finish_if(|phase| matches!(phase, Phase::Running(home) if Arc::ptr_eq(home, record)));
-        let gate = fork_gate::gate();
-        let mut life = self.life(&gate);
-        if let Some(guests) = life.as_mut().and_then(|life| life.guests.as_mut()) {
-            guests.remove(record);
-        }
-        drop(life);
-        drop(gate);
-    }
-
     fn finish_if(&self, is_over: impl FnOnce(&Phase) -> bool) {
         let gate = fork_gate::gate();
         let life = self.life(&gate).filter(|life| is_over(&life.phase));
@@ -331,7 +308,7 @@ impl Node {
     fn finish(
         &self,
         mut life: MutexGuard<'_, Life>,
-        leave: impl FnOnce() -> Option<Arc<Node>>,
+        leave: impl FnOnce() -> Option<Arc<dyn Task>>,
     ) -> Leftovers {
         let phase = std::mem::replace(&mut life.phase, Phase::Finished);
         let last = life.last_raised().cloned();
@@ -372,10 +349,12 @@ impl Node {
         // It shares its reason with what is handed out, so this is not the last of it.
         life.pending.pop_front();
         if life.pending.is_empty() {
-            record.clear(self);
+            record.clear(&**self);
             life.each_guest(|guest| {
-                hook::note_taken_elsewhere(guest);
-                guest.clear(self);
+                if hook_queue::in_use() {
+                    guest.thread(|thread| thread.block().hooked.note_taken_elsewhere());
+                }
+                guest.clear(&**self);
             });
         }
         let before = life.raised.replace(interrupted.clone());
@@ -384,42 +363,40 @@ impl Node {
 
     // The askers.
 
-    /// Asks. The request's id, or none if the task has ended.
-    pub(crate) fn request(self: &Arc<Self>, interrupted: Interrupted) -> Option<u64> {
-        let mut due = Due::default();
-        let id = self.note(&interrupted, false, &mut due);
-        due.run(&interrupted);
-        id
+    /// Asks. The request's id, or none if the task has ended. The hooks of the threads that it has armed
+    /// are left to the caller.
+    pub(crate) fn request(
+        self: &Arc<Self>,
+        interrupted: &Interrupted,
+        armed: &mut Armed,
+    ) -> Option<u64> {
+        self.note(interrupted, false, armed)
     }
 
-    /// Asks with an interrupt that it may have been asked with before.
-    pub(crate) fn request_once(self: &Arc<Self>, interrupted: &Interrupted) {
+    /// Whether it has been asked with that interrupt, and it is pending.
+    pub(crate) fn is_asked_with(&self, interrupted: &Interrupted) -> bool {
         let gate = fork_gate::gate();
-        let is_pending = self.life(&gate).is_some_and(|life| {
+        self.life(&gate).is_some_and(|life| {
             life.pending.iter().any(|pending| pending.interrupted.is(interrupted))
-        });
-        drop(gate);
-        if !is_pending {
-            self.request(interrupted.clone());
-        }
+        })
     }
 
-    /// The same for a group that the task is in. The hooks are left to the caller.
+    /// The same for a group that the task is in.
     pub(crate) fn request_by_group(
         self: &Arc<Self>,
         interrupted: &Interrupted,
-        due: &mut Due,
+        armed: &mut Armed,
     ) -> Option<u64> {
-        self.note(interrupted, true, due)
+        self.note(interrupted, true, armed)
     }
 
     fn note(
         self: &Arc<Self>,
         interrupted: &Interrupted,
         by_group: bool,
-        due: &mut Due,
+        armed: &mut Armed,
     ) -> Option<u64> {
-        self.tell(due, |life, room| {
+        self.tell(armed, |life, room| {
             if matches!(life.phase, Phase::Finished) {
                 return Ok(None);
             }
@@ -440,16 +417,15 @@ impl Node {
     /// Tries again to tell a thread that could not be told.
     fn tell_again(self: &Arc<Self>) {
         // The thread is armed already: its hooks have been run.
-        let _ = self.tell(&mut Due::default(), |life, _| {
+        let _ = self.tell(&mut Armed::default(), |life, _| {
             Ok((life.untold.is_some() && !life.pending.is_empty()).then_some(()))
         });
     }
 
-    /// Notes something, if it is to be, and brings it to the threads that run the task. Adds whose
-    /// hooks are due.
+    /// Notes something, if it is to be, and brings it to the threads that run the task. Adds those.
     fn tell<T>(
         self: &Arc<Self>,
-        due: &mut Due,
+        armed: &mut Armed,
         mut note: impl FnMut(&mut Life, &mut RoomToNote) -> Result<Option<T>, Full>,
     ) -> Option<T> {
         let mut room = RoomToNote::default();
@@ -478,11 +454,11 @@ impl Node {
             let was_untold = life.untold.is_some();
             // The threads need our lock to raise, and may run in our place as soon as they are told.
             let untold = if threads.is_empty() {
-                let asked = home.request(self);
+                let asked = home.request(&**self);
                 drop(life);
                 error_of(asked.tell())
             } else {
-                asked.extend(threads.iter().map(|record| record.request(self)));
+                asked.extend(threads.iter().map(|record| record.request(&**self)));
                 drop(life);
                 asked.drain(..).fold(None, |untold, asked| error_of(asked.tell()).or(untold))
             };
@@ -492,8 +468,11 @@ impl Node {
                 }
             }
             drop(gate);
-            let told = if threads.is_empty() { slice::from_ref(&home) } else { &threads };
-            told.iter().for_each(|record| due.add(record));
+            drop(asked);
+            if threads.is_empty() {
+                threads.push(home);
+            }
+            threads.into_iter().for_each(|record| armed.add(record));
             return Some(noted);
         }
     }
@@ -576,7 +555,8 @@ impl Node {
 
     /// The tasks that run on the thread of that record, outermost first.
     pub(crate) fn all_on(record: &ThreadRecord) -> Vec<Arc<Self>> {
-        fork_gate::with_room(|_, room: &mut RoomToCopy<Self>| record.tasks(room))
+        let tasks = fork_gate::with_room(|_, room: &mut RoomToCopy<dyn Task>| record.tasks(room));
+        tasks.into_iter().map(node_of).collect()
     }
 
     /// The record of the thread that runs it.
@@ -590,9 +570,6 @@ impl Node {
 
     /// What a report shows.
     pub(crate) fn figures(self: &Arc<Self>) -> Figures {
-        if self.members.is_some() {
-            return members::figures(self);
-        }
         let gate = fork_gate::gate();
         let life = self.life(&gate);
         // While its lock is held it does not end, so this is not the last of a record.
@@ -606,7 +583,7 @@ impl Node {
             name: life.as_ref().and_then(|life| life.name.clone()),
             started: !matches!(phase, Phase::NotStarted),
             finished: matches!(phase, Phase::Finished),
-            masked: record.is_some_and(|record| record.is_masked(self)),
+            masked: record.is_some_and(|record| record.is_masked(&**self)),
             pending_since: life.as_ref().and_then(|life| life.pending.front().map(|p| p.since)),
             raises: life.as_ref().map_or(0, |life| life.raises),
             raised_at: life.as_ref().and_then(|life| life.raised_at),
@@ -624,6 +601,45 @@ impl Node {
             futex::wake_all(&self.refusals.changes);
         }
     }
+}
+
+impl Task for Node {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
+    fn adopt(&self, record: &Arc<ThreadRecord>) {
+        self.generation.store(fork_gate::generation(), Ordering::Relaxed);
+        let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::forget(life.guests.take());
+        if let Phase::Running(home) = &mut life.phase {
+            std::mem::forget(std::mem::replace(home, record.clone()));
+        }
+    }
+
+    fn give_up_on(&self, record: &Arc<ThreadRecord>) {
+        self.finish_if(|phase| matches!(phase, Phase::Running(home) if Arc::ptr_eq(home, record)));
+        let gate = fork_gate::gate();
+        let mut life = self.life(&gate);
+        if let Some(guests) = life.as_mut().and_then(|life| life.guests.as_mut()) {
+            guests.remove(record);
+        }
+        drop(life);
+        drop(gate);
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+/// A task that runs on a thread, as what it is.
+pub(crate) fn node_of(task: Arc<dyn Task>) -> Arc<Node> {
+    task.into_any().downcast().unwrap_or_else(|_| unreachable!("there are no other tasks"))
 }
 
 /// Why the thread could not be told, if it could not.
@@ -703,8 +719,8 @@ impl Life {
 
     /// Whether the task runs on the calling thread.
     fn runs_here(&self, home: &Arc<ThreadRecord>) -> bool {
-        let mut here = target::is_registered_as(home);
-        self.each_guest(|guest| here |= target::is_registered_as(guest));
+        let mut here = registry::is_registered_as(home);
+        self.each_guest(|guest| here |= registry::is_registered_as(guest));
         here
     }
 
@@ -735,7 +751,7 @@ impl Life {
             Phase::Finished => Progress::Finished,
             Phase::Running(record) => Progress::Running {
                 here: self.runs_here(record),
-                masked: record.is_masked(node),
+                masked: record.is_masked(&**node),
                 untold: self.untold(),
             },
         }
@@ -759,7 +775,7 @@ impl Pending {
 /// The innermost task of this thread.
 pub(crate) fn current() -> Option<Arc<Node>> {
     let _gate = fork_gate::gate();
-    target::registered()?.innermost()
+    registry::registered()?.innermost().map(node_of)
 }
 
 /// Hands out what this thread is armed by: the outermost cause first, then the oldest.
@@ -775,7 +791,7 @@ fn raise_task(among: usize) -> Option<Interrupted> {
         return None;
     }
     let gate = fork_gate::gate();
-    target::with_registered(|record| record.outermost_cause(among))??.raise(&gate)
+    node_of(registry::with_registered(|record| record.outermost_cause(among))??).raise(&gate)
 }
 
 /// What this thread is armed by, as [`raise`] would hand it out. It does not count as raised. Takes
@@ -784,7 +800,7 @@ pub(crate) fn cause() -> Option<Interrupted> {
     let outside = frames::armed().map_or(usize::MAX, |armed| armed.tasks_outside);
     let of_task = || {
         let gate = fork_gate::gate();
-        let task = target::registered()?.outermost_cause(outside)?;
+        let task = node_of(registry::registered()?.outermost_cause(outside)?);
         let life = task.life(&gate)?;
         life.pending.front().map(|oldest| oldest.interrupted.clone())
     };
@@ -798,8 +814,8 @@ pub(crate) fn take() -> Option<Interrupted> {
         return None;
     }
     let gate = fork_gate::gate();
-    let record = target::registered()?;
-    let (taken, before) = record.taker()?.take(&record, &gate)?;
+    let record = registry::registered()?;
+    let (taken, before) = node_of(record.taker()?).take(&record, &gate)?;
     drop(gate);
     drop(before);
     Some(taken)
@@ -817,7 +833,7 @@ pub(crate) fn refused_for() -> Option<Interrupted> {
 
 fn refused_task(among: usize) -> Option<Interrupted> {
     let gate = fork_gate::gate();
-    let task = target::registered()?.outermost_cause(among)?;
+    let task = node_of(registry::registered()?.outermost_cause(among)?);
     let life = task.life(&gate)?;
     (life.refused > 0).then(|| life.pending.front().map(|oldest| oldest.interrupted.clone()))?
 }

@@ -17,11 +17,10 @@ use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
 };
 
+use super::hook_queue::Queued;
 use super::target::ThreadRecord;
 use super::wanted::Wanted;
 use super::word::Word;
-use crate::deadline::frames::Deadlines;
-use crate::hook::Hooks;
 use crate::kernel::clock::{AtomicMoment, Moment};
 use crate::kernel::timer::KernelTimer;
 
@@ -58,10 +57,6 @@ pub(crate) struct Block {
     /// What this thread is to have done by when.
     pub(crate) deadlines: Deadlines,
     pub(crate) hooked: Hooked,
-    /// How many hooks run on this thread, others' or its own.
-    pub(crate) running_hooks: AtomicU32,
-    /// What tells this thread from all others of the process, or 0 if nobody has asked.
-    pub(crate) number: AtomicU64,
     /// Where the frame lies behind which a call runs that may be left, or 0.
     pub(crate) abandonable: AtomicUsize,
     /// The thread's record, an `Arc` turned into a pointer, or null.
@@ -88,8 +83,6 @@ thread_local! {
             snapshot: AtomicPtr::new(std::ptr::null_mut()),
             deadlines: Deadlines::new(),
             hooked: Hooked::new(),
-            running_hooks: AtomicU32::new(0),
-            number: AtomicU64::new(0),
             abandonable: AtomicUsize::new(0),
             record: AtomicPtr::new(std::ptr::null_mut()),
         }
@@ -112,6 +105,17 @@ pub(crate) fn with<T>(f: impl FnOnce(&Block) -> T) -> T {
 #[inline]
 pub(crate) fn address() -> *const Block {
     BLOCK.with(|block| &raw const *block)
+}
+
+impl Block {
+    /// In the child of a fork, whose one thread this is: what the kernel has not taken along, and what
+    /// others were about to do.
+    pub(crate) fn reset_in_child(&self) {
+        self.repeat.reset();
+        self.deadlines.timer.reset();
+        self.dispatch.change(Dispatching::On, Dispatching::Off);
+        self.delivery.reset();
+    }
 }
 
 /// How a thread that was armed is told: by our signal, or by waking what it sleeps on.
@@ -375,8 +379,10 @@ pub(crate) struct Hooked {
     pub(crate) recounting: AtomicBool,
     /// The thread is inside of a `with_hook`.
     pub(crate) is_inside: AtomicBool,
-    /// The thread's hooks, an `Arc` turned into a pointer, or null.
-    pub(crate) hooks: AtomicPtr<Hooks>,
+    /// The place in the queue of the thread's hooks, of which the block owns a count; or null.
+    pub(crate) hooks: AtomicPtr<Queued>,
+    /// Counts the requests that another thread has taken from this one.
+    taken_elsewhere: AtomicU32,
 }
 
 impl Hooked {
@@ -386,7 +392,18 @@ impl Hooked {
             recounting: AtomicBool::new(false),
             is_inside: AtomicBool::new(false),
             hooks: AtomicPtr::new(std::ptr::null_mut()),
+            taken_elsewhere: AtomicU32::new(0),
         }
+    }
+
+    /// A request is about to be taken from the thread by another one: what arms it next is another
+    /// arming, also to hooks outside of a mask.
+    pub(crate) fn note_taken_elsewhere(&self) {
+        self.taken_elsewhere.fetch_add(1, Release);
+    }
+
+    pub(crate) fn taken_elsewhere(&self) -> u32 {
+        self.taken_elsewhere.load(Acquire)
     }
 
     /// The number of the last arming.
@@ -397,5 +414,65 @@ impl Hooked {
     /// The thread has become armed. Counted before the hooks are looked at.
     pub(crate) fn count_arming(&self) {
         self.armings.fetch_add(1, Relaxed);
+    }
+}
+
+/// What a handler needs to know of the thread's deadlines. The deadlines themselves are in
+/// `deadline/frames.rs`.
+pub(crate) struct Deadlines {
+    /// The first moment among those that are not hidden.
+    pub(crate) earliest: AtomicMoment,
+    /// A syscall was refused while one was armed, and it has not been marked for that yet.
+    refused: AtomicBool,
+    pub(crate) timer: DeadlineTimer,
+}
+
+impl Deadlines {
+    const fn new() -> Self {
+        Self {
+            earliest: AtomicMoment::new(Moment::NEVER),
+            refused: AtomicBool::new(false),
+            timer: DeadlineTimer::new(),
+        }
+    }
+
+    /// To be called by the handler that refuses a syscall while a deadline is armed: an error was handed
+    /// out, and the deadline will know.
+    pub(crate) fn note_refusal(&self) {
+        self.refused.store(true, Relaxed);
+    }
+
+    /// Whether one was, since this was last asked.
+    pub(crate) fn take_refusal(&self) -> bool {
+        self.refused.swap(false, Relaxed)
+    }
+}
+
+/// What tells the thread that a deadline has passed.
+pub(crate) struct DeadlineTimer {
+    pub(crate) kernel: KernelTimer,
+    /// The moment at which it fires next; a moment of the past until that shot is seen.
+    pub(crate) stands_at: AtomicMoment,
+    /// Whether it goes on from there.
+    pub(crate) repeats: AtomicBool,
+    /// The moment at which the helper thread has been told to signal.
+    pub(crate) kept_at: AtomicMoment,
+}
+
+impl DeadlineTimer {
+    const fn new() -> Self {
+        Self {
+            kernel: KernelTimer::none(),
+            stands_at: AtomicMoment::new(Moment::NEVER),
+            repeats: AtomicBool::new(false),
+            kept_at: AtomicMoment::new(Moment::NEVER),
+        }
+    }
+
+    /// A child of a fork has no timer.
+    pub(crate) fn reset(&self) {
+        self.kernel.forget();
+        self.stands_at.set(Moment::NEVER);
+        self.kept_at.set(Moment::NEVER);
     }
 }

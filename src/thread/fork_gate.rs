@@ -27,12 +27,10 @@
 
 use std::cell::UnsafeCell;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::{block, target};
-use crate::deadline::frames;
-use crate::kernel::pid;
+use super::block;
 use crate::room::{Full, MakeRoom};
 
 #[cfg(test)]
@@ -88,34 +86,12 @@ pub(crate) fn generation() -> u32 {
 
 struct Closed(UnsafeCell<Option<RwLockWriteGuard<'static, ()>>>);
 
-// SAFETY: only `prepare`, `parent` and `child` touch the cell, one after the other on the thread
-// that forks, and each of them while that thread holds the write lock.
+// SAFETY: only `close` and `open` touch the cell, one after the other on the thread that forks, and each
+// of them while that thread holds the write lock.
 unsafe impl Sync for Closed {}
 
-/// Has the three handlers run around every `fork` from now on, unless they do already.
-pub(crate) fn watch() {
-    static WATCHING: Once = Once::new();
-    WATCHING.call_once(|| {
-        // SAFETY: the handlers are plain functions that live as long as the program.
-        unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
-    });
-}
-
-/// Before `main`, while there is one thread. (Not at first use: the child of a fork by another
-/// thread at that moment would wait for the one that comes first, which it does not have.) Whatever
-/// makes something that a fork could copy calls [`watch`] all the same: there are ways to link a
-/// program that drop this.
-// SAFETY: an array of functions without arguments, which the loader calls once each; `watch` needs
-// nothing that `main` has and a constructor has not.
-#[used]
-#[unsafe(link_section = ".init_array")]
-static AT_START: extern "C" fn() = at_start;
-
-extern "C" fn at_start() {
-    watch();
-}
-
-extern "C" fn prepare() {
+/// A fork begins: closes the gate, once all who are behind it have left.
+pub(crate) fn close() {
     let closed = GATE.write().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: we hold the write lock, see `Closed`.
     unsafe { *CLOSED.0.get() = Some(closed) };
@@ -123,31 +99,16 @@ extern "C" fn prepare() {
     std::mem::forget(tests::Held::here());
 }
 
-extern "C" fn parent() {
-    // SAFETY: this thread has held the write lock since `prepare`.
+/// It has ended: opens the gate.
+pub(crate) fn open() {
+    // SAFETY: this thread has held the write lock since `close`.
     let closed = unsafe { (*CLOSED.0.get()).take() };
     drop(closed);
     #[cfg(test)]
     tests::Held::end();
 }
 
-extern "C" fn child() {
+/// This is the child of a fork.
+pub(crate) fn begin_generation() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
-    pid::remember();
-    target::adopt();
-    parent();
-}
-
-/// Has the deadlines of a thread that forks go on in the child, from now on. To be called where
-/// they begin, and not at the start: a helper thread may have to be made, for which the allocator's
-/// handler must have run in the child, and so must have been registered before this one.
-pub(crate) fn resume_deadlines() {
-    static DONE: AtomicBool = AtomicBool::new(false);
-    if !DONE.load(Ordering::Relaxed) {
-        // Perhaps twice, by two threads at once, which does no harm. (No `Once`: the child of a fork
-        // that comes between would wait for the other thread, which it does not have.)
-        // SAFETY: a plain function that lives as long as the program.
-        unsafe { libc::pthread_atfork(None, None, Some(frames::resume)) };
-        DONE.store(true, Ordering::Relaxed);
-    }
 }

@@ -2,6 +2,7 @@
 //! argument (see the module).
 
 use std::io;
+use std::ptr;
 use std::sync::{Arc, PoisonError};
 
 use super::word::{REQUEST, Word};
@@ -9,7 +10,7 @@ use crate::kernel::primitives::{Mutex, MutexGuard};
 use crate::room::{Full, Room};
 
 /// A thread as the record sees it.
-pub(crate) trait Thread<N> {
+pub(crate) trait Thread<N: ?Sized> {
     /// The thread's word.
     fn word(&self) -> &Word;
 
@@ -56,13 +57,13 @@ pub(crate) enum Delivery {
 }
 
 /// The tasks that run on one thread, innermost last, and which of them are masked.
-pub(crate) struct Record<T, N> {
+pub(crate) struct Record<T, N: ?Sized> {
     /// The thread, for those who signal it; none once it has gone.
     bell: Mutex<Option<T>>,
     stack: Mutex<Stack<T, N>>,
 }
 
-struct Stack<T, N> {
+struct Stack<T, N: ?Sized> {
     /// The thread; none once it has gone.
     thread: Option<T>,
     frames: Vec<Frame<N>>,
@@ -73,7 +74,7 @@ struct Stack<T, N> {
 }
 
 /// A task on a thread's stack.
-pub(crate) struct Frame<N> {
+pub(crate) struct Frame<N: ?Sized> {
     task: Arc<N>,
     pending: bool,
 }
@@ -90,7 +91,7 @@ pub(crate) struct Floor(usize);
 
 /// A request that was brought to a thread, which remains to be told.
 #[must_use = "the thread is to be told"]
-pub(crate) struct Asked<'a, T, N> {
+pub(crate) struct Asked<'a, T, N: ?Sized> {
     record: &'a Record<T, N>,
     bell: MutexGuard<'a, Option<T>>,
     found: Found,
@@ -106,7 +107,7 @@ enum Found {
     Absent,
 }
 
-impl<T: Thread<N> + Clone, N> Record<T, N> {
+impl<T: Thread<N> + Clone, N: ?Sized> Record<T, N> {
     /// A record with nothing on its stack.
     pub(crate) fn new(thread: T) -> Self {
         let bell = Mutex::new(Some(thread.clone()));
@@ -215,7 +216,7 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
     }
 
     /// A task of this thread has no more requests.
-    pub(crate) fn clear(&self, task: &Arc<N>) {
+    pub(crate) fn clear(&self, task: &N) {
         self.locked(|stack| {
             if let Some((_, frame)) = stack.find(task) {
                 frame.pending = false;
@@ -250,14 +251,14 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
 
     /// A task has been asked: arms its thread, if it runs here. To be followed by [`Asked::tell`],
     /// once the caller has let go of whatever the thread may need to raise.
-    pub(crate) fn request(&self, task: &Arc<N>) -> Asked<'_, T, N> {
+    pub(crate) fn request(&self, task: &N) -> Asked<'_, T, N> {
         let bell = self.bell();
         let found = self.locked(|stack| stack.request(task));
         Asked { record: self, bell, found }
     }
 
     /// Whether a mask stands between a task and the top of the stack.
-    pub(crate) fn is_masked(&self, task: &Arc<N>) -> bool {
+    pub(crate) fn is_masked(&self, task: &N) -> bool {
         self.locked(|stack| {
             let floor = stack.floor;
             stack.find(task).is_some_and(|(index, _)| index < floor)
@@ -265,7 +266,7 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
     }
 
     /// Looks at the thread while it runs that task; none if it does not.
-    pub(crate) fn thread_of<R>(&self, task: &Arc<N>, f: impl FnOnce(&T) -> R) -> Option<R> {
+    pub(crate) fn thread_of<R>(&self, task: &N, f: impl FnOnce(&T) -> R) -> Option<R> {
         self.locked(|stack| {
             stack.find(task)?;
             stack.thread.as_ref().map(f)
@@ -278,19 +279,19 @@ impl<T: Thread<N> + Clone, N> Record<T, N> {
     }
 }
 
-fn copy<N>(frames: &[Frame<N>], room: &mut RoomToCopy<N>) -> Result<Vec<Arc<N>>, Full> {
+fn copy<N: ?Sized>(frames: &[Frame<N>], room: &mut RoomToCopy<N>) -> Result<Vec<Arc<N>>, Full> {
     let mut tasks = room.for_all(frames.len())?;
     tasks.extend(frames.iter().map(|frame| frame.task.clone()));
     Ok(tasks)
 }
 
-impl<N> Frame<N> {
+impl<N: ?Sized> Frame<N> {
     pub(crate) fn task(&self) -> &Arc<N> {
         &self.task
     }
 }
 
-impl<T: Thread<N> + Clone, N> Asked<'_, T, N> {
+impl<T: Thread<N> + Clone, N: ?Sized> Asked<'_, T, N> {
     /// Sends the signal, if one was announced. The thread is there, for the bell is held.
     pub(crate) fn tell(self) -> Delivery {
         let sent = match (self.found, &*self.bell) {
@@ -310,13 +311,16 @@ impl<T: Thread<N> + Clone, N> Asked<'_, T, N> {
     }
 }
 
-impl<T: Thread<N>, N> Stack<T, N> {
+impl<T: Thread<N>, N: ?Sized> Stack<T, N> {
     fn unmasked(&self) -> &[Frame<N>] {
         &self.frames[self.floor.min(self.frames.len())..]
     }
 
-    fn find(&mut self, task: &Arc<N>) -> Option<(usize, &mut Frame<N>)> {
-        self.frames.iter_mut().enumerate().rfind(|(_, frame)| Arc::ptr_eq(&frame.task, task))
+    fn find(&mut self, task: &N) -> Option<(usize, &mut Frame<N>)> {
+        self.frames
+            .iter_mut()
+            .enumerate()
+            .rfind(|(_, frame)| ptr::addr_eq(Arc::as_ptr(&frame.task), task))
     }
 
     /// Makes the word say what the stack says. A thread that arms itself signals itself as well:
@@ -350,7 +354,7 @@ impl<T: Thread<N>, N> Stack<T, N> {
 
     /// Notes a request and arms the thread: the word first, then the signal (S4), on the edge only
     /// (S5). What announces the signal here is seen by a thread that leaves the task after.
-    fn request(&mut self, task: &Arc<N>) -> Found {
+    fn request(&mut self, task: &N) -> Found {
         let floor = self.floor;
         let Some((index, frame)) = self.find(task) else { return Found::Absent };
         frame.pending = true;

@@ -1,127 +1,110 @@
-//! The roll: all threads of the process that have a record, for [`report`](crate::report()).
+//! The calling thread's record.
 //!
-//! A thread enters it once, with its record, and leaves it at its end. So a task costs nothing
-//! here, and many threads that run many short tasks do not meet at one lock. (Rejected: a list of
-//! the tasks. Each beginning and end would take a lock that all threads share.)
+//! # Safety
 //!
-//! The roll holds the records weakly. In the child of a fork the places of the threads that are not
-//! there are free at the first change; until then the tasks in them read as finished.
-//!
-//! A thread keeps its place in the roll as a number, and a place that is left is given to the next
-//! thread that comes. What stood there before is replaced then, and freed by that thread, with the
-//! gate open. (Rejected: a map by the record's address. It allocates and frees at each change.)
+//! The block owns one count of the record, from its registration to the thread's end.
 
-use std::cell::Cell;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+#![allow(unsafe_code)]
 
-use super::fork_gate::{self, Gate};
-use super::target::ThreadRecord;
-use crate::room::{Full, Room};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
-static ROLL: Mutex<Roll> = Mutex::new(Roll { generation: 0, places: Vec::new(), free: NONE });
+use super::block::{self};
+use super::record::Record;
+use super::target::{Target, ThreadRecord, our_signal_is_blocked, signal_block};
+use super::{repeat_timer, roll, wanted};
+use crate::kernel::raw;
 
-thread_local! {
-    /// The calling thread's place.
-    static PLACE: Cell<usize> = const { Cell::new(NONE) };
-}
-
-/// No place.
-const NONE: usize = usize::MAX;
-
-struct Roll {
-    generation: u32,
-    places: Vec<Place>,
-    /// The first that is free.
-    free: usize,
-}
-
-enum Place {
-    /// The process that the thread belongs to, counted in forks, and its record.
-    Taken(u32, Weak<ThreadRecord>),
-    /// The next one that is free, and whose it was.
-    Free(usize, #[expect(dead_code, reason = "dropped")] Weak<ThreadRecord>),
-}
-
-/// The gate proves that no fork can see it locked.
-fn locked(_gate: &Gate) -> MutexGuard<'static, Roll> {
-    let mut roll = ROLL.lock().unwrap_or_else(PoisonError::into_inner);
-    let generation = fork_gate::generation();
-    if roll.generation != generation {
-        roll.generation = generation;
-        roll.forget_others();
+/// The calling thread's record, if it has one.
+pub(crate) fn registered() -> Option<Arc<ThreadRecord>> {
+    let record = NonNull::new(block::with(|block| block.record.load(Ordering::Relaxed)))?;
+    // SAFETY: the pointer came from `Arc::into_raw` in `register`, and the block owns one count
+    // until the thread ends.
+    unsafe {
+        Arc::increment_strong_count(record.as_ptr());
+        Some(Arc::from_raw(record.as_ptr()))
     }
-    roll
 }
 
-impl Roll {
-    /// The number of a place that is that thread's from now on, and whose it was.
-    fn enter(
-        &mut self,
-        record: &Weak<ThreadRecord>,
-        room: &mut Room<Vec<Place>>,
-    ) -> Result<(usize, Option<Place>), Full> {
-        let taken = |generation| Place::Taken(generation, record.clone());
-        if let Some(place) = self.places.get_mut(self.free) {
-            let before = std::mem::replace(place, taken(self.generation));
-            let Place::Free(next, _) = before else { unreachable!("a free place is taken") };
-            return Ok((std::mem::replace(&mut self.free, next), Some(before)));
+/// Looks at the calling thread's record, if it has one.
+pub(crate) fn with_registered<T>(look: impl FnOnce(&ThreadRecord) -> T) -> Option<T> {
+    let record = block::with(|block| block.record.load(Ordering::Relaxed));
+    // SAFETY: null, or a record of which the block owns one count until the thread ends, which is not
+    // meanwhile.
+    unsafe { record.as_ref() }.map(look)
+}
+
+/// Whether that is the calling thread's record.
+pub(crate) fn is_registered_as(record: &Arc<ThreadRecord>) -> bool {
+    ptr::eq(block::with(|block| block.record.load(Ordering::Relaxed)), Arc::as_ptr(record))
+}
+
+/// The calling thread's record, which is made if there is none. A record that is another thread's
+/// (in the child of a raw `clone`, S6) becomes this one's.
+pub(crate) fn register() -> Arc<ThreadRecord> {
+    if let Some(record) = registered() {
+        if block::with(|block| block.tid.load(Ordering::Relaxed)) != raw::gettid() {
+            rebind();
         }
-        room.for_one_more(&mut self.places)?;
-        self.places.push(taken(self.generation));
-        Ok((self.places.len() - 1, None))
+        return record;
     }
+    let tid = raw::gettid();
+    let record = block::with(|block| {
+        let record = Arc::new(Record::new(Target::of(block)));
+        block.record.store(Arc::into_raw(record.clone()).cast_mut(), Ordering::Relaxed);
+        // Last: from here on a handler on this thread believes the block.
+        block.tid.store(tid, Ordering::Release);
+        repeat_timer::prepare(block);
+        record
+    });
+    roll::enter(&record);
+    mark_as_known(block::address().cast());
+    record
+}
 
-    fn leave(&mut self, number: usize) {
-        if let Some(place) = self.places.get_mut(number) {
-            if let Place::Taken(_, record) = place {
-                *place = Place::Free(self.free, std::mem::take(record));
-                self.free = number;
-            }
+/// Gives the block the id that the thread has now. The old thread's timers and signals are not ours.
+pub(crate) fn rebind() {
+    let tid = raw::gettid();
+    block::with(|block| {
+        block.reset_in_child();
+        wanted::forget(block);
+        block.tid.store(tid, Ordering::Release);
+        repeat_timer::prepare(block);
+        block.delivery.hushed.store(our_signal_is_blocked(), Ordering::Relaxed);
+        if block.word.is_armed() {
+            let _ = signal_block(block, tid);
         }
-    }
-
-    /// Frees the places of threads that belong to another process.
-    fn forget_others(&mut self) {
-        for number in 0..self.places.len() {
-            if matches!(self.places[number], Place::Taken(of, _) if of != self.generation) {
-                self.leave(number);
-            }
-        }
-    }
+    });
 }
 
-/// The calling thread has got a record.
-pub(crate) fn enter(record: &Arc<ThreadRecord>) {
-    let record = Arc::downgrade(record);
-    let (place, _before) =
-        fork_gate::with_room(|gate, room: &mut Room<_>| locked(gate).enter(&record, room));
-    PLACE.set(place);
+/// The key by which threads' ends are noticed; none where the system has none left. Then a record of a few
+/// dozen bytes is leaked for each thread; nobody can reach the thread through it, since its tasks have
+/// ended.
+static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
+
+/// Has `end` called when a thread that has registered ends; once, and before the first does.
+pub(crate) fn at_thread_end(end: unsafe extern "C" fn(*mut libc::c_void)) {
+    KEY.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: `key` is ours to write, and `end` is made for it.
+        (unsafe { libc::pthread_key_create(&mut key, Some(end)) } == 0).then_some(key)
+    });
 }
 
-/// The calling thread ends.
-pub(crate) fn leave() {
-    let gate = fork_gate::gate();
-    locked(&gate).leave(PLACE.replace(NONE));
-}
-
-/// In the child of a fork, behind the closed gate: this thread is here. Without an allocation.
-pub(crate) fn adopt() {
-    let mut roll = ROLL.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(Place::Taken(generation, _)) = roll.places.get_mut(PLACE.get()) {
-        *generation = fork_gate::generation();
-    }
-}
-
-/// All records.
-pub(crate) fn records() -> Vec<Arc<ThreadRecord>> {
-    fork_gate::with_room(|gate, room: &mut Room<Vec<_>>| {
-        let roll = locked(gate);
-        // One that has gone since is freed by whoever gets these.
-        let mut records = room.for_all(roll.places.len())?;
-        records.extend(roll.places.iter().filter_map(|place| match place {
-            Place::Taken(_, record) => record.upgrade(),
-            Place::Free(..) => None,
-        }));
-        Ok(records)
+/// Whether this thread may have registered, asked without touching its block: in a library that was
+/// loaded while the program ran, the first touch allocates it. Async-signal-safe.
+pub(crate) fn is_known() -> bool {
+    KEY.get().is_some_and(|key| {
+        // SAFETY: the key exists.
+        key.is_none_or(|key| !unsafe { libc::pthread_getspecific(key) }.is_null())
     })
+}
+
+/// Marks the calling thread as one that [`is_known`], or by null as one that is not.
+pub(crate) fn mark_as_known(value: *const libc::c_void) {
+    if let Some(key) = KEY.get().copied().flatten() {
+        // SAFETY: the key exists; the value only has to differ from null for `end` to be called.
+        unsafe { libc::pthread_setspecific(key, value) };
+    }
 }

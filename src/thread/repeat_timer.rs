@@ -127,8 +127,3 @@ pub(crate) fn delete(block: &Block) {
     block.repeat.timer.delete();
     block.repeat.pause.store(0, Ordering::Relaxed);
 }
-
-/// Forgets the timer, in the child of a fork.
-pub(crate) fn forget(block: &Block) {
-    block.repeat.reset();
-}

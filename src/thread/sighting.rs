@@ -10,14 +10,13 @@
 
 #![allow(unsafe_code)]
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{c_long, ucontext_t};
 
 use super::block::{Block, Sighting};
 use crate::arch;
 use crate::kernel::raw::syscall;
-use crate::reach::dispatch;
 
 impl Sighting {
     fn forget(&self) {
@@ -46,9 +45,22 @@ impl Sighting {
     }
 }
 
+/// There is no dispatch, as far as was known when a thread was last to be reached.
+static IS_NEEDED: AtomicBool = AtomicBool::new(true);
+
+/// Says whether there is none. Seldom written: every asker reads it.
+pub(crate) fn is_needed_if(is_needed: bool) {
+    if IS_NEEDED.load(Ordering::Relaxed) != is_needed {
+        IS_NEEDED.store(is_needed, Ordering::Relaxed);
+    }
+}
+
 /// The asker's look at a thread that it is about to signal.
 pub(crate) fn look(block: &Block, tid: i32) {
-    if arch::KEEPS_NUMBER || dispatch::was_usable() || !block.reach.load(Ordering::Relaxed) {
+    if arch::KEEPS_NUMBER
+        || !IS_NEEDED.load(Ordering::Relaxed)
+        || !block.reach.load(Ordering::Relaxed)
+    {
         return;
     }
     block.seen.forget();

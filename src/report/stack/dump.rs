@@ -42,12 +42,12 @@ impl Dump {
 
     /// The report on a task, whose thread's stack is taken.
     pub(crate) fn look(&mut self, task: &Arc<Node>) -> Report {
-        let mut report = Report::of(task);
+        let mut report = Report::of(|| task.figures());
         for _ in 0..LOOKS {
             if !has_moved_on(&report) {
                 break;
             }
-            report = Report::of(task);
+            report = Report::of(|| task.figures());
         }
         let limit = self.until.saturating_duration_since(Instant::now()).min(ANSWER);
         let record = may_be_signalled(&report).then(|| task.record()).flatten();

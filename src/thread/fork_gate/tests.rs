@@ -20,7 +20,7 @@ use std::{env, fs, hint, ptr, thread};
 
 use crate::entry::futex_wait;
 use crate::kernel::{futex, signals};
-use crate::thread::{block, target as own_thread};
+use crate::thread::block;
 use crate::{
     Error, Group, Interrupted, Interrupter, JoinHandle, Outcome, Signal, Task, TimedOut,
     checkpoint, cleanup, is_interrupted, mask, report, scope, spawn, take, task, timeout,
@@ -287,7 +287,7 @@ fn reports() {
         wait.recv().is_err()
     });
     told.recv().unwrap();
-    let node = &deaf.interrupter().0;
+    let node = &deaf.interrupter().0.tasks()[0];
     let record = node.record().unwrap();
     assert!(crate::report::snapshot::take(&record, node, Duration::from_millis(1)).is_none());
     assert!(!report().is_empty());
@@ -410,7 +410,7 @@ fn a_lost_signal() {
     task().0.run(|| assert!(!in_flight()));
     // What was announced is waited for.
     lost();
-    own_thread::settle();
+    crate::settle::settle();
     assert!(in_flight());
     task().0.run(|| assert!(!in_flight()));
 }
@@ -426,7 +426,7 @@ fn a_result_and_a_request() {
         let awaited = word.clone();
         let (tell, told) = mpsc::channel();
         let worker = spawn(move || {
-            tell.send(own_thread::id()).unwrap();
+            tell.send(crate::kernel::raw::gettid()).unwrap();
             futex_wait::wait(&awaited, 0)
         });
         let tid = told.recv().unwrap();

@@ -1,0 +1,229 @@
+//! A deadline begins and ends.
+//!
+//! # Reach
+//!
+//! A task says whether plain calls inside it are reached. Where none runs nobody has said, and there
+//! the outermost deadline has them reached: a limit around a call of std's that retries on EINTR
+//! would be none. (Rejected: off, as outside of deadlines. It kept to the letter, and `timeout`
+//! around `read_line` in `main` never came back.)
+//!
+//! # Safety
+//!
+//! A frame on the heap is freed once it is unlinked.
+
+#![allow(unsafe_code)]
+
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::compiler_fence;
+
+use super::frames::{self, Frame};
+use crate::hook::thread as hook_thread;
+use crate::kernel::clock::Moment;
+use crate::settle;
+use crate::thread::block::{self, Block};
+use crate::thread::target;
+use crate::thread::word::DEADLINE;
+use crate::thread::{brakes, registry};
+use crate::unblocked::{self, Unblocked};
+
+/// What the end of a frame has to undo.
+#[derive(Debug, Clone, Copy, Default)]
+struct Debts {
+    /// Signals that were blocked, and are to be again.
+    unblocked: Unblocked,
+    /// The keeper has to be told of the change.
+    tell_keeper: bool,
+}
+
+impl Debts {
+    #[inline]
+    fn any(self) -> bool {
+        self.unblocked.any() || self.tell_keeper
+    }
+}
+
+/// When a deadline passes, and the look at the clock from which that was worked out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    now: Moment,
+    at: Moment,
+}
+
+impl Limit {
+    /// So long from now.
+    #[inline]
+    pub(crate) fn after(duration: std::time::Duration) -> Self {
+        let now = Moment::now();
+        Self { now, at: now.after(duration) }
+    }
+
+    /// At that instant.
+    pub(crate) fn at(instant: std::time::Instant) -> Self {
+        Self { now: Moment::now(), at: instant.into() }
+    }
+
+    /// At that moment.
+    pub(crate) fn at_moment(at: Moment) -> Self {
+        Self { now: Moment::now(), at }
+    }
+
+    /// Whether it has passed.
+    pub(crate) fn has_passed(self) -> bool {
+        self.at <= Moment::now()
+    }
+}
+
+/// Runs `f` with a deadline; whether that deadline was raised.
+#[inline]
+pub(crate) fn run<T>(limit: Limit, f: impl FnOnce() -> T) -> (T, bool) {
+    let frame = block::with(|block| Frame::new(block, limit.at));
+    let open = Open::begin(&frame, limit.now);
+    let value = f();
+    drop(open);
+    (value, frame.was_raised())
+}
+
+/// A linked frame, and what its end has to undo.
+struct Open<'a> {
+    frame: &'a Frame,
+    /// Reach is on for its time.
+    reaches: bool,
+    debts: Debts,
+}
+
+impl<'a> Open<'a> {
+    #[inline]
+    fn begin(frame: &'a Frame, now: Moment) -> Self {
+        let mut open = Self { frame, reaches: false, debts: Debts::default() };
+        block::with(|block| {
+            let deadlines = &block.deadlines;
+            // Before the timer is set: it repeats where nothing is reached.
+            if !block.reach.load(Relaxed) && !block.reach_is_chosen.load(Relaxed) {
+                block.reach.store(true, Relaxed);
+                open.reaches = true;
+            }
+            frame.link();
+            if frame.at < frame.earliest_before {
+                deadlines.earliest.set(frame.at);
+                // The handler sees one or the other: the new moment, or a timer that has been
+                // looked at.
+                compiler_fence(SeqCst);
+                if !deadlines.timer.serves(frame.at, now) {
+                    open.debts = prepare(block, frame, now);
+                }
+                if block.hooked.is_inside.load(Relaxed) {
+                    begin_hooked();
+                }
+            }
+        });
+        open
+    }
+}
+
+impl Drop for Open<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        block::with(|block| {
+            self.frame.unlink();
+            block.deadlines.earliest.set(self.frame.earliest_before);
+            // From here on the handler does not arm the thread because of this frame.
+            compiler_fence(SeqCst);
+            if self.reaches {
+                block.reach.store(false, Relaxed);
+            }
+            if block.word.is_armed_by(DEADLINE) || self.debts.any() {
+                end_armed(block, self.frame, self.debts);
+            }
+        });
+    }
+}
+
+/// A deadline that is begun and ended by calls, each by itself: its frame is on the heap. Ended by
+/// the thread that began it, after all that began later.
+#[cfg(feature = "capi")]
+pub(crate) struct Held {
+    frame: std::ptr::NonNull<Frame>,
+    /// None once it has ended.
+    open: Option<Open<'static>>,
+}
+
+#[cfg(feature = "capi")]
+impl Held {
+    pub(crate) fn begin(limit: Limit) -> Self {
+        let frame = Box::new(block::with(|block| Frame::new(block, limit.at)));
+        let frame = std::ptr::NonNull::from(Box::leak(frame));
+        // SAFETY: it is there until we are dropped, and unlinked before.
+        let open = Some(Open::begin(unsafe { frame.as_ref() }, limit.now));
+        Self { frame, open }
+    }
+
+    /// Ends it; whether it was raised.
+    pub(crate) fn end(mut self) -> bool {
+        self.open = None;
+        // SAFETY: the frame is ours until we are dropped.
+        unsafe { self.frame.as_ref() }.was_raised()
+    }
+}
+
+#[cfg(feature = "capi")]
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.open = None;
+        // SAFETY: leaked by `begin`, and unlinked by now.
+        drop(unsafe { Box::from_raw(self.frame.as_ptr()) });
+    }
+}
+
+/// Makes sure that a deadline which comes before all others is noticed: the thread is registered,
+/// our signal is open, and the timer stands at it or before. Only here is the mask looked at, by
+/// syscall: a timer that is set was set with the signal open. (What the thread has blocked by itself
+/// since is not seen. To look each time costs twice what a deadline does.)
+#[cold]
+fn prepare(block: &Block, frame: &Frame, now: Moment) -> Debts {
+    let record = registry::register();
+    settle::resume_in_children();
+    let unblocked = unblocked::unblock_signals();
+    if frame.is_outermost() {
+        unblocked::forget_lost_signal(&record);
+    }
+    let tell_keeper = if frame.at > now {
+        block.deadlines.timer.set_for(block, frame.at)
+    } else {
+        if block.word.arm(DEADLINE) {
+            block.hooked.count_arming();
+            signal_itself(block);
+        }
+        false
+    };
+    Debts { unblocked, tell_keeper }
+}
+
+/// A deadline has begun, the earliest of its thread's, which has a hook.
+#[cold]
+fn begin_hooked() {
+    hook_thread::meet_deadline();
+    settle::settle();
+}
+
+/// Ends a frame, which is no longer linked, where there is more to do than that.
+#[cold]
+fn end_armed(block: &Block, frame: &Frame, debts: Debts) {
+    let deadlines = &block.deadlines;
+    frames::credit_refusals(block, frame);
+    if debts.tell_keeper && !target::is_hushed(block) {
+        deadlines.timer.tell_keeper(deadlines.earliest.get());
+    }
+    frames::follow(block);
+    if !block.word.is_armed() {
+        // What was ignored has ended, as if a task had: whoever waits by deadlines again and again
+        // is not braked.
+        brakes::release();
+    }
+    settle::settle();
+    unblocked::block_again(debts.unblocked);
+}
+
+fn signal_itself(block: &Block) {
+    // What cannot be sent is not needed by our own calls and checkpoints.
+    let _ = target::signal_block(block, block.tid.load(Relaxed));
+}

@@ -1,0 +1,343 @@
+//! The hooks of one thread, and when they are run.
+//!
+//! A thread that waits for another in some primitive of its own (a channel, a condition variable, a
+//! database, an event loop) is woken by neither signal nor refusal: reach leaves such waits alone
+//! on purpose. But whoever made the primitive has a way to wake it. The hook is that way, and this
+//! is who runs it.
+//!
+//! # Once per arming
+//!
+//! A thread becomes armed on an edge of its word, and each edge has a maker: an asker, the thread
+//! itself (a mask ends, a task begins that was asked before), or the handler at a deadline. Edges
+//! are counted in the thread's block. A hook remembers the number of the edge that it was last run
+//! for, and is due while the thread is armed and the number is another. Whoever makes an edge
+//! counts it, and then has the hooks looked at, under their lock: an asker by itself, the thread
+//! when it settles, the handler by handing the thread to the hook thread, which exists only where a
+//! hook and a deadline have met. So of two that come together one runs the hook, and nobody relies
+//! on another's having seen what is not visible yet.
+//!
+//! A hook that is registered while the thread is armed is due at once. It may be that an asker did
+//! not see it: then the asker was through with the record's lock before the hook's thread took it,
+//! after registering, and so that thread sees that it is armed.
+//!
+//! # Masks
+//!
+//! Hooks outside of a mask, or of a root task, are hidden as the causes outside of it are: what
+//! runs inside is none of their business. At its end they are looked at again. If the thread was
+//! armed before the mask and is after, that is one arming to them: else every cleanup of an
+//! interrupted thread would have them run again.
+//!
+//! # No lock, no deadlock of ours
+//!
+//! A hook runs with no lock of ours held. It runs under a [mask](crate::mask()) of whoever runs it,
+//! since an asker that is interrupted itself must not fail to wake another. It is marked as running
+//! meanwhile, so that its end waits for it, and so does the end of the stretch that was interrupted
+//! (the thread settles unarmed): a wake-up must not come to what follows (P6). A thread that is
+//! running a hook itself does not wait for its own: two that interrupt each other would both do so.
+//!
+//! # A panic
+//!
+//! It is not the asker's, who may be a stranger, and must not be lost: a hook that has panicked may
+//! not have woken anybody. So it is caught, and goes on where the hook was given: at the end of
+//! [`with_hook`], as a panic of a scope's thread does at the scope's end. The hook is not run
+//! again. (Rejected: a field of the report, which nobody looks at whose program hangs; printing,
+//! which is the panic hook's, and has been done by then.)
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::masked::Masked;
+use super::thread;
+use super::thread::{Hook, HookedThread};
+use crate::interrupted::Interrupted;
+use crate::kernel::clock::Moment;
+use crate::kernel::futex;
+use crate::rest;
+use crate::room::{Full, Room};
+use crate::task::node::{self, Armed};
+use crate::thread::hook_queue::Queued;
+use crate::thread::target::ThreadRecord;
+use crate::thread::{block, fork_gate, number};
+
+/// The hooks of one thread.
+#[repr(C)]
+pub(crate) struct Hooks {
+    /// Its place in what the handlers have for the hook thread: at the beginning, by which it is known there.
+    queued: Queued,
+    stack: Mutex<Stack>,
+    /// Of the process that they belong to.
+    generation: AtomicU32,
+    /// Counts the hooks that have returned; a futex.
+    returns: AtomicU32,
+}
+
+struct Stack {
+    /// Valid while there is a hook, which is while its thread is inside of `with_hook`.
+    thread: HookedThread,
+    /// Innermost last.
+    hooks: Vec<Registration>,
+    /// Those below this index are hidden.
+    floor: usize,
+    last_id: u64,
+}
+
+struct Registration {
+    id: u64,
+    hook: Hook,
+    /// The number of the arming that it was run for.
+    told: Option<u32>,
+    /// The number of the thread that runs it.
+    runner: Option<u64>,
+    panicked: Option<Panicked>,
+}
+
+/// A payload; none if a fork has lost it, with the thread that was running the hook.
+type Panicked = Option<Box<dyn Any + Send>>;
+
+/// A hook that is to be run.
+struct Call {
+    id: u64,
+    hook: Hook,
+}
+
+/// What was in force before a mask.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct HiddenHooks {
+    floor: usize,
+    /// The arming that stood.
+    arming: Option<u32>,
+    taken_elsewhere: u32,
+}
+
+impl Hooks {
+    pub(crate) fn new(thread: HookedThread) -> Self {
+        let stack = Stack { thread, hooks: Vec::new(), floor: 0, last_id: 0 };
+        Self {
+            stack: Mutex::new(stack),
+            generation: AtomicU32::new(fork_gate::generation()),
+            returns: AtomicU32::new(0),
+            queued: Queued::new(thread::retain),
+        }
+    }
+
+    /// Under the gate, so that no fork sees it locked. Not for a process that it does not belong
+    /// to. What is to be dropped is handed out.
+    fn locked<T>(&self, f: impl FnOnce(&mut Stack) -> T) -> Option<T> {
+        let _gate = fork_gate::gate();
+        self.is_native().then(|| f(&mut self.stack()))
+    }
+
+    fn is_native(&self) -> bool {
+        self.generation.load(Ordering::Relaxed) == fork_gate::generation()
+    }
+
+    fn stack(&self) -> MutexGuard<'_, Stack> {
+        self.stack.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a hook; its number.
+    fn add(&self, hook: Hook) -> Option<u64> {
+        fork_gate::with_room(|_, room| match self.is_native() {
+            true => self.stack().add(hook, room).map(Some),
+            false => Ok(None),
+        })
+    }
+
+    /// Runs those that are due. To be called with no lock of ours held.
+    pub(crate) fn run_due(&self, cause: &Interrupted) {
+        while let Some(Call { id, hook }) = self.locked(Stack::next_due).flatten() {
+            let running = thread::Running::begin();
+            let mut masked = Masked::begin();
+            settle();
+            let outcome = catch_unwind(AssertUnwindSafe(|| hook.run(cause)));
+            if masked.end() {
+                settle();
+            }
+            drop(running);
+            let mut panicked = outcome.err().map(Some);
+            self.locked(|stack| {
+                if let Some(registration) = stack.hooks.iter_mut().find(|hook| hook.id == id) {
+                    registration.runner = None;
+                    std::mem::swap(&mut registration.panicked, &mut panicked);
+                }
+            });
+            self.returns.fetch_add(1, Ordering::Relaxed);
+            futex::wake_all(&self.returns);
+        }
+    }
+
+    /// Waits until `is_done`, which is asked again whenever a hook has returned.
+    fn wait_until(&self, is_done: impl Fn(&mut Stack) -> bool) {
+        loop {
+            let seen = self.returns.load(Ordering::Relaxed);
+            if self.locked(&is_done).unwrap_or(true) {
+                return;
+            }
+            futex::wait(&self.returns, seen, Moment::NEVER);
+        }
+    }
+
+    /// The thread ends. There are hooks left if what ended it did not unwind: they are gone with
+    /// its stack.
+    pub(crate) fn end(&self) {
+        self.wait_until(Stack::is_at_rest);
+        // Their panics are of no use any more, and are dropped where no lock is held.
+        let _left = self.locked(|stack| std::mem::take(&mut stack.hooks));
+    }
+
+    /// In the child of a fork, on the thread whose hooks these are. What another thread was running
+    /// is left in the middle. Allocates nothing and frees nothing.
+    pub(crate) fn adopt(&self) {
+        self.generation.store(fork_gate::generation(), Ordering::Relaxed);
+        self.queued.forget();
+        for hook in &mut self.stack().hooks {
+            if hook.runner.is_some_and(|runner| runner != number::number()) {
+                hook.runner = None;
+                hook.panicked = Some(None);
+            }
+        }
+    }
+}
+
+impl Stack {
+    fn add(&mut self, hook: Hook, room: &mut Room<Vec<Registration>>) -> Result<u64, Full> {
+        room.for_one_more(&mut self.hooks)?;
+        self.last_id += 1;
+        let id = self.last_id;
+        self.hooks.push(Registration { id, hook, told: None, runner: None, panicked: None });
+        Ok(id)
+    }
+
+    /// The innermost hook that is due, which is marked as running here.
+    fn next_due(&mut self) -> Option<Call> {
+        if self.hooks.len() <= self.floor || !self.thread.is_armed() {
+            return None;
+        }
+        let arming = self.thread.armings();
+        let due = self.hooks[self.floor..].iter_mut().rfind(|hook| {
+            hook.told != Some(arming) && hook.runner.is_none() && hook.panicked.is_none()
+        })?;
+        due.told = Some(arming);
+        due.runner = Some(number::number());
+        Some(Call { id: due.id, hook: due.hook })
+    }
+
+    /// Whether no other thread runs a hook.
+    fn is_at_rest(&mut self) -> bool {
+        let here = number::number();
+        self.hooks.iter().all(|hook| hook.runner.is_none_or(|runner| runner == here))
+    }
+}
+
+/// A hook that is registered.
+pub(super) struct Registered {
+    hooks: Arc<Hooks>,
+    /// None once it has been taken off again.
+    id: Option<u64>,
+}
+
+impl Registered {
+    pub(super) fn begin(hook: &mut (dyn FnMut(&Interrupted) + Send)) -> Self {
+        let hooks = thread::register();
+        let id = hooks.add(Hook::new(hook));
+        thread::set_hooked(true);
+        let registered = Self { hooks, id };
+        thread::meet_deadline();
+        // This takes the record's lock in any case.
+        if let Some(cause) = node::cause() {
+            registered.hooks.run_due(&cause);
+        }
+        registered
+    }
+
+    /// Takes it off again, once it is not running; what it panicked with.
+    pub(super) fn end(mut self) -> Option<Box<dyn Any + Send>> {
+        self.remove().flatten()
+    }
+
+    fn remove(&mut self) -> Option<Panicked> {
+        let id = self.id.take()?;
+        self.hooks.wait_until(Stack::is_at_rest);
+        let (panicked, any) = self.hooks.locked(|stack| {
+            let index = stack.hooks.iter().rposition(|hook| hook.id == id)?;
+            let registration = stack.hooks.remove(index);
+            Some((registration.panicked, !stack.hooks.is_empty()))
+        })??;
+        thread::set_hooked(any);
+        panicked
+    }
+}
+
+impl Drop for Registered {
+    /// If the body has panicked, it is that panic which goes on. The hook's is not even dropped: a
+    /// payload whose destructor panics would end the process here.
+    fn drop(&mut self) {
+        std::mem::forget(self.remove());
+    }
+}
+
+/// Has dispatch, the timer and the hooks of this thread follow, after it changed its own stack. With no lock
+/// of ours held. (All but what [`settle`](crate::settle::settle) does in the child of a fork.)
+pub(crate) fn settle() {
+    rest::settle_signals();
+    if let Some(hooks) = thread::own() {
+        settle_hooks(&hooks);
+    }
+}
+
+/// To be called after this thread, which has hooks, changed its own stack: those that are due are
+/// run, and those that somebody else runs are waited for if the thread is not armed any more.
+fn settle_hooks(hooks: &Hooks) {
+    if let Some(cause) = node::cause() {
+        hooks.run_due(&cause);
+    } else if !thread::Running::is_any_here() {
+        hooks.wait_until(Stack::is_at_rest);
+    }
+}
+
+/// Hides the hooks that this thread has. Before the causes are hidden.
+pub(crate) fn hide() -> Option<HiddenHooks> {
+    let hooks = thread::own()?;
+    hooks.locked(|stack| {
+        let floor = std::mem::replace(&mut stack.floor, stack.hooks.len());
+        let arming = stack.thread.is_armed().then(|| stack.thread.armings());
+        HiddenHooks {
+            floor,
+            arming,
+            taken_elsewhere: block::with(|block| block.hooked.taken_elsewhere()),
+        }
+    })
+}
+
+/// Ends the hiding. After the causes have come to light. To be followed by a
+/// [`settle`].
+pub(crate) fn show(hidden: Option<HiddenHooks>) {
+    let (Some(hidden), Some(hooks)) = (hidden, thread::own()) else { return };
+    hooks.locked(|stack| {
+        stack.floor = hidden.floor;
+        let taken_elsewhere = block::with(|block| block.hooked.taken_elsewhere());
+        let goes_on = taken_elsewhere == hidden.taken_elsewhere && hidden.arming.is_some();
+        if goes_on && stack.thread.is_armed() {
+            let arming = stack.thread.armings();
+            let told = stack.hooks[hidden.floor..].iter_mut();
+            told.filter(|hook| hook.told == hidden.arming)
+                .for_each(|hook| hook.told = Some(arming));
+        }
+    });
+}
+
+/// Runs the hooks of those threads, for an asker that holds no lock of ours.
+pub(crate) fn run_due(armed: &Armed, cause: &Interrupted) {
+    let hooks = |record: &Arc<ThreadRecord>| {
+        let gate = fork_gate::gate();
+        let hooks = record.thread(|thread| thread::of(thread.block())).flatten();
+        drop(gate);
+        hooks
+    };
+    // Before the first is run, which may be slow: the threads may end meanwhile.
+    let due: Vec<_> = armed.threads().iter().filter_map(hooks).collect();
+    due.iter().for_each(|hooks| hooks.run_due(cause));
+}

@@ -1,0 +1,42 @@
+//! What the signals and dispatch of a thread do when nothing stands there any more.
+
+use crate::kernel::{raw, signals};
+use crate::reach::dispatch;
+use crate::signal::ours;
+use crate::thread::block::{self, Block};
+use crate::thread::{fork_gate, registry};
+
+/// Makes dispatch and the timer follow from the word. If nothing stands any more, a signal that is still
+/// on its way is let in.
+pub(crate) fn settle_signals() {
+    block::with(|block| {
+        dispatch::settle(block);
+        if block.word.is_armed() {
+            return;
+        }
+        if block.delivery.set_deferred(false) {
+            // The handler has put it off. (What looked like a handler of the application's, whose
+            // end would unblock it, may have been code below a call that was left by siglongjmp.)
+            let ours = ours::set();
+            signals::change_mask(libc::SIG_UNBLOCK, ours);
+        }
+        if block.delivery.is_announced() {
+            let_signal_in(block);
+        }
+    });
+}
+
+/// On the way out of any syscall, the kernel delivers what was sent before. What was announced and
+/// not sent is waited for.
+#[cold]
+fn let_signal_in(block: &Block) {
+    raw::gettid();
+    if block.delivery.is_announced() {
+        let gate = fork_gate::gate();
+        if let Some(record) = registry::registered() {
+            record.undisturbed(|| block.delivery.acknowledge_futex());
+        }
+        drop(gate);
+        raw::gettid();
+    }
+}

@@ -1,0 +1,62 @@
+//! What follows when a thread has changed its own stack: dispatch, timer, hooks.
+//!
+//! # Safety
+//!
+//! What libc is given to call is a plain function that lives as long as the program.
+
+#![allow(unsafe_code)]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::deadline::frames;
+use crate::hook::{list, thread as hook_thread};
+use crate::reach::dispatch;
+use crate::thread::block::{self, Block};
+use crate::thread::target;
+
+/// To be called after the thread changed its own stack or its reach, with no lock of ours held: the
+/// timer, dispatch and hooks follow. If nothing stands any more, a signal that is still on its way is let
+/// in: what runs next is not who was asked (P6).
+pub(crate) fn settle() {
+    block::with(end_hush);
+    list::settle();
+}
+
+/// Makes up for what was left undone, once the signal is open: where a task or a deadline begins,
+/// which opens it, and where the thread changes its stack or its reach. Until then checkpoints and
+/// calls of our own find a request, and a deadline that had passed by the fork. (A child that opens
+/// the signal by itself and then waits in a deadline of its parent's, with nothing begun or ended
+/// since, waits on.)
+pub(crate) fn end_hush(block: &Block) {
+    if block.delivery.hushed.load(Ordering::Relaxed) && !target::our_signal_is_blocked() {
+        block.delivery.hushed.store(false, Ordering::Relaxed);
+        resume();
+        dispatch::settle(block);
+    }
+}
+
+/// In the child of a fork: the deadlines of the thread that forked go on, by a timer of this
+/// process's; or, while it is hushed, by none. Called by `fork`, when the allocator is in order again.
+pub(crate) extern "C" fn resume() {
+    if hook_thread::own().is_some() && !block::with(target::is_hushed) {
+        hook_thread::meet_deadline();
+    }
+    block::with(frames::come_to_light);
+    if frames::is_armed() {
+        settle();
+    }
+}
+
+/// Has the deadlines of a thread that forks go on in the child, from now on. To be called where
+/// they begin, and not at the start: a helper thread may have to be made, for which the allocator's
+/// handler must have run in the child, and so must have been registered before this one.
+pub(crate) fn resume_in_children() {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if !DONE.load(Ordering::Relaxed) {
+        // Perhaps twice, by two threads at once, which does no harm. (No `Once`: the child of a fork
+        // that comes between would wait for the other thread, which it does not have.)
+        // SAFETY: a plain function that lives as long as the program.
+        unsafe { libc::pthread_atfork(None, None, Some(resume)) };
+        DONE.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,108 @@
+//! Threads whose hooks the hook thread is to run, since a deadline of theirs has passed.
+//!
+//! A deadline is noticed by a handler, which runs nothing of the user's. It puts its thread's hooks
+//! on a list and wakes the hook thread. The list is a stack of what is linked through itself, and
+//! the hook thread takes it as a whole, so the handler needs a swap and nothing else: no lock, no
+//! allocation.
+//!
+//! # Safety
+//!
+//! A place is the beginning of a thread's hooks, of which the thread's block owns a count. What is on
+//! the list owns one more, until whoever takes the list has it.
+
+#![allow(unsafe_code)]
+
+use std::ptr::{self, NonNull};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
+
+use super::block::Block;
+use crate::kernel::clock::Moment;
+use crate::kernel::futex;
+
+static IN_USE: AtomicBool = AtomicBool::new(false);
+
+/// Whether any thread has ever had a hook.
+pub(crate) fn in_use() -> bool {
+    IN_USE.load(Relaxed)
+}
+
+/// A thread is about to have one.
+pub(crate) fn use_it() {
+    IN_USE.store(true, Relaxed);
+}
+
+/// The last that was put on the list.
+static LIST: AtomicPtr<Queued> = AtomicPtr::new(ptr::null_mut());
+/// Counts what was put there; a futex.
+static ADDITIONS: AtomicU32 = AtomicU32::new(0);
+
+/// A place on the list.
+pub(crate) struct Queued {
+    is_there: AtomicBool,
+    next: AtomicPtr<Queued>,
+    /// Counts one more owner of what it is the beginning of.
+    retain: unsafe fn(*const Queued),
+}
+
+impl Queued {
+    pub(crate) const fn new(retain: unsafe fn(*const Queued)) -> Self {
+        let next = AtomicPtr::new(ptr::null_mut());
+        Self { is_there: AtomicBool::new(false), next, retain }
+    }
+
+    /// In the child of a fork, where nobody takes anything off the list yet.
+    pub(crate) fn forget(&self) {
+        LIST.store(ptr::null_mut(), Relaxed);
+        self.is_there.store(false, Relaxed);
+    }
+}
+
+/// A deadline of that thread's has passed, and has armed it: the hook thread is to look. For the handler.
+/// Async-signal-safe.
+pub(crate) fn deadline_passed(block: &Block) {
+    if block.hooked.recounting.load(Relaxed) {
+        return;
+    }
+    block.hooked.count_arming();
+    if block.hooked.is_inside.load(Relaxed) {
+        enqueue(block.hooked.hooks.load(Relaxed));
+    }
+}
+
+fn enqueue(place: *mut Queued) {
+    // SAFETY: the handler's own thread's, which is there.
+    let Some(queued) = (unsafe { place.as_ref() }) else { return };
+    // If it is on the list still, it has not been looked at yet, and will be after this.
+    if !queued.is_there.swap(true, AcqRel) {
+        // SAFETY: the thread owns a count; this one is the list's.
+        unsafe { (queued.retain)(place) };
+        let mut first = LIST.load(Relaxed);
+        loop {
+            queued.next.store(first, Relaxed);
+            match LIST.compare_exchange_weak(first, place, Release, Relaxed) {
+                Ok(_) => break,
+                Err(now) => first = now,
+            }
+        }
+    }
+    ADDITIONS.fetch_add(1, Release);
+    futex::wake_all(&ADDITIONS);
+}
+
+/// Waits until something is on the list, and hands out each, with the count that the list owned.
+pub(crate) fn take_each(mut look: impl FnMut(NonNull<Queued>)) {
+    let seen = ADDITIONS.load(Acquire);
+    let mut next = LIST.swap(ptr::null_mut(), Acquire);
+    if next.is_null() {
+        futex::wait(&ADDITIONS, seen, Moment::NEVER);
+    }
+    while let Some(place) = NonNull::new(next) {
+        // SAFETY: the list owned a count of it, which we have now.
+        let queued = unsafe { place.as_ref() };
+        next = queued.next.load(Relaxed);
+        // Before it is looked at: a handler that comes after puts it on the list again.
+        queued.is_there.store(false, Release);
+        look(place);
+    }
+}

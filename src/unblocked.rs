@@ -1,0 +1,69 @@
+//! Our signals are open on a thread while a task or a deadline runs there.
+
+use crate::deadline::timer;
+use crate::kernel::{raw, signals};
+use crate::reach::dispatch;
+use crate::settle;
+use crate::signal::ours;
+use crate::thread::block;
+use crate::thread::fork_gate;
+use crate::thread::target::ThreadRecord;
+
+/// Signals that were blocked on this thread, and are to be again.
+#[derive(Debug, Clone, Copy, Default)]
+#[must_use]
+pub(crate) struct Unblocked(signals::Set);
+
+impl Unblocked {
+    /// Whether there are any.
+    #[inline]
+    pub(crate) fn any(self) -> bool {
+        self.0 != 0
+    }
+}
+
+/// Unblocks our signal on this thread, and SIGSYS: where that is blocked, dispatch cannot begin
+/// (S2).
+pub(crate) fn unblock_signals() -> Unblocked {
+    let Some(number) = ours::number() else { return Unblocked(0) };
+    let sigsys = if dispatch::is_available() { signals::bit(libc::SIGSYS) } else { 0 };
+    let needed = signals::bit(number) | sigsys;
+    // What we have blocked ourselves (S3) is not to be again.
+    let by_us = block::with(|block| block.delivery.set_deferred(false));
+    let by_us = if by_us { signals::bit(number) } else { 0 };
+    let blocked = signals::change_mask(libc::SIG_UNBLOCK, needed) & needed & !by_us;
+    block::with(settle::end_hush);
+    Unblocked(blocked)
+}
+
+/// Blocks them again. One that is on its way is let in first, so that it does not stay pending.
+pub(crate) fn block_again(Unblocked(signals): Unblocked) {
+    if signals & signals::bit(libc::SIGSYS) != 0 {
+        block::with(dispatch::block_sigsys);
+    }
+    let ours = signals & !signals::bit(libc::SIGSYS);
+    if ours != 0 {
+        block::with(timer::rest_if_idle);
+        raw::gettid();
+        signals::change_mask(libc::SIG_BLOCK, ours);
+    }
+}
+
+/// To be called before a thread's outermost task or deadline begins, with our signal open: a signal
+/// that is still on its way here was lost (to a sigwait of the application's, or to a handler that
+/// replaced ours), and must not keep others from being sent. What the keeper has just sent is let in
+/// first. (Unannounced it would pass for somebody else's: it has no siginfo where there is a
+/// keeper.)
+pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
+    block::with(|block| {
+        if block.delivery.is_announced() {
+            let _gate = fork_gate::gate();
+            if record.innermost().is_none() {
+                record.undisturbed(|| {
+                    raw::gettid();
+                    block.delivery.take_back();
+                });
+            }
+        }
+    });
+}
