@@ -256,7 +256,7 @@ pub(crate) enum Dispatching {
     /// The thread's own code is turning it on, and is not through. A handler that comes between has the
     /// kernel do what it wants, on or off, and leaves this state as it is: that code looks in the end.
     Beginning,
-    /// The kernel stops them all.
+    /// The kernel stops them all; or a handler of ours is about to have it stop them.
     On,
 }
 
