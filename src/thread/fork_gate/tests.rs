@@ -4,6 +4,13 @@
 //! binary, when it is called by such a thread, notes that place as a fault. Each operation of the
 //! table brings about what it is named for; together they must have come by every place in the
 //! sources where the gate is taken, so that none can be added and left untried.
+//!
+//! # Safety
+//!
+//! The allocator is the system's. A place is a constant, and lives for ever. A forked child does what
+//! libc allows it, and ends by `_exit`. The kernel is handed structures of the function's own.
+
+#![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
