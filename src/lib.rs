@@ -6,6 +6,20 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("eintr is for Linux: it is made of Linux's signals and syscalls");
 
+/// How it is built, for who reads or changes the code: `docs/ARCHITECTURE.md`.
+#[cfg(doc)]
+#[doc = include_str!("../docs/ARCHITECTURE.md")]
+pub mod inside {
+    /// Why no wake-up is lost: `src/thread/README.md`.
+    #[doc = include_str!("thread/README.md")]
+    pub mod argument {}
+
+    /// What is promised and what the machine demands, by the numbers that comments cite:
+    /// `docs/promises-and-rules.md`.
+    #[doc = include_str!("../docs/promises-and-rules.md")]
+    pub mod rules {}
+}
+
 mod abandon;
 mod arch;
 mod calls;

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::settle;
-use crate::thread::block;
+use crate::thread::block::{self, Choice};
 
 pub(crate) mod alternate_stack;
 pub(crate) mod answer;
@@ -68,7 +68,7 @@ pub fn without_reach<T>(f: impl FnOnce() -> T) -> T {
 
 /// Whether it is on here.
 pub(crate) fn is_on() -> bool {
-    block::with(|block| block.reach.load(Ordering::Relaxed))
+    block::with(|block| block.reach.is_on())
 }
 
 /// As [`Reach`], for what the table answers with EINTR: with this on it is refused like anything
@@ -79,41 +79,35 @@ pub(crate) struct ReachLoops(bool);
 #[cfg(feature = "capi")]
 impl ReachLoops {
     pub(crate) fn set(on: bool) -> Self {
-        Self(block::with(|block| block.reach_loops.swap(on, Ordering::Relaxed)))
+        Self(block::with(|block| block.reach.loops.swap(on, Ordering::Relaxed)))
     }
 }
 
 #[cfg(feature = "capi")]
 impl Drop for ReachLoops {
     fn drop(&mut self) {
-        block::with(|block| block.reach_loops.store(self.0, Ordering::Relaxed));
+        block::with(|block| block.reach.loops.store(self.0, Ordering::Relaxed));
     }
 }
 
-/// Whether reach was on before, and whether that was chosen; given back at the end, be that a
-/// panic.
-pub(crate) struct Reach {
-    on: bool,
-    is_chosen: bool,
-}
+/// Reach as it was before somebody said something; given back in the end.
+pub(crate) struct Reach(Choice);
 
 impl Reach {
     pub(crate) fn set(on: bool) -> Self {
-        let before = block::with(|block| Self {
-            is_chosen: block.reach_is_chosen.swap(true, Ordering::Relaxed),
-            on: block.reach.swap(on, Ordering::Relaxed),
+        let before = block::with(|block| {
+            let before = block.reach.choice();
+            block.reach.choose(if on { Choice::On } else { Choice::Off });
+            before
         });
         settle::settle();
-        before
+        Self(before)
     }
 }
 
 impl Drop for Reach {
     fn drop(&mut self) {
-        block::with(|block| {
-            block.reach.store(self.on, Ordering::Relaxed);
-            block.reach_is_chosen.store(self.is_chosen, Ordering::Relaxed);
-        });
+        block::with(|block| block.reach.choose(self.0));
         settle::settle();
     }
 }

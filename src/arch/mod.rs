@@ -19,6 +19,8 @@
 //! * `CAN_DISPATCH`, `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscall and the
 //!   restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
 //!
+//! P and S, where comments cite them, are the numbers of `docs/promises-and-rules.md`.
+//!
 //! # Safety
 //!
 //! The trampoline and the raw syscall are as unsafe as the syscall that they are told to make.

@@ -44,7 +44,7 @@ const PANICKED: Errno = Errno(libc::ENOTRECOVERABLE);
 /// Runs the body of an exported function: its value, with errno as it was, or `failure` with errno
 /// set.
 ///
-/// A plain call that [`abandon()`] ends must not be left from in here: that waits until we are out.
+/// A plain call that [`abandon`](crate::abandon()) ends must not be left from in here: that waits until we are out.
 #[inline]
 pub(super) fn border<T>(failure: T, f: impl FnOnce() -> Result<T, Errno>) -> T {
     match numbered(f) {

@@ -20,10 +20,9 @@ use super::frames::{self, Frame};
 use crate::hook::thread as hook_thread;
 use crate::kernel::clock::Moment;
 use crate::settle;
-use crate::thread::block::{self, Block};
-use crate::thread::target;
+use crate::thread::block::{self, Block, Choice};
 use crate::thread::word::DEADLINE;
-use crate::thread::{brakes, registry};
+use crate::thread::{brakes, registry, target};
 use crate::unblocked::{self, Unblocked};
 
 /// What the end of a frame has to undo.
@@ -98,8 +97,8 @@ impl<'a> Open<'a> {
         block::with(|block| {
             let deadlines = &block.deadlines;
             // Before the timer is set: it repeats where nothing is reached.
-            if !block.reach.load(Relaxed) && !block.reach_is_chosen.load(Relaxed) {
-                block.reach.store(true, Relaxed);
+            if block.reach.choice() == Choice::Undecided {
+                block.reach.choose(Choice::ByDeadline);
                 open.reaches = true;
             }
             frame.link();
@@ -129,7 +128,7 @@ impl Drop for Open<'_> {
             // From here on the handler does not arm the thread because of this frame.
             compiler_fence(SeqCst);
             if self.reaches {
-                block.reach.store(false, Relaxed);
+                block.reach.choose(Choice::Undecided);
             }
             if block.word.is_armed_by(DEADLINE) || self.debts.any() {
                 end_armed(block, self.frame, self.debts);

@@ -77,7 +77,7 @@ impl DeadlineTimer {
         if !self.kernel.exists() {
             return;
         }
-        let repeats = !block.reach.load(Relaxed);
+        let repeats = !block.reach.is_on();
         let at = at.before(dispatch::lead(block));
         // Before the syscall: the shot may come at its end.
         self.repeats.store(repeats, Relaxed);

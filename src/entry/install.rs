@@ -16,6 +16,7 @@ use crate::kernel::signals::{self, Action};
 use crate::kernel::{clock, pid, raw};
 use crate::reach::dispatch;
 use crate::signal::ours::{self, PREVIOUS};
+use crate::signal::siginfo;
 use crate::thread::{fork_gate, registry, repeat_timer};
 
 /// What was installed, or why nothing was.
@@ -130,5 +131,5 @@ fn set(number: c_int) -> Result<c_int, i32> {
 
 /// Whether a signal can be sent to a thread, as things are: a sandbox may have come since (S27).
 pub(crate) fn can_send() -> bool {
-    signals::send(raw::gettid(), 0).is_ok()
+    siginfo::send(raw::gettid(), 0).is_ok()
 }

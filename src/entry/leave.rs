@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use libc::ucontext_t;
 
-use super::signal::is_on_alternate_stack;
+use super::place::is_on_alternate_stack;
 use crate::arch::{self, AbandonPlace};
 use crate::kernel::signals;
 use crate::signal::ours;
@@ -50,19 +50,19 @@ fn hidden<T>(outer: usize, f: impl FnOnce() -> T) -> T {
     value
 }
 
-/// What the handler has made of a call that may be left.
+/// Whether the handler may leave a call.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Leave {
     /// There is none.
     Nothing,
     /// It is not to be left here.
     NotNow,
-    /// It is left: so will the context say when the handler returns.
-    Left,
+    /// It may, for the frame behind which it runs.
+    At(usize),
 }
 
-/// Leaves the call of an armed thread, from the handler.
-pub(crate) fn leave(block: &Block, context: &mut ucontext_t) -> Leave {
+/// Looks at the call of an armed thread that may be left, if there is one, from the handler.
+pub(crate) fn look(block: &Block, context: &ucontext_t) -> Leave {
     let frame = block.abandonable.load(Relaxed);
     if frame == 0 {
         return Leave::Nothing;
@@ -81,9 +81,9 @@ pub(crate) fn leave(block: &Block, context: &mut ucontext_t) -> Leave {
     // SAFETY: the frame is open, and holds the mask of its entry.
     let mask_then = unsafe { arch::abandon_mask(frame) };
     let ours = ours::set() | signals::bit(libc::SIGSYS);
-    if (*signals::saved_mask(context) ^ mask_then) & !ours != 0 {
-        return Leave::NotNow;
+    if (signals::mask_in(context) ^ mask_then) & !ours != 0 {
+        Leave::NotNow
+    } else {
+        Leave::At(frame)
     }
-    arch::leave_to(context, frame);
-    Leave::Left
 }

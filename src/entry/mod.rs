@@ -5,6 +5,7 @@ pub(crate) mod forward;
 pub(crate) mod futex_wait;
 pub(crate) mod install;
 pub(crate) mod leave;
+pub(crate) mod place;
 pub(crate) mod signal;
 pub(crate) mod sigsys;
 pub(crate) mod thread_end;

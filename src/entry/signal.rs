@@ -5,7 +5,8 @@
 //! edits this file: a `thread_local` with a destructor, a `format!`, a `panic!`, a `Mutex`, an
 //! `Arc` that might drop, each is a deadlock that happens once a month.**
 //!
-//! What it does follows from the thread's word, never from the siginfo (S4).
+//! What it does follows from the thread's word, never from the siginfo (S4). P and S are the numbers of
+//! `docs/promises-and-rules.md`; why no wake-up is lost is argued in `src/thread/README.md`.
 //!
 //! # Safety
 //!
@@ -17,13 +18,13 @@ use std::sync::atomic::Ordering;
 
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
 
-use super::leave::{self, Leave};
-use crate::arch::{self, Place};
+use super::place::{Place, is_on_alternate_stack};
+use crate::arch;
 use crate::deadline::timer::{self, Shot};
-use crate::kernel::raw;
-use crate::kernel::signals::{self, Sender};
+use crate::kernel::{raw, signals};
 use crate::reach::{dispatch, eintr, signal_only};
 use crate::signal::ours;
+use crate::signal::siginfo::{self, Sender};
 use crate::thread::block::{self, Block};
 use crate::thread::{registry, repeat_timer, target, wanted};
 
@@ -58,7 +59,7 @@ pub(crate) unsafe extern "C" fn on_signal(
     // SAFETY: the kernel's context, ours alone until we return.
     let saved = unsafe { &mut *context.cast::<ucontext_t>() };
     // SAFETY: the kernel's siginfo.
-    let sender = signals::sender(unsafe { &*info });
+    let sender = siginfo::sender(unsafe { &*info });
     // Only then is there a block to look at: a thread that nobody can ask has perhaps none yet.
     let is_target = sender == Sender::Ours || registry::is_known();
     let mut was_in_flight = false;
@@ -92,63 +93,64 @@ fn is_believed(block: &Block, sender: Sender) -> bool {
     tid != 0 && (sender == Sender::Ours || tid == raw::gettid())
 }
 
-/// Does what the word says; whether there was anything of ours to do.
+/// Does what the word says; whether there was anything of ours to do. Four questions, in this order.
 fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
+    // 1. Is it ours, and are we still asked?
     wanted::serve(block, context);
     let shot = timer::look(block);
     if !block.word.is_armed() {
         return shot != Shot::None;
     }
-    // Whatever this instruction belongs to, the next call may be a plain one.
-    let reached = dispatch::begin(block, context);
-    match leave::leave(block, context) {
-        Leave::Nothing => {}
-        Leave::NotNow => repeat_timer::repeat(block),
-        Leave::Left => {
+    // 2. Where does the program counter stand?
+    let place = Place::of(block, context);
+    // 3. What will the next plain call meet? (Whatever this instruction belongs to, the next call may be
+    // one.)
+    let is_reached = dispatch::begin(block, context);
+    match place {
+        Place::OwnCallBefore => arch::cancel(context),
+        Place::OwnCallAfter => {}
+        Place::Abandonable(frame) => {
+            arch::leave_to(context, frame);
             repeat_timer::repeat(block);
             return true;
         }
-    }
-    let open = block.open.load(Ordering::Relaxed);
-    let mut own_call = false;
-    let interrupted = match arch::place(context) {
-        Place::Outside if block.answering.limited.load(Ordering::Relaxed) => {
+        Place::LimitedWrite => {
             eintr::undo_restart(context);
-            // It may not have begun.
             repeat_timer::repeat(block);
             return true;
         }
-        Place::Outside => {
-            if !reached && block.reach.load(Ordering::Relaxed) {
-                signal_only::interrupt(block, context);
-            } else if !reached {
-                eintr::undo_restart(context);
-            }
-            open
+        Place::NotToBeLeft | Place::Elsewhere if is_reached => {}
+        Place::NotToBeLeft | Place::Elsewhere if block.reach.is_on() => {
+            signal_only::interrupt(block, context);
         }
-        place => {
-            if matches!(place, Place::Window) {
-                arch::cancel(context);
-            }
-            own_call = true;
-            // Put off until this call it may have been. Its own end is certain now, that of the
-            // call around it is not.
-            block.delivery.set_deferred(false);
-            if open == arch::sp(context) { arch::mark_before(context) } else { open }
-        }
-    };
-    if is_open(interrupted, block, context) {
+        Place::NotToBeLeft | Place::Elsewhere => eintr::undo_restart(context),
+    }
+    // 4. Does a call of our own lie below this handler? If not, does anything else ask again?
+    if is_open(mark_below(place, block, context), block, context) {
         put_off(block, number, context);
         return true;
     }
     block.delivery.set_deferred(false);
     match shot {
-        _ if reached => {}
-        Shot::Repeated if own_call => {}
-        _ if own_call => repeat_timer::repeat_after_own_call(block),
+        _ if place == Place::NotToBeLeft => repeat_timer::repeat(block),
+        _ if is_reached => {}
+        Shot::Repeated if place.is_own_call() => {}
+        _ if place.is_own_call() => repeat_timer::repeat_after_own_call(block),
         _ => repeat_timer::repeat(block),
     }
     true
+}
+
+/// The mark of the call of our own that lies below, if one does: not of that in which the context stands.
+fn mark_below(place: Place, block: &Block, context: &ucontext_t) -> usize {
+    let open = block.open.load(Ordering::Relaxed);
+    if !place.is_own_call() {
+        return open;
+    }
+    // Put off until this call it may have been. Its own end is certain now, that of the call around it
+    // is not.
+    block.delivery.set_deferred(false);
+    if open == arch::sp(context) { arch::mark_before(context) } else { open }
 }
 
 /// Whether that is the mark of a call which a handler of the application's has interrupted, and we
@@ -172,12 +174,6 @@ fn is_left_behind(open: usize, block: &Block, context: &ucontext_t) -> bool {
     let sp = arch::sp(context);
     let is_beyond = (open..sp).contains(&(&raw const *block as usize));
     sp >= open && !is_on_alternate_stack(context) && !is_beyond
-}
-
-/// Whether the interrupted code runs on the thread's alternate stack.
-pub(crate) fn is_on_alternate_stack(context: &ucontext_t) -> bool {
-    let alternate = &context.uc_stack;
-    arch::sp(context).wrapping_sub(alternate.ss_sp as usize) < alternate.ss_size
 }
 
 /// Has our signal wait until the handler that it landed in returns. If it fires again, and still

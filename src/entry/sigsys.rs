@@ -22,7 +22,7 @@ use super::signal::ErrnoGuard;
 use crate::arch;
 use crate::kernel::clock::Moment;
 use crate::kernel::signals::{self, Action};
-use crate::kernel::{descriptor, raw};
+use crate::kernel::{memory, raw};
 use crate::reach::table::{self, MaskAt, Unless};
 use crate::reach::{answer, dispatch, sigmask};
 use crate::thread::block::{self, Block};
@@ -202,14 +202,14 @@ fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
     let action: [usize; Action::WORDS];
     match mask_at(number) {
         Some(MaskAt::Pointer(index)) => {
-            if let Some([set]) = descriptor::peek(arguments[index]) {
+            if let Some([set]) = memory::peek(arguments[index]) {
                 mask = less_sigsys(set);
                 arguments[index] = &raw const mask as usize;
             }
         }
         Some(MaskAt::Pair(index)) => {
-            if let Some([address, size]) = descriptor::peek(arguments[index]) {
-                if let Some([set]) = descriptor::peek(address) {
+            if let Some([address, size]) = memory::peek(arguments[index]) {
+                if let Some([set]) = memory::peek(address) {
                     mask = less_sigsys(set);
                     mask_and_size = [&raw const mask as usize, size];
                     arguments[index] = mask_and_size.as_ptr() as usize;
@@ -217,7 +217,7 @@ fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
             }
         }
         Some(MaskAt::Action(index)) => {
-            if let Some([handler, flags, restorer, set]) = descriptor::peek(arguments[index]) {
+            if let Some([handler, flags, restorer, set]) = memory::peek(arguments[index]) {
                 action = [handler, flags, restorer, less_sigsys(set)];
                 arguments[index] = action.as_ptr() as usize;
             }
@@ -236,7 +236,7 @@ fn mask_at(number: c_long) -> Option<MaskAt> {
 fn let_signals_in(number: c_long, arguments: [usize; 6]) {
     let mask = match mask_at(number) {
         Some(MaskAt::Pointer(index)) => arguments[index],
-        Some(MaskAt::Pair(index)) => descriptor::peek(arguments[index]).map_or(0, |[mask]| mask),
+        Some(MaskAt::Pair(index)) => memory::peek(arguments[index]).map_or(0, |[mask]| mask),
         Some(MaskAt::Action(_)) | None => 0,
     };
     if mask != 0 {

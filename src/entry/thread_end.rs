@@ -2,12 +2,11 @@
 //!
 //! # Safety
 //!
-//! The count that is given back is the one that the block owns.
+//! `end` is for libc to call.
 
 #![allow(unsafe_code)]
 
 use std::ptr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::deadline::{frames, timer};
@@ -40,9 +39,8 @@ pub(crate) unsafe extern "C" fn end(value: *mut libc::c_void) {
         timer::delete(block);
         hook_thread::end(block);
         block.tid.store(0, Ordering::Relaxed);
-        let owned = block.record.swap(ptr::null_mut(), Ordering::Relaxed);
+        let owned = registry::give_up();
         registry::mark_as_known(ptr::null());
-        // SAFETY: the count that `register` gave to the block.
-        drop(unsafe { Arc::from_raw(owned) });
+        drop(owned);
     });
 }

@@ -39,7 +39,7 @@
 //!
 //! It is not the asker's, who may be a stranger, and must not be lost: a hook that has panicked may
 //! not have woken anybody. So it is caught, and goes on where the hook was given: at the end of
-//! [`with_hook`], as a panic of a scope's thread does at the scope's end. The hook is not run
+//! [`with_hook`](crate::with_hook), as a panic of a scope's thread does at the scope's end. The hook is not run
 //! again. (Rejected: a field of the report, which nobody looks at whose program hangs; printing,
 //! which is the panic hook's, and has been done by then.)
 

@@ -1,16 +1,15 @@
-//! Questions to the kernel from within a handler: what kind a descriptor is, whether it is ready,
-//! what a pointer points to.
+//! Questions to the kernel from within a handler: what kind a descriptor is, whether it is ready.
 //!
 //! # Safety
 //!
-//! Each block hands the kernel structures of its own. What the interrupted code's pointers point to
-//! is read through the kernel, which answers EFAULT where a look would be a SIGSEGV.
+//! Each block hands the kernel structures of its own, or a path of the interrupted code's, which the
+//! kernel answers by EFAULT where nothing is.
 
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
 
-use super::raw::{self, syscall};
+use super::raw::syscall;
 
 /// What a descriptor or a path leads to, as far as waiting goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,44 +103,4 @@ pub(crate) fn is_ready(fd: usize, events: i16) -> bool {
     // SAFETY: the kernel reads and writes one pollfd and reads a time.
     let ready = unsafe { syscall(libc::SYS_ppoll, arguments) };
     ready == Ok(1)
-}
-
-/// Whether operations on a set of semaphores (`struct sembuf`) never wait: each is a release or an
-/// attempt.
-pub(crate) fn never_waits(operations: usize, count: usize) -> bool {
-    let mut buffer = [libc::sembuf { sem_num: 0, sem_op: 0, sem_flg: 0 }; 32];
-    let Some(copy) = buffer.get_mut(..count) else { return false };
-    read(operations, copy.as_mut_ptr().cast(), size_of_val(copy))
-        && copy.iter().all(|operation| {
-            operation.sem_op > 0 || operation.sem_flg & libc::IPC_NOWAIT as i16 != 0
-        })
-}
-
-/// Reads what the interrupted code's pointer points to; none where nothing is.
-pub(crate) fn peek<const N: usize>(address: usize) -> Option<[usize; N]> {
-    let mut words = [0_usize; N];
-    read(address, words.as_mut_ptr().cast(), size_of_val(&words)).then_some(words)
-}
-
-/// Reads so much into a place of ours; whether all of it was there.
-pub(crate) fn read(address: usize, into: *mut libc::c_void, length: usize) -> bool {
-    let local = libc::iovec { iov_base: into, iov_len: length };
-    let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: length };
-    let [local, remote] = [&raw const local, &raw const remote].map(|iovec| iovec as usize);
-    let arguments = [raw::getpid() as usize, local, 1, remote, 1, 0];
-    // SAFETY: the kernel reads the one place, if it is there, and writes the other, which is ours
-    // and as large.
-    unsafe { syscall(libc::SYS_process_vm_readv, arguments) == Ok(length) }
-}
-
-/// Writes to where the interrupted code's pointer points; whether anything is there.
-pub(crate) fn poke<const N: usize>(address: usize, words: &[usize; N]) -> bool {
-    let length = size_of::<[usize; N]>();
-    let local = libc::iovec { iov_base: words.as_ptr().cast_mut().cast(), iov_len: length };
-    let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: length };
-    let [local, remote] = [&raw const local, &raw const remote].map(|iovec| iovec as usize);
-    let arguments = [raw::getpid() as usize, local, 1, remote, 1, 0];
-    // SAFETY: the kernel reads ours and writes the other, if it is there, as the syscall would
-    // have.
-    unsafe { syscall(libc::SYS_process_vm_writev, arguments) == Ok(length) }
 }

@@ -5,26 +5,56 @@
 //!
 //! # Safety
 //!
-//! The one block hands the kernel an address to read from, at which nothing need be.
+//! The kernel is handed addresses to read from and to write to, at which nothing need be; what it reads
+//! into is ours, and as large.
 
 #![allow(unsafe_code)]
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::raw::syscall;
-use super::{descriptor, signals};
+use super::raw::{self, syscall};
+use super::signals;
 use crate::arch;
+
+/// Reads what the interrupted code's pointer points to; none where nothing is.
+pub(crate) fn peek<const N: usize>(address: usize) -> Option<[usize; N]> {
+    let mut words = [0_usize; N];
+    copy(address, words.as_mut_ptr().cast(), size_of_val(&words)).then_some(words)
+}
+
+/// Reads so much into a place of ours; whether all of it was there.
+pub(crate) fn copy(address: usize, into: *mut libc::c_void, length: usize) -> bool {
+    let local = libc::iovec { iov_base: into, iov_len: length };
+    let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: length };
+    let [local, remote] = [&raw const local, &raw const remote].map(|iovec| iovec as usize);
+    let arguments = [raw::getpid() as usize, local, 1, remote, 1, 0];
+    // SAFETY: the kernel reads the one place, if it is there, and writes the other, which is ours
+    // and as large.
+    unsafe { syscall(libc::SYS_process_vm_readv, arguments) == Ok(length) }
+}
+
+/// Writes to where the interrupted code's pointer points; whether anything is there.
+pub(crate) fn poke<const N: usize>(address: usize, words: &[usize; N]) -> bool {
+    let length = size_of::<[usize; N]>();
+    let local = libc::iovec { iov_base: words.as_ptr().cast_mut().cast(), iov_len: length };
+    let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: length };
+    let [local, remote] = [&raw const local, &raw const remote].map(|iovec| iovec as usize);
+    let arguments = [raw::getpid() as usize, local, 1, remote, 1, 0];
+    // SAFETY: the kernel reads ours and writes the other, if it is there, as the syscall would
+    // have.
+    unsafe { syscall(libc::SYS_process_vm_writev, arguments) == Ok(length) }
+}
 
 /// Reads what lies there; whether all of it was there.
 pub(crate) fn read(address: usize, into: &mut [u8]) -> bool {
-    descriptor::read(address, into.as_mut_ptr().cast(), into.len()) || read_by_file(address, into)
+    copy(address, into.as_mut_ptr().cast(), into.len()) || read_by_file(address, into)
 }
 
 /// Whether the kernel does it by `process_vm_readv`.
 pub(crate) fn is_read_by_kernel() -> bool {
     let [there, mut here] = [1_usize, 0];
-    descriptor::read(&raw const there as usize, (&raw mut here).cast(), size_of_val(&here))
+    copy(&raw const there as usize, (&raw mut here).cast(), size_of_val(&here))
 }
 
 /// Where a sandbox, or an emulator, has no `process_vm_readv`.
@@ -48,7 +78,7 @@ pub(crate) fn read_string(address: usize) -> Option<String> {
 pub(crate) fn is_readable(address: usize) -> bool {
     let address = address & !(signals::SET_SIZE - 1);
     if arch::on_valgrind() {
-        return descriptor::peek::<1>(address).is_some();
+        return peek::<1>(address).is_some();
     }
     // SAFETY: the kernel reads a set, if one is there, and changes nothing.
     let asked =

@@ -1,5 +1,4 @@
-//! Signals at the level of the kernel: sets, masks, dispositions, sending, and telling whose a
-//! signal is.
+//! Signals at the level of the kernel: sets, masks, dispositions.
 //!
 //! Through raw syscalls, not libc: libc keeps signals of its own out of sets, its `sigaction` is
 //! wrapped by sanitizers, and its `pthread_kill` blocks and restores all signals around the syscall
@@ -11,11 +10,9 @@
 
 #![allow(unsafe_code)]
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use libc::{c_int, ucontext_t};
 
-use libc::{c_int, siginfo_t, ucontext_t};
-
-use super::{pid, raw};
+use super::raw;
 use crate::arch;
 
 /// A set of signals as the kernel has it.
@@ -137,93 +134,19 @@ pub(crate) fn mask() -> Set {
     change_mask(libc::SIG_BLOCK, 0)
 }
 
-/// The mask that the interrupted code goes on with. libc's type is larger than the kernel's; the
-/// first word is the whole of it.
+/// The mask that the interrupted code goes on with.
+pub(crate) fn mask_in(context: &ucontext_t) -> Set {
+    // SAFETY: as in `saved_mask`.
+    unsafe { *(&raw const context.uc_sigmask).cast::<Set>() }
+}
+
+/// The same, to be changed. libc's type is larger than the kernel's; the first word is the whole of it.
 pub(crate) fn saved_mask(context: &mut ucontext_t) -> &mut Set {
     // SAFETY: the kernel's set lies at the start of libc's, and is borrowed with the context.
     unsafe { &mut *(&raw mut context.uc_sigmask).cast::<Set>() }
 }
 
-/// The kernel's `siginfo_t` of a queued signal.
-#[repr(C)]
-struct Queued {
-    signal: c_int,
-    errno: c_int,
-    code: c_int,
-    _pad: c_int,
-    pid: i32,
-    uid: u32,
-    value: usize,
-    _rest: [u64; 12],
-}
-
-const _: () = assert!(size_of::<Queued>() == size_of::<siginfo_t>());
-
-/// Marks what is ours: the address of this byte, which nothing else in the process has. It is
-/// compared, never followed.
-pub(crate) fn magic() -> usize {
-    static MAGIC: u8 = 0;
-    &raw const MAGIC as usize
-}
-
-/// A signal of ours has been sent by tgkill, and could not be marked.
-static UNMARKED: AtomicBool = AtomicBool::new(false);
-
-/// Sends our signal to a thread of this process. (0 is no signal: it asks whether one could be.)
-///
-/// At the limit on queued signals a real-time signal is refused with EAGAIN. A standard one is
-/// delivered without its siginfo, and by S4 that is enough. (Rejected: sending a real-time signal
-/// as `kill` sends, which is never refused; only the thread itself may do that.)
-///
-/// A sandbox, which may have come after us, may refuse what few programs need. tgkill, by which
-/// threads raise signals, brings ours just as well, but without our mark (S27).
-pub(crate) fn send(tid: i32, signal: c_int) -> Result<(), i32> {
-    let pid = pid::get();
-    let code = libc::SI_QUEUE;
-    let info =
-        Queued { signal, errno: 0, code, _pad: 0, pid, uid: 0, value: magic(), _rest: [0; 12] };
-    let [process, thread, number] = [pid as usize, tid as usize, signal as usize];
-    let arguments = [process, thread, number, &raw const info as usize];
-    // SAFETY: the kernel reads a siginfo.
-    match unsafe { raw::syscall(libc::SYS_rt_tgsigqueueinfo, arguments) } {
-        Err(errno) if errno != libc::ESRCH && errno != libc::EAGAIN => {
-            UNMARKED.store(true, Ordering::Relaxed);
-            // SAFETY: no pointers.
-            unsafe { raw::syscall(libc::SYS_tgkill, [process, thread, number]) }.map(drop)
-        }
-        sent => sent.map(drop),
-    }
-}
-
 /// Whether a signal is one of the real-time ones.
 pub(crate) fn is_real_time(signal: c_int) -> bool {
     signal >= libc::SIGRTMIN()
-}
-
-/// Whose a signal is, as far as its siginfo tells. It decides about chaining only (S4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sender {
-    /// An asker, or a thread's timer.
-    Ours,
-    /// The kernel had no room for a siginfo: ours, if one was on its way.
-    Unknown,
-    /// This process, as it sends ours where they cannot be marked: ours, if one was on its way.
-    Unmarked,
-    /// Somebody else.
-    Other,
-}
-
-/// Whose a delivered signal is.
-pub(crate) fn sender(info: &siginfo_t) -> Sender {
-    // SAFETY: a siginfo is as large as `Queued`, whose fields are plain numbers: any bytes are
-    // valid for them.
-    let info = unsafe { &*(&raw const *info).cast::<Queued>() };
-    match info.code {
-        libc::SI_QUEUE | libc::SI_TIMER if info.value == magic() => Sender::Ours,
-        libc::SI_USER if info.pid == 0 => Sender::Unknown,
-        libc::SI_TKILL if UNMARKED.load(Ordering::Relaxed) && info.pid == pid::get() => {
-            Sender::Unmarked
-        }
-        _ => Sender::Other,
-    }
 }

@@ -13,7 +13,7 @@ use libc::c_long;
 use super::table::{self, Answer, OpenFlags, Unless};
 use super::writes;
 use crate::kernel::descriptor::{self, Kind};
-use crate::kernel::futex;
+use crate::kernel::{futex, memory};
 use crate::thread::block::Block;
 use crate::thread::brakes;
 use crate::thread::word::DEADLINE;
@@ -43,7 +43,7 @@ pub(crate) fn unrun(block: &Block, answer: Answer) -> Option<isize> {
     match answer {
         Answer::Refuse => Some(refuse(block)),
         Answer::Zero => Some(unheeded(block, 0)),
-        Answer::Interrupt if block.reach_loops.load(Ordering::Relaxed) => Some(refuse(block)),
+        Answer::Interrupt if block.reach.loops.load(Ordering::Relaxed) => Some(refuse(block)),
         Answer::Interrupt => Some(unheeded(block, -libc::EINTR as isize)),
         Answer::Goodbye | Answer::Run => None,
     }
@@ -90,14 +90,14 @@ fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
         Unless::NoneOf(index, numbers) => !numbers.contains(&(arguments[index] as i32)),
         Unless::ZeroMilliseconds(index) => arguments[index] as i32 == 0,
         Unless::ZeroTime(index) => {
-            arguments[index] != 0 && descriptor::peek::<2>(arguments[index]) == Some([0, 0])
+            arguments[index] != 0 && memory::peek::<2>(arguments[index]) == Some([0, 0])
         }
         Unless::AsksForNone(index) => arguments[index] as i32 == 0,
         Unless::NoFifo { directory, path, flags } => {
             let flags = match flags {
                 OpenFlags::In(index) => arguments[index],
                 OpenFlags::Behind(index) => {
-                    descriptor::peek(arguments[index]).map_or(0, |[flags]| flags)
+                    memory::peek(arguments[index]).map_or(0, |[flags]| flags)
                 }
             };
             let from = directory.map_or(libc::AT_FDCWD as usize, |index| arguments[index]);
@@ -116,11 +116,11 @@ fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
         }
         Unless::Unlocks(index) => {
             // The type is the first, and a short.
-            let lock = descriptor::peek(arguments[index]);
+            let lock = memory::peek(arguments[index]);
             lock.is_some_and(|[first]| first as i16 == libc::F_UNLCK as i16)
         }
         Unless::Releases { operations, count } => {
-            descriptor::never_waits(arguments[operations], arguments[count])
+            never_waits(arguments[operations], arguments[count])
         }
         Unless::Dying(index) => {
             let process = arguments[index] as i32;
@@ -140,4 +140,15 @@ fn is_exec_status(fd: usize, length: usize) -> bool {
     length == 8
         && matches!(descriptor::kind(fd), Some(Kind::Pipe | Kind::Packets))
         && descriptor::is_close_on_exec(fd)
+}
+
+/// Whether operations on a set of semaphores (`struct sembuf`) never wait: each is a release or an
+/// attempt.
+fn never_waits(operations: usize, count: usize) -> bool {
+    let mut buffer = [libc::sembuf { sem_num: 0, sem_op: 0, sem_flg: 0 }; 32];
+    let Some(copy) = buffer.get_mut(..count) else { return false };
+    memory::copy(operations, copy.as_mut_ptr().cast(), size_of_val(copy))
+        && copy.iter().all(|operation| {
+            operation.sem_op > 0 || operation.sem_flg & libc::IPC_NOWAIT as i16 != 0
+        })
 }

@@ -25,7 +25,7 @@ use libc::{c_int, ucontext_t};
 
 use crate::arch;
 use crate::kernel::clock::{AtomicMoment, Moment};
-use crate::kernel::descriptor;
+use crate::kernel::memory;
 use crate::kernel::raw::syscall;
 use crate::kernel::signals::{self, Action};
 use crate::signal::previous::Previous;
@@ -69,7 +69,7 @@ pub(crate) fn prepare(handler: usize) {
     }
     let mut word = [0_usize];
     let address = word.as_mut_ptr() as usize;
-    if descriptor::peek::<1>(address).is_none() || !descriptor::poke(address, &[0]) {
+    if memory::peek::<1>(address).is_none() || !memory::poke(address, &[0]) {
         return;
     }
     // SA_SIGINFO: the handler needs the context and the siginfo. SA_RESTART: does not matter to a
@@ -107,7 +107,7 @@ fn set(mode: usize) -> Result<usize, i32> {
 /// Whether it could begin on this thread, as far as that lies with the thread: its reach is on, and
 /// SIGSYS open.
 pub(crate) fn may_begin(block: &Block) -> bool {
-    block.reach.load(Relaxed) && is_available() && signals::mask() & signals::bit(libc::SIGSYS) == 0
+    block.reach.is_on() && is_available() && signals::mask() & signals::bit(libc::SIGSYS) == 0
 }
 
 /// The same as [`begin`] from outside of a handler, on a thread that may.
@@ -145,7 +145,7 @@ pub(crate) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
     if block.dispatch.state() == Dispatching::On {
         return true;
     }
-    if !block.reach.load(Relaxed) || !is_available() {
+    if !block.reach.is_on() || !is_available() {
         return false;
     }
     let sigsys_is_blocked = *signals::saved_mask(context) & signals::bit(libc::SIGSYS) != 0;
@@ -202,7 +202,7 @@ pub(crate) fn sweep(now: Moment) {
 /// moment on.
 pub(crate) fn lead(block: &Block) -> Duration {
     const AT_MOST: u64 = 20_000;
-    let is_to_be = block.reach.load(Relaxed) && is_available();
+    let is_to_be = block.reach.is_on() && is_available();
     let lead = if is_to_be { SWEEP_TAKES.load(Relaxed).min(AT_MOST) } else { 0 };
     Duration::from_nanos(lead)
 }
@@ -238,7 +238,7 @@ pub(crate) fn end(block: &Block) {
 
 /// Whether the thread's calls are to be stopped.
 pub(crate) fn is_wanted(block: &Block) -> bool {
-    block.word.is_armed() && block.reach.load(Relaxed)
+    block.word.is_armed() && block.reach.is_on()
 }
 
 /// Forgets that it was on: in a child of a fork it is not.
@@ -287,12 +287,12 @@ pub(crate) fn record_action([_, new, old, size, ..]: [usize; 6]) -> isize {
     }
     let before = PREVIOUS.recall();
     if new != 0 {
-        let Some(new) = descriptor::peek::<{ Action::WORDS }>(new) else {
+        let Some(new) = memory::peek::<{ Action::WORDS }>(new) else {
             return -libc::EFAULT as isize;
         };
         PREVIOUS.remember(&Action::from_words(new));
     }
-    if old != 0 && !descriptor::poke(old, &before.words()) {
+    if old != 0 && !memory::poke(old, &before.words()) {
         return -libc::EFAULT as isize;
     }
     0

@@ -12,7 +12,7 @@ use libc::{c_long, ucontext_t};
 use super::instruction;
 use super::table::{self, Undo};
 use crate::arch;
-use crate::kernel::{descriptor, socket};
+use crate::kernel::{memory, socket};
 
 /// Lets the waiting syscall at which the context stands return EINTR.
 pub(crate) fn undo_restart(context: &mut ucontext_t) {
@@ -52,5 +52,5 @@ fn tells_what_is_left(number: c_long, arguments: &[usize; 6]) -> bool {
     };
     left == 0
         || left == asked
-        || descriptor::peek::<2>(asked).is_some_and(|time| descriptor::poke(left, &time))
+        || memory::peek::<2>(asked).is_some_and(|time| memory::poke(left, &time))
 }

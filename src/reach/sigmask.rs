@@ -6,14 +6,14 @@
 //! (Rejected: to make the syscall and strike SIGSYS from what it did. A signal that it lets in runs
 //! its handler before the second step, with SIGSYS blocked, and its first syscall is death.)
 //!
-//! The thread's pointers go through the kernel: see [`descriptor`].
+//! The thread's pointers go through the kernel: see [`memory`].
 
 use std::sync::atomic::Ordering;
 
 use libc::{c_int, ucontext_t};
 
 use crate::arch;
-use crate::kernel::descriptor;
+use crate::kernel::memory;
 use crate::kernel::signals::{self, Set};
 use crate::thread::block::Block;
 
@@ -40,7 +40,7 @@ pub(crate) fn change(
     }
     let before = get(block, context);
     if new != 0 {
-        let Some([new]) = descriptor::peek(new) else { return -libc::EFAULT as isize };
+        let Some([new]) = memory::peek(new) else { return -libc::EFAULT as isize };
         let new = new as Set;
         let after = match how as c_int {
             libc::SIG_BLOCK => before | new,
@@ -50,7 +50,7 @@ pub(crate) fn change(
         };
         set(block, context, after);
     }
-    if old != 0 && !descriptor::poke(old, &[before as usize]) {
+    if old != 0 && !memory::poke(old, &[before as usize]) {
         return -libc::EFAULT as isize;
     }
     0
@@ -62,9 +62,9 @@ pub(crate) fn change(
 /// handler that blocks SIGSYS and returns leaves it blocked, where the kernel would not.)
 pub(crate) fn prepare_return(block: &Block, context: &ucontext_t) {
     let address = arch::mask_to_restore(context);
-    let Some([mask]) = descriptor::peek(address) else { return };
+    let Some([mask]) = memory::peek(address) else { return };
     if mask as Set & SIGSYS != 0 {
-        descriptor::poke(address, &[mask & !SIGSYS as usize]);
+        memory::poke(address, &[mask & !SIGSYS as usize]);
         block.dispatch.sigsys_blocked.store(true, Ordering::Relaxed);
     }
 }

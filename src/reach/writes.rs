@@ -18,7 +18,7 @@ use libc::c_long;
 
 use crate::kernel::clock::Moment;
 use crate::kernel::raw::syscall;
-use crate::kernel::{descriptor, signals};
+use crate::kernel::{descriptor, memory, signals};
 use crate::thread::block::Block;
 use crate::thread::repeat_timer;
 
@@ -82,7 +82,7 @@ fn write_vector(block: &Block, fd: usize, vector: usize, count: usize) -> Result
         return written;
     }
     // What cannot be looked at (an emulator has no such syscall either) is not written.
-    match descriptor::peek::<2>(vector).ok_or(libc::EAGAIN)? {
+    match memory::peek::<2>(vector).ok_or(libc::EAGAIN)? {
         // Nothing written would be taken for the end.
         [_, 0] if count > 1 => Err(libc::EAGAIN),
         [address, length] => write_limited(block, fd, address, length.min(libc::PIPE_BUF)),

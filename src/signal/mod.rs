@@ -1,4 +1,5 @@
-//! Our signal: which it is, and who was there before us.
+//! Our signal: which it is, whose a signal is, and who was there before us.
 
 pub(crate) mod ours;
 pub(crate) mod previous;
+pub(crate) mod siginfo;

@@ -18,7 +18,6 @@ use std::sync::atomic::{
 };
 
 use super::hook_queue::Queued;
-use super::target::ThreadRecord;
 use super::wanted::Wanted;
 use super::word::Word;
 use crate::kernel::clock::{AtomicMoment, Moment};
@@ -39,12 +38,7 @@ pub(crate) struct Block {
     pub(crate) answering: Answering,
     /// Errors handed out since the last checkpoint, take or task end: what the brakes go by.
     pub(crate) unheeded: AtomicU32,
-    /// Whether this stretch of the thread lets itself be reached.
-    pub(crate) reach: AtomicBool,
-    /// Whether somebody has said so, or the contrary: a task, or a call of `reach`.
-    pub(crate) reach_is_chosen: AtomicBool,
-    /// Whether event loops are refused like anything else.
-    pub(crate) reach_loops: AtomicBool,
+    pub(crate) reach: Reach,
     /// A wider alternate stack, once it was needed.
     pub(crate) alternate_stack: AlternateStack,
     /// Where a requester saw this thread sleep.
@@ -59,8 +53,6 @@ pub(crate) struct Block {
     pub(crate) hooked: Hooked,
     /// Where the frame lies behind which a call runs that may be left, or 0.
     pub(crate) abandonable: AtomicUsize,
-    /// The thread's record, an `Arc` turned into a pointer, or null.
-    pub(crate) record: AtomicPtr<ThreadRecord>,
 }
 
 thread_local! {
@@ -74,9 +66,7 @@ thread_local! {
             dispatch: Dispatch::new(),
             answering: Answering::new(),
             unheeded: AtomicU32::new(0),
-            reach: AtomicBool::new(false),
-            reach_is_chosen: AtomicBool::new(false),
-            reach_loops: AtomicBool::new(false),
+            reach: Reach::new(),
             alternate_stack: AlternateStack::new(),
             seen: Sighting::new(),
             refusals: AtomicPtr::new(std::ptr::null_mut()),
@@ -84,7 +74,6 @@ thread_local! {
             deadlines: Deadlines::new(),
             hooked: Hooked::new(),
             abandonable: AtomicUsize::new(0),
-            record: AtomicPtr::new(std::ptr::null_mut()),
         }
     };
 }
@@ -285,6 +274,53 @@ impl Dispatch {
         if self.state() == from {
             self.set(to);
         }
+    }
+}
+
+/// Whether plain calls of this stretch of the thread are reached, and who has said so.
+pub(crate) struct Reach {
+    choice: AtomicU8,
+    /// Whether event loops are refused like anything else.
+    pub(crate) loops: AtomicBool,
+}
+
+/// What the last who has said something has said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Choice {
+    /// Nobody has. Plain calls are not reached; a deadline that begins has them reached.
+    Undecided,
+    /// A task, or a call of `without_reach`: they are not.
+    Off,
+    /// A deadline where nobody has said anything: they are.
+    ByDeadline,
+    /// A task, or a call of `reach`: they are.
+    On,
+}
+
+impl Reach {
+    const fn new() -> Self {
+        Self { choice: AtomicU8::new(Choice::Undecided as u8), loops: AtomicBool::new(false) }
+    }
+
+    #[inline]
+    pub(crate) fn choice(&self) -> Choice {
+        match self.choice.load(Relaxed) {
+            0 => Choice::Undecided,
+            1 => Choice::Off,
+            2 => Choice::ByDeadline,
+            _ => Choice::On,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn choose(&self, choice: Choice) {
+        self.choice.store(choice as u8, Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        self.choice.load(Relaxed) >= Choice::ByDeadline as u8
     }
 }
 

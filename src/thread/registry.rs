@@ -2,10 +2,11 @@
 //!
 //! # Safety
 //!
-//! The block owns one count of the record, from its registration to the thread's end.
+//! The thread owns one count of the record, from its registration to its end.
 
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -16,10 +17,15 @@ use super::target::{Target, ThreadRecord, our_signal_is_blocked, signal_block};
 use super::{repeat_timer, roll, wanted};
 use crate::kernel::raw;
 
+thread_local! {
+    /// An `Arc` turned into a pointer, or null.
+    static RECORD: Cell<*const ThreadRecord> = const { Cell::new(ptr::null()) };
+}
+
 /// The calling thread's record, if it has one.
 pub(crate) fn registered() -> Option<Arc<ThreadRecord>> {
-    let record = NonNull::new(block::with(|block| block.record.load(Ordering::Relaxed)))?;
-    // SAFETY: the pointer came from `Arc::into_raw` in `register`, and the block owns one count
+    let record = NonNull::new(RECORD.get().cast_mut())?;
+    // SAFETY: the pointer came from `Arc::into_raw` in `register`, and the thread owns one count
     // until the thread ends.
     unsafe {
         Arc::increment_strong_count(record.as_ptr());
@@ -29,15 +35,22 @@ pub(crate) fn registered() -> Option<Arc<ThreadRecord>> {
 
 /// Looks at the calling thread's record, if it has one.
 pub(crate) fn with_registered<T>(look: impl FnOnce(&ThreadRecord) -> T) -> Option<T> {
-    let record = block::with(|block| block.record.load(Ordering::Relaxed));
-    // SAFETY: null, or a record of which the block owns one count until the thread ends, which is not
+    let record = RECORD.get();
+    // SAFETY: null, or a record of which the thread owns one count until the thread ends, which is not
     // meanwhile.
     unsafe { record.as_ref() }.map(look)
 }
 
 /// Whether that is the calling thread's record.
 pub(crate) fn is_registered_as(record: &Arc<ThreadRecord>) -> bool {
-    ptr::eq(block::with(|block| block.record.load(Ordering::Relaxed)), Arc::as_ptr(record))
+    ptr::eq(RECORD.get(), Arc::as_ptr(record))
+}
+
+/// Takes the thread's count of its record from it, at its end.
+pub(crate) fn give_up() -> Option<Arc<ThreadRecord>> {
+    let record = NonNull::new(RECORD.replace(ptr::null()).cast_mut())?;
+    // SAFETY: the count that `register` gave to the thread.
+    Some(unsafe { Arc::from_raw(record.as_ptr()) })
 }
 
 /// The calling thread's record, which is made if there is none. A record that is another thread's
@@ -52,7 +65,7 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
     let tid = raw::gettid();
     let record = block::with(|block| {
         let record = Arc::new(Record::new(Target::of(block)));
-        block.record.store(Arc::into_raw(record.clone()).cast_mut(), Ordering::Relaxed);
+        RECORD.set(Arc::into_raw(record.clone()));
         // Last: from here on a handler on this thread believes the block.
         block.tid.store(tid, Ordering::Release);
         repeat_timer::prepare(block);

@@ -14,7 +14,7 @@ use super::block::Block;
 use crate::kernel::clock::{self, Moment};
 use crate::kernel::signals;
 use crate::kernel::timer::KernelTimer;
-use crate::signal::ours;
+use crate::signal::{ours, siginfo};
 
 /// The first pause, in microseconds; each one is double the one before, up to the last.
 const FIRST_PAUSE: u32 = 1_000;
@@ -79,7 +79,7 @@ fn ready(block: &Block) -> bool {
 /// there is one now.
 pub(crate) fn ensure(timer: &KernelTimer, block: &Block) -> bool {
     let tid = block.tid.load(Ordering::Relaxed);
-    ours::number().is_some_and(|signal| timer.ensure(tid, signal, signals::magic()))
+    ours::number().is_some_and(|signal| timer.ensure(tid, signal, siginfo::magic()))
 }
 
 /// Makes sure that a thread whose signal is a real-time one has a timer: at the limit on queued

@@ -57,10 +57,7 @@ pub(crate) fn is_needed_if(is_needed: bool) {
 
 /// The asker's look at a thread that it is about to signal.
 pub(crate) fn look(block: &Block, tid: i32) {
-    if arch::KEEPS_NUMBER
-        || !IS_NEEDED.load(Ordering::Relaxed)
-        || !block.reach.load(Ordering::Relaxed)
-    {
+    if arch::KEEPS_NUMBER || !IS_NEEDED.load(Ordering::Relaxed) || !block.reach.is_on() {
         return;
     }
     block.seen.forget();

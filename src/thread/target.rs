@@ -20,7 +20,7 @@ use super::record::{Record, Thread};
 use super::word::Word;
 use super::{repeat_timer, sighting};
 use crate::kernel::{futex, signals};
-use crate::signal::ours;
+use crate::signal::{ours, siginfo};
 
 /// The record of one thread.
 pub(crate) type ThreadRecord = Record<Target, dyn Task>;
@@ -138,7 +138,7 @@ pub(crate) fn our_signal_is_blocked() -> bool {
 
 /// Sends our signal, or has the thread's timer send it (S5). Async-signal-safe.
 pub(crate) fn send(block: &Block, tid: i32, number: c_int) -> Result<(), i32> {
-    match signals::send(tid, number) {
+    match siginfo::send(tid, number) {
         Err(libc::EAGAIN) if repeat_timer::shoot(block) => Ok(()),
         sent => sent,
     }

@@ -34,7 +34,7 @@ use libc::ucontext_t;
 use super::block::Block;
 use crate::arch;
 use crate::kernel::raw::syscall;
-use crate::kernel::{descriptor, futex};
+use crate::kernel::{futex, memory};
 
 pub(crate) use crate::arch::Registers;
 
@@ -150,7 +150,7 @@ impl Carrier {
 
     fn send_within_page(&self, from: usize, into: &mut [u8]) -> bool {
         match self {
-            Self::Kernel => descriptor::read(from, into.as_mut_ptr().cast(), into.len()),
+            Self::Kernel => memory::copy(from, into.as_mut_ptr().cast(), into.len()),
             // SAFETY: the kernel reads what is there, or says EFAULT. A piece of a page is
             // written whole or not at all.
             Self::Pipe { writer, .. } => unsafe {
