@@ -1,7 +1,5 @@
 //! Reach: an interrupt gets code that knows nothing of us out of its blocking call.
 
-use std::sync::atomic::Ordering;
-
 use crate::settle;
 use crate::thread::block::{self, Choice};
 
@@ -79,14 +77,14 @@ pub(crate) struct ReachLoops(bool);
 #[cfg(feature = "capi")]
 impl ReachLoops {
     pub(crate) fn set(on: bool) -> Self {
-        Self(block::with(|block| block.reach.loops.swap(on, Ordering::Relaxed)))
+        Self(block::with(|block| block.reach.refuse_loops(on)))
     }
 }
 
 #[cfg(feature = "capi")]
 impl Drop for ReachLoops {
     fn drop(&mut self) {
-        block::with(|block| block.reach.loops.store(self.0, Ordering::Relaxed));
+        block::with(|block| block.reach.refuse_loops(self.0));
     }
 }
 

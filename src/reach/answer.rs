@@ -43,7 +43,7 @@ pub(crate) fn unrun(block: &Block, answer: Answer) -> Option<isize> {
     match answer {
         Answer::Refuse => Some(refuse(block)),
         Answer::Zero => Some(unheeded(block, 0)),
-        Answer::Interrupt if block.reach.loops.load(Ordering::Relaxed) => Some(refuse(block)),
+        Answer::Interrupt if block.reach.refuses_loops() => Some(refuse(block)),
         Answer::Interrupt => Some(unheeded(block, -libc::EINTR as isize)),
         Answer::Goodbye | Answer::Run => None,
     }

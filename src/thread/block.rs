@@ -280,8 +280,7 @@ impl Dispatch {
 /// Whether plain calls of this stretch of the thread are reached, and who has said so.
 pub(crate) struct Reach {
     choice: AtomicU8,
-    /// Whether event loops are refused like anything else.
-    pub(crate) loops: AtomicBool,
+    loops: AtomicBool,
 }
 
 /// What the last who has said something has said.
@@ -316,6 +315,17 @@ impl Reach {
     #[inline]
     pub(crate) fn choose(&self, choice: Choice) {
         self.choice.store(choice as u8, Relaxed);
+    }
+
+    /// Whether event loops are refused like anything else.
+    pub(crate) fn refuses_loops(&self) -> bool {
+        self.loops.load(Relaxed)
+    }
+
+    /// Says whether they are; whether they were.
+    #[cfg(feature = "capi")]
+    pub(crate) fn refuse_loops(&self, on: bool) -> bool {
+        self.loops.swap(on, Relaxed)
     }
 
     #[inline]
