@@ -10,7 +10,7 @@ use std::fmt::Debug;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -168,6 +168,7 @@ fn calls_take_any_descriptor() {
         assert_eq!(result.unwrap(), 0);
     }
     let _: fn(&mut Child) -> Result<std::process::ExitStatus, Error> = eintr::process::wait;
+    let _: fn(&mut Command) -> io::Error = eintr::process::exec;
     let _: fn(Duration) -> Result<(), Error> = eintr::time::sleep;
     let _: fn(Instant) -> Result<(), Error> = eintr::time::sleep_until;
 }

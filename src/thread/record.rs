@@ -47,7 +47,7 @@ pub(crate) trait Thread<N: ?Sized> {
 pub(crate) enum Delivery {
     /// The thread is armed and has been told.
     Armed,
-    /// A mask stands between: it will be armed at the mask's end.
+    /// A mask stands between, or it cannot be told now: it will be armed at the end of that.
     Masked,
     /// The thread is armed, but the signal could not be sent: it will see it at its next checkpoint
     /// or call.
@@ -58,13 +58,13 @@ pub(crate) enum Delivery {
 
 /// The tasks that run on one thread, innermost last, and which of them are masked.
 pub(crate) struct Record<T, N: ?Sized> {
-    /// The thread, for those who signal it; none once it has gone.
+    /// The thread, for those who signal it; none while it is taken from them, and once it has gone.
     bell: Mutex<Option<T>>,
     stack: Mutex<Stack<T, N>>,
 }
 
 struct Stack<T, N: ?Sized> {
-    /// The thread; none once it has gone.
+    /// The same, for those who arm it or look at it.
     thread: Option<T>,
     frames: Vec<Frame<N>>,
     /// Frames below this index are masked.
@@ -233,6 +233,25 @@ impl<T: Thread<N> + Clone, N: ?Sized> Record<T, N> {
         self.locked(|_| f())
     }
 
+    /// Takes the thread from those who would signal it, until it is [given back](Self::give_back):
+    /// meanwhile its tasks count as masked. What was announced before has been sent. None if somebody has
+    /// taken it before.
+    pub(crate) fn take_thread(&self) -> Option<T> {
+        let mut bell = self.bell();
+        self.locked(|stack| stack.thread = None);
+        bell.take()
+    }
+
+    /// Gives it back; what has been asked meanwhile arms it.
+    pub(crate) fn give_back(&self, thread: T) {
+        let mut bell = self.bell();
+        self.locked(|stack| {
+            stack.thread = Some(thread.clone());
+            stack.refresh();
+        });
+        *bell = Some(thread);
+    }
+
     /// The thread ends. The tasks that have not ended before are handed out: what ended the thread
     /// did not unwind.
     pub(crate) fn close(&self) -> Vec<Frame<N>> {
@@ -362,7 +381,8 @@ impl<T: Thread<N>, N: ?Sized> Stack<T, N> {
             return Found::Masked;
         }
         self.point();
-        let Some(thread) = &self.thread else { return Found::Absent };
+        // It is to be armed where it is given back.
+        let Some(thread) = &self.thread else { return Found::Masked };
         let was_untold = std::mem::take(&mut self.untold);
         let is_edge = thread.word().arm(REQUEST);
         if is_edge {

@@ -32,7 +32,8 @@ use test_support::{LIMIT, gettid, public, wait_until, watched};
 const COME_BY_THEMSELVES: &[&str] = &["time::sleep", "time::sleep_until"];
 
 /// Calls that do not wait, by what they are for, and so are not interrupted.
-const NEVER_INTERRUPTED: &[&str] = &["fs::unlock", "fs::ofd_unlock", "sync::futex_wake"];
+const NEVER_INTERRUPTED: &[&str] =
+    &["fs::unlock", "fs::ofd_unlock", "process::exec", "sync::futex_wake"];
 
 /// Calls of several steps, whose points are in a test of their own: `tests/commands.rs`.
 const ELSEWHERE: &[&str] = &["process::status", "process::output"];

@@ -128,6 +128,7 @@ const OPERATIONS: &[(&str, fn())] = &[
     ("a signal that is lost", a_lost_signal),
     ("a result and a request at once", a_result_and_a_request),
     ("forks", forks),
+    ("another program that is not there", another_program),
     ("deadlines without timers", deadlines_without_timers),
     #[cfg(feature = "capi")]
     ("the numbers that C has", numbers),
@@ -501,6 +502,14 @@ fn forks() {
     });
     others.interrupt();
     others.join().unwrap().unwrap_err();
+}
+
+fn another_program() {
+    let (task, interrupter) = crate::task();
+    task.run(|| {
+        interrupter.interrupt();
+        crate::process::exec(&mut std::process::Command::new("/nonexistent"));
+    });
 }
 
 /// At the limit on queued signals, a helper thread keeps them.
