@@ -400,7 +400,10 @@ fn a_handler_with_a_full_mask_that_comes_after_ours() {
             assert!(came_back(&plain_read(&reader)));
             runs() - before
         });
-        assert_eq!(reached.result(), 1);
+        // Where there is no dispatch the timer asks again, by the same way.
+        let is_exact = eintr::support().reach == eintr::Road::Exact;
+        let runs = reached.result();
+        assert!(if is_exact { runs == 1 } else { runs >= 1 }, "{runs}");
     });
 }
 
