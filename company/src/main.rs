@@ -1,7 +1,7 @@
 //! Runs each neighbour four times, in a process of its own each, and prints a table: without us,
 //! with us idle, with a thread asked, with requests every millisecond.
 //!
-//!     cargo run --release -p eintr-company -- [--whole] [--markdown] [NAME...]
+//!     cargo run --release -p eintr-company --features allocators -- [--whole] [--markdown] [NAME...]
 //!
 //! Only a difference to the run without us fails, and only if `neighbours.rs` does not list it as a
 //! limit. A limit that is not found fails as well, so that the list stays true.
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     for name in &names {
         assert!(NEIGHBOURS.iter().any(|each| each.name == *name), "no such neighbour: {name}");
     }
-    let time = Duration::from_millis(if options.contains(&"--whole") { 5000 } else { 500 });
+    let time = Duration::from_millis(if options.contains(&"--whole") { 2000 } else { 500 });
     let mut report = Report { markdown: options.contains(&"--markdown"), ..Report::default() };
 
     let built = build::all();
@@ -36,7 +36,10 @@ fn main() -> ExitCode {
     for neighbour in NEIGHBOURS {
         if names.is_empty() || names.contains(&neighbour.name) {
             match built.command(neighbour) {
-                Ok(command) => report.row(neighbour, |mode| run::run(&command, mode, time)),
+                Ok(command) => report.row(neighbour, |mode| {
+                    let patience = if neighbour.limit_of(mode).is_some() { 8 } else { 30 };
+                    run::run(&command, mode, time, Duration::from_secs(patience))
+                }),
                 Err(why) => report.skipped(neighbour, &why),
             }
         }
@@ -78,7 +81,7 @@ impl Report {
         let mut cells = vec![without.to_string()];
         for mode in [Mode::Idle, Mode::Asked, Mode::Storm] {
             let (outcome, told) = run(mode);
-            let limit = neighbour.limits.iter().find(|limit| limit.modes.contains(&mode));
+            let limit = neighbour.limit_of(mode);
             let is_right = outcome == Outcome::Right;
             cells.push(match limit {
                 Some(limit) if !is_right => format!("{outcome} [{}]", self.number(limit.why)),

@@ -5,8 +5,14 @@ use eintr_company::Mode;
 pub struct Neighbour {
     pub name: &'static str,
     pub source: Source,
-    /// Where it is known to differ from the run without us.
-    pub limits: &'static [Limit],
+    /// How it is known to differ from the run without us.
+    pub limit: Option<&'static Limit>,
+}
+
+impl Neighbour {
+    pub fn limit_of(&self, mode: Mode) -> Option<&'static Limit> {
+        self.limit.filter(|limit| limit.modes.contains(&mode))
+    }
 }
 
 pub enum Source {
@@ -14,6 +20,14 @@ pub enum Source {
     Program(&'static str),
     /// The program `neighbour`, with these arguments.
     Neighbour(&'static [&'static str]),
+    /// The same, with a shared library of Debian's loaded before all others.
+    Preloaded(&'static str, &'static [&'static str]),
+    /// A program of `c/`, with a package of pkg-config's (or none), and an argument.
+    C(&'static str, Option<&'static str>, &'static str),
+    /// `c/go.c` with the library of `go/`.
+    Go,
+    /// `c/jvm.c` with the virtual machine of Debian's default.
+    Java,
 }
 
 /// A difference that is documented. The list is exact: where it does not show, the run fails.
@@ -23,15 +37,128 @@ pub struct Limit {
 }
 
 const fn neighbour(name: &'static str, source: Source) -> Neighbour {
-    Neighbour { name, source, limits: &[] }
+    Neighbour { name, source, limit: None }
 }
 
-use Source::{Neighbour as Plain, Program};
+use Source::{C, Neighbour as Plain, Preloaded, Program};
+
+const fn limited(name: &'static str, source: Source, limit: &'static Limit) -> Neighbour {
+    Neighbour { name, source, limit: Some(limit) }
+}
+
+const REPLACED: &Limit = &Limit {
+    modes: ASKED,
+    why: "A handler that comes after ours and does not call it takes our signal from us, and nothing moves to another one yet: a \
+          request is not heard, or has the action that now stands. The report says so. The way round: `install` another signal.",
+};
+const COROUTINES: &Limit = &Limit {
+    modes: &[Mode::Idle, Mode::Asked, Mode::Storm],
+    why: "Deadlines that end in another order than they began, on coroutines, leave one standing that has ended.",
+};
+const SYSTEM: &Limit = &Limit {
+    modes: ASKED,
+    why: "In an asked thread `system` gives up its wait for the child and forgets it: it stays a zombie until somebody waits \
+          for any child. The way round: `mask`.",
+};
+const EXEC: &Limit = &Limit {
+    modes: ASKED,
+    why: "Where a thread that is asked runs another program by exec, our signal may still be on its way, and kills that program. \
+          The way round: `mask`, or a child.",
+};
+const FFLUSH: &Limit = &Limit {
+    modes: ASKED,
+    why: "An `fflush` that is refused, later than 100 ms after the request, loses what was in the buffer. The way round: \
+          `eintr_mask_begin`.",
+};
+const CANCELLED: &Limit = &Limit {
+    modes: ASKED,
+    why: "What a reached thread calls is called inside our handler of SIGSYS. glibc's cancellation unwinds from there, and \
+          cannot pass our frame. The way round: `eintr_reach_begin(0)` in threads that are cancelled.",
+};
+const LIBUV: &Limit = &Limit {
+    modes: ASKED,
+    why: "In an asked thread the wait of an event loop is told EINTR even if something is ready: the loop turns until the request is \
+          taken. And libuv aborts where its own pipe is not read. The way round: `eintr_reach_begin(0)`.",
+};
+const GO: &Limit = &Limit {
+    modes: ASKED,
+    why: "Our handler of SIGSYS runs on the stack that it finds, and a goroutine's is too small for it. The way round: \
+          `eintr_reach_begin(0)` around calls of Go.",
+};
+const TRAPPED: &Limit = &Limit {
+    modes: ASKED,
+    why: "Where a sandbox that comes after us traps our prctl, its SIGSYS kills.",
+};
+const TRAPPED_SEND: &Limit = &Limit {
+    modes: &[Mode::Idle, Mode::Asked, Mode::Storm],
+    why: "Where a sandbox that comes after us traps rt_tgsigqueueinfo, its SIGSYS kills whoever asks a task, or asks `support`.",
+};
+
+const ASKED: &[Mode] = &[Mode::Asked, Mode::Storm];
 
 pub const NEIGHBOURS: &[Neighbour] = &[
     neighbour("glibc's allocator, forks", Plain(&["forks"])),
-    neighbour("jemalloc, forks", Program("jemalloc")),
-    neighbour("mimalloc, forks", Program("mimalloc")),
-    neighbour("a dispatcher before us", Plain(&["dispatch", "before"])),
-    neighbour("a dispatcher after us", Plain(&["dispatch", "after"])),
+    neighbour("jemalloc in Rust, forks", Program("jemalloc")),
+    neighbour("mimalloc in Rust, forks", Program("mimalloc")),
+    neighbour("jemalloc for all, forks", Preloaded("libjemalloc.so.2", &["forks"])),
+    neighbour("tcmalloc for all, forks", Preloaded("libtcmalloc_minimal.so.4", &["forks"])),
+    neighbour("signal-hook, before us", Plain(&["signals", "signal-hook-before"])),
+    neighbour("signal-hook, after us", Plain(&["signals", "signal-hook-after"])),
+    neighbour("SIGUSR1 handled before us", Plain(&["signals", "handler-before"])),
+    limited("SIGUSR1 handled after us", Plain(&["signals", "handler-after"]), REPLACED),
+    limited("SIGUSR1 handled once after us", Plain(&["signals", "once-after"]), REPLACED),
+    limited("SIGUSR1 to default after us", Plain(&["signals", "default-after"]), REPLACED),
+    limited("SIGUSR1 ignored after us", Plain(&["signals", "ignored-after"]), REPLACED),
+    neighbour("SIGUSR1 by sigwait", Plain(&["signals", "sigwait"])),
+    neighbour("SIGUSR1 by signalfd", Plain(&["signals", "signalfd"])),
+    neighbour("jobserver, before us", Plain(&["signals", "jobserver-before"])),
+    limited("jobserver, after us", Plain(&["signals", "jobserver-after"]), REPLACED),
+    limited("corosensei, deadlines", Plain(&["coroutines", "deadlines"]), COROUTINES),
+    neighbour("corosensei, tasks", Plain(&["coroutines", "tasks"])),
+    neighbour("a dispatcher, before us", Plain(&["dispatch", "before"])),
+    neighbour("a dispatcher, after us", Plain(&["dispatch", "after"])),
+    neighbour("Command", Plain(&["children", "command"])),
+    neighbour("posix_spawn", Plain(&["children", "posix_spawn"])),
+    neighbour("fork, reset, exec", Plain(&["children", "reset"])),
+    limited("system", Plain(&["children", "system"]), SYSTEM),
+    limited("exec by a thread that is asked", Plain(&["children", "exec"]), EXEC),
+    neighbour("vfork, in C", C("children", None, "vfork")),
+    neighbour("popen, in C", C("children", None, "popen")),
+    neighbour("exit with output in a buffer", C("stdio", None, "exit")),
+    limited("fflush, taken, fflush", C("stdio", None, "fflush"), FFLUSH),
+    limited("cancelled in sem_wait", C("cancel", None, "semaphore"), CANCELLED),
+    limited("cancelled in pthread_cond_wait", C("cancel", None, "condition"), CANCELLED),
+    limited("cancelled in read", C("cancel", None, "read"), CANCELLED),
+    limited("cancelled in write", C("cancel", None, "write"), CANCELLED),
+    limited("cancelled asynchronously", C("cancel", None, "asynchronous"), CANCELLED),
+    limited("cancelled in fsync", C("cancel", None, "fsync"), CANCELLED),
+    limited("libuv, uv_spawn", C("uv", Some("libuv"), "spawn"), LIBUV),
+    limited("libuv, uv_signal_start", C("uv", Some("libuv"), "signal"), LIBUV),
+    limited("libuv, files and async", C("uv", Some("libuv"), "files"), LIBUV),
+    limited("Go, as a shared library", Source::Go, GO),
+    neighbour("Java, by JNI_CreateJavaVM", Source::Java),
+    neighbour("seccomp, docker's list", Plain(&["sandbox", "EPERM", "docker"])),
+    neighbour("seccomp, getpid: EPERM", Plain(&["sandbox", "EPERM", "getpid"])),
+    neighbour("seccomp, getpid: TRAP", Plain(&["sandbox", "TRAP", "getpid"])),
+    neighbour("seccomp, gettid: EPERM", Plain(&["sandbox", "EPERM", "gettid"])),
+    neighbour("seccomp, prctl: EPERM", Plain(&["sandbox", "EPERM", "prctl"])),
+    limited("seccomp, prctl: TRAP", Plain(&["sandbox", "TRAP", "prctl"]), TRAPPED),
+    neighbour("seccomp, process_vm_readv: EPERM", Plain(&["sandbox", "EPERM", "process_vm_readv"])),
+    neighbour("seccomp, process_vm_readv: TRAP", Plain(&["sandbox", "TRAP", "process_vm_readv"])),
+    neighbour(
+        "seccomp, rt_tgsigqueueinfo: EPERM",
+        Plain(&["sandbox", "EPERM", "rt_tgsigqueueinfo"]),
+    ),
+    limited(
+        "seccomp, rt_tgsigqueueinfo: TRAP",
+        Plain(&["sandbox", "TRAP", "rt_tgsigqueueinfo"]),
+        TRAPPED_SEND,
+    ),
+    neighbour("seccomp, sigaltstack: EPERM", Plain(&["sandbox", "EPERM", "sigaltstack"])),
+    neighbour("seccomp, tgkill: EPERM", Plain(&["sandbox", "EPERM", "tgkill"])),
+    neighbour("seccomp, tgkill: TRAP", Plain(&["sandbox", "TRAP", "tgkill"])),
+    neighbour("seccomp, timer_create: EPERM", Plain(&["sandbox", "EPERM", "timer_create"])),
+    neighbour("seccomp, timer_create: TRAP", Plain(&["sandbox", "TRAP", "timer_create"])),
+    neighbour("seccomp, timer_settime: EPERM", Plain(&["sandbox", "EPERM", "timer_settime"])),
+    neighbour("seccomp, timer_settime: TRAP", Plain(&["sandbox", "TRAP", "timer_settime"])),
 ];

@@ -43,14 +43,12 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Beyond the time that it has for its work.
-const LIMIT: Duration = Duration::from_secs(20);
-
-/// Runs it, and tells what it printed. What it leaves behind is killed.
-pub fn run(program: &Program, mode: Mode, time: Duration) -> (Outcome, String) {
+/// Runs it for that time, and for no longer than so much more. Tells what it printed. What it leaves behind is
+/// killed.
+pub fn run(program: &Program, mode: Mode, time: Duration, patience: Duration) -> (Outcome, String) {
     // A file: whoever is left behind holds no pipe.
     let output = std::env::temp_dir().join(format!("eintr-company-{}", process::id()));
-    let outcome = start(program, mode, time, &output).unwrap_or_else(|error| {
+    let outcome = start(program, mode, time, patience, &output).unwrap_or_else(|error| {
         panic!("{}: {error}", program.path.display());
     });
     let told = String::from_utf8_lossy(&fs::read(&output).unwrap_or_default()).into_owned();
@@ -63,6 +61,7 @@ fn start(
     program: &Program,
     mode: Mode,
     time: Duration,
+    patience: Duration,
     output: &std::path::Path,
 ) -> io::Result<Outcome> {
     let output = File::create(output)?;
@@ -77,7 +76,7 @@ fn start(
         .process_group(0)
         .spawn()?;
     let leader = Pid::from_raw(child.id().cast_signed());
-    let end = Instant::now() + time + LIMIT;
+    let end = Instant::now() + time + patience;
     // It is not yet waited for: its number stays its own until the group is killed.
     let ended = || {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;

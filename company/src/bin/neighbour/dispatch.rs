@@ -26,8 +26,8 @@ extern "C" fn on_sigsys(_: i32, _: *mut libc::siginfo_t, context: *mut c_void) {
     context.uc_mcontext.gregs[libc::REG_RAX as usize] = ANSWER;
 }
 
-pub fn run(company: &Company) {
-    let after = company.arguments.get(1).is_some_and(|order| order == "after");
+pub fn run(company: &Company, order: &str) {
+    let after = order == "after";
     if !after {
         handle_sigsys();
     }

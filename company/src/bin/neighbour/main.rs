@@ -1,14 +1,26 @@
-//! A neighbour that needs no program of its own: MODE MILLISECONDS NAME [ARGUMENT].
+//! A neighbour that needs no program of its own: MODE MILLISECONDS NAME [ARGUMENT ...].
 
 use eintr_company::{Company, forks, wrong};
 
+mod children;
+mod coroutines;
+#[cfg(target_arch = "x86_64")]
 mod dispatch;
+mod reader;
+mod sandbox;
+mod signals;
 
 fn main() {
     let company = Company::from_arguments();
-    match company.arguments.first().map_or("", String::as_str) {
-        "dispatch" => dispatch::run(&company),
+    let argument = |index| company.arguments.get(index).map_or("", String::as_str);
+    match argument(0) {
+        "children" => children::run(&company, argument(1)),
+        "coroutines" => coroutines::run(&company, argument(1)),
+        #[cfg(target_arch = "x86_64")]
+        "dispatch" => dispatch::run(&company, argument(1)),
         "forks" => forks::run(&company),
+        "sandbox" => sandbox::run(&company, argument(1), argument(2)),
+        "signals" => signals::run(&company, argument(1)),
         name => wrong(format!("no such neighbour: {name:?}")),
     }
 }

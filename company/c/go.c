@@ -1,0 +1,23 @@
+/* A Go runtime in the process, called by threads with tasks, on alternate stacks as small as std's. */
+#include "company.h"
+
+#include <signal.h>
+
+extern int GoWork(void);
+
+static int call(void) {
+    static __thread char stack[8192];
+    static __thread int has_stack;
+    if (!has_stack) {
+        stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
+        if (sigaltstack(&alternate, NULL)) return -1;
+        has_stack = 1;
+    }
+    if (GoWork()) wrong("Go counts wrong");
+    return 0;
+}
+
+int main(int count, char **arguments) {
+    begin(count, arguments);
+    beside(3, (company_round[]){call, call, call});
+}
