@@ -63,7 +63,7 @@ const SYSTEM: &Limit = &Limit {
 const EXEC: &Limit = &Limit {
     modes: ASKED,
     why: "Where a thread that is asked runs another program by exec, our signal may still be on its way, and kills that program. \
-          The way round: `mask`, or a child.",
+          The way round: `process::exec`.",
 };
 const FFLUSH: &Limit = &Limit {
     modes: ASKED,
@@ -122,6 +122,8 @@ pub const NEIGHBOURS: &[Neighbour] = &[
     neighbour("fork, reset, exec", Plain(&["children", "reset"])),
     limited("system", Plain(&["children", "system"]), SYSTEM),
     limited("exec by a thread that is asked", Plain(&["children", "exec"]), EXEC),
+    neighbour("process::exec by such a thread", Plain(&["children", "process::exec"])),
+    neighbour("a small alternate stack", Plain(&["alternate-stack"])),
     neighbour("vfork, in C", C("children", None, "vfork")),
     neighbour("popen, in C", C("children", None, "popen")),
     neighbour("exit with output in a buffer", C("stdio", None, "exit")),

@@ -30,8 +30,11 @@ pub fn run(company: &Company, how: &str) {
             company.beside(&[&system]);
             no_zombies();
         }
-        "exec" => execs(company),
-        "exec-child" => exec(company),
+        "exec" => execs(company, "plain-exec"),
+        "process::exec" => execs(company, "our-exec"),
+        "plain-exec" => exec(company, |command| command.exec()),
+        "our-exec" if company.mode != Mode::Without => exec(company, eintr::process::exec),
+        "our-exec" => exec(company, |command| command.exec()),
         _ => wrong(format!("how? {how:?}")),
     }
 }
@@ -112,12 +115,12 @@ fn no_zombies() {
 }
 
 /// Programs whose thread runs another one at the moment that it is asked.
-fn execs(company: &Company) {
+fn execs(company: &Company, how: &str) {
     let end = Instant::now() + company.time;
     for round in 0.. {
         let delay = (round * 7 % 600).to_string();
         let mut program = Command::new("/proc/self/exe");
-        program.args([company.mode.name(), &delay, "children", "exec-child"]);
+        program.args([company.mode.name(), &delay, "children", how]);
         match program.status() {
             Ok(status) if status.success() => {}
             status => wrong(format!("a program that runs another one: {status:?}")),
@@ -128,18 +131,18 @@ fn execs(company: &Company) {
     }
 }
 
-fn exec(company: &Company) {
+fn exec(company: &Company, exec: fn(&mut Command) -> io::Error) {
     let (tell, begins) = mpsc::channel();
-    let exec = move || {
+    let body = move || {
         let _ = tell.send(());
-        wrong(Command::new("/bin/true").exec());
+        wrong(exec(&mut Command::new("/bin/true")));
     };
     if company.mode == Mode::Without {
-        thread::spawn(exec);
+        thread::spawn(body);
         thread::sleep(Duration::from_secs(5));
         exit(1);
     }
-    let thread = eintr::spawn(exec);
+    let thread = eintr::spawn(body);
     let _ = begins.recv();
     // How late it is asked, in microseconds: too short for a sleep.
     let ask = Instant::now() + company.time / 1000;
