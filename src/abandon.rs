@@ -139,6 +139,9 @@ pub(crate) unsafe fn run(
 }
 
 fn is_on_alternate_stack() -> bool {
+    if block::with(|block| block.alternate_stack.is_in_use()) {
+        return true;
+    }
     let mut stack = libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: 0, ss_size: 0 };
     // SAFETY: the kernel writes a description of the stack.
     let asked = unsafe { raw::syscall(libc::SYS_sigaltstack, [0, &raw mut stack as usize]) };

@@ -322,20 +322,33 @@ fn an_alternate_stack_that_is_set_while_armed() {
             assert_eq!(libc::sigaction(libc::SIGURG, &action, ptr::null_mut()), 0);
         }
         alternate_stack(Some(&stack));
-        let is_in_force = || {
+        let seen_in_handler = || {
             assert_eq!(alternate_stack(None).ss_sp, stack.ss_sp);
             STACK_SEEN.store(0, Ordering::Relaxed);
             // SAFETY: the handler is async-signal-safe.
             unsafe { libc::raise(libc::SIGURG) };
-            let seen = STACK_SEEN.load(Ordering::Relaxed);
-            assert!(memory.as_ptr_range().contains(&(seen as *const u8)), "{seen:#x}");
+            STACK_SEEN.load(Ordering::Relaxed) as *const u8
         };
-        is_in_force();
+        let is_lent = || {
+            let (seen, on_it) = (seen_in_handler(), 0_u8);
+            assert!(!memory.as_ptr_range().contains(&seen), "{seen:?}");
+            let apart = (&raw const on_it as usize).abs_diff(seen as usize);
+            assert!(apart > 64 * 1024, "on an alternate one: {seen:?}");
+        };
+        is_lent();
         assert_reached();
-        is_in_force();
-        eintr::mask(is_in_force);
+        is_lent();
+        eintr::mask(|| {
+            let seen = seen_in_handler();
+            assert!(memory.as_ptr_range().contains(&seen), "{seen:?}");
+        });
+        is_lent();
         alternate_stack(Some(&before));
         assert_eq!(alternate_stack(None).ss_sp, before.ss_sp);
+        let too_small = libc::stack_t { ss_size: 100, ..stack };
+        // SAFETY: a stack is read.
+        let refused = unsafe { libc::sigaltstack(&too_small, ptr::null_mut()) };
+        assert_eq!((refused, io::Error::last_os_error().raw_os_error()), (-1, Some(libc::ENOMEM)));
     });
 }
 
@@ -472,11 +485,15 @@ fn an_alternate_stack_that_was_set_before() {
             let mut memory = vec![0_u8; 8192];
             let (ss_sp, ss_size) = (memory.as_mut_ptr().cast(), memory.len());
             let stds = alternate_stack(Some(&libc::stack_t { ss_sp, ss_flags: 0, ss_size }));
+            let is_told =
+                |now: libc::stack_t| assert_eq!((now.ss_sp, now.ss_size), (ss_sp, ss_size));
             let (task, interrupter) = eintr::task();
             interrupter.interrupt();
-            task.run(assert_reached);
-            assert!(alternate_stack(None).ss_size >= 32 * 1024, "wide enough");
-            alternate_stack(Some(&stds));
+            task.run(|| {
+                assert_reached();
+                is_told(alternate_stack(None));
+            });
+            is_told(alternate_stack(Some(&stds)));
         })
         .join()
         .unwrap();

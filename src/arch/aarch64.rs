@@ -209,6 +209,82 @@ global_asm!(
     "ret",
     ".cfi_endproc",
     ".size eintr_raw, . - eintr_raw",
+    // isize eintr_set_alternate_stack(stack x0, top x1)
+    ".p2align 4",
+    ".hidden eintr_set_alternate_stack, eintr_with_room",
+    ".globl eintr_set_alternate_stack, eintr_with_room",
+    ".type eintr_set_alternate_stack,@function",
+    "eintr_set_alternate_stack:",
+    ".cfi_startproc",
+    "hint #34", // bti c
+    "mov x9, sp",
+    ".cfi_def_cfa_register x9",
+    "mov sp, x1",
+    "mov x1, #0",
+    "mov x8, #132", // sigaltstack
+    "svc #0",
+    "mov sp, x9",
+    ".cfi_def_cfa_register sp",
+    "ret",
+    ".cfi_endproc",
+    ".size eintr_set_alternate_stack, . - eintr_set_alternate_stack",
+    // void eintr_with_room(f x0, arg x1)
+    ".p2align 4",
+    ".type eintr_with_room,@function",
+    "eintr_with_room:",
+    ".cfi_startproc",
+    "hint #34", // bti c
+    "stp x29, x30, [sp, #-48]!",
+    ".cfi_def_cfa_offset 48",
+    ".cfi_offset x29, -48",
+    ".cfi_offset x30, -40",
+    "mov x29, sp",
+    ".cfi_def_cfa_register x29",
+    "stp x19, x20, [sp, #16]",
+    ".cfi_offset x19, -32",
+    ".cfi_offset x20, -24",
+    "str x21, [sp, #32]",
+    ".cfi_offset x21, -16",
+    "mov x19, x0",
+    "mov x20, x1",
+    "mov x0, #0",
+    "mov x1, #0x10000",
+    "mov x2, #3", // PROT_READ | PROT_WRITE
+    "mov x3, #0x4022",
+    "movk x3, #0x2, lsl #16", // MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK
+    "mov x4, #-1",
+    "mov x5, #0",
+    "mov x8, #222", // mmap
+    "svc #0",
+    "cmn x0, #4095",
+    "b.hs 2f",
+    "mov x21, x0",
+    "add x9, x0, #16, lsl #12",
+    "mov sp, x9",
+    "mov x0, x20",
+    "blr x19",
+    "mov sp, x29",
+    "mov x0, x21",
+    "mov x1, #0x10000",
+    "mov x8, #215", // munmap
+    "svc #0",
+    "b 3f",
+    "2:",
+    "mov x0, x20",
+    "blr x19",
+    "3:",
+    "ldr x21, [sp, #32]",
+    "ldp x19, x20, [sp, #16]",
+    "ldp x29, x30, [sp], #48",
+    ".cfi_def_cfa sp, 0",
+    ".cfi_restore x19",
+    ".cfi_restore x20",
+    ".cfi_restore x21",
+    ".cfi_restore x29",
+    ".cfi_restore x30",
+    "ret",
+    ".cfi_endproc",
+    ".size eintr_with_room, . - eintr_with_room",
     "eintr_stub_limit:",
     ".popsection",
 );
@@ -258,6 +334,17 @@ pub(crate) fn registers(context: &ucontext_t) -> Registers {
 /// is a siginfo and a context.
 pub(crate) fn mask_to_restore(context: &ucontext_t) -> usize {
     sp(context) + size_of::<libc::siginfo_t>() + core::mem::offset_of!(ucontext_t, uc_sigmask)
+}
+
+/// Where it finds the alternate stack that it restores.
+pub(crate) fn stack_to_restore(context: &ucontext_t) -> usize {
+    sp(context) + size_of::<libc::siginfo_t>() + core::mem::offset_of!(ucontext_t, uc_stack)
+}
+
+/// Where it finds the stack pointer that it restores.
+pub(crate) fn sp_to_restore(context: &ucontext_t) -> usize {
+    let register = core::mem::offset_of!(ucontext_t, uc_mcontext.sp);
+    sp(context) + size_of::<libc::siginfo_t>() + register
 }
 
 /// Nothing tells it here; nor is it asked where there is no dispatch.

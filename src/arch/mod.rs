@@ -8,16 +8,18 @@
 //! * `eintr_abandon`, the frame of a call that may be left, with the labels `begin`, `returned` and
 //!   `limit`, and `cancelled` between the last two; `abandon_mask`, the mask in such a frame;
 //! * `eintr_raw`, a syscall without test and without errno, for use in handlers;
+//! * `eintr_set_alternate_stack` and `eintr_with_room`, which leave the stack for a while;
 //! * `eintr_restorer` and `RESTORER_FLAG`, for `rt_sigaction`;
 //! * `mark_before`, the mark that the open call found when it set its own;
 //! * `registers`, those by which a stack is unwound;
 //! * `pc`, `set_pc`, `sp`, `set_sp`, `number`, `KEEPS_NUMBER`, `number_behind`, `arguments`,
 //!   `result`, `set_result`, `step_over`, `retry` and `SYSCALL_INSTRUCTION`, the saved context;
-//! * `mask_to_restore`, where an `rt_sigreturn` finds the mask that it restores;
+//! * `mask_to_restore`, `stack_to_restore` and `sp_to_restore`, where an `rt_sigreturn` finds what it
+//!   restores;
 //! * `is_frame_of_ours`, whether a handler of ours was called by the kernel, or by another's handler,
 //!   and `return_through`, to return from it as another's would;
-//! * `CAN_DISPATCH`, `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscall and the
-//!   restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
+//! * `CAN_DISPATCH`, `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscall, what
+//!   leaves the stack, and the restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
 //!
 //! P and S, where comments cite them, are the numbers of `docs/promises-and-rules.md`.
 //!
@@ -62,6 +64,11 @@ unsafe extern "C" {
         f: unsafe extern "C" fn(*mut c_void) -> isize,
         arg: *mut c_void,
     ) -> Ended;
+    /// Makes this the alternate stack, while the stack pointer stands at `top`: the kernel refuses to
+    /// change the stack that one stands on. The kernel's result.
+    pub(crate) fn eintr_set_alternate_stack(stack: *const libc::stack_t, top: usize) -> isize;
+    /// Calls `f(arg)` on a stack that is mapped for the time; on this one if there is none to be had.
+    pub(crate) fn eintr_with_room(f: unsafe extern "C" fn(*mut c_void), arg: *mut c_void);
     static eintr_abandon_begin: u8;
     static eintr_abandon_returned: u8;
     static eintr_abandon_cancelled: u8;
@@ -97,7 +104,7 @@ pub(crate) struct Ended {
 pub(crate) use machine::{
     AUDIT_ARCH, CAN_DISPATCH, KEEPS_NUMBER, RESTORER_FLAG, SYSCALL_INSTRUCTION, abandon_mask,
     arguments, is_frame_of_ours, mark_before, mask_to_restore, number, number_behind, pc,
-    registers, result, retry, return_through, set_result, sp,
+    registers, result, retry, return_through, set_result, sp, sp_to_restore, stack_to_restore,
 };
 
 /// Where the restorer is.

@@ -200,6 +200,87 @@ global_asm!(
     "ret",
     ".cfi_endproc",
     ".size eintr_raw, . - eintr_raw",
+    // isize eintr_set_alternate_stack(stack rdi, top rsi)
+    ".p2align 4",
+    ".hidden eintr_set_alternate_stack, eintr_with_room",
+    ".globl eintr_set_alternate_stack, eintr_with_room",
+    ".type eintr_set_alternate_stack,@function",
+    "eintr_set_alternate_stack:",
+    ".cfi_startproc",
+    "endbr64",
+    "push rbp",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset rbp, 0",
+    "mov rbp, rsp",
+    ".cfi_def_cfa_register rbp",
+    "mov rsp, rsi",
+    "xor esi, esi",
+    "mov eax, 131", // sigaltstack
+    "syscall",
+    "mov rsp, rbp",
+    ".cfi_def_cfa_register rsp",
+    "pop rbp",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore rbp",
+    "ret",
+    ".cfi_endproc",
+    ".size eintr_set_alternate_stack, . - eintr_set_alternate_stack",
+    // void eintr_with_room(f rdi, arg rsi)
+    ".p2align 4",
+    ".type eintr_with_room,@function",
+    "eintr_with_room:",
+    ".cfi_startproc",
+    "endbr64",
+    "push rbp",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset rbp, 0",
+    "mov rbp, rsp",
+    ".cfi_def_cfa_register rbp",
+    "push rbx",
+    ".cfi_offset rbx, -24",
+    "push r12",
+    ".cfi_offset r12, -32",
+    "push r13",
+    ".cfi_offset r13, -40",
+    "sub rsp, 8",
+    "mov rbx, rdi",
+    "mov r12, rsi",
+    "xor edi, edi",
+    "mov esi, 0x10000",
+    "mov edx, 3",        // PROT_READ | PROT_WRITE
+    "mov r10d, 0x24022", // MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK
+    "mov r8, -1",
+    "xor r9d, r9d",
+    "mov eax, 9", // mmap
+    "syscall",
+    "mov rdi, r12",
+    "cmp rax, -4096",
+    "ja 2f",
+    "mov r13, rax",
+    "lea rsp, [rax + 0x10000]",
+    "call rbx",
+    "lea rsp, [rbp - 32]",
+    "mov rdi, r13",
+    "mov esi, 0x10000",
+    "mov eax, 11", // munmap
+    "syscall",
+    "jmp 3f",
+    "2:",
+    "call rbx",
+    "3:",
+    "lea rsp, [rbp - 24]",
+    "pop r13",
+    "pop r12",
+    "pop rbx",
+    "pop rbp",
+    ".cfi_def_cfa rsp, 8",
+    ".cfi_restore rbx",
+    ".cfi_restore r12",
+    ".cfi_restore r13",
+    ".cfi_restore rbp",
+    "ret",
+    ".cfi_endproc",
+    ".size eintr_with_room, . - eintr_with_room",
     // Unwinders look at the byte before the return address too: it must belong to no other
     // function.
     "nop",
@@ -264,6 +345,17 @@ pub(crate) fn registers(context: &ucontext_t) -> Registers {
 /// context begins at the stack pointer.
 pub(crate) fn mask_to_restore(context: &ucontext_t) -> usize {
     sp(context) + core::mem::offset_of!(ucontext_t, uc_sigmask)
+}
+
+/// Where it finds the alternate stack that it restores.
+pub(crate) fn stack_to_restore(context: &ucontext_t) -> usize {
+    sp(context) + core::mem::offset_of!(ucontext_t, uc_stack)
+}
+
+/// Where it finds the stack pointer that it restores.
+pub(crate) fn sp_to_restore(context: &ucontext_t) -> usize {
+    let registers = core::mem::offset_of!(ucontext_t, uc_mcontext.gregs);
+    sp(context) + registers + libc::REG_RSP as usize * size_of::<usize>()
 }
 
 /// Where the address stands that a signal's handler returns to: the kernel's frame begins with it,

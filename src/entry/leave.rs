@@ -71,7 +71,7 @@ pub(crate) fn look(block: &Block, context: &ucontext_t) -> Leave {
         // It returns, or is left already.
         AbandonPlace::Ended => return Leave::Nothing,
         AbandonPlace::Begins => {}
-        AbandonPlace::Outside if is_on_alternate_stack(context) => return Leave::NotNow,
+        AbandonPlace::Outside if is_on_alternate_stack(block, context) => return Leave::NotNow,
         AbandonPlace::Outside if arch::sp(context) >= frame => {
             block.abandonable.store(0, Relaxed);
             return Leave::Nothing;

@@ -46,8 +46,12 @@ impl Place {
     }
 }
 
-/// Whether the interrupted code runs on the thread's alternate stack.
-pub(crate) fn is_on_alternate_stack(context: &ucontext_t) -> bool {
+/// Whether the interrupted code runs on an alternate stack: the one in force, the one that we lend, or
+/// the thread's own.
+pub(crate) fn is_on_alternate_stack(block: &Block, context: &ucontext_t) -> bool {
+    let sp = arch::sp(context);
     let alternate = &context.uc_stack;
-    arch::sp(context).wrapping_sub(alternate.ss_sp as usize) < alternate.ss_size
+    sp.wrapping_sub(alternate.ss_sp as usize) < alternate.ss_size
+        || block.alternate_stack.holds(sp)
+        || block.alternate_stack.own_holds(sp)
 }

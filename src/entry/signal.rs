@@ -22,7 +22,7 @@ use super::place::{Place, is_on_alternate_stack};
 use crate::arch;
 use crate::deadline::timer::{self, Shot};
 use crate::kernel::{raw, signals};
-use crate::reach::{dispatch, eintr, signal_only};
+use crate::reach::{alternate_stack, dispatch, eintr, signal_only};
 use crate::signal::ours;
 use crate::signal::siginfo::{self, Sender};
 use crate::thread::block::{self, Block};
@@ -63,15 +63,19 @@ pub(crate) unsafe extern "C" fn on_signal(
     // Only then is there a block to look at: a thread that nobody can ask has perhaps none yet.
     let is_target = sender == Sender::Ours || registry::is_known();
     let mut was_in_flight = false;
-    let answered = is_target
-        && block::with(|block| {
-            is_believed(block, sender) && {
-                // Before the look at the word and at what a reporter wants: an asker that finds the
-                // flag set relies on this handler (see `target::signal_block`).
-                was_in_flight = block.delivery.acknowledge();
-                answer(block, number, saved) || was_in_flight
-            }
-        });
+    let mut answered = false;
+    let stack = saved.uc_stack;
+    alternate_stack::with_room(&stack, || {
+        answered = is_target
+            && block::with(|block| {
+                is_believed(block, sender) && {
+                    // Before the look at the word and at what a reporter wants: an asker that finds
+                    // the flag set relies on this handler (see `target::signal_block`).
+                    was_in_flight = block.delivery.acknowledge();
+                    answer(block, number, saved) || was_in_flight
+                }
+            });
+    });
     match sender {
         Sender::Ours => {}
         Sender::Unknown if answered => {}
@@ -96,7 +100,7 @@ fn is_believed(block: &Block, sender: Sender) -> bool {
 /// Does what the word says; whether there was anything of ours to do. Four questions, in this order.
 fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     // 1. Is it ours, and are we still asked?
-    wanted::serve(block, context);
+    wanted::serve(block, block.alternate_stack.beneath(context));
     let shot = timer::look(block);
     if !block.word.is_armed() {
         return shot != Shot::None;
@@ -173,7 +177,7 @@ fn is_open(mark: usize, block: &Block, context: &ucontext_t) -> bool {
 fn is_left_behind(open: usize, block: &Block, context: &ucontext_t) -> bool {
     let sp = arch::sp(context);
     let is_beyond = (open..sp).contains(&(&raw const *block as usize));
-    sp >= open && !is_on_alternate_stack(context) && !is_beyond
+    sp >= open && !is_on_alternate_stack(block, context) && !is_beyond
 }
 
 /// Has our signal wait until the handler that it landed in returns. If it fires again, and still

@@ -78,7 +78,9 @@ pub(crate) unsafe extern "C" fn on_sigsys(
     let saved = unsafe { &mut *context.cast::<ucontext_t>() };
     let answer = || {
         block::with(|block| match trapped.arch {
-            arch::AUDIT_ARCH => answer_call(block, saved),
+            arch::AUDIT_ARCH => {
+                block.alternate_stack.answering(saved, |saved| answer_call(block, saved));
+            }
             // A 32-bit `int 0x80` has other numbers.
             _ => let_through(block, saved),
         });
@@ -89,14 +91,13 @@ pub(crate) unsafe extern "C" fn on_sigsys(
 fn answer_call(block: &Block, context: &mut ucontext_t) {
     if !dispatch::is_wanted(block) {
         step_aside(block, context);
-        // A request that came meanwhile found it on.
-        if dispatch::is_wanted(block) {
+        // A request that came meanwhile found it on; and on this stack its handler cannot begin it.
+        if dispatch::is_wanted(block) && !dispatch::begin(block, context) {
             let _ = target::signal_block(block, block.tid.load(Ordering::Relaxed));
         }
         return;
     }
     dispatch::sweep(Moment::now_in_handler());
-    block.alternate_stack.widen(context);
     if arch::trapped_in_trampoline(context) {
         arch::cancel(context);
         return;
@@ -106,9 +107,13 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
     match number {
         libc::SYS_rt_sigreturn => {
             sigmask::prepare_return(block, context);
+            block.alternate_stack.prepare_return(context);
             arch::go_to_restorer(context);
         }
-        libc::SYS_sigaltstack => change_alternate_stack(context, arguments),
+        libc::SYS_sigaltstack => {
+            let result = block.alternate_stack.change(context, arguments);
+            arch::set_result(context, result);
+        }
         libc::SYS_rt_sigprocmask => {
             let result = sigmask::change(block, context, arguments);
             arch::set_result(context, result);
@@ -185,6 +190,7 @@ fn run(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usiz
 /// In the child of a fork there is no dispatch any more.
 fn in_child(block: &Block, context: &mut ucontext_t) {
     dispatch::forget(block);
+    block.alternate_stack.take_back_after(context);
     block.answering.reset();
     // It has not made a child, and is one.
     block.answering.forked.store(-1, Ordering::Relaxed);
@@ -272,19 +278,9 @@ fn let_through(block: &Block, context: &mut ucontext_t) {
 /// Ends dispatch and has the syscall made again. A SIGSYS that the thread believes blocked is
 /// blocked from then on.
 fn step_aside(block: &Block, context: &mut ucontext_t) {
-    dispatch::end(block);
+    dispatch::end_after(block, context);
     if block.dispatch.sigsys_blocked.swap(false, Ordering::Relaxed) {
         *signals::saved_mask(context) |= signals::bit(libc::SIGSYS);
     }
     arch::retry(context);
-}
-
-/// `sigaltstack` changes what our return restores: the saved context is changed as well.
-fn change_alternate_stack(context: &mut ucontext_t, arguments: [usize; 6]) {
-    let result = make(libc::SYS_sigaltstack, arguments);
-    let now = &raw mut context.uc_stack as usize;
-    if result == 0 {
-        make(libc::SYS_sigaltstack, [0, now, 0, 0, 0, 0]);
-    }
-    arch::set_result(context, result);
 }

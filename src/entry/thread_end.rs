@@ -34,7 +34,7 @@ pub(crate) unsafe extern "C" fn end(value: *mut libc::c_void) {
         frames::forget(block);
         left.iter().for_each(|frame| frame.task().give_up_on(&record));
         dispatch::end(block);
-        block.alternate_stack.give_back();
+        block.alternate_stack.give_up();
         repeat_timer::delete(block);
         timer::delete(block);
         hook_thread::end(block);

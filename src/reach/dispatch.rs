@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use libc::{c_int, ucontext_t};
 
+use super::alternate_stack;
 use crate::arch;
 use crate::kernel::clock::{AtomicMoment, Moment};
 use crate::kernel::memory;
@@ -75,12 +76,17 @@ pub(crate) fn prepare(handler: usize) {
     // SA_SIGINFO: the handler needs the context and the siginfo. SA_RESTART: does not matter to a
     // syscall that was not begun, but a SIGSYS that somebody sends must not interrupt. SA_NODEFER
     // and an empty mask: a second SIGSYS inside the handler (a seccomp trap) is death if blocked.
-    // Not SA_ONSTACK: nested frames would fill a small alternate stack.
+    // SA_ONSTACK: the code's own stack may have 2 KB; while dispatch is on, the alternate one is ours,
+    // and wide enough. Unless we pass a sandbox's traps on to a handler that does not ask for it: std's
+    // alternate stack, which is in force then, is too small for what was made for the thread's.
     let flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_NODEFER;
-    let ours = Action::new(handler, flags, 0);
+    alternate_stack::learn_frame();
     PREVIOUS.stands_before(handler);
     if let Ok(before) = signals::action(libc::SIGSYS) {
         PREVIOUS.remember(&before);
+        let is_on_stack = !before.is_caught() || before.has(libc::SA_ONSTACK);
+        let on_stack = if is_on_stack { libc::SA_ONSTACK } else { 0 };
+        let ours = Action::new(handler, flags | on_stack, 0);
         // SAFETY: the handler is made to run at any instruction.
         if let Ok(before) = unsafe { signals::set_action(libc::SIGSYS, &ours) } {
             PREVIOUS.remember(&before);
@@ -125,7 +131,7 @@ pub(crate) fn begin_here(block: &Block) -> bool {
     block.dispatch.set(Dispatching::Beginning);
     block.answering.begin(now);
     compiler_fence(SeqCst);
-    let is_on = set(ON).is_ok();
+    let is_on = block.alternate_stack.lend_here() && set(ON).is_ok();
     compiler_fence(SeqCst);
     block.dispatch.set(Dispatching::On);
     compiler_fence(SeqCst);
@@ -156,7 +162,12 @@ pub(crate) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
     sweep(now);
     // A handler that came after ours has called it: with its own mask, and goes on with that.
     // SAFETY: the kernel's context, which such a handler hands on: a copy would be of no use to it.
-    if !unsafe { arch::is_frame_of_ours(context) } {
+    let is_ours = unsafe { arch::is_frame_of_ours(context) };
+    // Where it cannot be lent (on the stack that is to be lent, without memory), the timer tries again.
+    if !block.alternate_stack.lend(context, !is_ours) {
+        return false;
+    }
+    if !is_ours {
         signals::change_mask(libc::SIG_UNBLOCK, signals::bit(libc::SIGSYS));
     }
     // First: under another's mask a handler may come between, whose calls are stopped.
@@ -164,6 +175,7 @@ pub(crate) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
     compiler_fence(SeqCst);
     if set(ON).is_err() {
         forget(block);
+        block.alternate_stack.take_back_after(context);
         return false;
     }
     block.answering.begin(now);
@@ -232,6 +244,16 @@ fn open_mask(number: c_int) {
 pub(crate) fn end(block: &Block) {
     if block.dispatch.state() != Dispatching::Off {
         let _ = set(OFF);
+        block.alternate_stack.take_back();
+        forget(block);
+    }
+}
+
+/// The same in the handler of SIGSYS.
+pub(crate) fn end_after(block: &Block, context: &mut ucontext_t) {
+    if block.dispatch.state() != Dispatching::Off {
+        let _ = set(OFF);
+        block.alternate_stack.take_back_after(context);
         forget(block);
     }
 }

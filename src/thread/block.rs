@@ -39,7 +39,7 @@ pub(crate) struct Block {
     /// Errors handed out since the last checkpoint, take or task end: what the brakes go by.
     pub(crate) unheeded: AtomicU32,
     pub(crate) reach: Reach,
-    /// A wider alternate stack, once it was needed.
+    /// The alternate stack that it is lent while dispatch is on.
     pub(crate) alternate_stack: AlternateStack,
     /// Where a requester saw this thread sleep.
     pub(crate) seen: Sighting,
@@ -377,17 +377,25 @@ impl Answering {
     }
 }
 
-/// A wider alternate stack that was lent to the thread.
+/// An alternate stack that is lent to the thread.
 pub(crate) struct AlternateStack {
     /// Where it begins, or 0.
     pub(crate) base: AtomicUsize,
-    /// Where the one begins that it has replaced, and how large that is.
-    pub(crate) replaced: [AtomicUsize; 2],
+    pub(crate) size: AtomicUsize,
+    /// The thread's own: where it begins, the kernel's flags, its size.
+    pub(crate) own: [AtomicUsize; 3],
+    /// Where the context is of the syscall that is answered on it, or was.
+    pub(crate) answered: AtomicUsize,
 }
 
 impl AlternateStack {
     const fn new() -> Self {
-        Self { base: AtomicUsize::new(0), replaced: [const { AtomicUsize::new(0) }; 2] }
+        Self {
+            base: AtomicUsize::new(0),
+            size: AtomicUsize::new(0),
+            own: [const { AtomicUsize::new(0) }; 3],
+            answered: AtomicUsize::new(0),
+        }
     }
 }
 

@@ -1,0 +1,223 @@
+//! Stacks on which our handlers run: an alternate one of ours while dispatch is on, whatever the
+//! program's own is (S2).
+#![cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+
+use std::arch::asm;
+use std::io::{self, Read};
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::{mem, ptr, thread};
+
+use eintr::Interrupter;
+use test_support::child::{alone, has_dispatch};
+use test_support::signals::handle;
+use test_support::{gettid, wait_until_blocked, watched};
+
+#[track_caller]
+fn assert_reached() {
+    let (mut reader, _writer) = io::pipe().unwrap();
+    let refused = reader.read(&mut [0]).unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(libc::ECANCELED));
+}
+
+/// Runs the body in a process of its own, on a managed thread that has dispatch on.
+fn armed(name: &str, body: impl FnOnce() + Send + 'static) {
+    if !has_dispatch(name) {
+        return;
+    }
+    alone(name, || {
+        let worker = eintr::spawn(move || {
+            Interrupter::current().unwrap().interrupt();
+            assert_reached();
+            body();
+            assert_reached();
+        });
+        worker.join().unwrap();
+    });
+}
+
+const UNTOUCHED: u8 = 0x5a;
+
+/// How many bytes from the end were written.
+fn written(memory: &[u8]) -> usize {
+    memory.len() - memory.iter().position(|byte| *byte != UNTOUCHED).unwrap_or(memory.len())
+}
+
+/// A syscall with the stack pointer there. It writes nothing to the stack by itself.
+fn syscall_on(top: usize) -> i32 {
+    let mut result = libc::SYS_getppid;
+    // SAFETY: the stack pointer is as it was in the end, and nothing is pushed meanwhile.
+    unsafe {
+        asm!(
+            "mov {kept}, rsp",
+            "mov rsp, {top}",
+            "syscall",
+            "mov rsp, {kept}",
+            kept = out(reg) _,
+            top = in(reg) top,
+            inout("rax") result,
+            out("rcx") _,
+            out("r11") _,
+        );
+    }
+    result as i32
+}
+
+/// As a goroutine has it.
+#[test]
+fn nothing_is_written_below_a_small_stack() {
+    armed("nothing_is_written_below_a_small_stack", || {
+        let memory = vec![UNTOUCHED; 1 << 16].leak();
+        let top = memory.as_ptr_range().end as usize;
+        let parent = std::os::unix::process::parent_id() as i32;
+        assert_eq!(syscall_on(top & !15), parent);
+        // S24 may have put something of its own there.
+        let written = written(memory);
+        assert!(written < 1024, "{written}");
+    });
+}
+
+/// A thread that has no alternate stack is lent one, and has none afterwards.
+#[test]
+fn a_thread_without_one() {
+    armed("a_thread_without_one", || {
+        let none = libc::stack_t { ss_flags: libc::SS_DISABLE, ..zeroed() };
+        let stds = alternate_stack(Some(&none));
+        assert_eq!(alternate_stack(None).ss_flags, libc::SS_DISABLE);
+        let memory = vec![UNTOUCHED; 1 << 16].leak();
+        syscall_on(memory.as_ptr_range().end as usize & !15);
+        assert!(written(memory) < 1024);
+        eintr::mask(|| assert_eq!(alternate_stack(None).ss_flags, libc::SS_DISABLE));
+        alternate_stack(Some(&stds));
+    });
+}
+
+fn zeroed() -> libc::stack_t {
+    // SAFETY: plain numbers, and a pointer.
+    unsafe { mem::zeroed() }
+}
+
+fn alternate_stack(new: Option<&libc::stack_t>) -> libc::stack_t {
+    // SAFETY: a stack is read, if given, and one is written.
+    unsafe {
+        let mut old = mem::zeroed();
+        let new = new.map_or(ptr::null(), ptr::from_ref);
+        assert_eq!(libc::sigaltstack(new, &mut old), 0);
+        old
+    }
+}
+
+static STANDS_ON_WHAT_IS_TOLD: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn ask(_: i32) {
+    let on_it = 0_u8;
+    let told = alternate_stack(None);
+    let offset = (&raw const on_it as usize).wrapping_sub(told.ss_sp as usize);
+    let is_on = told.ss_flags == libc::SS_ONSTACK && offset < told.ss_size;
+    STANDS_ON_WHAT_IS_TOLD.store(is_on, Ordering::Relaxed);
+}
+
+/// Go's handlers look where they stand, and end the process if it is no stack that they know.
+#[test]
+fn a_handler_is_told_the_stack_that_it_runs_on() {
+    armed("a_handler_is_told_the_stack_that_it_runs_on", || {
+        handle(libc::SIGURG, ask, libc::SA_ONSTACK, &[]);
+        let mine = alternate_stack(None);
+        // SAFETY: the handler is async-signal-safe.
+        unsafe { libc::raise(libc::SIGURG) };
+        assert!(STANDS_ON_WHAT_IS_TOLD.load(Ordering::Relaxed));
+        assert_eq!(alternate_stack(None).ss_sp, mine.ss_sp);
+    });
+}
+
+/// A program's alternate stack may have just the room of a signal's frame, and a little.
+#[test]
+fn nothing_is_written_below_a_small_alternate_stack() {
+    const AT_MINSIGSTKSZ: u64 = 51;
+    alone("nothing_is_written_below_a_small_alternate_stack", || {
+        // SAFETY: no pointers.
+        let frame = unsafe { libc::getauxval(AT_MINSIGSTKSZ) } as usize;
+        let size = (frame + 600).max(2048);
+        let memory = vec![UNTOUCHED; (1 << 16) + size].leak();
+        let start = memory.as_mut_ptr();
+        let address = start as usize + (1 << 16);
+        let (mut reader, _writer) = io::pipe().unwrap();
+        let tid = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            let (task, interrupter) = eintr::task();
+            let tid = &tid;
+            let worker = scope.spawn(move || {
+                let ss_sp = address as *mut libc::c_void;
+                let small = libc::stack_t { ss_sp, ss_flags: 0, ss_size: size };
+                let stds = alternate_stack(Some(&small));
+                let result = task.run(|| {
+                    tid.store(gettid() as usize, Ordering::Release);
+                    reader.read(&mut [0])
+                });
+                alternate_stack(Some(&stds));
+                result
+            });
+            let tid = loop {
+                match tid.load(Ordering::Acquire) {
+                    0 => thread::yield_now(),
+                    tid => break tid as i32,
+                }
+            };
+            wait_until_blocked(tid, libc::SYS_read);
+            interrupter.interrupt();
+            watched("interrupted", || worker.join().unwrap().unwrap_err());
+        });
+        let written = written(memory);
+        assert!(written > 0 && written <= size, "{written} of {size}");
+    });
+}
+
+static mut IN_HANDLER: MaybeUninit<libc::ucontext_t> = MaybeUninit::uninit();
+static mut ELSEWHERE: MaybeUninit<libc::ucontext_t> = MaybeUninit::uninit();
+static ROUNDS: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn go_elsewhere(_: i32) {
+    let marks = std::hint::black_box([0xa5_u8; 512]);
+    // SAFETY: one thread only has these contexts.
+    unsafe { libc::swapcontext((&raw mut IN_HANDLER).cast(), (&raw const ELSEWHERE).cast()) };
+    assert!(std::hint::black_box(&marks).iter().all(|mark| *mark == 0xa5));
+}
+
+extern "C" fn elsewhere() {
+    loop {
+        for _ in 0..100 {
+            // SAFETY: no arguments.
+            unsafe { libc::syscall(libc::SYS_getppid) };
+        }
+        assert_reached();
+        ROUNDS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { libc::swapcontext((&raw mut ELSEWHERE).cast(), (&raw const IN_HANDLER).cast()) };
+    }
+}
+
+/// A handler of the application's that goes on with another context, as a scheduler of coroutines
+/// does: its frames are where it left them.
+#[test]
+fn handlers_that_go_elsewhere() {
+    armed("handlers_that_go_elsewhere", || {
+        let stack = vec![0_u8; 1 << 18].leak();
+        // SAFETY: a context of our own, and a stack that stays.
+        unsafe {
+            let context: *mut libc::ucontext_t = (&raw mut ELSEWHERE).cast();
+            assert_eq!(libc::getcontext(context), 0);
+            (*context).uc_stack.ss_sp = stack.as_mut_ptr().cast();
+            (*context).uc_stack.ss_size = stack.len();
+            libc::makecontext(context, elsewhere, 0);
+        }
+        for flags in [0, libc::SA_ONSTACK] {
+            handle(libc::SIGURG, go_elsewhere, flags, &[]);
+            for _ in 0..10 {
+                // SAFETY: the handler does what this thread could do there.
+                unsafe { libc::raise(libc::SIGURG) };
+                assert_reached();
+            }
+        }
+        assert_eq!(ROUNDS.load(Ordering::Relaxed), 20);
+    });
+}
