@@ -62,6 +62,7 @@ struct worker {
 static inline void *work(void *which) {
     struct worker *worker = which;
     if (with_us() && eintr_task_begin(worker->task)) wrong("eintr_task_begin");
+    if (worker->round()) wrong("the first round failed: %s", strerror(errno));
     ready++;
     while (goes_on) {
         if (worker->round() && (!with_us() || !eintr_is_interrupted())) wrong("a round failed: %s", strerror(errno));

@@ -56,21 +56,22 @@ impl Company {
     /// Runs each of them in a thread of its own until the time is up. The first thread is the one
     /// that is asked: it stays asked, or takes what comes every millisecond.
     ///
-    /// A round that fails is excused if the thread was asked. The last round of each thread, of which
-    /// nobody asks anything any more, must be right.
+    /// A round that fails is excused if the thread was asked. The first and the last round of each
+    /// thread, of which nobody asks anything, must be right.
     pub fn beside(&self, rounds: &[Round]) {
-        let storm = AtomicBool::new(true);
+        let goes_on = AtomicBool::new(true);
         let ready = AtomicUsize::new(0);
         thread::scope(|scope| {
             let threads: Vec<_> = rounds
                 .iter()
                 .map(|round| {
                     let (task, interrupter) = self.task().unzip();
-                    let (storm, ready) = (&storm, &ready);
+                    let (goes_on, ready) = (&goes_on, &ready);
                     let thread = scope.spawn(move || {
                         let body = || {
+                            must(*round, "first");
                             ready.fetch_add(1, SeqCst);
-                            self.work(*round, storm);
+                            self.work(*round, goes_on);
                         };
                         match task {
                             Some(task) => task.run(body),
@@ -84,7 +85,7 @@ impl Company {
                 thread::yield_now();
             }
             self.ask(threads[0].1.as_ref());
-            storm.store(false, SeqCst);
+            goes_on.store(false, SeqCst);
             for (thread, _) in threads {
                 thread.join().unwrap_or_else(|_| wrong("a thread panicked"));
             }
@@ -123,6 +124,10 @@ impl Company {
         if self.mode != Mode::Without {
             eintr::take();
         }
-        round().unwrap_or_else(|error| wrong(format!("in the last round: {error}")));
+        must(round, "last");
     }
+}
+
+fn must(round: Round, which: &str) {
+    round().unwrap_or_else(|error| wrong(format!("in the {which} round: {error}")));
 }

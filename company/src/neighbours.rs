@@ -80,10 +80,10 @@ const LIBUV: &Limit = &Limit {
     why: "In an asked thread the wait of an event loop is told EINTR even if something is ready: the loop turns until the request is \
           taken. And libuv aborts where its own pipe is not read. The way round: `eintr_reach_begin(0)`.",
 };
-const GO: &Limit = &Limit {
+const LENT: &Limit = &Limit {
     modes: ASKED,
-    why: "Our handler of SIGSYS runs on the stack that it finds, and a goroutine's is too small for it. The way round: \
-          `eintr_reach_begin(0)` around calls of Go.",
+    why: "A thread that is reached and has a small alternate stack is lent a wider one until it ends. `sigaltstack` tells of that \
+          one.",
 };
 const TRAPPED: &Limit = &Limit {
     modes: ASKED,
@@ -124,6 +124,7 @@ pub const NEIGHBOURS: &[Neighbour] = &[
     limited("exec by a thread that is asked", Plain(&["children", "exec"]), EXEC),
     neighbour("process::exec by such a thread", Plain(&["children", "process::exec"])),
     neighbour("a small alternate stack", Plain(&["alternate-stack"])),
+    limited("the same, asked for", Plain(&["alternate-stack", "ask"]), LENT),
     neighbour("vfork, in C", C("children", None, "vfork")),
     neighbour("popen, in C", C("children", None, "popen")),
     neighbour("exit with output in a buffer", C("stdio", None, "exit")),
@@ -137,7 +138,7 @@ pub const NEIGHBOURS: &[Neighbour] = &[
     limited("libuv, uv_spawn", C("uv", Some("libuv"), "spawn"), LIBUV),
     limited("libuv, uv_signal_start", C("uv", Some("libuv"), "signal"), LIBUV),
     limited("libuv, files and async", C("uv", Some("libuv"), "files"), LIBUV),
-    limited("Go, as a shared library", Source::Go, GO),
+    neighbour("Go, as a shared library", Source::Go),
     neighbour("Java, by JNI_CreateJavaVM", Source::Java),
     neighbour("seccomp, docker's list", Plain(&["sandbox", "EPERM", "docker"])),
     neighbour("seccomp, getpid: EPERM", Plain(&["sandbox", "EPERM", "getpid"])),
