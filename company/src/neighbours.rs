@@ -80,11 +80,6 @@ const LIBUV: &Limit = &Limit {
     why: "In an asked thread the wait of an event loop is told EINTR even if something is ready: the loop turns until the request is \
           taken. And libuv aborts where its own pipe is not read. The way round: `eintr_reach_begin(0)`.",
 };
-const LENT: &Limit = &Limit {
-    modes: ASKED,
-    why: "A thread that is reached and has a small alternate stack is lent a wider one until it ends. `sigaltstack` tells of that \
-          one.",
-};
 const TRAPPED: &Limit = &Limit {
     modes: ASKED,
     why: "Where a sandbox that comes after us traps our prctl, its SIGSYS kills.",
@@ -124,7 +119,6 @@ pub const NEIGHBOURS: &[Neighbour] = &[
     limited("exec by a thread that is asked", Plain(&["children", "exec"]), EXEC),
     neighbour("process::exec by such a thread", Plain(&["children", "process::exec"])),
     neighbour("a small alternate stack", Plain(&["alternate-stack"])),
-    limited("the same, asked for", Plain(&["alternate-stack", "ask"]), LENT),
     neighbour("vfork, in C", C("children", None, "vfork")),
     neighbour("popen, in C", C("children", None, "popen")),
     neighbour("exit with output in a buffer", C("stdio", None, "exit")),

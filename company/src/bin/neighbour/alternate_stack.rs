@@ -15,14 +15,14 @@ thread_local! {
     static STACK: OnceCell<&'static [u8]> = const { OnceCell::new() };
 }
 
-pub fn run(company: &Company, asks: bool) {
-    company.beside(&[&|| round(asks)]);
+pub fn run(company: &Company) {
+    company.beside(&[&round]);
 }
 
-fn round(asks: bool) -> Result<(), Box<dyn Error>> {
+fn round() -> Result<(), Box<dyn Error>> {
     let area = STACK.with(|stack| *stack.get_or_init(set));
     let waited = wait();
-    if asks && current().ss_sp.cast_const().cast() != area[BELOW..].as_ptr() {
+    if current().ss_sp.cast_const().cast() != area[BELOW..].as_ptr() {
         wrong("another alternate stack than the thread has set");
     }
     // SAFETY: initialised; a handler may write there meanwhile, and then this ends the program.

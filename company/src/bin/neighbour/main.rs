@@ -15,7 +15,7 @@ fn main() {
     let company = Company::from_arguments();
     let argument = |index| company.arguments.get(index).map_or("", String::as_str);
     match argument(0) {
-        "alternate-stack" => alternate_stack::run(&company, argument(1) == "ask"),
+        "alternate-stack" => alternate_stack::run(&company),
         "children" => children::run(&company, argument(1)),
         "coroutines" => coroutines::run(&company, argument(1)),
         #[cfg(target_arch = "x86_64")]
