@@ -44,8 +44,8 @@ fn written(memory: &[u8]) -> usize {
 }
 
 /// A syscall with the stack pointer there. It writes nothing to the stack by itself.
-fn syscall_on(top: usize) -> i32 {
-    let mut result = libc::SYS_getppid;
+fn syscall_on(top: usize, number: libc::c_long, [first, second]: [usize; 2]) -> i32 {
+    let mut result = number;
     // SAFETY: the stack pointer is as it was in the end, and nothing is pushed meanwhile.
     unsafe {
         asm!(
@@ -56,6 +56,8 @@ fn syscall_on(top: usize) -> i32 {
             kept = out(reg) _,
             top = in(reg) top,
             inout("rax") result,
+            in("rdi") first,
+            in("rsi") second,
             out("rcx") _,
             out("r11") _,
         );
@@ -70,10 +72,64 @@ fn nothing_is_written_below_a_small_stack() {
         let memory = vec![UNTOUCHED; 1 << 16].leak();
         let top = memory.as_ptr_range().end as usize;
         let parent = std::os::unix::process::parent_id() as i32;
-        assert_eq!(syscall_on(top & !15), parent);
-        // S24 may have put something of its own there.
+        assert_eq!(syscall_on(top & !15, libc::SYS_getppid, [0; 2]), parent);
+        // Where it goes on, beyond the red zone (S24).
         let written = written(memory);
-        assert!(written < 1024, "{written}");
+        assert!(written <= 15 + 136, "{written}");
+    });
+}
+
+const PAGE: usize = 4096;
+
+fn map_two_pages() -> usize {
+    let nothing = ptr::null_mut();
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping.
+    let pages = unsafe { libc::mmap(nothing, 2 * PAGE, protection, flags, -1, 0) };
+    assert_ne!(pages, libc::MAP_FAILED);
+    pages as usize
+}
+
+/// Code that has used up its stack may make a syscall all the same.
+#[test]
+fn nothing_is_written_where_nothing_can_be() {
+    armed("nothing_is_written_where_nothing_can_be", || {
+        let pages = map_two_pages();
+        // SAFETY: the first page of the new mapping.
+        assert_eq!(unsafe { libc::mprotect(pages as *mut _, PAGE, libc::PROT_NONE) }, 0);
+        let parent = std::os::unix::process::parent_id() as i32;
+        assert_eq!(syscall_on(pages + PAGE, libc::SYS_getppid, [0; 2]), parent);
+    });
+}
+
+/// As a thread does at its end that frees its own stack.
+#[test]
+fn a_stack_that_unmaps_itself() {
+    armed("a_stack_that_unmaps_itself", || {
+        let pages = map_two_pages();
+        assert_eq!(syscall_on(pages + 2 * PAGE, libc::SYS_munmap, [pages, 2 * PAGE]), 0);
+    });
+}
+
+static SEEN_AT: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn see(_: i32) {
+    let on_it = 0_u8;
+    SEEN_AT.store(&raw const on_it as usize, Ordering::Relaxed);
+}
+
+/// A call that is made for the thread is made where the thread stands (S24): so a handler that comes in
+/// runs there, and not on our handler's stack.
+#[test]
+fn a_handler_runs_where_the_thread_stands() {
+    armed("a_handler_runs_where_the_thread_stands", || {
+        handle(libc::SIGURG, see, 0, &[]);
+        let on_it = 0_u8;
+        // SAFETY: the handler is async-signal-safe.
+        unsafe { libc::raise(libc::SIGURG) };
+        let apart = SEEN_AT.load(Ordering::Relaxed).abs_diff(&raw const on_it as usize);
+        assert!(apart < 32 * 1024, "{apart}");
     });
 }
 
@@ -85,8 +141,8 @@ fn a_thread_without_one() {
         let stds = alternate_stack(Some(&none));
         assert_eq!(alternate_stack(None).ss_flags, libc::SS_DISABLE);
         let memory = vec![UNTOUCHED; 1 << 16].leak();
-        syscall_on(memory.as_ptr_range().end as usize & !15);
-        assert!(written(memory) < 1024);
+        syscall_on(memory.as_ptr_range().end as usize & !15, libc::SYS_getppid, [0; 2]);
+        assert!(written(memory) <= 15 + 136);
         eintr::mask(|| assert_eq!(alternate_stack(None).ss_flags, libc::SS_DISABLE));
         alternate_stack(Some(&stds));
     });

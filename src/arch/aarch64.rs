@@ -363,6 +363,14 @@ pub(crate) unsafe fn is_frame_of_ours(_context: *const ucontext_t) -> bool {
 /// None.
 pub(crate) unsafe fn return_through(_context: *const ucontext_t, _restorer: usize) {}
 
+/// There is no register for where it goes on; nor is there dispatch.
+pub(crate) fn run_there(_context: &mut ucontext_t) {}
+
+pub(crate) const RUN_DEPTH: usize = 0;
+
+/// There is no such stub.
+pub(crate) fn put_back(_context: &mut ucontext_t) {}
+
 /// The instruction by which a syscall enters the kernel: `svc #0`.
 pub(crate) const SYSCALL_INSTRUCTION: &[u8] = &[0x01, 0x00, 0x00, 0xd4];
 

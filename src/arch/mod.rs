@@ -18,6 +18,9 @@
 //!   restores;
 //! * `is_frame_of_ours`, whether a handler of ours was called by the kernel, or by another's handler,
 //!   and `return_through`, to return from it as another's would;
+//! * `run_there`, which has a trapped syscall made where the thread stands and writes `RUN_DEPTH`
+//!   bytes below its stack pointer, and `put_back`, which puts
+//!   a thread that has not made it back to where it was trapped;
 //! * `CAN_DISPATCH`, `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscall, what
 //!   leaves the stack, and the restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
 //!
@@ -102,9 +105,10 @@ pub(crate) struct Ended {
 }
 
 pub(crate) use machine::{
-    AUDIT_ARCH, CAN_DISPATCH, KEEPS_NUMBER, RESTORER_FLAG, SYSCALL_INSTRUCTION, abandon_mask,
-    arguments, is_frame_of_ours, mark_before, mask_to_restore, number, number_behind, pc,
-    registers, result, retry, return_through, set_result, sp, sp_to_restore, stack_to_restore,
+    AUDIT_ARCH, CAN_DISPATCH, KEEPS_NUMBER, RESTORER_FLAG, RUN_DEPTH, SYSCALL_INSTRUCTION,
+    abandon_mask, arguments, is_frame_of_ours, mark_before, mask_to_restore, number, number_behind,
+    pc, put_back, registers, result, retry, return_through, run_there, set_result, sp,
+    sp_to_restore, stack_to_restore,
 };
 
 /// Where the restorer is.

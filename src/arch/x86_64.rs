@@ -200,6 +200,35 @@ global_asm!(
     "ret",
     ".cfi_endproc",
     ".size eintr_raw, . - eintr_raw",
+    // eintr_run: a stopped syscall is made here. Its registers are in place, but for rcx, which it
+    // destroys anyway: there stands where it goes on, behind the instruction that was stopped. That is
+    // kept beyond the red zone, for the syscall leaves no register free. Before `end` nothing has
+    // happened: the thread may be put back to that instruction (see `put_back`).
+    ".p2align 4",
+    ".hidden eintr_run, eintr_run_syscall, eintr_run_end, eintr_run_limit",
+    ".globl eintr_run, eintr_run_syscall, eintr_run_end, eintr_run_limit",
+    ".type eintr_run,@function",
+    "eintr_run:",
+    ".cfi_startproc",
+    ".cfi_def_cfa rsp, 0",
+    ".cfi_register rip, rcx",
+    "lea rsp, [rsp - 128]", // it leaves the flags alone
+    ".cfi_def_cfa_offset 128",
+    "push rcx",
+    ".cfi_def_cfa_offset 136",
+    ".cfi_offset rip, -136",
+    "eintr_run_syscall:",
+    "syscall",
+    "eintr_run_end:",
+    "pop rcx",
+    ".cfi_def_cfa_offset 128",
+    ".cfi_register rip, rcx",
+    "lea rsp, [rsp + 128]",
+    ".cfi_def_cfa_offset 0",
+    ".byte 0x3e, 0xff, 0xe1", // notrack jmp rcx
+    ".cfi_endproc",
+    "eintr_run_limit:",
+    ".size eintr_run, . - eintr_run",
     // isize eintr_set_alternate_stack(stack rdi, top rsi)
     ".p2align 4",
     ".hidden eintr_set_alternate_stack, eintr_with_room",
@@ -299,6 +328,43 @@ global_asm!(
 
 unsafe extern "C" {
     pub(super) fn eintr_restorer();
+    static eintr_run: u8;
+    static eintr_run_syscall: u8;
+    static eintr_run_end: u8;
+}
+
+/// How far below the stack pointer a call that [`run_there`] makes writes.
+pub(crate) const RUN_DEPTH: usize = 136;
+
+/// Has the trapped syscall made where the thread stands, by our stub and not by our handler (S24).
+/// There must be room below its stack pointer.
+pub(crate) fn run_there(context: &mut ucontext_t) {
+    let registers = &mut context.uc_mcontext.gregs;
+    registers[libc::REG_RCX as usize] = registers[libc::REG_RIP as usize];
+    registers[libc::REG_RIP as usize] = &raw const eintr_run as usize as i64;
+}
+
+/// Puts a thread that is about to make a syscall by that stub, or to make it again, back to the
+/// instruction at which it was stopped. There it is asked again.
+pub(crate) fn put_back(context: &mut ucontext_t) {
+    let [start, syscall, end] =
+        [&raw const eintr_run, &raw const eintr_run_syscall, &raw const eintr_run_end]
+            .map(|label| label as usize);
+    let pc = pc(context);
+    if !(start..end).contains(&pc) {
+        return;
+    }
+    let sp = sp(context);
+    let (depth, behind) = match pc {
+        _ if pc == start => (0, None),
+        // SAFETY: the stub has pushed it, and that stack is the thread's.
+        _ if pc == syscall => (RUN_DEPTH, Some(unsafe { *(sp as *const i64) })),
+        _ => (RUN_DEPTH - size_of::<usize>(), None),
+    };
+    let registers = &mut context.uc_mcontext.gregs;
+    let behind = behind.unwrap_or(registers[libc::REG_RCX as usize]);
+    registers[libc::REG_RIP as usize] = behind - SYSCALL_INSTRUCTION.len() as i64;
+    set_sp(context, sp + depth);
 }
 
 /// `SA_RESTORER`, which the kernel demands here and libc hides.

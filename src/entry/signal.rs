@@ -99,6 +99,8 @@ fn is_believed(block: &Block, sender: Sender) -> bool {
 
 /// Does what the word says; whether there was anything of ours to do. Four questions, in this order.
 fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
+    // A call that is made for the thread, and is not done, is asked about once more.
+    arch::put_back(context);
     // 1. Is it ours, and are we still asked?
     wanted::serve(block, block.alternate_stack.beneath(context));
     let shot = timer::look(block);

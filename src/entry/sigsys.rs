@@ -2,7 +2,8 @@
 //! answered.
 //!
 //! It knows the number and the arguments, goes by one table (`reach::table`), and either writes a
-//! result into the saved context or makes the syscall from our stub, which the kernel lets through.
+//! result into the saved context or has the thread make the syscall by our stub, which the kernel
+//! lets through, when we have returned (S24). Some we make ourselves (see `is_run_there`).
 //! Some syscalls act on the very context that we stand on, or return twice; they have paths of
 //! their own (S13). The same rules hold as for our signal's handler (P10).
 //!
@@ -157,6 +158,9 @@ fn answer_by_table(block: &Block, context: &mut ucontext_t, number: c_long, argu
             let_signals_in(number, arguments);
             result
         }
+        Err(exception) if is_run_there(context, number, arguments, exception) => {
+            return arch::run_there(context);
+        }
         Err(exception) => {
             let result = run(block, context, number, arguments);
             if matches!(exception, Some(Unless::ExecStatus { .. })) && result >= 0 {
@@ -171,6 +175,35 @@ fn answer_by_table(block: &Block, context: &mut ucontext_t, number: c_long, argu
         }
     };
     arch::set_result(context, result);
+}
+
+/// Whether a syscall is made where the thread stands, when we have returned (S24): a cancellation
+/// unwinds from there, and an application's handler that comes in goes wherever it likes.
+///
+/// Here are made: those with a mask that is copied, and those after which there is more to do; and those
+/// that may take away the stack on which the thread stands, for that is written to.
+fn is_run_there(
+    context: &ucontext_t,
+    number: c_long,
+    arguments: [usize; 6],
+    exception: Option<&Unless>,
+) -> bool {
+    let kills = number == libc::SYS_kill && arguments[1] as c_int == libc::SIGKILL;
+    let changes_memory =
+        matches!(number, libc::SYS_mmap | libc::SYS_munmap | libc::SYS_mremap | libc::SYS_madvise);
+    let is_made_here = is_fork(number)
+        || kills
+        || changes_memory
+        || mask_at(number).is_some()
+        || matches!(exception, Some(Unless::ExecStatus { .. }));
+    !is_made_here && has_room_below(arch::sp(context))
+}
+
+/// Whether the stub may write there. Our own frame need not be on that stack.
+fn has_room_below(sp: usize) -> bool {
+    const PAGE: usize = 4096;
+    let lowest = sp.wrapping_sub(arch::RUN_DEPTH);
+    lowest / PAGE == sp / PAGE || memory::peek::<1>(lowest).is_some()
 }
 
 /// Makes the syscall as asked.

@@ -12,7 +12,8 @@
 //! * It has SS_AUTODISARM: while a handler runs, whichever it is, none is in force. So a handler of
 //!   the application's that goes on with another context (swapcontext) does not have its frames
 //!   overwritten by the next SIGSYS, and ours may say in its context what is to be in force after it.
-//!   SIGSYS meets such code on the stack that it runs on.
+//!   SIGSYS meets such code on the stack that it runs on. (Limit: a handler with SA_ONSTACK that is
+//!   still away when dispatch ends and begins anew. Then that stack is put in force again.)
 //! * With SS_AUTODISARM the kernel does not look whether code runs on that stack before it begins
 //!   there at the top. So we look: it is never put in force for code that stands on it.
 //! * An application's handler may have been interrupted with the thread's own alternate stack in its
