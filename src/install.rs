@@ -7,6 +7,7 @@ use std::panic::Location;
 use libc::c_int;
 
 use crate::entry::install::{self, Installed};
+use crate::signal::ours;
 
 /// The signal by which threads are interrupted.
 ///
@@ -100,7 +101,8 @@ pub fn install(signal: Signal) -> Result<(), InstallError> {
     match signal {
         Ok(_) if ours => Ok(()),
         Err(errno) if ours => Err(InstallError::Refused(io::Error::from_raw_os_error(errno))),
-        Ok(signal) => Err(InstallError::TooLate { signal, by }),
+        // It may be another by now.
+        Ok(first) => Err(InstallError::TooLate { signal: ours::number().unwrap_or(first), by }),
         Err(_) => Err(InstallError::TooLate { signal: 0, by }),
     }
 }

@@ -254,10 +254,12 @@ impl Request {
 
 /// The error with a text, where the kernel has none for it.
 fn told(error: io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(_) => error,
-        None => io::Error::new(error.kind(), "no signal is free for eintr"),
-    }
+    let text = match error.kind() {
+        _ if error.raw_os_error().is_some() => return error,
+        io::ErrorKind::ResourceBusy => "another handler stands in the place of eintr's",
+        _ => "no signal is free for eintr",
+    };
+    io::Error::new(error.kind(), text)
 }
 
 /// Whether waiting longer would change nothing.

@@ -11,14 +11,15 @@ use crate::thread::{fork_gate, registry};
 pub(crate) fn settle_signals() {
     block::with(|block| {
         dispatch::settle(block);
+        // What has just found our signal taken is made good.
+        ours::move_if_taken();
         if block.word.is_armed() {
             return;
         }
         if block.delivery.set_deferred(false) {
             // The handler has put it off. (What looked like a handler of the application's, whose
             // end would unblock it, may have been code below a call that was left by siglongjmp.)
-            let ours = ours::set();
-            signals::change_mask(libc::SIG_UNBLOCK, ours);
+            signals::change_mask(libc::SIG_UNBLOCK, ours::set_ever());
         }
         if block.delivery.is_announced() {
             let_signal_in(block);

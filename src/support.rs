@@ -56,8 +56,11 @@ pub enum Road {
 #[track_caller]
 pub fn support() -> Support {
     install::ensure();
+    if ours::in_force().is_err() {
+        ours::move_if_taken();
+    }
     let signal = ours::number();
-    let can_be_sent = signal.is_some() && install::can_send();
+    let can_be_sent = ours::in_force().is_ok() && install::can_send();
     let with_signal = |road| if can_be_sent { road } else { Road::Absent };
     let reach = if dispatch::is_usable() { Road::Exact } else { Road::SecondBest };
     Support { signal, own_calls: with_signal(Road::Exact), reach: with_signal(reach) }

@@ -338,20 +338,22 @@ fn requests_arrive() {
 fn a_handler_of_signal_hooks_that_comes_after_ours() {
     alone("a_handler_of_signal_hooks_that_comes_after_ours", || {
         eintr::spawn(eintr::checkpoint).join().unwrap().unwrap();
+        let signal = signals::ours();
         let told = Arc::new(AtomicBool::new(false));
-        signal_hook::flag::register(signals::ours(), told.clone()).unwrap();
+        signal_hook::flag::register(signal, told.clone()).unwrap();
         for _ in 0..10 {
-            signals::send_to_process(signals::ours());
+            signals::send_to_process(signal);
             wait_until("the flag is set", || told.swap(false, SeqCst));
-            signals::send(gettid(), signals::ours());
+            signals::send(gettid(), signal);
             assert!(told.swap(false, SeqCst));
         }
+        // By another one.
         requests_arrive();
         // On a managed thread that nobody asks.
         let (reader, writer) = pipe();
         let stuck = target(move || own_read(reader)).blocked_in(libc::SYS_read);
-        signals::send(stuck.tid, signals::ours());
-        wait_until("it has landed", || !signals::is_pending(stuck.tid, signals::ours()));
+        signals::send(stuck.tid, signal);
+        wait_until("it has landed", || !signals::is_pending(stuck.tid, signal));
         nix::unistd::write(&writer, b"x").unwrap();
         assert_eq!(stuck.result().unwrap(), b'x');
     });

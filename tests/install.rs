@@ -237,7 +237,7 @@ fn making_a_task_uses_no_signal_yet() {
 #[test]
 fn a_handler_of_the_program_in_place_of_ours_is_told() {
     alone("a_handler_of_the_program_in_place_of_ours_is_told", || {
-        assert_eq!(first_use(), SIGUSR1);
+        installs(Signal::USR1, SIGUSR1);
         signals::handle(SIGUSR1, nothing, libc::SA_RESTART, &[]);
         let (reader, writer) = pipe();
         let stuck = target(move || (own_read(reader).is_ok(), eintr::checkpoint().is_err()))

@@ -422,6 +422,7 @@ fn calls_go_on_while_they_are_reported() {
 #[test]
 fn a_handler_in_the_place_of_ours_does_not_run() {
     alone("a_handler_in_the_place_of_ours_does_not_run", || {
+        eintr::install(eintr::Signal::USR1).unwrap();
         let (reader, writer) = pipe();
         let stuck = target(move || plain_read(reader)).blocked_in(libc::SYS_read);
         signals::handle(signals::ours(), signals::count, libc::SA_RESTART, &[]);

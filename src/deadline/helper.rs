@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::kernel::clock::Moment;
 use crate::kernel::{futex, helper_thread};
 use crate::room::{Full, Room};
+use crate::signal::ours;
 use crate::thread::fork_gate;
 use crate::thread::record::Thread;
 use crate::thread::target::ThreadRecord;
@@ -126,10 +127,11 @@ fn run() {
         let now = Moment::now();
         match locked(|kept, _| Ok(kept.take_due(now))) {
             Ok(due) => {
-                let _gate = fork_gate::gate();
-                // What cannot be sent leaves the deadline to nobody: by then the signal is not ours
-                // any more.
+                let gate = fork_gate::gate();
+                // What cannot be sent leaves the deadline to nobody, unless we move.
                 due.record.thread(|thread| thread.signal());
+                drop(gate);
+                ours::move_if_taken();
             }
             Err(next) => {
                 futex::wait(&CHANGES, seen, next.unwrap_or(Moment::NEVER));

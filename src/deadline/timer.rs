@@ -32,6 +32,7 @@ use std::time::Duration;
 use super::helper;
 use crate::kernel::clock::Moment;
 use crate::reach::dispatch;
+use crate::signal::ours::{self, Unsendable};
 use crate::thread::block::{Block, DeadlineTimer, Dispatching};
 use crate::thread::word::DEADLINE;
 use crate::thread::{hook_queue, registry, repeat_timer, target};
@@ -53,6 +54,13 @@ impl DeadlineTimer {
     /// the keeper.
     pub(crate) fn set_for(&self, block: &Block, at: Moment) -> bool {
         if target::is_hushed(block) {
+            return false;
+        }
+        let is_taken = || ours::in_force() == Err(Unsendable::Taken);
+        if is_taken() && !ours::move_if_taken() && is_taken() {
+            // Its shot would be another's, or the process's end (S21).
+            self.kernel.delete();
+            self.stands_at.set(Moment::NEVER);
             return false;
         }
         let is_there = repeat_timer::ensure(&self.kernel, block);

@@ -8,14 +8,15 @@
 
 use std::panic::Location;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::c_int;
 
-use super::{fork, signal, sigsys, thread_end};
+use super::{fork, moving, signal, sigsys, thread_end};
 use crate::kernel::signals::{self, Action};
 use crate::kernel::{clock, pid, raw};
 use crate::reach::dispatch;
-use crate::signal::ours::{self, PREVIOUS};
+use crate::signal::ours;
 use crate::signal::siginfo;
 use crate::thread::{fork_gate, registry, repeat_timer};
 
@@ -42,7 +43,10 @@ pub(crate) fn ensure() {
 
 #[cold]
 fn install_first_free(by: &'static Location<'static>) {
-    first_use(by, || free_signals(signals::mask()).next().or_else(last_resort).ok_or(0));
+    first_use(by, || {
+        ours::move_by(moving::move_away);
+        free_signals(signals::mask()).next().or_else(last_resort).ok_or(0)
+    });
 }
 
 /// Installs that signal, unless something was installed before. What is in force, and whether it is
@@ -76,7 +80,7 @@ fn first_use(
 /// SIGUSR1, SIGUSR2, then real-time signals from the highest down: those whose disposition is the
 /// default and which the calling thread does not block. (A blocked one is somebody's sigwait or
 /// signalfd; unblocking it has killed such a daemon.)
-fn free_signals(blocked: signals::Set) -> impl Iterator<Item = c_int> {
+pub(super) fn free_signals(blocked: signals::Set) -> impl Iterator<Item = c_int> {
     [libc::SIGUSR1, libc::SIGUSR2]
         .into_iter()
         .chain((libc::SIGRTMIN()..=libc::SIGRTMAX()).rev())
@@ -90,8 +94,11 @@ fn last_resort() -> Option<c_int> {
     free_signals(0).find(|number| signals::is_real_time(*number))
 }
 
-/// Installs the handler.
-fn set(number: c_int) -> Result<c_int, i32> {
+/// A sandbox had a handler of SIGSYS before us.
+static HAS_SANDBOX: AtomicBool = AtomicBool::new(false);
+
+/// Our handler, where that was there before.
+fn action_after(before: &Action) -> Action {
     // SA_SIGINFO: the handler needs the context, and the siginfo to tell whom to pass the signal on
     // to. SA_RESTART: threads that nobody asked see no EINTR (P5). SA_ONSTACK: a thread with a
     // small stack that has an alternate one (Go's, a guard against overflow) runs us there. Unless
@@ -100,23 +107,29 @@ fn set(number: c_int) -> Result<c_int, i32> {
     // for the thread's stack, and the frame of a SIGSYS at its or our first syscall. The mask is
     // full: no handler of the application's runs between our look at the word and our return. But
     // for SIGSYS: a sandbox may trap what we ask the kernel for, and that must not be blocked (S2).
-    let before = signals::action(number)?;
     let is_on_stack = !before.is_caught() || before.has(libc::SA_ONSTACK);
-    let has_sandbox = signals::action(libc::SIGSYS)?.is_caught();
-    let on_stack = if is_on_stack && !has_sandbox { libc::SA_ONSTACK } else { 0 };
+    let on_stack =
+        if is_on_stack && !HAS_SANDBOX.load(Ordering::Relaxed) { libc::SA_ONSTACK } else { 0 };
     let flags = libc::SA_SIGINFO | libc::SA_RESTART | on_stack;
     let mask = signals::ALL_BUT_SIGSYS;
-    let handler = signal::on_signal as *const () as usize;
-    let action = Action::new(handler, flags, mask);
+    Action::new(signal::on_signal as *const () as usize, flags, mask)
+}
+
+/// Installs the handler.
+fn set(number: c_int) -> Result<c_int, i32> {
+    let before = signals::action(number)?;
+    HAS_SANDBOX.store(signals::action(libc::SIGSYS)?.is_caught(), Ordering::Relaxed);
+    let action = action_after(&before);
+    let previous = ours::previous(number);
     // Remembered before the handler can run, then once more as what was really replaced.
-    PREVIOUS.remember(&before);
-    PREVIOUS.stands_before(handler);
+    previous.remember(&before);
+    previous.stands_before(action.handler);
     ours::choose(Some(number));
     // SAFETY: `on_signal` is made to run at any instruction of any thread.
     let before = unsafe { signals::set_action(number, &action) };
     match before {
         Ok(before) => {
-            PREVIOUS.remember(&before);
+            previous.remember(&before);
             pid::prepare();
             repeat_timer::learn_tick();
             dispatch::prepare(sigsys::on_sigsys as *const () as usize);
@@ -127,6 +140,25 @@ fn set(number: c_int) -> Result<c_int, i32> {
             Err(errno)
         }
     }
+}
+
+/// Installs the handler for a signal that nobody uses, and chooses it; false if somebody uses it by now.
+pub(super) fn set_instead(number: c_int) -> bool {
+    let unused = Action::default();
+    let action = action_after(&unused);
+    let previous = ours::previous(number);
+    previous.remember(&unused);
+    previous.stands_before(action.handler);
+    // SAFETY: as in `set`.
+    let Ok(before) = (unsafe { signals::set_action(number, &action) }) else { return false };
+    if before.is_caught() || before.handler == libc::SIG_IGN {
+        // SAFETY: a disposition that was there.
+        let _ = unsafe { signals::set_action(number, &before) };
+        return false;
+    }
+    // Askers use it from here on.
+    ours::choose(Some(number));
+    true
 }
 
 /// Whether a signal can be sent to a thread, as things are: a sandbox may have come since (S27).

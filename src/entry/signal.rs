@@ -82,10 +82,12 @@ pub(crate) unsafe extern "C" fn on_signal(
         Sender::Unmarked if was_in_flight => {}
         // One of ours may have come late: another signal has said for it that it came. So no default
         // action follows, and whoever kills itself so in such a sandbox goes on.
-        Sender::Unmarked => ours::PREVIOUS.pass_on(number, info, context, false),
+        Sender::Unmarked => ours::previous(number).pass_on(number, info, context, false),
         // One that merged with ours still goes to the handler that was there before, but a default
         // action does not follow upon a signal that had an answer (S4).
-        Sender::Unknown | Sender::Other => ours::PREVIOUS.pass_on(number, info, context, !answered),
+        Sender::Unknown | Sender::Other => {
+            ours::previous(number).pass_on(number, info, context, !answered)
+        }
     }
 }
 
@@ -189,6 +191,8 @@ fn put_off(block: &Block, number: c_int, context: &mut ucontext_t) {
     if block.delivery.set_deferred(true) {
         return repeat_timer::repeat(block);
     }
+    // It may be one that was ours: a handler that came after ours goes on calling it.
+    let number = ours::number().unwrap_or(number);
     *signals::saved_mask(context) |= signals::bit(number);
     block.delivery.announce();
     let _ = target::send(block, block.tid.load(Ordering::Relaxed), number);

@@ -5,13 +5,13 @@
 //!
 //! # Safety
 //!
-//! Each block hands the kernel structures of its own. A number stands in one `KernelTimer` only, so
-//! what is deleted is that timer.
+//! Each block hands the kernel structures of its own. A number stands in one `KernelTimer` only, and
+//! is deleted by whoever takes it out of there, so what is deleted is that timer.
 
 #![allow(unsafe_code)]
 
-use std::sync::atomic::AtomicI32;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 
 use libc::{c_int, itimerspec, timespec};
@@ -19,8 +19,8 @@ use libc::{c_int, itimerspec, timespec};
 use super::clock::{Moment, timespec_of};
 use super::raw::syscall;
 
-/// A timer, or none yet: the kernel's number of it, plus one.
-pub(crate) struct KernelTimer(AtomicI32);
+/// A timer, or none yet: the signal that it sends, above the kernel's number of it, plus one.
+pub(crate) struct KernelTimer(AtomicU64);
 
 /// The kernel's `struct sigevent`.
 #[repr(C)]
@@ -36,11 +36,11 @@ const _: () = assert!(size_of::<Event>() == 64);
 
 impl KernelTimer {
     pub(crate) const fn none() -> Self {
-        Self(AtomicI32::new(0))
+        Self(AtomicU64::new(0))
     }
 
     fn id(&self) -> Option<usize> {
-        self.0.load(Relaxed).checked_sub(1).and_then(|id| id.try_into().ok())
+        id_in(self.0.load(Relaxed))
     }
 
     pub(crate) fn exists(&self) -> bool {
@@ -48,17 +48,27 @@ impl KernelTimer {
     }
 
     /// Makes one that sends that signal, with that value, to the thread of that id, unless there is
-    /// one; whether there is one now. (The kernel refuses one at the limit on queued signals.)
+    /// one; whether there is one now. (The kernel refuses one at the limit on queued signals.) One that
+    /// sends another signal is replaced, and the new one is set for what that was set for.
     pub(crate) fn ensure(&self, tid: i32, signal: c_int, value: usize) -> bool {
-        self.exists() || create(tid, signal, value).is_some_and(|id| self.keep(id))
-    }
-
-    fn keep(&self, id: i32) -> bool {
-        // A handler of this thread's may have made one meanwhile.
-        if self.0.compare_exchange(0, id + 1, Relaxed, Relaxed).is_err() {
-            delete(id as usize);
+        loop {
+            let before = self.0.load(SeqCst);
+            if id_in(before).is_some() && before >> 32 == signal as u64 {
+                return true;
+            }
+            let Some(id) = create(tid, signal, value) else { return false };
+            let after = (signal as u64) << 32 | (id as u64 + 1);
+            if self.0.compare_exchange(before, after, SeqCst, SeqCst).is_err() {
+                // A handler of this thread's has made one meanwhile, or whoever replaces it.
+                delete(id as usize);
+                continue;
+            }
+            if let Some(old) = id_in(before) {
+                hand_on(old, id as usize);
+                delete(old);
+            }
+            return true;
         }
-        true
     }
 
     /// Has it fire after that time, once. False if there is none.
@@ -80,26 +90,58 @@ impl KernelTimer {
     }
 
     fn set(&self, flags: c_int, it_value: timespec, interval: Duration) -> bool {
-        let Some(id) = self.id() else { return false };
         let setting = itimerspec { it_interval: timespec_of(interval), it_value };
-        let arguments = [id, flags as usize, &raw const setting as usize, 0];
-        // SAFETY: the kernel reads the setting.
-        let _ = unsafe { syscall(libc::SYS_timer_settime, arguments) };
-        true
+        loop {
+            let Some(id) = self.id() else { return false };
+            settime(id, flags, &setting);
+            // It may have been replaced, and what it was set for looked at before.
+            if self.id() == Some(id) {
+                return true;
+            }
+        }
     }
 
     /// Deletes it, if there is one.
     pub(crate) fn delete(&self) {
-        if let Some(id) = self.id() {
+        if let Some(id) = id_in(self.0.swap(0, Relaxed)) {
             delete(id);
         }
-        self.forget();
     }
 
     /// Forgets it: a child of a fork has none, and its number may be another's there (S6).
     pub(crate) fn forget(&self) {
         self.0.store(0, Relaxed);
     }
+}
+
+fn id_in(timer: u64) -> Option<usize> {
+    (timer as u32).checked_sub(1).map(|id| id as usize)
+}
+
+/// Sets one timer for what another one is set for, unless somebody has set it already.
+fn hand_on(from: usize, to: usize) {
+    // SAFETY: a time is made of numbers.
+    let mut setting: itimerspec = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes the setting.
+    let _ = unsafe { syscall(libc::SYS_timer_gettime, [from, &raw mut setting as usize]) };
+    let stands =
+        |setting: &itimerspec| setting.it_value.tv_sec != 0 || setting.it_value.tv_nsec != 0;
+    if stands(&setting) {
+        let own = settime(to, 0, &setting);
+        if stands(&own) {
+            settime(to, 0, &own);
+        }
+    }
+}
+
+/// What it was set for.
+fn settime(id: usize, flags: c_int, setting: &itimerspec) -> itimerspec {
+    // SAFETY: as above.
+    let mut old: itimerspec = unsafe { std::mem::zeroed() };
+    let arguments = [id, flags as usize, &raw const *setting as usize, &raw mut old as usize];
+    // SAFETY: the kernel reads one setting and writes the other.
+    let _ = unsafe { syscall(libc::SYS_timer_settime, arguments) };
+    old
 }
 
 fn create(tid: i32, signal: c_int, value: usize) -> Option<i32> {

@@ -12,9 +12,9 @@ use super::siginfo::{self, Sender};
 use crate::kernel::raw::{getpid, gettid, syscall};
 use crate::kernel::signals::{self, SET_SIZE};
 
-/// Takes the signal of ours that waits on the calling thread, which blocks it. Others of that number, which may have come
-/// before, are sent again as they were; by the thread to itself, for which the kernel leaves all of a siginfo as it is. (One to the
-/// process is the thread's after that, if ours turns out to be lost.)
+/// Takes the signal of ours that waits on the calling thread, which blocks it. Others of that number,
+/// which may have come before, are sent again as they were: by the thread to itself, for which the kernel
+/// leaves all of a siginfo as it is. (One to the process is the thread's after that, if ours was lost.)
 pub(crate) fn take_back(number: c_int) {
     let mut others = Vec::new();
     while let Some(info) = next(number) {

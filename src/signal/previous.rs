@@ -39,6 +39,21 @@ impl Previous {
         signals::action(number).is_ok_and(|now| now.handler == ours)
     }
 
+    /// Whether that is ours.
+    pub(crate) fn is(&self, now: &Action) -> bool {
+        now.handler == self.ours.load(Ordering::Relaxed)
+    }
+
+    /// Whether another one is in force. Where the kernel may not be asked, none is.
+    pub(crate) fn is_replaced(&self, number: c_int) -> bool {
+        signals::action(number).is_ok_and(|now| !self.is(&now))
+    }
+
+    /// Whether ours has ever come after it.
+    pub(crate) fn has_come(&self) -> bool {
+        self.ours.load(Ordering::Relaxed) != 0
+    }
+
     /// Remembers the disposition that was there before ours.
     pub(crate) fn remember(&self, action: &Action) {
         self.flags.store(action.flags, Ordering::Relaxed);

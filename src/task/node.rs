@@ -17,6 +17,7 @@ use crate::interrupted::{Interrupted, Reason};
 use crate::kernel::clock::Moment;
 use crate::kernel::futex;
 use crate::room::{Full, MakeRoom, Room};
+use crate::signal::ours;
 use crate::thread::block::Refusals;
 use crate::thread::fork_gate::{self, Gate};
 use crate::thread::record::{Delivery, Floor, RoomToCopy, RoomToEnter};
@@ -462,6 +463,8 @@ impl Node {
                 drop(life);
                 asked.drain(..).fold(None, |untold, asked| error_of(asked.tell()).or(untold))
             };
+            let is_taken =
+                untold.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::ResourceBusy);
             if was_untold || untold.is_some() {
                 if let Some(mut life) = self.life(&gate) {
                     life.untold = untold;
@@ -469,10 +472,16 @@ impl Node {
             }
             drop(gate);
             drop(asked);
+            // Somebody else may have moved by now.
+            let has_moved = is_taken && (ours::move_if_taken() || ours::in_force().is_ok());
             if threads.is_empty() {
                 threads.push(home);
             }
             threads.into_iter().for_each(|record| armed.add(record));
+            if has_moved {
+                // By the signal that we have moved to.
+                self.tell_again();
+            }
             return Some(noted);
         }
     }

@@ -233,6 +233,12 @@ impl<T: Thread<N> + Clone, N: ?Sized> Record<T, N> {
         self.locked(|_| f())
     }
 
+    /// Looks at the thread while nobody announces a signal to it or sends one.
+    pub(crate) fn undisturbed_thread(&self, f: impl FnOnce(&T)) {
+        let _bell = self.bell();
+        self.thread(f);
+    }
+
     /// Takes the thread from those who would signal it, until it is [given back](Self::give_back):
     /// meanwhile its tasks count as masked. What was announced before has been sent. None if somebody has
     /// taken it before.

@@ -79,7 +79,16 @@ fn ready(block: &Block) -> bool {
 /// there is one now.
 pub(crate) fn ensure(timer: &KernelTimer, block: &Block) -> bool {
     let tid = block.tid.load(Ordering::Relaxed);
-    ours::number().is_some_and(|signal| timer.ensure(tid, signal, siginfo::magic()))
+    let mut signal = ours::number();
+    loop {
+        let is_there = signal.is_some_and(|signal| timer.ensure(tid, signal, siginfo::magic()));
+        // We may have moved since we looked, and whoever moved may have been here before us.
+        let now = ours::number();
+        if now == signal {
+            return is_there;
+        }
+        signal = now;
+    }
 }
 
 /// Makes sure that a thread whose signal is a real-time one has a timer: at the limit on queued

@@ -19,8 +19,10 @@ use super::block::{self, Block, Refusals};
 use super::record::{Record, Thread};
 use super::word::Word;
 use super::{repeat_timer, sighting};
+use crate::kernel::clock::Moment;
 use crate::kernel::{futex, signals};
-use crate::signal::{ours, siginfo};
+use crate::signal::ours::{self, Unsendable};
+use crate::signal::siginfo;
 
 /// The record of one thread.
 pub(crate) type ThreadRecord = Record<Target, dyn Task>;
@@ -101,6 +103,26 @@ impl Thread<dyn Task> for Target {
     }
 }
 
+/// Our signal is another by now: what was announced may never come, and the thread's timers send the
+/// old one. For whoever holds the bell.
+pub(crate) fn move_over(thread: &Target) {
+    let block = thread.block();
+    for timer in [&block.repeat.timer, &block.deadlines.timer.kernel] {
+        if timer.exists() {
+            repeat_timer::ensure(timer, block);
+        }
+    }
+    repeat_timer::prepare(block);
+    if !block.delivery.may_be_told_by_futex() {
+        block.delivery.take_back();
+    }
+    // A shot may have been lost.
+    if block.word.is_armed() || block.deadlines.earliest.get() <= Moment::now() {
+        // Whoever comes next moves on, if this one is taken too.
+        let _ = thread.signal();
+    }
+}
+
 /// Sends our signal to the thread of that block, unless one is on its way already (S5).
 pub(crate) fn signal_block(block: &Block, tid: i32) -> io::Result<()> {
     if announce(block) { send_announced(block, tid) } else { Ok(()) }
@@ -115,10 +137,11 @@ fn send_announced(block: &Block, tid: i32) -> io::Result<()> {
         block.delivery.take_back();
         return Ok(());
     }
-    let sent = match ours::number() {
-        Some(number) => send(block, tid, number).map_err(io::Error::from_raw_os_error),
+    let sent = match ours::in_force() {
+        Ok(number) => send(block, tid, number).map_err(io::Error::from_raw_os_error),
         // Without a text, which would be allocated: the outcome has one.
-        None => Err(io::ErrorKind::Unsupported.into()),
+        Err(Unsendable::None) => Err(io::ErrorKind::Unsupported.into()),
+        Err(Unsendable::Taken) => Err(io::ErrorKind::ResourceBusy.into()),
     };
     sent.inspect_err(|_| block.delivery.take_back())
 }

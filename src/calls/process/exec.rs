@@ -21,9 +21,9 @@ use crate::thread::{fork_gate, registry, repeat_timer, wanted};
 /// that may be interrupted uses this. Where no task or deadline ever ran on the calling thread, it is
 /// [`CommandExt::exec`].
 ///
-/// The new program inherits the thread's signal mask, as always. While a task runs, our signal and SIGSYS are open in
-/// it, whether they were before or not; what is to be blocked in the new program is blocked in a
-/// [`pre_exec`](CommandExt::pre_exec) of the command's.
+/// The new program inherits the thread's signal mask, as always. While a task runs, our signal and
+/// SIGSYS are open in it, whether they were before or not; what is to be blocked in the new program is
+/// blocked in a [`pre_exec`](CommandExt::pre_exec) of the command's.
 ///
 /// # Examples
 ///
@@ -66,8 +66,8 @@ fn own_record() -> Option<Arc<ThreadRecord>> {
 /// Nobody signals the calling thread, nor does a timer of ours, and nothing is on its way there (S23).
 /// To be begun under a mask, under which the thread's own handlers and stack do not have it signalled either.
 ///
-/// (Rejected: the mask alone. A reporter signals whom it looks at, and so does whoever asks for a task that begins
-/// in a `pre_exec`.)
+/// (Rejected: the mask alone. A reporter signals whom it looks at, and so does who asks a task that
+/// begins in a `pre_exec`.)
 struct Silence {
     record: Arc<ThreadRecord>,
     /// None where an exec around this one has it.

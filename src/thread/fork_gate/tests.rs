@@ -127,6 +127,7 @@ const OPERATIONS: &[(&str, fn())] = &[
     ("deadlines", deadlines),
     ("a signal that is lost", a_lost_signal),
     ("a result and a request at once", a_result_and_a_request),
+    ("a signal that is taken from us", a_signal_that_is_taken),
     ("forks", forks),
     ("another program that is not there", another_program),
     ("deadlines without timers", deadlines_without_timers),
@@ -507,6 +508,18 @@ fn forks() {
     });
     others.interrupt();
     others.join().unwrap().unwrap_err();
+}
+
+fn a_signal_that_is_taken() {
+    let number = crate::support().signal.unwrap();
+    // SAFETY: a disposition that is no handler.
+    unsafe { libc::signal(number, libc::SIG_IGN) };
+    let (task, interrupter) = crate::task();
+    task.run(|| {
+        interrupter.interrupt();
+        assert!(checkpoint().is_err());
+    });
+    assert_ne!(crate::support().signal, Some(number));
 }
 
 fn another_program() {

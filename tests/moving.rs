@@ -1,0 +1,280 @@
+//! A handler that comes after ours and forgets us (S21): the library moves to a signal that is free, unless
+//! the program has chosen the one that it uses.
+//!
+//! The tests here work like this: a process interrupts a thread, and so has a signal in use. Then it
+//! takes that away, in the ways in which programs do, and interrupts others.
+
+use std::fs;
+use std::sync::Barrier;
+use std::sync::atomic::Ordering::SeqCst;
+use std::thread;
+use std::time::Duration;
+
+use eintr::{Error, Outcome, Signal, checkpoint, timeout, within};
+use libc::{SIGUSR1, SIGUSR2, c_int};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork};
+use test_support::child::{alone, limit_life};
+use test_support::target::{
+    came_back, is_interrupt, own_read, pipe, plain_read, rest, target, unreached,
+};
+use test_support::{LIMIT, gettid, signals, wait_until, wait_until_blocked};
+
+const READ: i64 = libc::SYS_read;
+const SOON: Duration = Duration::from_millis(30);
+
+/// A request arrives in each kind of call, and is known to.
+fn requests_arrive() {
+    let (reader, _writer) = pipe();
+    let fds: Vec<_> = (0..3).map(|_| reader.try_clone().unwrap()).collect();
+    let [own, reached, plain] = fds.try_into().unwrap();
+    let own = target(move || own_read(own)).blocked_in(READ).interrupted();
+    assert!(is_interrupt(&own.result()));
+    let reached = target(move || plain_read(reached)).blocked_in(READ).interrupted();
+    assert!(came_back(&reached.result()));
+    // Nobody sees that one.
+    let plain = unreached(move || plain_read(plain)).blocked_in(READ);
+    plain.thread.interrupt();
+    assert!(came_back(&plain.result()));
+}
+
+/// The default action, as `signal(SIGUSR1, SIG_DFL)` has it.
+fn forget(signal: c_int) {
+    let mut action = signals::action(signal);
+    action.sa_sigaction = libc::SIG_DFL;
+    signals::set_action(signal, &action);
+}
+
+fn in_use() -> c_int {
+    requests_arrive();
+    let number = signals::ours();
+    assert_eq!(number, SIGUSR1);
+    number
+}
+
+#[test]
+fn the_default_action() {
+    alone("the_default_action", || {
+        forget(in_use());
+        requests_arrive();
+        assert_eq!(signals::ours(), SIGUSR2);
+        forget(SIGUSR2);
+        let moved_to = eintr::support().signal.unwrap();
+        assert_eq!(moved_to, signals::ours());
+        assert!(![SIGUSR1, SIGUSR2].contains(&moved_to));
+        requests_arrive();
+    });
+}
+
+#[test]
+fn ignored() {
+    alone("ignored", || {
+        signals::ignore(in_use());
+        requests_arrive();
+        assert_eq!(signals::ours(), SIGUSR2);
+    });
+}
+
+#[test]
+fn a_handler_that_does_not_know_us() {
+    alone("a_handler_that_does_not_know_us", || {
+        signals::handle(in_use(), signals::count, libc::SA_RESTART, &[]);
+        requests_arrive();
+        assert_eq!(signals::RUNS.load(SeqCst), 0);
+        signals::send(gettid(), SIGUSR1);
+        assert_eq!(signals::RUNS.load(SeqCst), 1, "what comes from outside");
+    });
+}
+
+#[test]
+fn again_and_again() {
+    alone("again_and_again", || {
+        for _ in 0..8 {
+            requests_arrive();
+            forget(signals::ours());
+        }
+        requests_arrive();
+    });
+}
+
+/// Those that were asked before are told once more: what was on its way has gone with the handler.
+#[test]
+fn what_was_pending() {
+    alone("what_was_pending", || {
+        in_use();
+        let (reader, _writer) = pipe();
+        let (again, is_asked) = std::sync::mpsc::channel();
+        let lost = target(move || {
+            signals::block(&[SIGUSR1]);
+            is_asked.recv().unwrap();
+            signals::unblock(&[SIGUSR1]);
+            plain_read(reader)
+        });
+        wait_until("it blocks the signal", || signals::is_blocked(lost.tid, SIGUSR1));
+        lost.thread.interrupt();
+        assert!(signals::is_pending(lost.tid, SIGUSR1));
+        // The kernel throws away what is pending.
+        signals::ignore(SIGUSR1);
+        again.send(()).unwrap();
+        wait_until_blocked(lost.tid, READ);
+        requests_arrive();
+        assert!(came_back(&lost.result()));
+    });
+}
+
+#[test]
+fn one_that_somebody_waits_for_is_left_alone() {
+    alone("one_that_somebody_waits_for_is_left_alone", || {
+        in_use();
+        // In this thread too, as whoever waits for signals has it.
+        signals::block(&[SIGUSR2]);
+        let (told, tid) = std::sync::mpsc::channel();
+        let waiter = thread::spawn(move || {
+            told.send(gettid()).unwrap();
+            let mut number = 0;
+            // SAFETY: the set and the number are borrowed.
+            unsafe { libc::sigwait(&signals::set_of(&[SIGUSR2]), &mut number) };
+            number
+        });
+        let tid = tid.recv().unwrap();
+        wait_until_blocked(tid, libc::SYS_rt_sigtimedwait);
+        forget(SIGUSR1);
+        requests_arrive();
+        assert!(![SIGUSR1, SIGUSR2].contains(&signals::ours()));
+        signals::send(tid, SIGUSR2);
+        assert_eq!(waiter.join().unwrap(), SIGUSR2);
+    });
+}
+
+/// A deadline looks as well, where its timer is set.
+#[test]
+fn deadlines() {
+    alone("deadlines", || {
+        let (reader, _writer) = pipe();
+        forget(in_use());
+        let ended: Result<u8, Error> = timeout(SOON, || own_read(&reader));
+        assert!(ended.is_err());
+        let number = signals::ours();
+        assert_ne!(number, SIGUSR1);
+        signals::ignore(number);
+        let reached = within(SOON, || plain_read(&reader));
+        assert!(came_back(&reached.value));
+        signals::handle(signals::ours(), signals::count, 0, &[]);
+        let plain = within(SOON, || eintr::without_reach(|| plain_read(&reader)));
+        assert!(came_back(&plain.value));
+        assert_eq!(signals::RUNS.load(SeqCst), 0);
+    });
+}
+
+/// How many timers of this process send that signal; none where the kernel does not tell.
+fn timers_of(signal: c_int) -> Option<usize> {
+    let timers = fs::read_to_string("/proc/self/timers").ok()?;
+    let of_it = format!("signal: {signal}/");
+    Some(timers.lines().filter(|line| line.starts_with(&of_it)).count())
+}
+
+/// Timers that stood before are made anew, each for the time that it has left.
+#[test]
+fn a_thousand_threads_with_timers() {
+    alone("a_thousand_threads_with_timers", || {
+        const THREADS: usize = 1000;
+        let number = in_use();
+        let (reader, _writer) = pipe();
+        let soon = Duration::from_secs(3);
+        let all: Vec<_> = (0..THREADS)
+            .map(|index| {
+                let reader = reader.try_clone().unwrap();
+                let limit = if index % 2 == 0 { soon } else { 100 * LIMIT };
+                let builder = eintr::Builder::new().stack_size(64 << 10).reach(index % 4 < 2);
+                let body = move || timeout::<_, Error>(limit, || own_read(reader));
+                builder.spawn(body).unwrap()
+            })
+            .collect();
+        let timers = || timers_of(number).is_none_or(|timers| timers >= THREADS);
+        wait_until("all have timers, or have ended", || {
+            timers() || all.iter().any(|thread| thread.is_finished())
+        });
+        signals::ignore(number);
+        requests_arrive();
+        assert_eq!(timers_of(number).unwrap_or(0), 0);
+        for (index, thread) in all.into_iter().enumerate() {
+            if index % 2 != 0 {
+                thread.interrupt();
+            }
+            assert!(thread.join().unwrap().is_err());
+        }
+    });
+}
+
+#[test]
+fn many_askers_at_once() {
+    alone("many_askers_at_once", || {
+        in_use();
+        for _ in 0..5 {
+            let (reader, _writer) = pipe();
+            let stuck: Vec<_> = (0..16)
+                .map(|_| {
+                    let reader = reader.try_clone().unwrap();
+                    target(move || plain_read(reader)).blocked_in(READ)
+                })
+                .collect();
+            let start = Barrier::new(stuck.len() + 1);
+            thread::scope(|scope| {
+                for target in &stuck {
+                    scope.spawn(|| {
+                        start.wait();
+                        target.thread.interrupt();
+                    });
+                }
+                forget(signals::ours());
+                start.wait();
+            });
+            stuck.into_iter().for_each(|target| assert!(came_back(&target.result())));
+        }
+    });
+}
+
+#[test]
+fn a_child_moves_by_itself() {
+    alone("a_child_moves_by_itself", || {
+        forget(in_use());
+        // SAFETY: the child runs eintr, threads and pipes, which glibc keeps in order, and ends by `_exit`.
+        let child = match unsafe { fork() }.unwrap() {
+            ForkResult::Parent { child } => child,
+            ForkResult::Child => {
+                limit_life();
+                requests_arrive();
+                // SAFETY: no destructor or buffer of the parent's is to be run here.
+                unsafe { libc::_exit(0) }
+            }
+        };
+        assert!(matches!(waitpid(child, None).unwrap(), WaitStatus::Exited(_, 0)));
+        requests_arrive();
+    });
+}
+
+/// After the program's own choice there is no other: it is told, and nobody dies.
+#[test]
+fn a_chosen_one_is_undeliverable() {
+    alone("a_chosen_one_is_undeliverable", || {
+        eintr::install(Signal::USR1).unwrap();
+        in_use();
+        forget(SIGUSR1);
+        for ignored in [false, true] {
+            if ignored {
+                signals::ignore(SIGUSR1);
+            }
+            let (reader, writer) = pipe();
+            let stuck = target(move || (own_read(reader).is_ok(), checkpoint().is_err()));
+            let stuck = stuck.blocked_in(READ);
+            assert_eq!(eintr::support().own_calls, eintr::Road::Absent);
+            let outcome = stuck.thread.interrupt().wait(Duration::ZERO);
+            assert!(matches!(outcome, Outcome::Undeliverable(_)), "{outcome:?}");
+            nix::unistd::write(&writer, b"x").unwrap();
+            assert_eq!(stuck.result(), (true, true));
+            // Its shot would be the process's end.
+            assert!(within(SOON, || rest(2 * SOON)).expired);
+        }
+        assert_eq!(signals::ours(), SIGUSR1);
+    });
+}
