@@ -1,6 +1,6 @@
 //! Waiting for children: [`wait`] for one of std's, [`waitid`] and [`waitpid`] for any; running
 //! commands, with [`status()`] and [`output()`], which leave no child behind; and becoming another
-//! program, with [`exec`], into which nothing of ours follows.
+//! program, with [`exec()`], into which nothing of ours follows.
 
 mod child;
 mod command;
