@@ -46,11 +46,6 @@ const fn limited(name: &'static str, source: Source, limit: &'static Limit) -> N
     Neighbour { name, source, limit: Some(limit) }
 }
 
-const REPLACED: &Limit = &Limit {
-    modes: ASKED,
-    why: "A handler that comes after ours and does not call it takes our signal from us, and nothing moves to another one yet: a \
-          request is not heard, or has the action that now stands. The report says so. The way round: `install` another signal.",
-};
 const COROUTINES: &Limit = &Limit {
     modes: &[Mode::Idle, Mode::Asked, Mode::Storm],
     why: "Deadlines that end in another order than they began, on coroutines, leave one standing that has ended.",
@@ -69,11 +64,6 @@ const FFLUSH: &Limit = &Limit {
     modes: ASKED,
     why: "An `fflush` that is refused, later than 100 ms after the request, loses what was in the buffer. The way round: \
           `eintr_mask_begin`.",
-};
-const CANCELLED: &Limit = &Limit {
-    modes: ASKED,
-    why: "What a reached thread calls is called inside our handler of SIGSYS. glibc's cancellation unwinds from there, and \
-          cannot pass our frame. The way round: `eintr_reach_begin(0)` in threads that are cancelled.",
 };
 const LIBUV: &Limit = &Limit {
     modes: ASKED,
@@ -100,14 +90,14 @@ pub const NEIGHBOURS: &[Neighbour] = &[
     neighbour("signal-hook, before us", Plain(&["signals", "signal-hook-before"])),
     neighbour("signal-hook, after us", Plain(&["signals", "signal-hook-after"])),
     neighbour("SIGUSR1 handled before us", Plain(&["signals", "handler-before"])),
-    limited("SIGUSR1 handled after us", Plain(&["signals", "handler-after"]), REPLACED),
-    limited("SIGUSR1 handled once after us", Plain(&["signals", "once-after"]), REPLACED),
-    limited("SIGUSR1 to default after us", Plain(&["signals", "default-after"]), REPLACED),
-    limited("SIGUSR1 ignored after us", Plain(&["signals", "ignored-after"]), REPLACED),
+    neighbour("SIGUSR1 handled after us", Plain(&["signals", "handler-after"])),
+    neighbour("SIGUSR1 handled once after us", Plain(&["signals", "once-after"])),
+    neighbour("SIGUSR1 to default after us", Plain(&["signals", "default-after"])),
+    neighbour("SIGUSR1 ignored after us", Plain(&["signals", "ignored-after"])),
     neighbour("SIGUSR1 by sigwait", Plain(&["signals", "sigwait"])),
     neighbour("SIGUSR1 by signalfd", Plain(&["signals", "signalfd"])),
     neighbour("jobserver, before us", Plain(&["signals", "jobserver-before"])),
-    limited("jobserver, after us", Plain(&["signals", "jobserver-after"]), REPLACED),
+    neighbour("jobserver, after us", Plain(&["signals", "jobserver-after"])),
     limited("corosensei, deadlines", Plain(&["coroutines", "deadlines"]), COROUTINES),
     neighbour("corosensei, tasks", Plain(&["coroutines", "tasks"])),
     neighbour("a dispatcher, before us", Plain(&["dispatch", "before"])),
@@ -123,12 +113,12 @@ pub const NEIGHBOURS: &[Neighbour] = &[
     neighbour("popen, in C", C("children", None, "popen")),
     neighbour("exit with output in a buffer", C("stdio", None, "exit")),
     limited("fflush, taken, fflush", C("stdio", None, "fflush"), FFLUSH),
-    limited("cancelled in sem_wait", C("cancel", None, "semaphore"), CANCELLED),
-    limited("cancelled in pthread_cond_wait", C("cancel", None, "condition"), CANCELLED),
-    limited("cancelled in read", C("cancel", None, "read"), CANCELLED),
-    limited("cancelled in write", C("cancel", None, "write"), CANCELLED),
-    limited("cancelled asynchronously", C("cancel", None, "asynchronous"), CANCELLED),
-    limited("cancelled in fsync", C("cancel", None, "fsync"), CANCELLED),
+    neighbour("cancelled in sem_wait", C("cancel", None, "semaphore")),
+    neighbour("cancelled in pthread_cond_wait", C("cancel", None, "condition")),
+    neighbour("cancelled in read", C("cancel", None, "read")),
+    neighbour("cancelled in write", C("cancel", None, "write")),
+    neighbour("cancelled asynchronously", C("cancel", None, "asynchronous")),
+    neighbour("cancelled in fsync", C("cancel", None, "fsync")),
     limited("libuv, uv_spawn", C("uv", Some("libuv"), "spawn"), LIBUV),
     limited("libuv, uv_signal_start", C("uv", Some("libuv"), "signal"), LIBUV),
     limited("libuv, files and async", C("uv", Some("libuv"), "files"), LIBUV),
