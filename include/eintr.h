@@ -187,7 +187,8 @@ int eintr_mask_end(eintr_scope mask);
 
 /* From here to eintr_timeout_end() the thread has so much time: then its blocking call returns, and every call and
  * checkpoint raises. Works on any thread, with a task or without; without one, plain blocking calls are refused as well,
- * unless eintr_reach_begin(0) is in force. */
+ * unless eintr_reach_begin(0) is in force. Errors: EAGAIN and others of pthread_create, where the kernel has no timer to give
+ * and no thread can be made in its place. */
 eintr_scope eintr_timeout_begin(int milliseconds);
 
 /* 1 if this deadline was raised inside, and nothing outside of it stands: a body that failed has timed out. Else 0.

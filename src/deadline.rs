@@ -74,7 +74,9 @@ pub(crate) mod timer;
 ///
 /// # Panics
 ///
-/// Only if `f` does; the deadline ends then too.
+/// If `f` does; the deadline ends then too. And before `f` is run, if the deadline needs a thread of ours
+/// that cannot be started: inside of [`with_hook`](crate::with_hook()), and where the kernel has no timer
+/// to give.
 #[track_caller]
 pub fn timeout<T, E: From<TimedOut>>(
     limit: Duration,
@@ -103,7 +105,7 @@ pub fn timeout<T, E: From<TimedOut>>(
 ///
 /// # Panics
 ///
-/// Only if `f` does.
+/// As [`timeout`].
 #[track_caller]
 pub fn timeout_at<T, E: From<TimedOut>>(
     deadline: Instant,
@@ -149,7 +151,7 @@ fn told<T, E: From<TimedOut>>((result, raised): (Result<T, E>, bool)) -> Result<
 ///
 /// # Panics
 ///
-/// Only if `f` does.
+/// As [`timeout`].
 #[track_caller]
 pub fn within<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
     install::ensure();
@@ -184,7 +186,7 @@ pub fn within<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
 ///
 /// # Panics
 ///
-/// Only if `f` does.
+/// As [`timeout`].
 #[track_caller]
 pub fn cleanup<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
     install::ensure();

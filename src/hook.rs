@@ -65,7 +65,9 @@ pub(crate) mod thread;
 ///
 /// # Panics
 ///
-/// If `body` does; and if the hook has, after `body` has returned.
+/// If `body` does; and if the hook has, after `body` has returned. And before `body` is run, if there is a
+/// deadline in force, and the thread that runs hooks at deadlines cannot be started. The same goes for a
+/// deadline that begins in the body.
 #[track_caller]
 pub fn with_hook<T>(hook: impl FnMut(&Interrupted) + Send, body: impl FnOnce() -> T) -> T {
     install::ensure();

@@ -39,7 +39,8 @@ pub(crate) fn end_hush(block: &Block) {
 /// process's; or, while it is hushed, by none. Called by `fork`, when the allocator is in order again.
 pub(crate) extern "C" fn resume() {
     if hook_thread::own().is_some() && !block::with(target::is_hushed) {
-        hook_thread::meet_deadline();
+        // Nobody can be told here that there is none: the next deadline or hook tries again.
+        let _ = hook_thread::meet_deadline();
     }
     block::with(frames::come_to_light);
     if frames::is_armed() {

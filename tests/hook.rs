@@ -15,8 +15,11 @@ use eintr::{
     Group, Interrupted, Task, checkpoint, cleanup, is_interrupted, mask, take, task, timeout,
     with_hook, within,
 };
+use test_support::seccomp::forbid;
 use test_support::target::{own_read, pipe};
-use test_support::{LIMIT, child, emulated, wait_until, wait_until_blocked, watched};
+use test_support::{
+    LIMIT, child, emulated, skipped_under_emulation, wait_until, wait_until_blocked, watched,
+};
 
 const SHORT: Duration = Duration::from_millis(10);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -481,6 +484,30 @@ fn no_thread_without_a_deadline() {
         within(HOUR, || with_hook(|_| (), || ()));
         within(HOUR, || with_hook(|_| (), || within(SHORT, || ())));
         wait_until("there is one", || hook_threads() == 1);
+    });
+}
+
+#[test]
+fn no_thread_to_be_had() {
+    if skipped_under_emulation("no thread to be had", "the emulator needs the calls itself") {
+        return;
+    }
+    child::alone("no_thread_to_be_had", || {
+        within(HOUR, || ());
+        forbid(libc::SYS_clone3);
+        forbid(libc::SYS_clone);
+        let refused = |begin: &dyn Fn()| {
+            let payload = catch_unwind(AssertUnwindSafe(begin)).expect_err("it begins");
+            let message = payload.downcast_ref::<String>().expect("a message");
+            assert!(message.contains("cannot be started"), "{message}");
+            assert_eq!(eintr::remaining(), None);
+        };
+        let not_run = || unreachable!("the body is run");
+        refused(&|| within(HOUR, || with_hook(|_| (), not_run)).value);
+        refused(&|| with_hook(|_| (), || within(HOUR, not_run)).value);
+        // Nothing is left of them, and either alone needs no thread.
+        with_hook(|_| (), || ());
+        assert!(within(SHORT, || eintr::time::sleep(Duration::MAX).unwrap_err()).expired);
     });
 }
 

@@ -26,6 +26,12 @@ impl From<Error> for Errno {
     }
 }
 
+impl From<std::io::Error> for Errno {
+    fn from(error: std::io::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
 impl From<&std::io::Error> for Errno {
     fn from(error: &std::io::Error) -> Self {
         use std::io::ErrorKind;

@@ -42,13 +42,16 @@ fn with_stack<T>(f: impl FnOnce(&mut Vec<(u64, Open)>) -> Result<T, Errno>) -> R
 }
 
 /// Begins something, under a number that is given or a fresh one.
-pub(super) fn begin(id: Option<u64>, open: impl FnOnce() -> Open) -> Result<u64, Errno> {
+pub(super) fn begin(
+    id: Option<u64>,
+    open: impl FnOnce() -> Result<Open, Errno>,
+) -> Result<u64, Errno> {
     // Before it begins: afterwards it could not be undone without being noticed.
     with_stack(|stack| {
         stack.reserve(1);
         Ok(())
     })?;
-    let (id, open) = (id.unwrap_or_else(handles::fresh), open());
+    let (id, open) = (id.unwrap_or_else(handles::fresh), open()?);
     with_stack(|stack| {
         stack.push((id, open));
         Ok(id)

@@ -60,7 +60,7 @@ pub extern "C" fn eintr_task_interrupter(task: u64) -> u64 {
 pub extern "C" fn eintr_task_begin(task: u64) -> c_int {
     border(-1, || {
         let Held::Task(made) = handles::take(task, is_task)? else { unreachable!() };
-        scopes::begin(Some(task), || Open::Task(made.begin())).map(|_| 0)
+        scopes::begin(Some(task), || Ok(Open::Task(made.begin()))).map(|_| 0)
     })
 }
 
@@ -83,7 +83,7 @@ fn is_task(held: &Held) -> bool {
 /// Begins a mask.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_mask_begin() -> u64 {
-    border(0, || scopes::begin(None, || Open::Mask(Mask::begin())))
+    border(0, || scopes::begin(None, || Ok(Open::Mask(Mask::begin()))))
 }
 
 /// Ends it.
@@ -98,7 +98,7 @@ pub extern "C" fn eintr_timeout_begin(milliseconds: c_int) -> u64 {
     border(0, || {
         install::ensure();
         let limit = Limit::after(handles::limit(milliseconds));
-        scopes::begin(None, || Open::Timeout(open::Held::begin(limit)))
+        scopes::begin(None, || Ok(Open::Timeout(open::Held::begin(limit)?)))
     })
 }
 
@@ -135,7 +135,7 @@ pub extern "C" fn eintr_reach_begin(on: c_int) -> u64 {
         if !(0..=2).contains(&on) {
             return Err(Errno(libc::EINVAL));
         }
-        scopes::begin(None, || Open::Reach((Reach::set(on != 0), ReachLoops::set(on == 2))))
+        scopes::begin(None, || Ok(Open::Reach((Reach::set(on != 0), ReachLoops::set(on == 2)))))
     })
 }
 

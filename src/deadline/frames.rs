@@ -118,7 +118,8 @@ pub(super) fn follow(block: &Block) {
     if earliest <= now {
         block.word.arm(DEADLINE);
     } else if earliest != Moment::NEVER && !deadlines.timer.serves(earliest, now) {
-        deadlines.timer.set_for(block, earliest);
+        // The keeper was there when the deadline began.
+        let _ = deadlines.timer.set_for(block, earliest);
     }
     compiler_fence(SeqCst);
     block.hooked.recounting.store(false, Relaxed);

@@ -5,6 +5,7 @@
 //! queued signals. It signals as an asker does, through the record, so never a thread that has
 //! gone. One entry for each thread at most, the earliest of its deadlines.
 
+use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -93,32 +94,30 @@ fn locked<T>(mut f: impl FnMut(&mut Kept, &mut Room<Vec<Deadline>>) -> Result<T,
 }
 
 /// Has a thread signalled at a moment, in the place of the one that was asked for before, or
-/// never.
-pub(crate) fn keep(record: &Arc<ThreadRecord>, before: Moment, at: Moment) {
-    let (_old, is_first, was_running) = locked(|kept, room| {
+/// never. It fails where the keeper cannot be had (S28).
+pub(crate) fn keep(record: &Arc<ThreadRecord>, before: Moment, at: Moment) -> io::Result<()> {
+    let (_old, is_first, is_needed) = locked(|kept, room| {
         let (old, is_first) = kept.replace(record, before, at, room)?;
-        let was_running = kept.is_running;
-        kept.is_running |= is_first;
-        Ok((old, is_first, was_running))
+        let is_needed = at != Moment::NEVER && !kept.is_running;
+        kept.is_running |= is_needed;
+        Ok((old, is_first, is_needed))
     });
     if is_first {
         CHANGES.fetch_add(1, Ordering::Relaxed);
         futex::wake_all(&CHANGES);
-        if !was_running {
-            start();
-        }
     }
+    if is_needed { start() } else { Ok(()) }
 }
 
 /// Starts the keeper.
-fn start() {
-    if helper_thread::start("eintr-deadlines", run).is_err() {
+fn start() -> io::Result<()> {
+    helper_thread::start("eintr-deadlines", run).inspect_err(|_| {
         // The next deadline tries again.
         locked(|kept, _| {
             kept.is_running = false;
             Ok(())
         });
-    }
+    })
 }
 
 fn run() {

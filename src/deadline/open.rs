@@ -13,12 +13,15 @@
 
 #![allow(unsafe_code)]
 
+use std::io;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::compiler_fence;
 
 use super::frames::{self, Frame};
+use super::timer::Signaller;
 use crate::hook::thread as hook_thread;
 use crate::kernel::clock::Moment;
+use crate::kernel::helper_thread;
 use crate::settle;
 use crate::thread::block::{self, Block, Choice};
 use crate::thread::word::DEADLINE;
@@ -74,9 +77,10 @@ impl Limit {
 
 /// Runs `f` with a deadline; whether that deadline was raised.
 #[inline]
+#[track_caller]
 pub(crate) fn run<T>(limit: Limit, f: impl FnOnce() -> T) -> (T, bool) {
     let frame = block::with(|block| Frame::new(block, limit.at));
-    let open = Open::begin(&frame, limit.now);
+    let open = helper_thread::needed(Open::begin(&frame, limit.now));
     let value = f();
     drop(open);
     (value, frame.was_raised())
@@ -91,10 +95,11 @@ struct Open<'a> {
 }
 
 impl<'a> Open<'a> {
+    /// Fails where a helper thread is needed that cannot be had: then it has not begun.
     #[inline]
-    fn begin(frame: &'a Frame, now: Moment) -> Self {
+    fn begin(frame: &'a Frame, now: Moment) -> io::Result<Self> {
         let mut open = Self { frame, reaches: false, debts: Debts::default() };
-        block::with(|block| {
+        let (set, is_hooked) = block::with(|block| {
             let deadlines = &block.deadlines;
             // Before the timer is set: it repeats where nothing is reached.
             if block.reach.choice() == Choice::Undecided {
@@ -102,20 +107,24 @@ impl<'a> Open<'a> {
                 open.reaches = true;
             }
             frame.link();
-            if frame.at < frame.earliest_before {
+            let mut set = Ok(());
+            let is_first = frame.at < frame.earliest_before;
+            if is_first {
                 deadlines.earliest.set(frame.at);
                 // The handler sees one or the other: the new moment, or a timer that has been
                 // looked at.
                 compiler_fence(SeqCst);
                 if !deadlines.timer.serves(frame.at, now) {
-                    open.debts = prepare(block, frame, now);
-                }
-                if block.hooked.is_inside.load(Relaxed) {
-                    begin_hooked();
+                    set = prepare(block, frame, now, &mut open.debts);
                 }
             }
+            (set, is_first && block.hooked.is_inside.load(Relaxed))
         });
-        open
+        set?;
+        if is_hooked {
+            begin_hooked()?;
+        }
+        Ok(open)
     }
 }
 
@@ -148,12 +157,14 @@ pub(crate) struct Held {
 
 #[cfg(feature = "capi")]
 impl Held {
-    pub(crate) fn begin(limit: Limit) -> Self {
+    pub(crate) fn begin(limit: Limit) -> io::Result<Self> {
         let frame = Box::new(block::with(|block| Frame::new(block, limit.at)));
         let frame = std::ptr::NonNull::from(Box::leak(frame));
+        // Before it begins, which may fail.
+        let mut held = Self { frame, open: None };
         // SAFETY: it is there until we are dropped, and unlinked before.
-        let open = Some(Open::begin(unsafe { frame.as_ref() }, limit.now));
-        Self { frame, open }
+        held.open = Some(Open::begin(unsafe { frame.as_ref() }, limit.now)?);
+        Ok(held)
     }
 
     /// Ends it; whether it was raised.
@@ -178,30 +189,32 @@ impl Drop for Held {
 /// syscall: a timer that is set was set with the signal open. (What the thread has blocked by itself
 /// since is not seen. To look each time costs twice what a deadline does.)
 #[cold]
-fn prepare(block: &Block, frame: &Frame, now: Moment) -> Debts {
+fn prepare(block: &Block, frame: &Frame, now: Moment, debts: &mut Debts) -> io::Result<()> {
     let record = registry::register();
     settle::resume_in_children();
-    let unblocked = unblocked::unblock_signals();
+    debts.unblocked = unblocked::unblock_signals();
     if frame.is_outermost() {
         unblocked::forget_lost_signal(&record);
     }
-    let tell_keeper = if frame.at > now {
-        block.deadlines.timer.set_for(block, frame.at)
-    } else {
-        if block.word.arm(DEADLINE) {
-            block.hooked.count_arming();
-            signal_itself(block);
-        }
-        false
-    };
-    Debts { unblocked, tell_keeper }
+    if frame.at > now {
+        let signaller = block.deadlines.timer.set_for(block, frame.at);
+        // Who could not be had has been told of it.
+        debts.tell_keeper = !matches!(signaller, Ok(Signaller::Kernel));
+        return signaller.map(drop);
+    }
+    if block.word.arm(DEADLINE) {
+        block.hooked.count_arming();
+        signal_itself(block);
+    }
+    Ok(())
 }
 
 /// A deadline has begun, the earliest of its thread's, which has a hook.
 #[cold]
-fn begin_hooked() {
-    hook_thread::meet_deadline();
+fn begin_hooked() -> io::Result<()> {
+    hook_thread::meet_deadline()?;
     settle::settle();
+    Ok(())
 }
 
 /// Ends a frame, which is no longer linked, where there is more to do than that.
@@ -210,7 +223,8 @@ fn end_armed(block: &Block, frame: &Frame, debts: Debts) {
     let deadlines = &block.deadlines;
     frames::credit_refusals(block, frame);
     if debts.tell_keeper && !target::is_hushed(block) {
-        deadlines.timer.tell_keeper(deadlines.earliest.get());
+        // It is there, since the deadline began.
+        let _ = deadlines.timer.tell_keeper(deadlines.earliest.get());
     }
     frames::follow(block);
     if !block.word.is_armed() {

@@ -26,6 +26,7 @@
 //! earliest deadline.
 
 use std::hint::spin_loop;
+use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -50,33 +51,30 @@ impl DeadlineTimer {
         now < stands_at && stands_at <= at
     }
 
-    /// Has the thread, which is the calling one, signalled at that moment; whether that is left to
-    /// the keeper.
-    pub(crate) fn set_for(&self, block: &Block, at: Moment) -> bool {
+    /// Has the thread, which is the calling one, signalled at that moment; by whom, unless there is nobody.
+    pub(crate) fn set_for(&self, block: &Block, at: Moment) -> io::Result<Signaller> {
         if target::is_hushed(block) {
-            return false;
+            return Ok(Signaller::Kernel);
         }
         let is_taken = || ours::in_force() == Err(Unsendable::Taken);
         if is_taken() && !ours::move_if_taken() && is_taken() {
             // Its shot would be another's, or the process's end (S21).
             self.kernel.delete();
             self.stands_at.set(Moment::NEVER);
-            return false;
+            return Ok(Signaller::Kernel);
         }
-        let is_there = repeat_timer::ensure(&self.kernel, block);
-        if is_there {
+        if repeat_timer::ensure(&self.kernel, block) {
             self.set(block, at);
-        } else {
-            self.tell_keeper(at);
+            return Ok(Signaller::Kernel);
         }
-        !is_there
+        self.tell_keeper(at).map(|()| Signaller::Keeper)
     }
 
-    /// Tells the keeper that the earliest deadline of the calling thread is now that.
-    pub(crate) fn tell_keeper(&self, at: Moment) {
-        if let Some(record) = registry::registered() {
-            helper::keep(&record, self.kept_at.replace(at), at);
-        }
+    /// Tells the keeper that the earliest deadline of the calling thread is now that. It fails where there
+    /// is none.
+    pub(crate) fn tell_keeper(&self, at: Moment) -> io::Result<()> {
+        let Some(record) = registry::registered() else { return Ok(()) };
+        helper::keep(&record, self.kept_at.replace(at), at)
     }
 
     /// A shot at that moment, and more after if the thread is not reached; a moment that does not
@@ -96,6 +94,15 @@ impl DeadlineTimer {
             self.kernel.set_at(at, if repeats { INTERVAL } else { Duration::ZERO });
         }
     }
+}
+
+/// Who signals a thread at its deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signaller {
+    /// Its own timer.
+    Kernel,
+    /// The keeper, which has to be told of each change.
+    Keeper,
 }
 
 /// What a handler finds out about its thread's deadlines.

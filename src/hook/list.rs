@@ -53,7 +53,7 @@ use super::thread;
 use super::thread::{Hook, HookedThread};
 use crate::interrupted::Interrupted;
 use crate::kernel::clock::Moment;
-use crate::kernel::futex;
+use crate::kernel::{futex, helper_thread};
 use crate::rest;
 use crate::room::{Full, Room};
 use crate::task::node::{self, Armed};
@@ -240,12 +240,13 @@ pub(super) struct Registered {
 }
 
 impl Registered {
+    #[track_caller]
     pub(super) fn begin(hook: &mut (dyn FnMut(&Interrupted) + Send)) -> Self {
         let hooks = thread::register();
         let id = hooks.add(Hook::new(hook));
         thread::set_hooked(true);
         let registered = Self { hooks, id };
-        thread::meet_deadline();
+        helper_thread::needed(thread::meet_deadline());
         // This takes the record's lock in any case.
         if let Some(cause) = node::cause() {
             registered.hooks.run_due(&cause);

@@ -15,6 +15,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
+use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -155,27 +156,24 @@ pub(crate) fn end(block: &Block) {
     }
 }
 
-/// A deadline has begun on this thread, which has a hook; or a hook, and there may be a deadline.
-pub(crate) fn meet_deadline() {
+/// A deadline has begun on this thread, which has a hook; or a hook, and there may be a deadline. It fails
+/// where the hook thread is needed, and cannot be had (S28).
+pub(crate) fn meet_deadline() -> io::Result<()> {
     let any = block::with(|block| block.deadlines.earliest.get() != Moment::NEVER);
-    if any {
-        start();
-    }
+    if any { start() } else { Ok(()) }
 }
 
 /// The generation of processes that the hook thread is of, plus one.
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
 /// Starts the hook thread, if there is none.
-fn start() {
+fn start() -> io::Result<()> {
     let generation = fork_gate::generation() + 1;
     if STARTED.load(Relaxed) == generation || STARTED.swap(generation, Relaxed) == generation {
-        return;
+        return Ok(());
     }
-    if helper_thread::start("eintr-hooks", run).is_err() {
-        // The next deadline tries again.
-        STARTED.store(0, Relaxed);
-    }
+    // The next deadline tries again.
+    helper_thread::start("eintr-hooks", run).inspect_err(|_| STARTED.store(0, Relaxed))
 }
 
 fn run() {

@@ -14,3 +14,13 @@ pub(crate) fn start(name: &str, run: fn()) -> io::Result<()> {
     signals::change_mask(libc::SIG_SETMASK, before);
     started.map(drop)
 }
+
+/// Panics where one could not be had, as `std::thread::spawn` does: what waits would wait for ever, and
+/// those who begin a hook or a deadline have no error to return (S28).
+#[inline]
+#[track_caller]
+pub(crate) fn needed<T>(begun: io::Result<T>) -> T {
+    begun.unwrap_or_else(|error| {
+        panic!("the thread that sees to this thread's deadline cannot be started: {error}")
+    })
+}

@@ -1,12 +1,14 @@
 //! Deadlines across `fork`, and where the kernel gives no timer.
 
+use std::panic::catch_unwind;
 use std::time::{Duration, Instant};
 
 use eintr::{mask, timeout, timeout_at, within};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use test_support::child::alone;
-use test_support::threads;
+use test_support::seccomp::forbid;
+use test_support::{skipped_under_emulation, threads};
 
 use crate::{HOUR, SHORT, Told, assert_told_before, raise_when_armed, raised, read_in_vain};
 
@@ -16,7 +18,7 @@ fn in_both(f: impl Fn()) {
     // it ends by `_exit`.
     match unsafe { fork() }.unwrap() {
         ForkResult::Child => {
-            let sound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_ok();
+            let sound = catch_unwind(std::panic::AssertUnwindSafe(f)).is_ok();
             // SAFETY: no arguments that matter.
             unsafe { libc::_exit(i32::from(!sound)) }
         }
@@ -124,6 +126,25 @@ fn without_a_timer() {
         });
         assert_eq!(told, Err(Told::TimedOut));
         assert_eq!(raised(), None);
+    });
+}
+
+#[test]
+fn without_a_timer_or_a_thread() {
+    if skipped_under_emulation("no thread to be had", "the emulator needs the calls itself") {
+        return;
+    }
+    alone("processes::without_a_timer_or_a_thread", || {
+        exhaust_the_queue();
+        forbid(libc::SYS_clone3);
+        forbid(libc::SYS_clone);
+        for _ in 0..2 {
+            let begun = catch_unwind(|| within(SHORT, || unreachable!("the body is run")));
+            let payload = begun.map(|_: eintr::Within<()>| ()).expect_err("it begins");
+            let message = payload.downcast_ref::<String>().expect("a message");
+            assert!(message.contains("cannot be started"), "{message}");
+            assert_eq!(eintr::remaining(), None);
+        }
     });
 }
 
