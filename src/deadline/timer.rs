@@ -57,7 +57,7 @@ impl DeadlineTimer {
             return Ok(Signaller::Kernel);
         }
         let is_taken = || ours::in_force() == Err(Unsendable::Taken);
-        if is_taken() && !ours::move_if_taken() && is_taken() {
+        if is_taken() && !ours::move_away() {
             // Its shot would be another's, or the process's end (S21).
             self.kernel.delete();
             self.stands_at.set(Moment::NEVER);

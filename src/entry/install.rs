@@ -150,10 +150,14 @@ pub(super) fn set_instead(number: c_int) -> bool {
     previous.remember(&unused);
     previous.stands_before(action.handler);
     // SAFETY: as in `set`.
-    let Ok(before) = (unsafe { signals::set_action(number, &action) }) else { return false };
+    let Ok(before) = (unsafe { signals::set_action(number, &action) }) else {
+        previous.stands_before(0);
+        return false;
+    };
     if before.is_caught() || before.handler == libc::SIG_IGN {
         // SAFETY: a disposition that was there.
         let _ = unsafe { signals::set_action(number, &before) };
+        previous.stands_before(0);
         return false;
     }
     // Askers use it from here on.

@@ -271,16 +271,21 @@ fn mask_at(number: c_long) -> Option<MaskAt> {
 }
 
 /// A wait with a mask of its own is where a program lets in what it blocks elsewhere. Refused for
-/// ever, it would never see those signals: they are let in all the same.
+/// ever, it would never see those signals: they are let in all the same. A cancellation is not: it would
+/// unwind from here (S24). It comes at the handler's return.
 fn let_signals_in(number: c_long, arguments: [usize; 6]) {
     let mask = match mask_at(number) {
         Some(MaskAt::Pointer(index)) => arguments[index],
         Some(MaskAt::Pair(index)) => memory::peek(arguments[index]).map_or(0, |[mask]| mask),
         Some(MaskAt::Action(_)) | None => 0,
     };
-    if mask != 0 {
+    if mask == 0 {
+        return;
+    }
+    if let Some([set]) = memory::peek(mask) {
+        let set = set | signals::CANCELLATION as usize;
         let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        let time = &raw const at_once as usize;
+        let [time, mask] = [&raw const at_once as usize, &raw const set as usize];
         make_masked(libc::SYS_ppoll, [0, 0, time, mask, signals::SET_SIZE, 0]);
     }
 }

@@ -25,6 +25,9 @@ pub(crate) const ALL: Set = !0;
 /// sandbox traps them, a blocked SIGSYS is death (S2).
 pub(crate) const ALL_BUT_SIGSYS: Set = ALL & !bit(libc::SIGSYS);
 
+/// NPTL's own two, by which it cancels a thread and changes its user.
+pub(crate) const CANCELLATION: Set = bit(32) | bit(33);
+
 /// The set of one signal.
 pub(crate) const fn bit(signal: c_int) -> Set {
     1 << (signal - 1)

@@ -108,7 +108,7 @@ impl AlternateStack {
 
     /// The same with the return of a handler.
     pub(crate) fn take_back_after(&self, context: &mut ucontext_t) {
-        if self.is_there() {
+        if self.is_there() && !self.holds(arch::sp(context)) {
             context.uc_stack = self.own();
         }
     }

@@ -76,7 +76,7 @@ pub(crate) fn prepare(handler: usize) {
     // SA_SIGINFO: the handler needs the context and the siginfo. SA_RESTART: does not matter to a
     // syscall that was not begun, but a SIGSYS that somebody sends must not interrupt. SA_NODEFER
     // and nearly an empty mask: a second SIGSYS inside the handler (a seccomp trap) is death if
-    // blocked. libc's cancellation is (NPTL's signals, 32 and 33): it unwinds from where it lands.
+    // blocked. libc's cancellation is: it unwinds from where it lands.
     // SA_ONSTACK: the code's own stack may have 2 KB; while dispatch is on, the alternate one is ours,
     // and wide enough. Unless we pass a sandbox's traps on to a handler that does not ask for it: std's
     // alternate stack, which is in force then, is too small for what was made for the thread's.
@@ -87,7 +87,7 @@ pub(crate) fn prepare(handler: usize) {
         PREVIOUS.remember(&before);
         let is_on_stack = !before.is_caught() || before.has(libc::SA_ONSTACK);
         let on_stack = if is_on_stack { libc::SA_ONSTACK } else { 0 };
-        let ours = Action::new(handler, flags | on_stack, signals::bit(32) | signals::bit(33));
+        let ours = Action::new(handler, flags | on_stack, signals::CANCELLATION);
         // SAFETY: the handler is made to run at any instruction.
         if let Ok(before) = unsafe { signals::set_action(libc::SIGSYS, &ours) } {
             PREVIOUS.remember(&before);

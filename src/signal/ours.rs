@@ -94,9 +94,15 @@ pub(crate) fn move_by(move_away: fn() -> bool) {
 /// Moves to another signal, if somebody has found ours taken; whether it may be sent then. With no
 /// lock of ours held.
 pub(crate) fn move_if_taken() -> bool {
-    if STAYS.load(Relaxed) || !IS_TAKEN.swap(false, Relaxed) {
+    IS_TAKEN.load(Relaxed) && move_away()
+}
+
+/// The same for who has just found it taken, and waits for another that may be moving.
+pub(crate) fn move_away() -> bool {
+    if STAYS.load(Relaxed) {
         return false;
     }
+    IS_TAKEN.store(false, Relaxed);
     let can_be_sent = MOVE.get().is_some_and(|move_away| move_away());
     if !can_be_sent {
         STAYS.store(true, Relaxed);

@@ -472,8 +472,7 @@ impl Node {
             }
             drop(gate);
             drop(asked);
-            // Somebody else may have moved by now.
-            let has_moved = is_taken && (ours::move_if_taken() || ours::in_force().is_ok());
+            let has_moved = is_taken && ours::move_away();
             if threads.is_empty() {
                 threads.push(home);
             }

@@ -87,8 +87,8 @@ int main(void)
     static void (*const bodies[])(void) = {
         waits, waits_with_a_lock, is_refused_again_and_again, is_refused_or_written, asynchronously, calls_that_are_made,
     };
-    if (getenv("ON_VALGRIND"))
-        return 0; /* nothing is reached there */
+    if (getenv("ON_VALGRIND") || getenv("ON_ASAN"))
+        return 0; /* nothing is reached under the one; the other reports any cancellation, without us as well */
     alarm(120);
     CHECK(sem_init(&semaphore, 0, 0) == 0);
     for (size_t k = 0; k < 10 * sizeof bodies / sizeof *bodies; k++) {
