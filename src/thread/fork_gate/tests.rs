@@ -138,7 +138,9 @@ const OPERATIONS: &[(&str, fn())] = &[
 #[test]
 fn nothing_is_allocated_or_freed_behind_the_gate() {
     an_allocation_would_be_noticed();
-    for (name, operation) in OPERATIONS {
+    // An emulator has a queue of signals of its own: without timers, nothing comes at a deadline there.
+    let is_tried = |name: &str| !is_emulated() || name != "deadlines without timers";
+    for (name, operation) in OPERATIONS.iter().filter(|(name, _)| is_tried(name)) {
         watched(name, operation);
         assert!(fault().is_none(), "{name}: an allocation behind the gate of {}", fault().unwrap());
     }
