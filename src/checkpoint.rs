@@ -7,7 +7,7 @@ use crate::interrupted::Interrupted;
 use crate::settle;
 use crate::task::node;
 use crate::thread::call::{Outcome, Stop};
-use crate::thread::{block, brakes};
+use crate::thread::{block, brakes, stretches};
 
 /// Raises the thread's cause, if it has one: the outermost first, then the oldest.
 ///
@@ -55,7 +55,12 @@ pub fn checkpoint() -> Result<(), Interrupted> {
 /// ```
 #[inline]
 pub fn is_interrupted() -> bool {
-    block::with(|block| block.word.is_armed())
+    let is_armed = || block::with(|block| block.word.is_armed());
+    is_armed()
+        && (!stretches::any_strays() || {
+            settle::take_in_strays();
+            is_armed()
+        })
 }
 
 /// Consumes one request: the oldest of the innermost task. It counts as raised.
@@ -82,6 +87,7 @@ pub fn is_interrupted() -> bool {
 /// });
 /// ```
 pub fn take() -> Option<Interrupted> {
+    settle::take_in_strays();
     let taken = node::take();
     brakes::release();
     settle::settle();

@@ -2,8 +2,8 @@
 //!
 //! A passed deadline is a cause like a request: raised by every checkpoint and call until the
 //! deadline's body ends, hidden by masks, in its order among the tasks around it. It works in any
-//! thread, managed or not, without a descriptor and without a helper thread: the frames are in
-//! [`sys::deadlines`](crate::deadline::frames), what wakes the thread is in `sys/deadline_timer.rs`.
+//! thread, managed or not, without a descriptor and without a helper thread: which stand is in
+//! [`standing`], what wakes the thread in [`timer`].
 //!
 //! Whether a body that failed had timed out is told by what was raised in it, not by the clock: an
 //! error of its own that comes late is still its own.
@@ -15,12 +15,13 @@ use crate::checkpoint::is_interrupted;
 use crate::entry::install;
 use crate::error::Error;
 use crate::mask::mask;
+use crate::settle;
 
 use open::Limit;
 
-pub(crate) mod frames;
 pub(crate) mod helper;
 pub(crate) mod open;
+pub(crate) mod standing;
 pub(crate) mod timer;
 
 /// Runs `f`, which has so much time: when the time is up, its blocking call returns, and every
@@ -122,7 +123,7 @@ fn told<T, E: From<TimedOut>>((result, raised): (Result<T, E>, bool)) -> Result<
     match result {
         Err(_) if raised && !is_interrupted() => Err(TimedOut.into()),
         Err(error) if raised => {
-            frames::mark_raised();
+            standing::mark_raised();
             Err(error)
         }
         verbatim => verbatim,
@@ -213,7 +214,8 @@ pub fn cleanup<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
 /// });
 /// ```
 pub fn remaining() -> Option<Duration> {
-    frames::remaining()
+    settle::take_in_strays();
+    standing::remaining()
 }
 
 /// What [`within`] and [`cleanup`] return.

@@ -10,6 +10,7 @@ use crate::hook::list;
 use crate::interrupted::{Interrupted, Reason};
 use crate::kernel::clock::Moment;
 use crate::report::Report;
+use crate::settle;
 use crate::task::node::{self, Armed, Progress};
 
 /// Interrupts one task, from any thread, at any time.
@@ -41,6 +42,7 @@ impl Interrupter {
     /// assert!(worker.join().unwrap());
     /// ```
     pub fn current() -> Option<Self> {
+        settle::take_in_strays();
         node::current().map(|node| Self(Asked::Task(node)))
     }
 

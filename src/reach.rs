@@ -1,7 +1,9 @@
 //! Reach: an interrupt gets code that knows nothing of us out of its blocking call.
 
 use crate::settle;
-use crate::thread::block::{self, Choice};
+use crate::thread::block;
+use crate::thread::stretches::{self, Stretch};
+use crate::unblocked;
 
 pub(crate) mod alternate_stack;
 pub(crate) mod answer;
@@ -88,24 +90,23 @@ impl Drop for ReachLoops {
     }
 }
 
-/// Reach as it was before somebody said something; given back in the end.
-pub(crate) struct Reach(Choice);
+/// A stretch with reach on or off. It ends where it is dropped.
+pub(crate) struct Reach(Stretch);
 
 impl Reach {
     pub(crate) fn set(on: bool) -> Self {
-        let before = block::with(|block| {
-            let before = block.reach.choice();
-            block.reach.choose(if on { Choice::On } else { Choice::Off });
-            before
-        });
+        let reach = Self(stretches::begin_reach(on));
         settle::settle();
-        Self(before)
+        reach
     }
 }
 
 impl Drop for Reach {
     fn drop(&mut self) {
-        block::with(|block| block.reach.choose(self.0));
+        let Some(ended) = stretches::end(self.0) else {
+            return stretches::tell_of_stray("a stretch with reach on or off");
+        };
         settle::settle();
+        unblocked::undo(ended);
     }
 }

@@ -1,5 +1,6 @@
 //! What the signals and dispatch of a thread do when nothing stands there any more.
 
+use crate::deadline::timer;
 use crate::kernel::{raw, signals};
 use crate::reach::dispatch;
 use crate::signal::ours;
@@ -39,5 +40,19 @@ fn let_signal_in(block: &Block) {
         }
         drop(gate);
         raw::gettid();
+    }
+}
+
+/// Blocks signals that were open for a while. One that is on its way is let in first, so that it does
+/// not stay pending.
+pub(crate) fn block_again(blocked: signals::Set) {
+    if blocked & signals::bit(libc::SIGSYS) != 0 {
+        block::with(dispatch::block_sigsys);
+    }
+    let ours = blocked & !signals::bit(libc::SIGSYS);
+    if ours != 0 {
+        block::with(timer::rest_if_idle);
+        raw::gettid();
+        signals::change_mask(libc::SIG_BLOCK, ours);
     }
 }

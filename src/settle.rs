@@ -8,18 +8,51 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::deadline::frames;
+use crate::deadline::standing;
 use crate::hook::{list, thread as hook_thread};
 use crate::reach::dispatch;
+use crate::rest;
 use crate::thread::block::{self, Block};
-use crate::thread::target;
+use crate::thread::{fork_gate, registry, stretches, target};
 
 /// To be called after the thread changed its own stack or its reach, with no lock of ours held: the
 /// timer, dispatch and hooks follow. If nothing stands any more, a signal that is still on its way is let
 /// in: what runs next is not who was asked (P6).
 pub(crate) fn settle() {
+    take_in_strays();
     block::with(end_hush);
     list::settle();
+}
+
+/// To be called before it is asked what stands on this thread: what has ended on another one is
+/// taken off here.
+#[inline]
+pub(crate) fn take_in_strays() {
+    if stretches::any_strays() {
+        block::with(take_in);
+    }
+}
+
+#[cold]
+fn take_in(block: &Block) {
+    while let Some(ended) = stretches::take_in_stray(block) {
+        let record = registry::registered();
+        let floor = stretches::masked_tasks();
+        let gate = fork_gate::gate();
+        let task = record.as_ref().and_then(|record| match ended.was_task() {
+            true => record.leave(ended.place(), floor),
+            false => {
+                record.mask(floor);
+                None
+            }
+        });
+        drop(gate);
+        drop(task);
+        list::forget_stray(ended);
+        standing::follow(block);
+        rest::settle_signals();
+        rest::block_again(ended.unblocked());
+    }
 }
 
 /// Makes up for what was left undone, once the signal is open: where a task or a deadline begins,
@@ -42,8 +75,8 @@ pub(crate) extern "C" fn resume() {
         // Nobody can be told here that there is none: the next deadline or hook tries again.
         let _ = hook_thread::meet_deadline();
     }
-    block::with(frames::come_to_light);
-    if frames::is_armed() {
+    block::with(standing::come_to_light);
+    if standing::is_armed() {
         settle();
     }
 }

@@ -5,18 +5,17 @@ use std::io;
 use std::sync::Arc;
 use std::thread as std_thread;
 
-use crate::deadline::frames::{self, Hidden};
+use crate::deadline::standing;
 use crate::entry::{fork, install};
 use crate::group::members::Asked;
 use crate::hook::list::{self, HiddenHooks};
 use crate::interrupter::Interrupter;
 use crate::join::JoinHandle;
-use crate::reach::Reach;
 use crate::settle;
-use crate::thread::record::Floor;
+use crate::thread::stretches::{self, Stretch};
 use crate::thread::target::ThreadRecord;
 use crate::thread::{brakes, registry};
-use crate::unblocked::{self, Unblocked};
+use crate::unblocked;
 use node::{Begun, Nesting, Node};
 
 pub(crate) mod node;
@@ -62,6 +61,7 @@ pub fn task() -> (Task, Interrupter) {
 impl Task {
     /// A task that belongs to the task that runs here, if it is run there too.
     pub fn new() -> Self {
+        settle::take_in_strays();
         Self::with(None, Node::nesting_here(), true)
     }
 
@@ -154,43 +154,52 @@ impl fmt::Debug for Task {
 pub(crate) struct Running {
     node: Arc<Node>,
     record: Arc<ThreadRecord>,
-    begun: Option<(Floor, Option<Hidden>)>,
+    stretch: Stretch,
+    begun: Begun,
     hooks: Option<HiddenHooks>,
-    unblocked: Unblocked,
-    _reach: Reach,
 }
 
 impl Running {
     fn begin(node: Arc<Node>, reach: bool) -> Self {
         let record = registry::register();
+        settle::take_in_strays();
         let unblocked = unblocked::unblock_signals();
         unblocked::forget_lost_signal(&record);
-        // Before the task begins: a request that is pending then is answered by a handler that must
-        // know.
-        let reach = Reach::set(reach);
         // Whether it hides what is outside is known only when it has begun.
         let mut hooks = list::hide();
+        // With its reach, before the task begins: a request that is pending then is answered by a
+        // handler that must know.
+        let stretch = stretches::begin_task(Some(reach));
+        unblocked::owe(stretch, unblocked);
         let begun = node.begin(&record);
-        if !begun.as_ref().is_some_and(|begun| begun.root) {
+        match begun {
+            Begun::Root => standing::make_root(stretch),
+            Begun::Nested => {}
+            Begun::Not => stretches::unmake_task(stretch),
+        }
+        if begun != Begun::Root {
             list::show(hooks.take());
         }
-        let begun = begun.map(|Begun { floor, root }| (floor, frames::begin_task(root)));
         // A root masks what it runs inside.
         settle::settle();
-        Self { node, record, begun, hooks, unblocked, _reach: reach }
+        Self { node, record, stretch, begun, hooks }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some((floor, hidden)) = self.begun.take() {
-            self.node.end(&self.record, floor);
-            frames::end_task(hidden);
+        let Some(ended) = stretches::end(self.stretch) else {
+            self.node.end_elsewhere(&self.record);
+            return stretches::tell_of_stray("a task");
+        };
+        if self.begun != Begun::Not {
+            self.node.end(&self.record, ended.place(), stretches::masked_tasks());
+            standing::show(ended);
         }
         list::show(self.hooks.take());
         brakes::release();
         settle::settle();
-        unblocked::block_again(self.unblocked);
+        unblocked::undo(ended);
     }
 }
 

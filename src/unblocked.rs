@@ -1,12 +1,13 @@
 //! Our signals are open on a thread while a task or a deadline runs there.
 
-use crate::deadline::timer;
 use crate::kernel::{raw, signals};
 use crate::reach::dispatch;
+use crate::rest;
 use crate::settle;
 use crate::signal::ours;
 use crate::thread::block;
 use crate::thread::fork_gate;
+use crate::thread::stretches::{self, Ended, Stretch};
 use crate::thread::target::ThreadRecord;
 
 /// Signals that were blocked on this thread, and are to be again.
@@ -36,16 +37,24 @@ pub(crate) fn unblock_signals() -> Unblocked {
     Unblocked(blocked)
 }
 
-/// Blocks them again. One that is on its way is let in first, so that it does not stay pending.
+/// Blocks them again.
 pub(crate) fn block_again(Unblocked(signals): Unblocked) {
-    if signals & signals::bit(libc::SIGSYS) != 0 {
-        block::with(dispatch::block_sigsys);
+    rest::block_again(signals);
+}
+
+/// They are to be blocked again where that stretch ends; or, if others that began later go on then,
+/// where the next of these ends.
+pub(crate) fn owe(stretch: Stretch, unblocked: Unblocked) {
+    if unblocked.any() {
+        stretches::owe(stretch, unblocked.0, false);
     }
-    let ours = signals & !signals::bit(libc::SIGSYS);
-    if ours != 0 {
-        block::with(timer::rest_if_idle);
-        raw::gettid();
-        signals::change_mask(libc::SIG_BLOCK, ours);
+}
+
+/// Blocks again what a stretch owed, which has ended.
+#[inline]
+pub(crate) fn undo(ended: Ended) {
+    if ended.unblocked() != 0 {
+        rest::block_again(ended.unblocked());
     }
 }
 

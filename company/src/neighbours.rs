@@ -56,11 +56,6 @@ const fn limited(name: &'static str, source: Source, limit: &'static Limit) -> N
     Neighbour { name, source, limit: Some(limit) }
 }
 
-const COROUTINES: &Limit = &Limit {
-    modes: &[Mode::Idle, Mode::Asked, Mode::Storm],
-    shows: InEachRun,
-    why: "Deadlines that end in another order than they began, on coroutines, leave one standing that has ended.",
-};
 const SYSTEM: &Limit = &Limit {
     modes: ASKED,
     shows: InEachRun,
@@ -115,7 +110,7 @@ pub const NEIGHBOURS: &[Neighbour] = &[
     neighbour("SIGUSR1 by signalfd", Plain(&["signals", "signalfd"])),
     neighbour("jobserver, before us", Plain(&["signals", "jobserver-before"])),
     neighbour("jobserver, after us", Plain(&["signals", "jobserver-after"])),
-    limited("corosensei, deadlines", Plain(&["coroutines", "deadlines"]), COROUTINES),
+    neighbour("corosensei, deadlines", Plain(&["coroutines", "deadlines"])),
     neighbour("corosensei, tasks", Plain(&["coroutines", "tasks"])),
     neighbour("a dispatcher, before us", Plain(&["dispatch", "before"])),
     neighbour("a dispatcher, after us", Plain(&["dispatch", "after"])),

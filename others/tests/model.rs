@@ -324,19 +324,21 @@ impl Target {
         loom_thread::spawn(move || target.ask(&task))
     }
 
-    fn enter(&self, task: &Arc<Task>) -> Floor {
-        self.enter_as(task, false, false)
+    fn enter(&self, task: &Arc<Task>) {
+        self.enter_as(task, false, false);
     }
 
     /// As `thread::fork_gate::with_room`, with no gate.
-    fn enter_as(&self, task: &Arc<Task>, pending: bool, root: bool) -> Floor {
+    fn enter_as(&self, task: &Arc<Task>, pending: bool, root: bool) {
         let mut room = RoomToEnter::default();
-        loop {
-            match self.record.enter(task, pending, root, &mut room) {
-                Ok(floor) => return floor,
-                Err(_full) => room.make(),
-            }
+        while self.record.enter(task, pending, root, &mut room).is_err() {
+            room.make();
         }
+    }
+
+    /// The task at that place ends, and nothing is masked.
+    fn leave(&self, place: usize) {
+        let _task = self.record.leave(place, Floor(0));
     }
 
     /// A call of ours that blocks until it is interrupted: as `calls::complete`, with the task that
@@ -437,10 +439,10 @@ impl Job {
         Arc::new(Self { task: Arc::new(Task("job")), life: Mutex::default() })
     }
 
-    fn begin(&self, target: &Target) -> Floor {
+    fn begin(&self, target: &Target) {
         let mut life = self.life.lock().unwrap();
         life.running = true;
-        target.enter_as(&self.task, life.pending > 0, false)
+        target.enter_as(&self.task, life.pending > 0, false);
     }
 
     fn ask(&self, target: &Target) {
@@ -479,11 +481,11 @@ fn asked_at_any_time(mistake: Mistake) {
     check(move || {
         let target = Target::new(mistake);
         let task = Arc::new(Task("task"));
-        let floor = target.enter(&task);
+        target.enter(&task);
         let asker = target.asked_by_another_thread(&task);
         assert_eq!(target.blocking_call(), task);
         assert!(matches!(asker.join().unwrap(), Delivery::Armed));
-        let _ = target.record.leave(floor);
+        target.leave(0);
         target.settle();
     });
 }
@@ -510,16 +512,16 @@ fn two_askers_share_a_signal(mistake: Mistake) {
     check(move || {
         let target = Target::new(mistake);
         let [outer, inner] = ["outer", "inner"].map(|name| Arc::new(Task(name)));
-        let floor = target.enter(&outer);
-        let inner_floor = target.enter(&inner);
+        target.enter(&outer);
+        target.enter(&inner);
         let askers = [&inner, &outer].map(|task| target.asked_by_another_thread(task));
         target.cpu.tick();
-        let _ = target.record.leave(inner_floor);
+        target.leave(1);
         assert_eq!(target.blocking_call(), outer);
         let [to_inner, to_outer] = askers.map(|asker| asker.join().unwrap());
         assert!(matches!(to_inner, Delivery::Armed | Delivery::Absent));
         assert!(matches!(to_outer, Delivery::Armed));
-        let _ = target.record.leave(floor);
+        target.leave(0);
         target.settle();
     });
 }
@@ -546,14 +548,14 @@ fn an_armed_thread_is_signalled_once() {
     check(|| {
         let target = Target::new(Mistake::None);
         let task = Arc::new(Task("task"));
-        let floor = target.enter(&task);
+        target.enter(&task);
         let askers = [(); 2].map(|()| target.asked_by_another_thread(&task));
         assert_eq!(target.blocking_call(), task);
         for asker in askers {
             assert!(matches!(asker.join().unwrap(), Delivery::Armed));
         }
         assert_eq!(target.sent(), 1);
-        let _ = target.record.leave(floor);
+        target.leave(0);
         target.settle();
     });
 }
@@ -564,9 +566,9 @@ fn a_request_before_the_start_is_raised_after_it() {
         let target = Target::new(Mistake::None);
         let job = Job::new();
         let asker = job.asked_by_another_thread(&target);
-        let floor = job.begin(&target);
+        job.begin(&target);
         assert_eq!(target.blocking_call(), job.task);
-        let _ = target.record.leave(floor);
+        target.leave(0);
         asker.join().unwrap();
         target.settle();
     });
@@ -577,7 +579,7 @@ fn each_request_is_raised_until_it_is_taken() {
     check(|| {
         let target = Target::new(Mistake::None);
         let job = Job::new();
-        let floor = job.begin(&target);
+        job.begin(&target);
         let askers = [(); 2].map(|()| job.asked_by_another_thread(&target));
         for _ in &askers {
             assert_eq!(target.blocking_call(), job.task);
@@ -588,7 +590,7 @@ fn each_request_is_raised_until_it_is_taken() {
             asker.join().unwrap();
         }
         target.settle();
-        let _ = target.record.leave(floor);
+        target.leave(0);
     });
 }
 
@@ -597,14 +599,14 @@ fn a_mask_puts_a_request_off() {
     check(|| {
         let target = Target::new(Mistake::None);
         let task = Arc::new(Task("task"));
-        let floor = target.enter(&task);
+        target.enter(&task);
         let asker = target.asked_by_another_thread(&task);
-        let masked = target.record.mask();
+        target.record.mask(Floor(1));
         assert!(!target.cpu.cancels());
-        target.record.unmask(masked);
+        target.record.mask(Floor(0));
         assert_eq!(target.blocking_call(), task);
         assert!(matches!(asker.join().unwrap(), Delivery::Armed | Delivery::Masked));
-        let _ = target.record.leave(floor);
+        target.leave(0);
         target.settle();
     });
 }
@@ -614,14 +616,14 @@ fn a_strangers_job_inside_is_left_alone() {
     check(|| {
         let target = Target::new(Mistake::None);
         let [ours, strangers] = ["ours", "a stranger's"].map(|name| Arc::new(Task(name)));
-        let floor = target.enter(&ours);
+        target.enter(&ours);
         let asker = target.asked_by_another_thread(&ours);
-        let root = target.enter_as(&strangers, false, true);
+        target.enter_as(&strangers, false, true);
         assert!(!target.cpu.cancels());
-        let _ = target.record.leave(root);
+        target.leave(1);
         assert_eq!(target.blocking_call(), ours);
         assert!(matches!(asker.join().unwrap(), Delivery::Armed | Delivery::Masked));
-        let _ = target.record.leave(floor);
+        target.leave(0);
         target.settle();
     });
 }
@@ -630,11 +632,11 @@ fn asked_while_it_waits_by_futex(mistake: Mistake) {
     check(move || {
         let target = Target::new(mistake);
         let task = Arc::new(Task("task"));
-        let floor = target.enter(&task);
+        target.enter(&task);
         let asker = target.asked_by_another_thread(&task);
         assert_eq!(target.wait_by_futex(), Some(task));
         assert!(matches!(asker.join().unwrap(), Delivery::Armed));
-        let _ = target.record.leave(floor);
+        target.leave(0);
         target.settle();
     });
 }
@@ -656,15 +658,15 @@ fn one_way_of_telling_does_not_stand_in_the_other_s() {
     check(|| {
         let target = Target::new(Mistake::None);
         let [outer, inner] = ["outer", "inner"].map(|name| Arc::new(Task(name)));
-        let floor = target.enter(&outer);
-        let inner_floor = target.enter(&inner);
+        target.enter(&outer);
+        target.enter(&inner);
         let askers = [&inner, &outer].map(|task| target.asked_by_another_thread(task));
         target.cpu.tick();
-        let _ = target.record.leave(inner_floor);
+        target.leave(1);
         target.rest();
         assert_eq!(target.wait_by_futex(), Some(outer));
         askers.into_iter().for_each(|asker| drop(asker.join().unwrap()));
-        let _ = target.record.leave(floor);
+        target.leave(0);
         target.settle();
     });
 }
@@ -674,7 +676,7 @@ fn a_result_while_it_is_told(mistake: Mistake) {
     check(move || {
         let target = Target::new(mistake);
         let task = Arc::new(Task("task"));
-        let floor = target.enter(&task);
+        target.enter(&task);
         let asker = target.asked_by_another_thread(&task);
         let cpu = target.cpu.clone();
         let bringer = loom_thread::spawn(move || cpu.bring_result());
@@ -685,7 +687,7 @@ fn a_result_while_it_is_told(mistake: Mistake) {
         bringer.join().unwrap();
         target.let_in();
         assert!(!target.cpu.in_flight.load(Ordering::Relaxed), "told, and not noticed");
-        let _ = target.record.leave(floor);
+        target.leave(0);
         target.settle();
     });
 }
@@ -705,13 +707,13 @@ fn the_next_task_sees_nothing(mistake: Mistake) {
     check(move || {
         let target = Target::new(mistake);
         let [first, next] = ["first", "next"].map(|name| Arc::new(Task(name)));
-        let floor = target.enter(&first);
+        target.enter(&first);
         let asker = target.asked_by_another_thread(&first);
-        let _ = target.record.leave(floor);
+        target.leave(0);
         target.rest();
-        let floor = target.enter(&next);
+        target.enter(&next);
         assert!(!target.cpu.cancels());
-        let _ = target.record.leave(floor);
+        target.leave(0);
         match asker.join().unwrap() {
             Delivery::Armed => assert_eq!(target.sent(), 1),
             Delivery::Absent => assert_eq!(target.sent(), 0),
@@ -766,9 +768,9 @@ fn a_thread_that_is_gone_is_not_signalled() {
     check(|| {
         let target = Target::new(Mistake::None);
         let task = Arc::new(Task("task"));
-        let floor = target.enter(&task);
+        target.enter(&task);
         let asker = target.asked_by_another_thread(&task);
-        let _ = target.record.leave(floor);
+        target.leave(0);
         target.record.close();
         target.cpu.queue.lock().unwrap().gone = true;
         assert!(matches!(asker.join().unwrap(), Delivery::Armed | Delivery::Absent));
@@ -782,13 +784,13 @@ fn a_signal_that_could_not_be_sent_is_sent_by_the_next_request() {
         let target = Target::new(Mistake::None);
         target.cpu.queue.lock().unwrap().refusals = 1;
         let task = Arc::new(Task("task"));
-        let floor = target.enter(&task);
+        target.enter(&task);
         let askers = [(); 2].map(|()| target.asked_by_another_thread(&task));
         assert_eq!(target.blocking_call(), task);
         let untold = askers.map(|asker| matches!(asker.join().unwrap(), Delivery::Untold(_)));
         assert_ne!(untold[0], untold[1]);
         assert_eq!(target.sent(), 1);
-        let _ = target.record.leave(floor);
+        target.leave(0);
         target.settle();
     });
 }

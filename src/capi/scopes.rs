@@ -16,7 +16,7 @@ use crate::task::Running;
 pub(super) enum Open {
     Task(#[expect(dead_code, reason = "dropped")] Running),
     Mask(#[expect(dead_code, reason = "dropped")] Mask),
-    Timeout(open::Held),
+    Timeout(open::Open),
     Reach(#[expect(dead_code, reason = "dropped")] (Reach, ReachLoops)),
 }
 

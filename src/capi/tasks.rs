@@ -16,7 +16,7 @@ use super::handles::{self, Held};
 use super::scopes::{self, Open};
 use crate::checkpoint::is_interrupted;
 use crate::deadline::open::{self, Limit};
-use crate::deadline::{self, frames};
+use crate::deadline::{self, standing};
 use crate::entry::install;
 use crate::mask::Mask;
 use crate::reach::{Reach, ReachLoops};
@@ -98,7 +98,7 @@ pub extern "C" fn eintr_timeout_begin(milliseconds: c_int) -> u64 {
     border(0, || {
         install::ensure();
         let limit = Limit::after(handles::limit(milliseconds));
-        scopes::begin(None, || Ok(Open::Timeout(open::Held::begin(limit)?)))
+        scopes::begin(None, || Ok(Open::Timeout(open::Open::begin(limit)?)))
     })
 }
 
@@ -111,7 +111,7 @@ pub extern "C" fn eintr_timeout_end(timeout: u64) -> c_int {
         let was_raised = timeout.end();
         if was_raised && is_interrupted() {
             // A cause outside of it stands: the error is passed on in the name of that.
-            frames::mark_raised();
+            standing::mark_raised();
             return Ok(0);
         }
         Ok(was_raised.into())

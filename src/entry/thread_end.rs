@@ -9,7 +9,7 @@
 use std::ptr;
 use std::sync::atomic::Ordering;
 
-use crate::deadline::{frames, timer};
+use crate::deadline::{standing, timer};
 use crate::hook::thread as hook_thread;
 use crate::reach::dispatch;
 use crate::thread::{block, fork_gate, registry, repeat_timer, roll, wanted};
@@ -31,7 +31,7 @@ pub(crate) unsafe extern "C" fn end(value: *mut libc::c_void) {
         drop(gate);
         roll::leave();
         wanted::refuse(block);
-        frames::forget(block);
+        standing::forget(block);
         left.iter().for_each(|frame| frame.task().give_up_on(&record));
         dispatch::end(block);
         block.alternate_stack.give_up();

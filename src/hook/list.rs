@@ -58,6 +58,7 @@ use crate::rest;
 use crate::room::{Full, Room};
 use crate::task::node::{self, Armed};
 use crate::thread::hook_queue::Queued;
+use crate::thread::stretches::{self, Ended, Stretch};
 use crate::thread::target::ThreadRecord;
 use crate::thread::{block, fork_gate, number};
 
@@ -91,6 +92,8 @@ struct Registration {
     /// The number of the thread that runs it.
     runner: Option<u64>,
     panicked: Option<Panicked>,
+    /// It is not there any more, and was taken off on another thread.
+    is_stray: bool,
 }
 
 /// A payload; none if a fork has lost it, with the thread that was running the hook.
@@ -106,7 +109,6 @@ struct Call {
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct HiddenHooks {
-    floor: usize,
     /// The arming that stood.
     arming: Option<u32>,
     taken_elsewhere: u32,
@@ -153,11 +155,13 @@ impl Hooks {
             let mut masked = Masked::begin();
             settle();
             let outcome = catch_unwind(AssertUnwindSafe(|| hook.run(cause)));
-            if masked.end() {
+            // A hook that has gone on elsewhere, on a coroutine, is found out here.
+            let ended = catch_unwind(AssertUnwindSafe(|| masked.end()));
+            if let Ok(true) = ended {
                 settle();
             }
             drop(running);
-            let mut panicked = outcome.err().map(Some);
+            let mut panicked = outcome.and(ended.map(drop)).err().map(Some);
             self.locked(|stack| {
                 if let Some(registration) = stack.hooks.iter_mut().find(|hook| hook.id == id) {
                     registration.runner = None;
@@ -178,6 +182,12 @@ impl Hooks {
             }
             futex::wait(&self.returns, seen, Moment::NEVER);
         }
+    }
+
+    /// Takes off the hook that has ended on its thread, which is this one.
+    fn remove(&self, ended: Ended) -> Option<(Registration, bool)> {
+        let floor = stretches::hidden_hooks();
+        self.locked(|stack| stack.remove(ended.place(), floor)).flatten()
     }
 
     /// The thread ends. There are hooks left if what ended it did not unwind: they are gone with
@@ -207,7 +217,14 @@ impl Stack {
         room.for_one_more(&mut self.hooks)?;
         self.last_id += 1;
         let id = self.last_id;
-        self.hooks.push(Registration { id, hook, told: None, runner: None, panicked: None });
+        self.hooks.push(Registration {
+            id,
+            hook,
+            told: None,
+            runner: None,
+            panicked: None,
+            is_stray: false,
+        });
         Ok(id)
     }
 
@@ -218,11 +235,28 @@ impl Stack {
         }
         let arming = self.thread.armings();
         let due = self.hooks[self.floor..].iter_mut().rfind(|hook| {
-            hook.told != Some(arming) && hook.runner.is_none() && hook.panicked.is_none()
+            let may_run = hook.runner.is_none() && hook.panicked.is_none() && !hook.is_stray;
+            may_run && hook.told != Some(arming)
         })?;
         due.told = Some(arming);
         due.runner = Some(number::number());
         Some(Call { id: due.id, hook: due.hook })
+    }
+
+    /// Takes off a hook of the thread's own, and hides so many of those that are left; whether there
+    /// are any.
+    fn remove(&mut self, index: usize, floor: usize) -> Option<(Registration, bool)> {
+        self.floor = floor;
+        let registration = (index < self.hooks.len()).then(|| self.hooks.remove(index))?;
+        Some((registration, !self.hooks.is_empty()))
+    }
+
+    /// A hook has gone, on another thread: its place is left, for this thread to take away. What it
+    /// has panicked with waits there as well.
+    fn leave_behind(&mut self, id: u64) {
+        if let Some(hook) = self.hooks.iter_mut().find(|hook| hook.id == id) {
+            hook.is_stray = true;
+        }
     }
 
     /// Whether no other thread runs a hook.
@@ -235,17 +269,17 @@ impl Stack {
 /// A hook that is registered.
 pub(super) struct Registered {
     hooks: Arc<Hooks>,
-    /// None once it has been taken off again.
-    id: Option<u64>,
+    /// Its number. None once it has been taken off again.
+    hook: Option<(u64, Stretch)>,
 }
 
 impl Registered {
     #[track_caller]
     pub(super) fn begin(hook: &mut (dyn FnMut(&Interrupted) + Send)) -> Self {
         let hooks = thread::register();
-        let id = hooks.add(Hook::new(hook));
+        let hook = hooks.add(Hook::new(hook)).map(|id| (id, stretches::begin_hook()));
         thread::set_hooked(true);
-        let registered = Self { hooks, id };
+        let registered = Self { hooks, hook };
         helper_thread::needed(thread::meet_deadline());
         // This takes the record's lock in any case.
         if let Some(cause) = node::cause() {
@@ -260,15 +294,17 @@ impl Registered {
     }
 
     fn remove(&mut self) -> Option<Panicked> {
-        let id = self.id.take()?;
+        let (id, stretch) = self.hook.take()?;
         self.hooks.wait_until(Stack::is_at_rest);
-        let (panicked, any) = self.hooks.locked(|stack| {
-            let index = stack.hooks.iter().rposition(|hook| hook.id == id)?;
-            let registration = stack.hooks.remove(index);
-            Some((registration.panicked, !stack.hooks.is_empty()))
-        })??;
+        let Some(ended) = stretches::end(stretch) else {
+            self.hooks.locked(|stack| stack.leave_behind(id));
+            stretches::tell_of_stray("a hook");
+            return None;
+        };
+        let (registration, any) = self.hooks.remove(ended)?;
         thread::set_hooked(any);
-        panicked
+        rest::block_again(ended.unblocked());
+        registration.panicked
     }
 }
 
@@ -303,13 +339,9 @@ fn settle_hooks(hooks: &Hooks) {
 pub(crate) fn hide() -> Option<HiddenHooks> {
     let hooks = thread::own()?;
     hooks.locked(|stack| {
-        let floor = std::mem::replace(&mut stack.floor, stack.hooks.len());
+        stack.floor = stack.hooks.len();
         let arming = stack.thread.is_armed().then(|| stack.thread.armings());
-        HiddenHooks {
-            floor,
-            arming,
-            taken_elsewhere: block::with(|block| block.hooked.taken_elsewhere()),
-        }
+        HiddenHooks { arming, taken_elsewhere: block::with(|block| block.hooked.taken_elsewhere()) }
     })
 }
 
@@ -317,17 +349,32 @@ pub(crate) fn hide() -> Option<HiddenHooks> {
 /// [`settle`].
 pub(crate) fn show(hidden: Option<HiddenHooks>) {
     let (Some(hidden), Some(hooks)) = (hidden, thread::own()) else { return };
+    let floor = stretches::hidden_hooks();
     hooks.locked(|stack| {
-        stack.floor = hidden.floor;
+        stack.floor = floor;
         let taken_elsewhere = block::with(|block| block.hooked.taken_elsewhere());
         let goes_on = taken_elsewhere == hidden.taken_elsewhere && hidden.arming.is_some();
         if goes_on && stack.thread.is_armed() {
             let arming = stack.thread.armings();
-            let told = stack.hooks[hidden.floor..].iter_mut();
+            let told = stack.hooks.iter_mut().skip(floor);
             told.filter(|hook| hook.told == hidden.arming)
                 .for_each(|hook| hook.told = Some(arming));
         }
     });
+}
+
+/// Something that has ended on another thread is off this one's list: a hook, or what has hidden
+/// some.
+pub(crate) fn forget_stray(ended: Ended) {
+    let Some(hooks) = thread::own() else { return };
+    if !ended.was_hook() {
+        let floor = stretches::hidden_hooks();
+        hooks.locked(|stack| stack.floor = floor);
+    } else if let Some((registration, any)) = hooks.remove(ended) {
+        thread::set_hooked(any);
+        // As where the body has panicked.
+        std::mem::forget(registration.panicked);
+    }
 }
 
 /// Runs the hooks of those threads, for an asker that holds no lock of ours.

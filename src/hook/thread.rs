@@ -27,7 +27,7 @@ use crate::kernel::clock::Moment;
 use crate::kernel::helper_thread;
 use crate::thread::block::{self, Block};
 use crate::thread::hook_queue::{self, Queued};
-use crate::thread::{fork_gate, registry};
+use crate::thread::{fork_gate, number, registry};
 
 /// A hook of the user's, borrowed from `with_hook`.
 #[derive(Clone, Copy)]
@@ -82,13 +82,13 @@ thread_local! {
     static RUNNING: Cell<u32> = const { Cell::new(0) };
 }
 
-/// A hook runs on this thread.
-pub(crate) struct Running(());
+/// A hook runs on the thread of that number.
+pub(crate) struct Running(u64);
 
 impl Running {
     pub(crate) fn begin() -> Self {
         RUNNING.set(RUNNING.get() + 1);
-        Self(())
+        Self(number::number())
     }
 
     pub(crate) fn is_any_here() -> bool {
@@ -98,7 +98,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        RUNNING.set(RUNNING.get() - 1);
+        // One that has gone on elsewhere runs there for ever.
+        if self.0 == number::number() {
+            RUNNING.set(RUNNING.get() - 1);
+        }
     }
 }
 

@@ -25,16 +25,17 @@
 //!
 //! A deadline that was raised on one of the scope's threads was raised inside of it as much as on
 //! the caller's own, and its `timeout` is to know that. Each thread notes it, and the caller marks
-//! its own frames when all have ended.
+//! its own deadlines when all have ended.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::deadline::frames::{self, InForce};
 use crate::deadline::open::{self, Limit};
+use crate::deadline::standing::{self, InForce};
 use crate::kernel::clock::Moment;
 use crate::task::node::{Node, node_of};
-use crate::thread::record::{Floor, RoomToCopy};
+use crate::thread::record::RoomToCopy;
+use crate::thread::stretches::{self, Stretch};
 use crate::thread::target::{Task, ThreadRecord};
 use crate::thread::{fork_gate, registry};
 use crate::{settle, unblocked};
@@ -57,13 +58,14 @@ enum Cause {
 impl Inheritance {
     /// What is in force here.
     pub(crate) fn here() -> Self {
+        settle::take_in_strays();
         let (tasks, masked) = registry::registered().map_or_else(Default::default, |record| {
             fork_gate::with_room(|_, room: &mut RoomToCopy<dyn Task>| record.unmasked(room))
         });
         let mut causes = Vec::new();
         let mut tasks =
             tasks.into_iter().map(|task| Cause::Task(node_of(task))).enumerate().peekable();
-        for InForce { at, tasks_outside } in frames::in_force().into_iter().rev() {
+        for InForce { at, tasks_outside } in standing::in_force().into_iter().rev() {
             let is_outside = |(index, _): &(usize, _)| masked + index < tasks_outside;
             while let Some((_, task)) = tasks.next_if(is_outside) {
                 causes.push(task);
@@ -97,7 +99,7 @@ impl Inheritance {
             Cause::Deadline { raised, .. } => Some(raised.load(Ordering::Relaxed)),
         };
         let raised: Vec<_> = self.causes.iter().rev().filter_map(raised).collect();
-        frames::mark_raised_elsewhere(|number| raised.get(number) == Some(&true));
+        standing::mark_raised_elsewhere(|number| raised.get(number) == Some(&true));
     }
 }
 
@@ -122,20 +124,22 @@ fn run<T>(causes: &[Cause], record: &Arc<ThreadRecord>, f: impl FnOnce() -> T) -
 struct Beside<'a> {
     node: &'a Arc<Node>,
     record: &'a Arc<ThreadRecord>,
-    floor: Floor,
+    stretch: Stretch,
 }
 
 impl<'a> Beside<'a> {
     fn begin(node: &'a Arc<Node>, record: &'a Arc<ThreadRecord>) -> Self {
-        let floor = node.begin_beside(record);
-        frames::begin_task(false);
-        Self { node, record, floor }
+        let stretch = stretches::begin_task(None);
+        node.begin_beside(record);
+        Self { node, record, stretch }
     }
 }
 
 impl Drop for Beside<'_> {
     fn drop(&mut self) {
-        self.node.end_beside(self.record, self.floor);
-        frames::end_task(None);
+        // On the thread's own stack, and so neither elsewhere nor out of turn.
+        if let Some(ended) = stretches::end(self.stretch) {
+            self.node.end_beside(self.record, ended.place(), stretches::masked_tasks());
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::deadline::frames;
+use crate::deadline::standing;
 use crate::interrupted::{Interrupted, Reason};
 use crate::kernel::clock::Moment;
 use crate::kernel::futex;
@@ -140,11 +140,13 @@ pub(crate) enum Progress {
 }
 
 /// How a task has begun.
-pub(crate) struct Begun {
-    /// To be given back at its end.
-    pub(crate) floor: Floor,
-    /// Whether it stands for itself, with what lies below it masked.
-    pub(crate) root: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// It stands for itself, with what lies below it masked.
+    Root,
+    Nested,
+    /// It belongs to the process before a fork, and cannot.
+    Not,
 }
 
 /// The numbers of a task's that a report shows.
@@ -229,9 +231,8 @@ impl Node {
 
     // The task's own thread.
 
-    /// The task begins on this thread, whose record that is. None if it belongs to the process
-    /// before a fork.
-    pub(crate) fn begin(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Option<Begun> {
+    /// The task begins on this thread, whose record that is.
+    pub(crate) fn begin(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Begun {
         let task: Arc<dyn Task> = self.clone();
         fork_gate::with_room(|gate, room: &mut RoomToEnter<dyn Task>| {
             let root = match self.nesting {
@@ -239,26 +240,41 @@ impl Node {
                 Nesting::Task(parent) => record.innermost().is_none_or(|task| task.id() != parent),
                 Nesting::Thread(home) => home != number::number() || record.innermost().is_some(),
             };
-            let Some(mut life) = self.life(gate) else { return Ok(None) };
+            let Some(mut life) = self.life(gate) else { return Ok(Begun::Not) };
             // Under our lock: an asker finds either no thread yet, or the frame in place.
-            let floor = record.enter(&task, !life.pending.is_empty(), root, room)?;
+            record.enter(&task, !life.pending.is_empty(), root, room)?;
             life.phase = Phase::Running(record.clone());
-            Ok(Some(Begun { floor, root }))
+            Ok(if root { Begun::Root } else { Begun::Nested })
         })
     }
 
-    /// The task ends on the thread where it began.
-    pub(crate) fn end(self: &Arc<Self>, record: &ThreadRecord, floor: Floor) {
+    /// The task ends on the thread where it began, of whose tasks it has that place. So many are
+    /// masked then.
+    pub(crate) fn end(self: &Arc<Self>, record: &ThreadRecord, place: usize, floor: Floor) {
         let gate = fork_gate::gate();
-        // An older generation's task cannot have begun here; its frame is popped all the same.
-        let left = self.life(&gate).map(|life| self.finish(life, || record.leave(floor)));
-        let frame = left.is_none().then(|| record.leave(floor));
+        let leave = || record.leave(place, floor);
+        // An older generation's task cannot have begun here; its frame is taken off all the same.
+        let left = self.life(&gate).map(|life| self.finish(life, leave));
+        let frame = left.is_none().then(leave);
         drop(gate);
         drop((left, frame));
     }
 
+    /// The task ends, and not on the thread where it began, whose record that is. That one takes it
+    /// off when it comes by.
+    pub(crate) fn end_elsewhere(&self, record: &ThreadRecord) {
+        let gate = fork_gate::gate();
+        let clear = || {
+            record.clear(self);
+            None
+        };
+        let left = self.life(&gate).map(|life| self.finish(life, clear));
+        drop(gate);
+        drop(left);
+    }
+
     /// The task, which runs, begins on another thread as well, whose record that is.
-    pub(crate) fn begin_beside(self: &Arc<Self>, record: &Arc<ThreadRecord>) -> Floor {
+    pub(crate) fn begin_beside(self: &Arc<Self>, record: &Arc<ThreadRecord>) {
         // For the case that this is the first guest.
         let mut guests = Some(Box::<Guests>::default());
         let task: Arc<dyn Task> = self.clone();
@@ -275,17 +291,17 @@ impl Node {
             let pending = life.as_ref().is_some_and(|life| !life.pending.is_empty());
             // Under our lock, as in `begin`.
             record.enter(&task, pending, false, to_enter)
-        })
+        });
     }
 
-    /// It ends there.
-    pub(crate) fn end_beside(&self, record: &Arc<ThreadRecord>, floor: Floor) {
+    /// It ends there, as in [`end`](Self::end).
+    pub(crate) fn end_beside(&self, record: &Arc<ThreadRecord>, place: usize, floor: Floor) {
         let gate = fork_gate::gate();
         let mut life = self.life(&gate);
         if let Some(guests) = life.as_mut().and_then(|life| life.guests.as_mut()) {
             guests.remove(record);
         }
-        let frame = record.leave(floor);
+        let frame = record.leave(place, floor);
         drop(life);
         drop(gate);
         drop(frame);
@@ -789,9 +805,9 @@ pub(crate) fn current() -> Option<Arc<Node>> {
 /// Hands out what this thread is armed by: the outermost cause first, then the oldest.
 pub(crate) fn raise() -> Option<Interrupted> {
     // The tasks outside of a deadline come before it, those inside after.
-    let outside = frames::armed().map_or(usize::MAX, |armed| armed.tasks_outside);
+    let outside = standing::armed().map_or(usize::MAX, |armed| armed.tasks_outside);
     raise_task(outside)
-        .or_else(|| frames::mark_raised().then(|| Interrupted::new(Reason::Deadline)))
+        .or_else(|| standing::mark_raised().then(|| Interrupted::new(Reason::Deadline)))
 }
 
 fn raise_task(among: usize) -> Option<Interrupted> {
@@ -805,20 +821,20 @@ fn raise_task(among: usize) -> Option<Interrupted> {
 /// What this thread is armed by, as [`raise`] would hand it out. It does not count as raised. Takes
 /// the record's lock in any case.
 pub(crate) fn cause() -> Option<Interrupted> {
-    let outside = frames::armed().map_or(usize::MAX, |armed| armed.tasks_outside);
+    let outside = standing::armed().map_or(usize::MAX, |armed| armed.tasks_outside);
     let of_task = || {
         let gate = fork_gate::gate();
         let task = node_of(registry::registered()?.outermost_cause(outside)?);
         let life = task.life(&gate)?;
         life.pending.front().map(|oldest| oldest.interrupted.clone())
     };
-    of_task().or_else(|| frames::is_armed().then(|| Interrupted::new(Reason::Deadline)))
+    of_task().or_else(|| standing::is_armed().then(|| Interrupted::new(Reason::Deadline)))
 }
 
 /// Hands out and forgets the oldest request of the innermost task, if nothing outside it stands,
 /// and no deadline.
 pub(crate) fn take() -> Option<Interrupted> {
-    if frames::is_armed() {
+    if standing::is_armed() {
         return None;
     }
     let gate = fork_gate::gate();
@@ -832,7 +848,7 @@ pub(crate) fn take() -> Option<Interrupted> {
 /// The cause for which this thread's syscalls have been refused, if they have been and it still
 /// stands.
 pub(crate) fn refused_for() -> Option<Interrupted> {
-    let armed = frames::armed();
+    let armed = standing::armed();
     let outside = armed.map_or(usize::MAX, |armed| armed.tasks_outside);
     let was_raised = armed.is_some_and(|armed| armed.was_raised);
     let deadline = || was_raised.then(|| Interrupted::new(Reason::Deadline));

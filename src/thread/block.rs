@@ -11,11 +11,20 @@
 //! # Layout
 //!
 //! The trampolines know it: the word stands at 0, the mark of the open call at 8.
+//!
+//! # Safety
+//!
+//! A thread-local without a destructor is memory of its thread's, to which the thread itself may have
+//! a reference at any time.
+
+#![allow(unsafe_code)]
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
 };
+use std::thread::LocalKey;
+use std::{mem, ptr};
 
 use super::hook_queue::Queued;
 use super::wanted::Wanted;
@@ -87,7 +96,17 @@ const _: () = {
 /// Looks at the calling thread's block.
 #[inline]
 pub(crate) fn with<T>(f: impl FnOnce(&Block) -> T) -> T {
-    BLOCK.with(f)
+    look(&BLOCK, f)
+}
+
+/// Looks at what the calling thread has of something, in line. (`LocalKey::with` is a call of its own
+/// as soon as `f` is longer than a line or two, and half of what a deadline costs.)
+#[inline(always)]
+pub(super) fn look<V: 'static, T>(key: &'static LocalKey<V>, f: impl FnOnce(&V) -> T) -> T {
+    const { assert!(!mem::needs_drop::<V>()) };
+    let value = key.with(ptr::from_ref);
+    // SAFETY: it has no destructor, and is there as long as the calling thread.
+    f(unsafe { &*value })
 }
 
 /// Where the calling thread's block is.
@@ -472,7 +491,7 @@ impl Hooked {
 }
 
 /// What a handler needs to know of the thread's deadlines. The deadlines themselves are in
-/// `deadline/frames.rs`.
+/// `deadline/standing.rs`.
 pub(crate) struct Deadlines {
     /// The first moment among those that are not hidden.
     pub(crate) earliest: AtomicMoment,

@@ -84,10 +84,9 @@ pub(crate) type RoomToEnter<N> = Room<Vec<Frame<N>>>;
 /// Room for a copy of it.
 pub(crate) type RoomToCopy<N> = Room<Vec<Arc<N>>>;
 
-/// Where the floor was before a task or a mask began; given back at its end.
+/// How many tasks are masked, from the outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub(crate) struct Floor(usize);
+pub(crate) struct Floor(pub(crate) usize);
 
 /// A request that was brought to a thread, which remains to be told.
 #[must_use = "the thread is to be told"]
@@ -134,44 +133,33 @@ impl<T: Thread<N> + Clone, N: ?Sized> Record<T, N> {
         pending: bool,
         root: bool,
         room: &mut RoomToEnter<N>,
-    ) -> Result<Floor, Full> {
+    ) -> Result<(), Full> {
         self.locked(|stack| {
             room.for_one_more(&mut stack.frames)?;
-            let before = Floor(stack.floor);
             if root {
                 stack.floor = stack.frames.len();
             }
             stack.frames.push(Frame { task: task.clone(), pending });
             stack.refresh();
-            Ok(before)
+            Ok(())
         })
     }
 
-    /// The innermost task ends. Its `Arc` is handed out, for its destructor must not run under our
-    /// lock.
-    pub(crate) fn leave(&self, before: Floor) -> Option<Arc<N>> {
+    /// The task at that place ends, counted from the outside; mostly it is the innermost. So many are
+    /// masked then. Its `Arc` is handed out, for its destructor must not run under our lock.
+    pub(crate) fn leave(&self, place: usize, floor: Floor) -> Option<Arc<N>> {
         self.locked(|stack| {
-            let frame = stack.frames.pop();
-            stack.floor = before.0;
+            let frame = (place < stack.frames.len()).then(|| stack.frames.remove(place));
+            stack.floor = floor.0;
             stack.refresh();
             frame.map(|frame| frame.task)
         })
     }
 
-    /// Masks all tasks that run now.
-    pub(crate) fn mask(&self) -> Floor {
+    /// Masks so many tasks, and no others.
+    pub(crate) fn mask(&self, floor: Floor) {
         self.locked(|stack| {
-            let before = Floor(stack.floor);
-            stack.floor = stack.frames.len();
-            stack.refresh();
-            before
-        })
-    }
-
-    /// Ends a mask.
-    pub(crate) fn unmask(&self, before: Floor) {
-        self.locked(|stack| {
-            stack.floor = before.0;
+            stack.floor = floor.0;
             stack.refresh();
         });
     }

@@ -25,8 +25,11 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 use std::{env, fs, hint, ptr, thread};
 
+use crate::deadline::open::{Limit, Open};
 use crate::entry::futex_wait;
 use crate::kernel::{futex, signals};
+use crate::mask::Mask;
+use crate::reach::Reach;
 use crate::thread::block;
 use crate::{
     Error, Group, Interrupted, Interrupter, JoinHandle, Outcome, Signal, Task, TimedOut,
@@ -125,6 +128,7 @@ const OPERATIONS: &[(&str, fn())] = &[
     ("a scope", a_scope),
     ("hooks", hooks),
     ("deadlines", deadlines),
+    ("what ends on another thread", what_ends_elsewhere),
     ("a signal that is lost", a_lost_signal),
     ("a result and a request at once", a_result_and_a_request),
     ("a signal that is taken from us", a_signal_that_is_taken),
@@ -415,6 +419,30 @@ fn spin() {
         hint::spin_loop();
     }
     assert!(checkpoint().is_err());
+}
+
+/// As code on a coroutine does that goes on elsewhere. Nobody is told, for each is a destructor that
+/// a panic runs.
+fn what_ends_elsewhere() {
+    fn elsewhere<T: Send + 'static>(begun: T) {
+        let panicking = move || {
+            let _begun = begun;
+            resume_unwind(Box::new("on purpose"))
+        };
+        thread::spawn(panicking).join().unwrap_err();
+    }
+    thread::spawn(|| {
+        let (task, interrupter) = task();
+        interrupter.interrupt();
+        elsewhere(task.begin());
+        elsewhere(Mask::begin());
+        elsewhere(Reach::set(true));
+        elsewhere(Open::begin(Limit::after(Duration::ZERO)).unwrap());
+        assert!(interrupter.is_finished() && checkpoint().is_ok());
+        assert!(!is_interrupted() && Interrupter::current().is_none());
+    })
+    .join()
+    .unwrap();
 }
 
 fn a_lost_signal() {
