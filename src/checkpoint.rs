@@ -7,7 +7,7 @@ use crate::interrupted::Interrupted;
 use crate::settle;
 use crate::task::node;
 use crate::thread::call::{Outcome, Stop};
-use crate::thread::{block, brakes, stretches};
+use crate::thread::{block, brakes};
 
 /// Raises the thread's cause, if it has one: the outermost first, then the oldest.
 ///
@@ -39,7 +39,7 @@ use crate::thread::{block, brakes, stretches};
 /// [`Interrupted`], if the thread is armed.
 #[inline]
 pub fn checkpoint() -> Result<(), Interrupted> {
-    if is_interrupted() { raise_at_checkpoint() } else { Ok(()) }
+    if block::is_armed() { raise_at_checkpoint() } else { Ok(()) }
 }
 
 /// Whether a checkpoint would raise now. Changes nothing, and does not count as raised.
@@ -55,12 +55,14 @@ pub fn checkpoint() -> Result<(), Interrupted> {
 /// ```
 #[inline]
 pub fn is_interrupted() -> bool {
-    let is_armed = || block::with(|block| block.word.is_armed());
-    is_armed()
-        && (!stretches::any_strays() || {
-            settle::take_in_strays();
-            is_armed()
-        })
+    block::is_armed() && stands()
+}
+
+/// Whether it is armed by more than what has ended elsewhere.
+#[cold]
+fn stands() -> bool {
+    settle::take_in_strays();
+    block::is_armed()
 }
 
 /// Consumes one request: the oldest of the innermost task. It counts as raised.
@@ -96,6 +98,7 @@ pub fn take() -> Option<Interrupted> {
 
 #[cold]
 fn raise_at_checkpoint() -> Result<(), Interrupted> {
+    settle::take_in_strays();
     brakes::release();
     node::raise().map_or(Ok(()), Err)
 }

@@ -99,6 +99,13 @@ pub(crate) fn with<T>(f: impl FnOnce(&Block) -> T) -> T {
     look(&BLOCK, f)
 }
 
+/// Whether the calling thread is armed: one load and a branch. (A look at the block first finds out
+/// where it is, which is one load more.)
+#[inline(always)]
+pub(crate) fn is_armed() -> bool {
+    BLOCK.with(|block| block.word.is_armed())
+}
+
 /// Looks at what the calling thread has of something, in line. (`LocalKey::with` is a call of its own
 /// as soon as `f` is longer than a line or two, and half of what a deadline costs.)
 #[inline(always)]
