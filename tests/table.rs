@@ -39,6 +39,7 @@ fn answer(answer: Answer) -> &'static str {
         Answer::Zero => "0",
         Answer::Interrupt => "EINTR",
         Answer::Goodbye => "for 100 ms what does not block, then ECANCELED",
+        Answer::WakeTwice => "for each word EINTR, then EAGAIN; then run",
         Answer::Run => "run",
     }
 }
@@ -48,6 +49,7 @@ fn answer(answer: Answer) -> &'static str {
 fn second_best(row: &Row) -> &'static str {
     match row.answer {
         Answer::Run => "",
+        Answer::WakeTwice => "run",
         Answer::Refuse | Answer::Zero if row.restarts == Restarts::Never => {
             "the same if it slept when it was asked, else EINTR"
         }
@@ -83,6 +85,7 @@ fn words(unless: &Unless) -> String {
         Unless::NoneOf(_, [libc::F_SETLKW, libc::F_OFD_SETLKW]) => {
             "not F_SETLKW or F_OFD_SETLKW".into()
         }
+        Unless::NoneOf(_, [libc::FUTEX_WAIT, ..]) => "not FUTEX_WAIT or FUTEX_WAIT_BITSET".into(),
         Unless::NoneOf(_, _) => "not TCSBRK or TCSBRKP".into(),
         Unless::AsksForNone(_) => "it asks for none".into(),
         Unless::ZeroMilliseconds(_) | Unless::ZeroTime(_) => "its timeout is zero".into(),

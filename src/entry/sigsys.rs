@@ -153,7 +153,8 @@ fn is_vfork(_number: c_long) -> bool {
 }
 
 fn answer_by_table(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usize; 6]) {
-    let result = match answer::by_table(block, number, &arguments) {
+    let answer = answer::by_table(block, number, &arguments);
+    let result = match answer.or_else(|e| answer::wake(block, number, &arguments).ok_or(e)) {
         Ok(result) => {
             let_signals_in(number, arguments);
             result

@@ -45,8 +45,18 @@ pub(crate) fn unrun(block: &Block, answer: Answer) -> Option<isize> {
         Answer::Zero => Some(unheeded(block, 0)),
         Answer::Interrupt if block.reach.refuses_loops() => Some(refuse(block)),
         Answer::Interrupt => Some(unheeded(block, -libc::EINTR as isize)),
-        Answer::Goodbye | Answer::Run => None,
+        Answer::Goodbye | Answer::WakeTwice | Answer::Run => None,
     }
+}
+
+/// What a wait on a futex is told that by the table would be run, if it is not (S20). Nobody is told that a
+/// call was cut short: most who wait so go on.
+pub(crate) fn wake(block: &Block, number: c_long, arguments: &[usize; 6]) -> Option<isize> {
+    let row = table::row(number).filter(|row| row.answer == Answer::WakeTwice)?;
+    if row.unless.iter().any(|unless| holds(*unless, block, arguments)) {
+        return None;
+    }
+    block.answering.ended_waits.end(arguments[0]).map(|error| -(error as isize))
 }
 
 /// ECANCELED; the asker hears of it, or the deadline.

@@ -21,6 +21,9 @@ pub(crate) enum Answer {
     Interrupt,
     /// Run if it does not block; refused if it would, and some time after arming.
     Goodbye,
+    /// EINTR, then EAGAIN, for each futex word; then it is run as asked, and so it is without
+    /// dispatch.
+    WakeTwice,
     /// Run as asked.
     Run,
 }
@@ -248,6 +251,24 @@ const NO_WAIT: usize = libc::RWF_NOWAIT as usize;
 /// `IORING_ENTER_GETEVENTS`, which libc lacks.
 pub(crate) const GET_EVENTS: usize = 1;
 const WAITING_LOCKS: &[i32] = &[libc::F_SETLKW, libc::F_OFD_SETLKW];
+/// FUTEX_WAIT and FUTEX_WAIT_BITSET, for this process or others, by either clock.
+const FUTEX_WAITS: &[i32] = {
+    const PRIVATE: i32 = libc::FUTEX_PRIVATE_FLAG;
+    const REALTIME: i32 = libc::FUTEX_CLOCK_REALTIME;
+    const BITSET: i32 = libc::FUTEX_WAIT_BITSET;
+    const BOTH: i32 = PRIVATE | REALTIME;
+    const WAIT: i32 = libc::FUTEX_WAIT;
+    &[
+        WAIT,
+        WAIT | PRIVATE,
+        WAIT | REALTIME,
+        WAIT | BOTH,
+        BITSET,
+        BITSET | PRIVATE,
+        BITSET | REALTIME,
+        BITSET | BOTH,
+    ]
+};
 /// tcdrain, by TCSBRK and by TCSBRKP.
 const DRAINING: &[i32] = &[libc::TCSBRK as i32, 0x5425];
 const EXEC_STATUS: Unless = ExecStatus { fd: 0, length: 2 };
@@ -376,8 +397,9 @@ table! {
         SYS_mq_timedsend 242: Refuse unless [Nonblocking(0)], undo Always, fd 0;
 
     // A wake-up would be lost if it were undone.
-    "a lock's wait must not be broken, and glibc aborts on an error that it does not know":
-        SYS_futex 202: Run, restarts UnlessTimed(3);
+    "woken as the kernel may, its caller looks again; a lock's wait must not be broken":
+        SYS_futex 202: WakeTwice unless [NoneOf(1, FUTEX_WAITS)], restarts UnlessTimed(3);
+    "a lock's wait must not be broken":
         SYS_futex_waitv 449: Run, restarts UnlessTimed(3);
     // So few bytes never fail with EINTR, and callers rely on that.
     "its callers abort without it, and after boot it does not wait":

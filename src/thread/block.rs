@@ -26,6 +26,7 @@ use std::sync::atomic::{
 use std::thread::LocalKey;
 use std::{mem, ptr};
 
+use super::ended_waits::EndedWaits;
 use super::hook_queue::Queued;
 use super::wanted::Wanted;
 use super::word::Word;
@@ -370,6 +371,7 @@ pub(crate) struct Answering {
     pub(crate) dying: AtomicI32,
     /// A write of a goodbye's is under way, which the next signal of ours is to end.
     pub(crate) limited: AtomicBool,
+    pub(crate) ended_waits: EndedWaits,
 }
 
 impl Answering {
@@ -379,6 +381,7 @@ impl Answering {
             forked: AtomicI32::new(0),
             dying: AtomicI32::new(0),
             limited: AtomicBool::new(false),
+            ended_waits: EndedWaits::new(),
         }
     }
 
@@ -400,6 +403,7 @@ impl Answering {
         self.forked.store(0, Relaxed);
         self.dying.store(0, Relaxed);
         self.limited.store(false, Relaxed);
+        self.ended_waits.forget();
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod block;
 pub(crate) mod brakes;
 pub(crate) mod call;
+pub(crate) mod ended_waits;
 pub(crate) mod fork_gate;
 pub(crate) mod hook_queue;
 pub(crate) mod number;
