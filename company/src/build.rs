@@ -87,6 +87,25 @@ impl Built {
                 )?;
                 self.gcc("go", &["-lcompany_go"], &[])
             }
+            Source::OpenMp => self.gcc("openmp", &["-fopenmp"], &[]),
+            Source::Cxx20 => {
+                output(
+                    Command::new("g++")
+                        .args([
+                            "-std=c++20",
+                            "-O2",
+                            "-Wall",
+                            "-Wextra",
+                            "-Werror",
+                            "-fPIC",
+                            "-shared",
+                        ])
+                        .arg("company/c/cxx20.cpp")
+                        .arg("-o")
+                        .arg(self.out.join("lib/libcompany_cxx20.so")),
+                )?;
+                self.gcc("cxx20", &["-lcompany_cxx20"], &[])
+            }
             Source::Java => {
                 let home = "/usr/lib/jvm/default-java";
                 let flags = [

@@ -26,6 +26,10 @@ pub enum Source {
     C(&'static str, Option<&'static str>, &'static str),
     /// `c/go.c` with the library of `go/`.
     Go,
+    /// `c/openmp.c`, by the compiler's own library.
+    OpenMp,
+    /// `c/cxx20.c` with `c/cxx20.cpp`.
+    Cxx20,
     /// `c/jvm.c` with the virtual machine of Debian's default.
     Java,
 }
@@ -131,6 +135,12 @@ pub const NEIGHBOURS: &[Neighbour] = &[
     neighbour("cancelled in write", C("cancel", None, "write")),
     neighbour("cancelled asynchronously", C("cancel", None, "asynchronous")),
     neighbour("cancelled in fsync", C("cancel", None, "fsync")),
+    neighbour("locks of std", Plain(&["locks", "std"])),
+    neighbour("locks of parking_lot", Plain(&["locks", "parking_lot"])),
+    neighbour("channels of crossbeam", Plain(&["locks", "crossbeam"])),
+    neighbour("rayon", Plain(&["locks", "rayon"])),
+    neighbour("OpenMP", Source::OpenMp),
+    neighbour("C++20's waits", Source::Cxx20),
     limited("libuv, uv_spawn", C("uv", Some("libuv"), "spawn"), LIBUV),
     limited("libuv, uv_signal_start", C("uv", Some("libuv"), "signal"), LIBUV),
     limited("libuv, files and async", C("uv", Some("libuv"), "files"), LIBUV),
