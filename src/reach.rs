@@ -10,6 +10,7 @@ pub(crate) mod answer;
 pub(crate) mod dispatch;
 pub(crate) mod eintr;
 pub(crate) mod instruction;
+pub(crate) mod run_calls;
 pub(crate) mod sigmask;
 pub(crate) mod signal_only;
 pub(crate) mod table;

@@ -13,13 +13,16 @@
 mod table;
 
 use std::arch::asm;
-use std::os::fd::AsRawFd;
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, IntoRawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::{array, io, ptr};
+use std::time::{Duration, Instant};
+use std::{array, hint, io, ptr, thread};
 
 use libc::{SA_RESTART, SIGTRAP, SIGUSR1, c_int, c_long, c_void, siginfo_t, ucontext_t};
 use table::{Row, TABLE, Undo};
-use test_support::child::alone;
+use test_support::child::{alone, has_dispatch};
 use test_support::signals::{RUNS, share_the_signal};
 use test_support::target::{pipe, unreached_task};
 use test_support::{gettid, signals};
@@ -38,6 +41,8 @@ extern "C" fn step(_signal: c_int, _info: *mut siginfo_t, context: *mut c_void) 
         let next = registers[libc::REG_RIP as usize] as *const [u8; 2];
         if !STEPPING.load(SeqCst) {
             registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
+        } else if *next == [0x0f, 0x05] && FROM_OUTSIDE.load(SeqCst) {
+            let_in_from_outside();
         } else if *next == [0x0f, 0x05] {
             LET_IN.fetch_add(1, SeqCst);
             signals::send(gettid(), SIGUSR1);
@@ -237,6 +242,84 @@ fn a_few_random_bytes_are_made() {
             let mut bytes = [0u8; 256];
             let at = bytes.as_mut_ptr() as usize;
             assert_eq!(stepped(|| syscall(libc::SYS_getrandom, [at, 256, 0, 0])), Ok(256));
+        });
+    });
+}
+
+/// Signals come from outside: the thread's own calls would be others than that which is found twice.
+static FROM_OUTSIDE: AtomicBool = AtomicBool::new(false);
+/// How many are still to be let in.
+static AGAIN: AtomicUsize = AtomicUsize::new(0);
+static WANTED: AtomicBool = AtomicBool::new(false);
+
+/// At the instruction, for some milliseconds: then there is a signal pending.
+fn let_in_from_outside() {
+    if AGAIN.fetch_update(SeqCst, SeqCst, |times| times.checked_sub(1)).is_err() {
+        return;
+    }
+    LET_IN.fetch_add(1, SeqCst);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(3) {
+        hint::spin_loop();
+    }
+    WANTED.store(true, SeqCst);
+    while WANTED.load(SeqCst) {
+        hint::spin_loop();
+    }
+}
+
+/// A call that is run as asked and waits is ended when it has been found twice (S18). One that has
+/// not begun has not waited, however often it is found.
+#[test]
+fn what_is_run_as_asked_is_made_however_often_it_is_found() {
+    if !has_dispatch("what_is_run_as_asked_is_made_however_often_it_is_found") {
+        return;
+    }
+    alone("what_is_run_as_asked_is_made_however_often_it_is_found", || {
+        steps_are_handled();
+        FROM_OUTSIDE.store(true, SeqCst);
+        let tid = gettid();
+        thread::spawn(move || {
+            loop {
+                if WANTED.load(SeqCst) {
+                    signals::send(tid, SIGUSR1);
+                    WANTED.store(false, SeqCst);
+                }
+                hint::spin_loop();
+            }
+        });
+        let path = std::env::temp_dir().join(format!("eintr-run-{}", std::process::id()));
+        let from = CString::new(path.as_os_str().as_bytes()).unwrap();
+        let to = CString::new([path.as_os_str().as_bytes(), b"-moved"].concat()).unwrap();
+        let file = std::fs::File::create(&path).unwrap().into_raw_fd() as usize;
+        let (task, interrupter) = eintr::task();
+        task.run(|| {
+            interrupter.interrupt();
+            let start = Instant::now();
+            let (reader, _writer) = pipe();
+            let mut byte = 0u8;
+            let read = [reader.as_raw_fd() as usize, &raw mut byte as usize, 1, 0];
+            assert_eq!(syscall(libc::SYS_read, read), Err(libc::ECANCELED));
+            while start.elapsed() < Duration::from_millis(120) {
+                hint::spin_loop();
+            }
+            let runs = RUNS.load(SeqCst);
+            let made = |number, arguments: [usize; 6]| {
+                AGAIN.store(5, SeqCst);
+                stepped(|| syscall(number, arguments))
+            };
+            let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize;
+            let page = made(libc::SYS_mmap, [0, 4096, 0, flags, usize::MAX, 0]).unwrap();
+            assert_eq!(made(libc::SYS_munmap, [page as usize, 4096, 0, 0, 0, 0]), Ok(0));
+            assert_eq!(made(libc::SYS_fsync, [file, 0, 0, 0, 0, 0]), Ok(0));
+            assert_eq!(made(libc::SYS_ftruncate, [file, 10, 0, 0, 0, 0]), Ok(0));
+            assert_eq!(made(libc::SYS_dup2, [file, 100, 0, 0, 0, 0]), Ok(100));
+            assert_eq!(made(libc::SYS_close, [100, 0, 0, 0, 0, 0]), Ok(0));
+            let names = [&from, &to].map(|name| name.as_ptr() as usize);
+            assert_eq!(made(libc::SYS_rename, [names[0], names[1], 0, 0, 0, 0]), Ok(0));
+            assert_eq!(made(libc::SYS_unlink, [names[1], 0, 0, 0, 0, 0]), Ok(0));
+            let child = made(libc::SYS_getppid, [0; 6]).unwrap();
+            assert!(child > 0 && RUNS.load(SeqCst) > runs);
         });
     });
 }

@@ -475,6 +475,10 @@ fn opening() -> Vec<Probes> {
         let how = words([i64::from(flags), 0, 0]);
         move || raw(libc::SYS_openat2, [here, path.as_ptr() as usize, how, 24])
     };
+    let creat = |path: &[u8]| {
+        let path: &'static [u8] = path.to_vec().leak();
+        move || raw(libc::SYS_creat, [path.as_ptr() as usize, 0o600])
+    };
     let fifo = fifo("fifo");
     let each = |probes: Probes, call: &dyn Fn(&[u8], c_int) -> Probe| {
         let opens = |path, flags| {
@@ -490,6 +494,14 @@ fn opening() -> Vec<Probes> {
     let [read, write] = [libc::O_RDONLY, libc::O_WRONLY];
     vec![
         each(probe("open", open(&fifo, read)), &|path, flags| Box::new(open(path, flags))),
+        probe("creat", creat(&fifo)).unless(
+            NO_FIFO,
+            {
+                let creat = creat(b"/dev/null\0");
+                move || creat().min(0)
+            },
+            0,
+        ),
         each(probe("openat", openat(&fifo, write)), &|path, flags| Box::new(openat(path, flags))),
         each(probe("openat2", openat2(&fifo, read)), &|path, flags| Box::new(openat2(path, flags))),
     ]
@@ -643,7 +655,7 @@ fn locking() -> Vec<Probes> {
             .unless("it unlocks", fcntl(libc::F_SETLKW, unlocked), 0)
             .unless("it unlocks", fcntl(libc::F_OFD_SETLKW, unlocked), 0),
         probe("ioctl", ioctl(libc::TCSBRK as usize, 1)).unless(
-            "not TCSBRK or TCSBRKP",
+            "not one of those that are known to wait",
             ioctl(libc::FIONREAD as usize, buffer()),
             0,
         ),

@@ -86,7 +86,7 @@ fn words(unless: &Unless) -> String {
             "not F_SETLKW or F_OFD_SETLKW".into()
         }
         Unless::NoneOf(_, [libc::FUTEX_WAIT, ..]) => "not FUTEX_WAIT or FUTEX_WAIT_BITSET".into(),
-        Unless::NoneOf(_, _) => "not TCSBRK or TCSBRKP".into(),
+        Unless::NoneOf(_, _) => "not one of those that are known to wait".into(),
         Unless::AsksForNone(_) => "it asks for none".into(),
         Unless::ZeroMilliseconds(_) | Unless::ZeroTime(_) => "its timeout is zero".into(),
         Unless::NoFifo { .. } => "it is no FIFO, or with O_NONBLOCK or O_RDWR".into(),

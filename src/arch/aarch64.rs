@@ -369,6 +369,14 @@ pub(crate) fn run_there(_context: &mut ucontext_t) {}
 pub(crate) const RUN_DEPTH: usize = 0;
 
 /// There is no such stub.
+pub(crate) fn number_made_again(_context: &ucontext_t) -> Option<c_long> {
+    None
+}
+
+/// There is no such stub.
+pub(crate) fn end_run(_context: &mut ucontext_t, _result: isize) {}
+
+/// There is no such stub.
 pub(crate) fn put_back(_context: &mut ucontext_t) {}
 
 /// The instruction by which a syscall enters the kernel: `svc #0`.

@@ -367,6 +367,27 @@ pub(crate) fn put_back(context: &mut ucontext_t) {
     set_sp(context, sp + depth);
 }
 
+/// The number of a syscall by that stub which a signal has interrupted, and which is about to be made
+/// again. One that was never made looks the same, but for rcx: at the entry the processor puts there
+/// where it goes on. (With FRED it does not. Then there is never one.)
+pub(crate) fn number_made_again(context: &ucontext_t) -> Option<c_long> {
+    let is_before = pc(context) == &raw const eintr_run_syscall as usize;
+    let rcx = context.uc_mcontext.gregs[libc::REG_RCX as usize] as usize;
+    (is_before && rcx == &raw const eintr_run_end as usize).then(|| number(context))
+}
+
+/// Has the thread go on behind such a syscall, with that result.
+pub(crate) fn end_run(context: &mut ucontext_t, result: isize) {
+    let sp = sp(context);
+    // SAFETY: the stub has pushed it, and that stack is the thread's.
+    let behind = unsafe { *(sp as *const i64) };
+    let registers = &mut context.uc_mcontext.gregs;
+    registers[libc::REG_RIP as usize] = behind;
+    registers[libc::REG_RCX as usize] = behind;
+    set_sp(context, sp + RUN_DEPTH);
+    set_result(context, result);
+}
+
 /// `SA_RESTORER`, which the kernel demands here and libc hides.
 pub(crate) const RESTORER_FLAG: u64 = 0x0400_0000;
 

@@ -22,7 +22,7 @@ use super::place::{Place, is_on_alternate_stack};
 use crate::arch;
 use crate::deadline::timer::{self, Shot};
 use crate::kernel::{raw, signals};
-use crate::reach::{alternate_stack, dispatch, eintr, signal_only};
+use crate::reach::{alternate_stack, dispatch, eintr, run_calls, signal_only};
 use crate::signal::ours;
 use crate::signal::siginfo::{self, Sender};
 use crate::thread::block::{self, Block};
@@ -101,8 +101,12 @@ fn is_believed(block: &Block, sender: Sender) -> bool {
 
 /// Does what the word says; whether there was anything of ours to do. Four questions, in this order.
 fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
-    // A call that is made for the thread, and is not done, is asked about once more.
-    arch::put_back(context);
+    // A call that is made for the thread, and is not done, has waited long enough, or is asked about
+    // once more.
+    match run_calls::end(block, context) {
+        Some(result) => arch::end_run(context, result),
+        None => arch::put_back(context),
+    }
     // 1. Is it ours, and are we still asked?
     wanted::serve(block, block.alternate_stack.beneath(context));
     let shot = timer::look(block);

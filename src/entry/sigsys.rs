@@ -25,7 +25,7 @@ use crate::kernel::clock::Moment;
 use crate::kernel::signals::{self, Action};
 use crate::kernel::{memory, raw};
 use crate::reach::table::{self, MaskAt, Unless};
-use crate::reach::{answer, dispatch, sigmask};
+use crate::reach::{answer, dispatch, run_calls, sigmask};
 use crate::thread::block::{self, Block};
 use crate::thread::{registry, repeat_timer, target};
 
@@ -160,6 +160,7 @@ fn answer_by_table(block: &Block, context: &mut ucontext_t, number: c_long, argu
             result
         }
         Err(exception) if is_run_there(context, number, arguments, exception) => {
+            run_calls::begin(block, number);
             return arch::run_there(context);
         }
         Err(exception) => {

@@ -81,7 +81,7 @@ fn unheeded(block: &Block, result: isize) -> isize {
 }
 
 /// Whether an exception of the table's holds.
-fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
+pub(super) fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
     match unless {
         Unless::Nonblocking(fd) => descriptor::is_nonblocking(arguments[fd]),
         Unless::BothNonblocking(one, other) => {
@@ -106,6 +106,7 @@ fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
         Unless::NoFifo { directory, path, flags } => {
             let flags = match flags {
                 OpenFlags::In(index) => arguments[index],
+                OpenFlags::Creats => libc::O_WRONLY as usize,
                 OpenFlags::Behind(index) => {
                     memory::peek(arguments[index]).map_or(0, |[flags]| flags)
                 }

@@ -81,6 +81,8 @@ pub(crate) enum OpenFlags {
     In(usize),
     /// In the first word behind that pointer, as `struct open_how` has them.
     Behind(usize),
+    /// Nowhere: they are creat's.
+    Creats,
 }
 
 /// Whether the kernel makes a call again that a signal has interrupted, when the signal's handler
@@ -233,7 +235,7 @@ macro_rules! table {
     (@or $default:expr, $value:expr) => { $value };
 }
 
-use OpenFlags::{Behind, In};
+use OpenFlags::{Behind, Creats, In};
 use Unless::{
     AsksForNone, BothNonblocking, Datagrams, Dying, EndsByItself, ExecReport, ExecStatus, Flag,
     NoFifo, NoFlag, Nonblocking, NoneOf, Releases, StandardOutput, Unlocks, ZeroMilliseconds,
@@ -269,8 +271,11 @@ const FUTEX_WAITS: &[i32] = {
         BITSET | BOTH,
     ]
 };
-/// tcdrain, by TCSBRK and by TCSBRKP.
-const DRAINING: &[i32] = &[libc::TCSBRK as i32, 0x5425];
+/// What waits: for a terminal's output (tcdrain, by TCSBRK and by TCSBRKP) and its lines (TIOCMIWAIT), as
+/// a sandbox's supervisor (SECCOMP_IOCTL_NOTIF_RECV), for a transfer by USB (USBDEVFS_REAPURB), as
+/// a disk's client (NBD_DO_IT). Not among them is what does not wait where O_NONBLOCK is set.
+const WAITING_IOCTLS: &[i32] =
+    &[libc::TCSBRK as i32, 0x5425, 0x545c, 0xc050_2100_u32 as i32, 0x4008_550c, 0xab03];
 const EXEC_STATUS: Unless = ExecStatus { fd: 0, length: 2 };
 const EXEC_REPORT: Unless = ExecReport { fd: 0, length: 2 };
 
@@ -336,6 +341,8 @@ table! {
     "the open of a FIFO waits for its other end":
         #[cfg(target_arch = "x86_64")]
         SYS_open 2: Refuse unless [NoFifo { directory: None, path: 0, flags: In(1) }], undo Always;
+        #[cfg(target_arch = "x86_64")]
+        SYS_creat 85: Refuse unless [NoFifo { directory: None, path: 0, flags: Creats }], undo Always;
         SYS_openat 257: Refuse unless [NoFifo { directory: Some(0), path: 1, flags: In(2) }],
             undo Always;
         SYS_openat2 437: Refuse unless [NoFifo { directory: Some(0), path: 1, flags: Behind(2) }],
@@ -381,8 +388,9 @@ table! {
     "waits for a lock; but a lock that is not given back keeps others out for ever":
         SYS_fcntl 72: Refuse unless [NoneOf(1, WAITING_LOCKS), Unlocks(2)],
             undo IfOneOf(1, WAITING_LOCKS), fd 0;
-    "waits until a terminal has sent what was written to it (tcdrain)":
-        SYS_ioctl 16: Refuse unless [NoneOf(1, DRAINING)], undo IfOneOf(1, DRAINING), fd 0;
+    "waits: for a terminal (tcdrain), as a sandbox's supervisor, for a transfer by USB, for a disk's end":
+        SYS_ioctl 16: Refuse unless [NoneOf(1, WAITING_IOCTLS)],
+            undo IfOneOf(1, WAITING_IOCTLS), fd 0;
     "waits for a semaphore; but one that is not given back keeps others out for ever":
         SYS_semop 65: Refuse unless [Releases { operations: 1, count: 2 }],
             restarts Never, undo Always;

@@ -28,6 +28,7 @@ use std::{mem, ptr};
 
 use super::ended_waits::EndedWaits;
 use super::hook_queue::Queued;
+use super::runs::Runs;
 use super::wanted::Wanted;
 use super::word::Word;
 use crate::kernel::clock::{AtomicMoment, Moment};
@@ -128,6 +129,7 @@ impl Block {
     /// others were about to do.
     pub(crate) fn reset_in_child(&self) {
         self.repeat.reset();
+        self.answering.runs.is_watched.store(false, Relaxed);
         self.deadlines.timer.reset();
         self.dispatch.change(Dispatching::On, Dispatching::Off);
         self.delivery.reset();
@@ -372,6 +374,7 @@ pub(crate) struct Answering {
     /// A write of a goodbye's is under way, which the next signal of ours is to end.
     pub(crate) limited: AtomicBool,
     pub(crate) ended_waits: EndedWaits,
+    pub(crate) runs: Runs,
 }
 
 impl Answering {
@@ -382,6 +385,7 @@ impl Answering {
             dying: AtomicI32::new(0),
             limited: AtomicBool::new(false),
             ended_waits: EndedWaits::new(),
+            runs: Runs::new(),
         }
     }
 
@@ -404,6 +408,7 @@ impl Answering {
         self.dying.store(0, Relaxed);
         self.limited.store(false, Relaxed);
         self.ended_waits.forget();
+        self.runs.is_watched.store(false, Relaxed);
     }
 }
 

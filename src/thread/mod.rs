@@ -11,6 +11,7 @@ pub(crate) mod record;
 pub(crate) mod registry;
 pub(crate) mod repeat_timer;
 pub(crate) mod roll;
+pub(crate) mod runs;
 pub(crate) mod sighting;
 pub(crate) mod stretches;
 pub(crate) mod target;

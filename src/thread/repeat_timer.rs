@@ -41,6 +41,13 @@ pub(crate) fn repeat(block: &Block) {
     }
 }
 
+/// As [`repeat`], and not before that time has passed.
+pub(crate) fn repeat_after(block: &Block, time: Duration) {
+    if ready(block) {
+        block.repeat.timer.set_in(next_pause(block, FIRST_PAUSE).max(time));
+    }
+}
+
 /// As [`repeat`], where the signal has ended a call of ours: the first shot is for the plain call
 /// that may follow if the error is ignored. Most errors are not, and nearly every such timer is
 /// taken back before it fires. So it waits for a tick of the clock: a timer that comes before the
