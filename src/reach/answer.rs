@@ -106,6 +106,7 @@ pub(super) fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bo
         Unless::NoFifo { directory, path, flags } => {
             let flags = match flags {
                 OpenFlags::In(index) => arguments[index],
+                #[cfg(target_arch = "x86_64")]
                 OpenFlags::Creats => libc::O_WRONLY as usize,
                 OpenFlags::Behind(index) => {
                     memory::peek(arguments[index]).map_or(0, |[flags]| flags)

@@ -82,6 +82,7 @@ pub(crate) enum OpenFlags {
     /// In the first word behind that pointer, as `struct open_how` has them.
     Behind(usize),
     /// Nowhere: they are creat's.
+    #[cfg(target_arch = "x86_64")]
     Creats,
 }
 
@@ -235,7 +236,7 @@ macro_rules! table {
     (@or $default:expr, $value:expr) => { $value };
 }
 
-use OpenFlags::{Behind, Creats, In};
+use OpenFlags::{Behind, In};
 use Unless::{
     AsksForNone, BothNonblocking, Datagrams, Dying, EndsByItself, ExecReport, ExecStatus, Flag,
     NoFifo, NoFlag, Nonblocking, NoneOf, Releases, StandardOutput, Unlocks, ZeroMilliseconds,
@@ -342,7 +343,8 @@ table! {
         #[cfg(target_arch = "x86_64")]
         SYS_open 2: Refuse unless [NoFifo { directory: None, path: 0, flags: In(1) }], undo Always;
         #[cfg(target_arch = "x86_64")]
-        SYS_creat 85: Refuse unless [NoFifo { directory: None, path: 0, flags: Creats }], undo Always;
+        SYS_creat 85: Refuse
+            unless [NoFifo { directory: None, path: 0, flags: OpenFlags::Creats }], undo Always;
         SYS_openat 257: Refuse unless [NoFifo { directory: Some(0), path: 1, flags: In(2) }],
             undo Always;
         SYS_openat2 437: Refuse unless [NoFifo { directory: Some(0), path: 1, flags: Behind(2) }],
