@@ -119,8 +119,9 @@ pub(crate) fn start(block: &Block) -> bool {
     block.repeat.timer.exists()
 }
 
-/// Stops the timer.
+/// Stops the timer. Who is watched by it is not any more.
 pub(crate) fn stop(block: &Block) {
+    block.answering.runs.is_watched.store(false, Ordering::Relaxed);
     block.repeat.pause.store(0, Ordering::Relaxed);
     block.repeat.timer.stop();
 }
