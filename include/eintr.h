@@ -303,16 +303,19 @@ int eintr_pselect(int count, fd_set *read, fd_set *write, fd_set *except, const 
                   const sigset_t *mask);
 int eintr_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout);
 int eintr_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout, const sigset_t *mask);
-/* Our own signal is not waited for, even if the set holds it. */
-int eintr_sigwaitinfo(const sigset_t *set, siginfo_t *info);
-int eintr_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
-/* Returns the error number, ECANCELED too. */
+/* Our own signal is not waited for, even if the set holds it. Returns the error number, ECANCELED too. */
 int eintr_sigwait(const sigset_t *set, int *signal);
 
 pid_t eintr_waitpid(pid_t pid, int *status, int options);
 pid_t eintr_wait4(pid_t pid, int *status, int options, struct rusage *usage);
+/* A C library that is to be strict (-std=c11 and no more) has no siginfo_t. */
+#if defined(_POSIX_C_SOURCE) || defined(_XOPEN_SOURCE) || defined(_BSD_SOURCE) || defined(_GNU_SOURCE)
 /* The first is a P_PID, P_ALL, P_PGID or P_PIDFD. */
 int eintr_waitid(unsigned kind, id_t id, siginfo_t *info, int options);
+/* Our own signal is not waited for, even if the set holds it. */
+int eintr_sigwaitinfo(const sigset_t *set, siginfo_t *info);
+int eintr_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
+#endif
 
 int eintr_nanosleep(const struct timespec *time, struct timespec *left);
 /* Returns the error number, ECANCELED too. */
