@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::net::{TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,8 +23,8 @@ use eintr::{
 };
 use test_support::child::alone;
 use test_support::signals::{self, blocked};
-use test_support::target::{is_interrupt, own_read, pipe, plain_read, wait_until_armed};
-use test_support::{LIMIT, gettid, wait_until, wait_until_blocked, watched};
+use test_support::target::{is_interrupt, own_read, pipe, wait_until_armed};
+use test_support::{LIMIT, gettid, has_dispatch, wait_until, wait_until_blocked, watched};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(5);
@@ -58,9 +59,8 @@ impl<T> Inside<T> {
 
 /// Whether a plain call is let through.
 fn is_let_through() -> bool {
-    let (reader, writer) = pipe();
-    nix::unistd::write(&writer, b"x").unwrap();
-    plain_read(&reader).is_ok()
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    TcpStream::connect(listener.local_addr().unwrap()).is_ok()
 }
 
 /// Whether nothing is in force on this thread.
@@ -193,7 +193,8 @@ fn a_deadline_that_passes_beside_another() {
         let mut short = inside(body);
         let long = inside(|suspend| within(HOUR, suspend));
         short.go_on();
-        assert!(!is_let_through(), "while it has passed and stands");
+        let is_second_best = !has_dispatch("a plain call beside a deadline that has passed");
+        assert!(is_second_best || !is_let_through(), "while it has passed and stands");
         assert_eq!(short.end(), Err(TimedOut));
         assert!(checkpoint().is_ok() && is_let_through());
         assert!(remaining().unwrap() > HOUR / 2);
@@ -304,6 +305,7 @@ fn a_hook_ends_before_one_that_began_later() {
 #[test]
 fn a_thread_that_blocks_signals() {
     alone("a_thread_that_blocks_signals", || {
+        eintr::install(eintr::Signal::USR1).unwrap();
         let body = || {
             signals::change_mask(libc::SIG_SETMASK, &signals::full());
             let mask = blocked();
