@@ -110,6 +110,29 @@ fn again_and_again() {
     });
 }
 
+/// A shot that comes for nobody any more sets the timer for the deadline that stands.
+#[test]
+fn a_shot_that_led_to_another() {
+    if is_left_out("a_shot_that_led_to_another") {
+        return;
+    }
+    alone("a_shot_that_led_to_another", || {
+        in_use();
+        let (reader, _writer) = pipe();
+        let stuck = target(move || {
+            timeout::<_, Error>(100 * SOON, || {
+                within(10 * SOON, || ());
+                own_read(reader)
+            })
+        });
+        let stuck = stuck.blocked_in(READ);
+        signals::ignore(SIGUSR1);
+        rest(12 * SOON);
+        requests_arrive();
+        assert!(stuck.result().is_err());
+    });
+}
+
 /// Those that were asked before are told once more: what was on its way has gone with the handler.
 #[test]
 fn what_was_pending() {

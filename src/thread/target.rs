@@ -116,8 +116,9 @@ pub(crate) fn move_over(thread: &Target) {
     if !block.delivery.may_be_told_by_futex() {
         block.delivery.take_back();
     }
-    // A shot may have been lost.
-    if block.word.is_armed() || block.deadlines.earliest.get() <= Moment::now() {
+    // A shot may have been lost, also one that would have set the timer for what comes later.
+    let first = block.deadlines.earliest.get().min(block.deadlines.timer.stands_at.get());
+    if block.word.is_armed() || first <= Moment::now() {
         // Whoever comes next moves on, if this one is taken too.
         let _ = thread.signal();
     }
