@@ -17,10 +17,10 @@ pub(crate) fn settle_signals() {
         if block.word.is_armed() {
             return;
         }
-        if block.delivery.set_deferred(false) {
+        if let Some(number) = block.delivery.take_put_off() {
             // The handler has put it off. (What looked like a handler of the application's, whose
             // end would unblock it, may have been code below a call that was left by siglongjmp.)
-            signals::change_mask(libc::SIG_UNBLOCK, ours::set_ever());
+            signals::change_mask(libc::SIG_UNBLOCK, signals::bit(number));
         }
         if block.delivery.is_announced() {
             let_signal_in(block);

@@ -30,9 +30,8 @@ pub(crate) fn unblock_signals() -> Unblocked {
     let sigsys = if dispatch::is_available() { signals::bit(libc::SIGSYS) } else { 0 };
     let needed = signals::bit(number) | sigsys;
     // What we have blocked ourselves (S3) is not to be again.
-    let by_us = block::with(|block| block.delivery.set_deferred(false));
-    let by_us = if by_us { signals::bit(number) } else { 0 };
-    let blocked = signals::change_mask(libc::SIG_UNBLOCK, needed) & needed & !by_us;
+    let by_us = block::with(|block| block.delivery.take_put_off()).map_or(0, signals::bit);
+    let blocked = signals::change_mask(libc::SIG_UNBLOCK, needed | by_us) & needed & !by_us;
     block::with(settle::end_hush);
     Unblocked(blocked)
 }

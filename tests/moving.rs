@@ -6,11 +6,12 @@
 
 use std::fs;
 use std::sync::Barrier;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::Duration;
 
-use eintr::{Error, Outcome, Signal, checkpoint, timeout, within};
+use eintr::{Error, Interrupter, Outcome, Signal, checkpoint, timeout, within};
 use libc::{SIGUSR1, SIGUSR2, c_int};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
@@ -130,6 +131,38 @@ fn a_shot_that_led_to_another() {
         rest(12 * SOON);
         requests_arrive();
         assert!(stuck.result().is_err());
+    });
+}
+
+static IS_OPEN: AtomicBool = AtomicBool::new(false);
+
+/// It takes the request of which it is told; then nothing waits for its end any more.
+extern "C" fn ask_and_take(_: c_int) {
+    Interrupter::current().unwrap().interrupt();
+    eintr::take();
+    IS_OPEN.store(!signals::blocked().contains(&SIGUSR1), SeqCst);
+}
+
+/// One that was ours before is the program's to block.
+#[test]
+fn what_is_put_off_is_the_one_in_use() {
+    if is_left_out("what_is_put_off_is_the_one_in_use") {
+        return;
+    }
+    alone("what_is_put_off_is_the_one_in_use", || {
+        signals::ignore(in_use());
+        requests_arrive();
+        signals::handle(libc::SIGHUP, ask_and_take, libc::SA_RESTART, &[]);
+        let (reader, writer) = pipe();
+        let stuck = target(move || {
+            signals::block(&[SIGUSR1]);
+            own_read(reader)
+        });
+        let stuck = stuck.blocked_in(READ);
+        signals::send(stuck.tid, libc::SIGHUP);
+        nix::unistd::write(&writer, b"x").unwrap();
+        assert_eq!(stuck.result().unwrap(), b'x');
+        assert!(!IS_OPEN.load(SeqCst));
     });
 }
 

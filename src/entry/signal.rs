@@ -142,7 +142,7 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
         put_off(block, number, context);
         return true;
     }
-    block.delivery.set_deferred(false);
+    block.delivery.take_put_off();
     match shot {
         _ if place == Place::NotToBeLeft => repeat_timer::repeat(block),
         _ if is_reached => {}
@@ -161,7 +161,7 @@ fn mark_below(place: Place, block: &Block, context: &ucontext_t) -> usize {
     }
     // Put off until this call it may have been. Its own end is certain now, that of the call around it
     // is not.
-    block.delivery.set_deferred(false);
+    block.delivery.take_put_off();
     if open == arch::sp(context) { arch::mark_before(context) } else { open }
 }
 
@@ -192,11 +192,11 @@ fn is_left_behind(open: usize, block: &Block, context: &ucontext_t) -> bool {
 /// not there, then that handler unblocked it by itself, as siglongjmp does on its way out: from
 /// then on the timer asks again.
 fn put_off(block: &Block, number: c_int, context: &mut ucontext_t) {
-    if block.delivery.set_deferred(true) {
-        return repeat_timer::repeat(block);
-    }
     // It may be one that was ours: a handler that came after ours goes on calling it.
     let number = ours::number().unwrap_or(number);
+    if !block.delivery.put_off(number) {
+        return repeat_timer::repeat(block);
+    }
     *signals::saved_mask(context) |= signals::bit(number);
     block.delivery.announce();
     let _ = target::send(block, block.tid.load(Ordering::Relaxed), number);

@@ -55,11 +55,6 @@ pub(crate) fn was_ever(number: c_int) -> bool {
     previous(number).has_come()
 }
 
-/// The set of our signal, and of those that were ours before.
-pub(crate) fn set_ever() -> Set {
-    (1..SIGNALS as c_int).filter(|number| was_ever(*number)).map(signals::bit).sum()
-}
-
 /// Our signal, if it may be sent: a syscall. (Where a sandbox does not let us look, we believe it.)
 ///
 /// Where we stay, another handler may lead to ours, and is the only way. The default action never is.

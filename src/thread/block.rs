@@ -26,6 +26,8 @@ use std::sync::atomic::{
 use std::thread::LocalKey;
 use std::{mem, ptr};
 
+use libc::c_int;
+
 use super::ended_waits::EndedWaits;
 use super::hook_queue::Queued;
 use super::runs::Runs;
@@ -152,7 +154,8 @@ pub(crate) struct Delivery {
     in_flight: AtomicBool,
     asleep: AtomicBool,
     told_by_futex: AtomicBool,
-    deferred: AtomicBool,
+    /// The signal that waits until the handler in which it came returns (S3), or 0.
+    put_off: AtomicI32,
     /// In this child of a fork our signal has been blocked from the start (S23).
     pub(crate) hushed: AtomicBool,
 }
@@ -163,7 +166,7 @@ impl Delivery {
             in_flight: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
             told_by_futex: AtomicBool::new(false),
-            deferred: AtomicBool::new(false),
+            put_off: AtomicI32::new(0),
             hushed: AtomicBool::new(false),
         }
     }
@@ -225,9 +228,15 @@ impl Delivery {
         was_told
     }
 
-    /// Our signal is to wait, or not any more; what was so before.
-    pub(crate) fn set_deferred(&self, deferred: bool) -> bool {
-        self.deferred.swap(deferred, Relaxed)
+    /// That signal is to wait; false if one does already.
+    pub(crate) fn put_off(&self, signal: c_int) -> bool {
+        self.put_off.compare_exchange(0, signal, Relaxed, Relaxed).is_ok()
+    }
+
+    /// None is to wait any more; which one did.
+    pub(crate) fn take_put_off(&self) -> Option<c_int> {
+        let signal = self.put_off.swap(0, Relaxed);
+        (signal != 0).then_some(signal)
     }
 
     /// A child of a fork has nothing on its way.
@@ -235,7 +244,7 @@ impl Delivery {
         self.in_flight.store(false, Relaxed);
         self.asleep.store(false, Relaxed);
         self.told_by_futex.store(false, Relaxed);
-        self.deferred.store(false, Relaxed);
+        self.put_off.store(0, Relaxed);
     }
 }
 
