@@ -55,6 +55,11 @@ pub(crate) fn was_ever(number: c_int) -> bool {
     previous(number).has_come()
 }
 
+/// Those that were ours before the one that is.
+pub(crate) fn before() -> impl Iterator<Item = c_int> {
+    (1..SIGNALS as c_int).filter(|signal| was_ever(*signal) && number() != Some(*signal))
+}
+
 /// Our signal, if it may be sent: a syscall. (Where a sandbox does not let us look, we believe it.)
 ///
 /// Where we stay, another handler may lead to ours, and is the only way. The default action never is.

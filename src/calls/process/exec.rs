@@ -104,6 +104,8 @@ fn hush(block: &Block) {
         ours::number().into_iter().for_each(pending::take_back);
         block.delivery.take_back();
     }
+    // Nobody knows any more what was on its way when we moved to another signal (S21).
+    ours::before().for_each(pending::take_back);
     // Of a reporter whose signal did not come.
     wanted::refuse(block);
 }
