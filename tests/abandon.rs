@@ -347,6 +347,43 @@ fn a_handler_ends_first(signal: i32, flags: i32) {
     assert_eq!(HANDLERS.load(SeqCst), 2, "the handler was left halfway");
 }
 
+/// How many syscalls have come back since the handler ended.
+static MADE_AFTER: AtomicU32 = AtomicU32::new(0);
+
+/// It makes syscalls all the time, once a handler has run.
+unsafe extern "C" fn with_syscalls(argument: *mut c_void) -> isize {
+    // SAFETY: the test's talk.
+    let talk = unsafe { Talk::of(argument) };
+    talk.tid.store(gettid(), SeqCst);
+    while !talk.may_end.load(SeqCst) {
+        if HANDLERS.load(SeqCst) == 2 {
+            // SAFETY: no pointers.
+            unsafe { libc::syscall(libc::SYS_getppid) };
+            MADE_AFTER.fetch_add(1, SeqCst);
+        }
+    }
+    0
+}
+
+/// Our signal came when the call was not to be left, and the next may be long in coming.
+fn it_is_left_at_its_next_syscall() {
+    HANDLERS.store(0, SeqCst);
+    HANDLER_MAY_END.store(false, SeqCst);
+    handle(libc::SIGUSR2, lingering, 0);
+    let talk = Talk::default();
+    // SAFETY: `with_syscalls` has nothing to undo.
+    let body = || unsafe { abandon(with_syscalls, talk.argument()) };
+    let left: Result<isize, Interrupted> = attended("syscalls", &talk, body, |interrupter| {
+        send(talk.tid.load(SeqCst), libc::SIGUSR2);
+        wait_until("the handler runs", || HANDLERS.load(SeqCst) == 1);
+        let outcome = interrupter.interrupt().wait(Duration::from_millis(100));
+        assert!(matches!(outcome, Outcome::Stuck(_)), "{outcome:?}");
+        HANDLER_MAY_END.store(true, SeqCst);
+    });
+    assert!(left.is_err());
+    assert_eq!(MADE_AFTER.load(SeqCst), 0);
+}
+
 /// std's own, of 8 KB, has no room for two frames with all registers, nor for a panic's message.
 fn on_large_alternate_stack<T>(f: impl FnOnce() -> T) -> T {
     let mut memory = vec![0_u8; 1 << 20];
@@ -366,6 +403,9 @@ fn on_large_alternate_stack<T>(f: impl FnOnce() -> T) -> T {
 fn handlers_and_alternate_stacks() {
     a_handler_ends_first(libc::SIGUSR2, 0);
     a_handler_ends_first(libc::SIGUSR2, libc::SA_ONSTACK);
+    if has_dispatch("syscalls of a call that is left") {
+        it_is_left_at_its_next_syscall();
+    }
 
     handle(libc::SIGURG, abandoning, libc::SA_ONSTACK);
     watched("an alternate stack", || {

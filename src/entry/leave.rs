@@ -8,7 +8,7 @@
 //!   alternate stack;
 //! * not in a function of ours that the call has called: those say so, by [`not_here`].
 //!
-//! In these cases the timer asks again.
+//! In these cases the timer asks again, or the call's next syscall, if that is stopped.
 //!
 //! # Safety
 //!
@@ -33,6 +33,17 @@ use crate::thread::target;
 pub(crate) fn not_here<T>(f: impl FnOnce() -> T) -> T {
     let outer = block::with(|block| block.abandonable.load(Relaxed));
     if outer == 0 { f() } else { hidden(outer, f) }
+}
+
+/// Answers a plain call that was stopped, by `f`; not if it is one of a call that is to be left, which is
+/// left at it. (Rejected: to leave it to our signal. While the call makes others all the time that comes in the
+/// handler of SIGSYS, where nothing may be left.)
+#[inline]
+pub(crate) fn here_or(block: &Block, context: &mut ucontext_t, f: impl FnOnce(&mut ucontext_t)) {
+    match block.word.is_armed().then(|| look(block, context)) {
+        Some(Leave::At(frame)) => arch::leave_to(context, frame),
+        _ => not_here(|| f(context)),
+    }
 }
 
 #[cold]

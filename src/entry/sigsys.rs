@@ -77,16 +77,15 @@ pub(crate) unsafe extern "C" fn on_sigsys(
     }
     // SAFETY: the kernel's context, ours alone until we return.
     let saved = unsafe { &mut *context.cast::<ucontext_t>() };
-    let answer = || {
-        block::with(|block| match trapped.arch {
+    block::with(|block| {
+        leave::here_or(block, saved, |saved| match trapped.arch {
             arch::AUDIT_ARCH => {
                 block.alternate_stack.answering(saved, |saved| answer_call(block, saved));
             }
             // A 32-bit `int 0x80` has other numbers.
             _ => let_through(block, saved),
         });
-    };
-    leave::not_here(answer);
+    });
 }
 
 fn answer_call(block: &Block, context: &mut ucontext_t) {
