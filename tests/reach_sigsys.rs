@@ -192,6 +192,19 @@ fn a_sandbox_without_a_handler_kills() {
     }
 }
 
+/// One that our handler makes for the program is the program's all the same.
+#[test]
+fn a_sandbox_without_a_handler_kills_in_ours() {
+    const NAME: &str = "a_sandbox_without_a_handler_kills_in_ours";
+    if child::has_dispatch(NAME) {
+        child::dies_by(libc::SIGSYS, NAME, || {
+            filter(libc::SYS_mremap, libc::SECCOMP_RET_TRAP);
+            // SAFETY: there is nothing at that address, so nothing is moved.
+            reached(|| unsafe { libc::syscall(libc::SYS_mremap, 0, 0, 0, 0, 0) });
+        });
+    }
+}
+
 /// Where pipes cannot be asked to take what they can without waiting: the pipe's end is refused all
 /// the same, and what fits gets out.
 #[test]

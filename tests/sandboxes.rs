@@ -156,3 +156,73 @@ fn no_signals_at_all() {
         assert!(matches!(stuck.result(), (Ok(b'x'), true)));
     });
 }
+
+/// It kills whoever makes that syscall.
+fn trap(syscall: libc::c_long) {
+    filter(syscall, libc::SECCOMP_RET_TRAP);
+}
+
+#[test]
+fn a_trap_of_queueing_from_the_start() {
+    alone("a_trap_of_queueing_from_the_start", || {
+        trap(libc::SYS_rt_tgsigqueueinfo);
+        all_works();
+        none_is_left_over();
+    });
+}
+
+#[test]
+fn a_trap_of_queueing_later() {
+    alone("a_trap_of_queueing_later", || {
+        all_works();
+        trap(libc::SYS_rt_tgsigqueueinfo);
+        all_works();
+        none_is_left_over();
+    });
+}
+
+/// There our handler of SIGSYS has nothing else to do.
+#[test]
+fn a_trap_of_queueing_where_there_is_no_dispatch() {
+    alone("a_trap_of_queueing_where_there_is_no_dispatch", || {
+        trap(libc::SYS_rt_tgsigqueueinfo);
+        // The filters themselves are set by prctl: that comes last.
+        filter(libc::SYS_prctl, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
+        all_works();
+        assert_eq!(eintr::support().reach, Road::SecondBest);
+    });
+}
+
+#[test]
+fn a_trap_of_dispatch_from_the_start() {
+    alone("a_trap_of_dispatch_from_the_start", || {
+        trap(libc::SYS_prctl);
+        all_works();
+        assert_eq!(eintr::support().reach, Road::SecondBest);
+    });
+}
+
+#[test]
+fn a_trap_of_dispatch_later() {
+    alone("a_trap_of_dispatch_later", || {
+        all_works();
+        trap(libc::SYS_prctl);
+        all_works();
+        assert_eq!(eintr::support().reach, Road::SecondBest);
+    });
+}
+
+/// The waits of `sync` do with the older call.
+#[test]
+fn a_trap_of_waits_on_two_words() {
+    alone("a_trap_of_waits_on_two_words", || {
+        all_works();
+        trap(libc::SYS_futex_waitv);
+        for _ in 0..2 {
+            let event = eintr::sync::Event::new();
+            let stuck = target(move || event.wait_interruptible().is_err());
+            let stuck = stuck.blocked_in(libc::SYS_futex).interrupted();
+            assert!(stuck.result());
+        }
+    });
+}

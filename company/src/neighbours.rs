@@ -84,17 +84,6 @@ const LIBUV: &Limit = &Limit {
     why: "In an asked thread the wait of an event loop is told EINTR even if something is ready: the loop turns until the request is \
           taken. And libuv aborts where its own pipe is not read. The way round: `eintr_reach_begin(0)`.",
 };
-const TRAPPED: &Limit = &Limit {
-    modes: ASKED,
-    shows: InEachRun,
-    why: "Where a sandbox that comes after us traps our prctl, its SIGSYS kills.",
-};
-const TRAPPED_SEND: &Limit = &Limit {
-    modes: &[Mode::Idle, Mode::Asked, Mode::Storm],
-    shows: InEachRun,
-    why: "Where a sandbox that comes after us traps rt_tgsigqueueinfo, its SIGSYS kills whoever asks a task, or asks `support`.",
-};
-
 const ASKED: &[Mode] = &[Mode::Asked, Mode::Storm];
 
 pub const NEIGHBOURS: &[Neighbour] = &[
@@ -151,18 +140,14 @@ pub const NEIGHBOURS: &[Neighbour] = &[
     neighbour("seccomp, getpid: TRAP", Plain(&["sandbox", "TRAP", "getpid"])),
     neighbour("seccomp, gettid: EPERM", Plain(&["sandbox", "EPERM", "gettid"])),
     neighbour("seccomp, prctl: EPERM", Plain(&["sandbox", "EPERM", "prctl"])),
-    limited("seccomp, prctl: TRAP", Plain(&["sandbox", "TRAP", "prctl"]), TRAPPED),
+    neighbour("seccomp, prctl: TRAP", Plain(&["sandbox", "TRAP", "prctl"])),
     neighbour("seccomp, process_vm_readv: EPERM", Plain(&["sandbox", "EPERM", "process_vm_readv"])),
     neighbour("seccomp, process_vm_readv: TRAP", Plain(&["sandbox", "TRAP", "process_vm_readv"])),
     neighbour(
         "seccomp, rt_tgsigqueueinfo: EPERM",
         Plain(&["sandbox", "EPERM", "rt_tgsigqueueinfo"]),
     ),
-    limited(
-        "seccomp, rt_tgsigqueueinfo: TRAP",
-        Plain(&["sandbox", "TRAP", "rt_tgsigqueueinfo"]),
-        TRAPPED_SEND,
-    ),
+    neighbour("seccomp, rt_tgsigqueueinfo: TRAP", Plain(&["sandbox", "TRAP", "rt_tgsigqueueinfo"])),
     neighbour("seccomp, sigaltstack: EPERM", Plain(&["sandbox", "EPERM", "sigaltstack"])),
     neighbour("seccomp, tgkill: EPERM", Plain(&["sandbox", "EPERM", "tgkill"])),
     neighbour("seccomp, tgkill: TRAP", Plain(&["sandbox", "TRAP", "tgkill"])),

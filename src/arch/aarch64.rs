@@ -190,8 +190,8 @@ global_asm!(
 // isize eintr_raw(nr x0, a1 x1, a2 x2, a3 x3, a4 x4, a5 x5, a6 x6): no test, no errno.
 global_asm!(
     ".pushsection .text.eintr_stub,\"ax\",@progbits",
-    ".hidden eintr_raw, eintr_stub_start, eintr_stub_limit",
-    ".globl eintr_raw, eintr_stub_start, eintr_stub_limit",
+    ".hidden eintr_raw, eintr_raw_end, eintr_raw_for_program, eintr_stub_start, eintr_stub_limit",
+    ".globl eintr_raw, eintr_raw_end, eintr_raw_for_program, eintr_stub_start, eintr_stub_limit",
     ".type eintr_raw,@function",
     ".p2align 4",
     "eintr_stub_start:",
@@ -206,9 +206,11 @@ global_asm!(
     "mov x4, x5",
     "mov x5, x6",
     "svc #0",
+    "eintr_raw_end:",
     "ret",
     ".cfi_endproc",
     ".size eintr_raw, . - eintr_raw",
+    ".set eintr_raw_for_program, eintr_raw", // without dispatch, nothing is made for the program
     // isize eintr_set_alternate_stack(stack x0, top x1)
     ".p2align 4",
     ".hidden eintr_set_alternate_stack, eintr_with_room",

@@ -7,7 +7,8 @@
 //!   the mark;
 //! * `eintr_abandon`, the frame of a call that may be left, with the labels `begin`, `returned` and
 //!   `limit`, and `cancelled` between the last two; `abandon_mask`, the mask in such a frame;
-//! * `eintr_raw`, a syscall without test and without errno, for use in handlers;
+//! * `eintr_raw`, a syscall without test and without errno, for use in handlers, with the label `end`;
+//!   `eintr_raw_for_program`, the same for a syscall of the program's own;
 //! * `eintr_set_alternate_stack` and `eintr_with_room`, which leave the stack for a while;
 //! * `eintr_restorer` and `RESTORER_FLAG`, for `rt_sigaction`;
 //! * `mark_before`, the mark that the open call found when it set its own;
@@ -86,6 +87,17 @@ unsafe extern "C" {
         a5: usize,
         a6: usize,
     ) -> isize;
+    /// The same, for a syscall of the program's own that our handler makes.
+    pub(crate) fn eintr_raw_for_program(
+        nr: c_long,
+        a1: usize,
+        a2: usize,
+        a3: usize,
+        a4: usize,
+        a5: usize,
+        a6: usize,
+    ) -> isize;
+    static eintr_raw_end: u8;
     static eintr_call_begin: u8;
     static eintr_call_end: u8;
     static eintr_call_cancelled: u8;
@@ -205,6 +217,11 @@ pub(crate) fn skip_syscall(context: &mut ucontext_t, result: isize) {
 /// Whether the syscall that was trapped is the trampoline's own.
 pub(crate) fn trapped_in_trampoline(context: &ucontext_t) -> bool {
     machine::pc(context) == &raw const eintr_call_end as usize
+}
+
+/// Whether a syscall that a sandbox has trapped is one that nobody but us has asked for.
+pub(crate) fn trapped_in_raw(context: &ucontext_t) -> bool {
+    machine::pc(context) == &raw const eintr_raw_end as usize
 }
 
 /// Has the trapped `rt_sigreturn` made by our own restorer, on the same stack.

@@ -178,11 +178,14 @@ global_asm!(
 );
 
 // isize eintr_raw(nr rdi, a1 rsi, a2 rdx, a3 rcx, a4 r8, a5 r9, a6 [rsp+8]): no test, no errno.
+// isize eintr_raw_for_program(the same): elsewhere, so that a sandbox's trap tells whose call it was.
 // void eintr_restorer(void): the bytes are those by which unwinders know a signal frame.
 global_asm!(
     ".pushsection .text.eintr_stub,\"ax\",@progbits",
-    ".hidden eintr_raw, eintr_restorer, eintr_stub_start, eintr_stub_limit",
-    ".globl eintr_raw, eintr_restorer, eintr_stub_start, eintr_stub_limit",
+    ".hidden eintr_raw, eintr_raw_end, eintr_raw_for_program",
+    ".globl eintr_raw, eintr_raw_end, eintr_raw_for_program",
+    ".hidden eintr_restorer, eintr_stub_start, eintr_stub_limit",
+    ".globl eintr_restorer, eintr_stub_start, eintr_stub_limit",
     ".type eintr_raw,@function",
     ".p2align 4",
     "eintr_stub_start:",
@@ -197,9 +200,26 @@ global_asm!(
     "mov r8, r9",
     "mov r9, qword ptr [rsp + 8]",
     "syscall",
+    "eintr_raw_end:",
     "ret",
     ".cfi_endproc",
     ".size eintr_raw, . - eintr_raw",
+    ".p2align 4",
+    ".type eintr_raw_for_program,@function",
+    "eintr_raw_for_program:",
+    ".cfi_startproc",
+    "endbr64",
+    "mov rax, rdi",
+    "mov rdi, rsi",
+    "mov rsi, rdx",
+    "mov rdx, rcx",
+    "mov r10, r8",
+    "mov r8, r9",
+    "mov r9, qword ptr [rsp + 8]",
+    "syscall",
+    "ret",
+    ".cfi_endproc",
+    ".size eintr_raw_for_program, . - eintr_raw_for_program",
     // eintr_run: a stopped syscall is made here. Its registers are in place, but for rcx, which it
     // destroys anyway: there stands where it goes on, behind the instruction that was stopped. That is
     // kept beyond the red zone, for the syscall leaves no register free. Before `end` nothing has

@@ -36,6 +36,8 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicU32, fence};
 
+use libc::{c_int, c_long};
+
 use crate::deadline::timer;
 use crate::kernel::clock::Moment;
 use crate::kernel::futex;
@@ -58,6 +60,11 @@ struct Waiter {
 
 /// A word of 32 bits, of this process only.
 const FLAGS: u32 = 0x02 | libc::FUTEX_PRIVATE_FLAG as u32;
+
+/// Whether that syscall is one that only these waits make, and can do without.
+pub(crate) fn is_made_by(syscall: c_int) -> bool {
+    c_long::from(syscall) == libc::SYS_futex_waitv
+}
 
 /// Where the thread's own word stands in the list. The kernel tells the last one on which there was
 /// a wake-up; so if it tells this one, none was taken from the other.

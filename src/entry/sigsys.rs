@@ -18,8 +18,8 @@ use std::sync::atomic::Ordering;
 
 use libc::{c_int, c_long, c_void, siginfo_t, ucontext_t};
 
-use super::leave;
 use super::signal::ErrnoGuard;
+use super::{futex_wait, leave};
 use crate::arch;
 use crate::kernel::clock::Moment;
 use crate::kernel::signals::{self, Action};
@@ -29,7 +29,8 @@ use crate::reach::{answer, dispatch, run_calls, sigmask};
 use crate::thread::block::{self, Block};
 use crate::thread::{registry, repeat_timer, target};
 
-/// `SYS_USER_DISPATCH`, a code of SIGSYS's.
+/// `SYS_SECCOMP` and `SYS_USER_DISPATCH`, the codes of SIGSYS's.
+const SECCOMP: c_int = 1;
 const USER_DISPATCH: c_int = 2;
 
 /// The kernel's siginfo of a SIGSYS.
@@ -57,6 +58,10 @@ pub(crate) unsafe extern "C" fn on_sigsys(
     let _errno = ErrnoGuard::new();
     // SAFETY: the kernel's siginfo, whose first words are plain numbers.
     let trapped = unsafe { &*info.cast::<Trapped>() };
+    // SAFETY: the kernel's context, ours alone until we return.
+    if trapped.code == SECCOMP && is_refused(trapped, unsafe { &mut *context.cast() }) {
+        return;
+    }
     if trapped.code != USER_DISPATCH {
         dispatch::PREVIOUS.pass_on(number, info, context, true);
         return;
@@ -86,6 +91,18 @@ pub(crate) unsafe extern "C" fn on_sigsys(
             _ => let_through(block, saved),
         });
     });
+}
+
+/// A sandbox that has no handler of its own has trapped a syscall. The program's own is its end. One that
+/// only we have asked for is not there: we do without it (S27).
+fn is_refused(trapped: &Trapped, context: &mut ucontext_t) -> bool {
+    let is_ours = arch::trapped_in_raw(context)
+        || futex_wait::is_made_by(trapped.syscall) && arch::trapped_in_trampoline(context);
+    let is_refused = is_ours && !dispatch::PREVIOUS.recall().is_caught();
+    if is_refused {
+        arch::set_result(context, -libc::ENOSYS as isize);
+    }
+    is_refused
 }
 
 fn answer_call(block: &Block, context: &mut ucontext_t) {
@@ -293,10 +310,7 @@ fn let_signals_in(number: c_long, arguments: [usize; 6]) {
 
 fn make(number: c_long, arguments: [usize; 6]) -> isize {
     // SAFETY: the interrupted code's own syscall.
-    match unsafe { raw::syscall(number, arguments) } {
-        Ok(result) => result as isize,
-        Err(errno) => -(errno as isize),
-    }
+    unsafe { raw::syscall_for_program(number, arguments) }
 }
 
 /// Has the syscall made again with dispatch off: one that returns twice, on our memory, and one

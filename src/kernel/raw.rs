@@ -24,6 +24,19 @@ pub(crate) unsafe fn syscall<const N: usize>(nr: c_long, args: [usize; N]) -> Re
     if result < 0 { Err(-result as i32) } else { Ok(result as usize) }
 }
 
+/// Makes a syscall that the program has asked for. The kernel's result.
+///
+/// # Safety
+///
+/// As [`syscall`].
+pub(crate) unsafe fn syscall_for_program(
+    nr: c_long,
+    [a1, a2, a3, a4, a5, a6]: [usize; 6],
+) -> isize {
+    // SAFETY: the caller's promise, unchanged.
+    unsafe { arch::eintr_raw_for_program(nr, a1, a2, a3, a4, a5, a6) }
+}
+
 /// The calling thread's id, from the kernel: no cache of libc's, so it is true in a child of any
 /// fork.
 pub(crate) fn gettid() -> i32 {

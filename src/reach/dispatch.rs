@@ -56,21 +56,17 @@ pub(crate) fn is_available() -> bool {
     AVAILABLE.load(Relaxed)
 }
 
-/// Whether it is, as things are: the application may have taken SIGSYS for itself since.
+/// Whether it is, as things are: the application may have taken SIGSYS for itself since, or a
+/// sandbox have come (S27).
 pub(crate) fn is_usable() -> bool {
-    is_available() && handler_is_ours()
+    is_available() && handler_is_ours() && is_allowed()
 }
 
-/// Installs the SIGSYS handler, if the kernel has dispatch. Under valgrind it says so and the
-/// program dies: asked first (S12). Where a sandbox forbids to look through the kernel at what a
-/// pointer points to, the masks of S2 could not be kept.
+/// Installs the SIGSYS handler: before anything else is asked, since a sandbox may trap the question
+/// (S27). Then finds out whether there is dispatch. Under valgrind the kernel says so and the program
+/// dies: asked first (S12).
 pub(crate) fn prepare(handler: usize) {
-    if !arch::CAN_DISPATCH || arch::on_valgrind() || !kernel_has_it() {
-        return;
-    }
-    let mut word = [0_usize];
-    let address = word.as_mut_ptr() as usize;
-    if memory::peek::<1>(address).is_none() || !memory::poke(address, &[0]) {
+    if arch::on_valgrind() {
         return;
     }
     // SA_SIGINFO: the handler needs the context and the siginfo. SA_RESTART: does not matter to a
@@ -81,20 +77,31 @@ pub(crate) fn prepare(handler: usize) {
     // and wide enough. Unless we pass a sandbox's traps on to a handler that does not ask for it: std's
     // alternate stack, which is in force then, is too small for what was made for the thread's.
     let flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_NODEFER;
-    alternate_stack::learn_frame();
     PREVIOUS.stands_before(handler);
-    if let Ok(before) = signals::action(libc::SIGSYS) {
-        PREVIOUS.remember(&before);
-        let is_on_stack = !before.is_caught() || before.has(libc::SA_ONSTACK);
-        let on_stack = if is_on_stack { libc::SA_ONSTACK } else { 0 };
-        let ours = Action::new(handler, flags | on_stack, signals::CANCELLATION);
-        // SAFETY: the handler is made to run at any instruction.
-        if let Ok(before) = unsafe { signals::set_action(libc::SIGSYS, &ours) } {
-            PREVIOUS.remember(&before);
-            AVAILABLE.store(true, Relaxed);
-            sighting::is_needed_if(false);
-        }
+    let Ok(before) = signals::action(libc::SIGSYS) else { return };
+    PREVIOUS.remember(&before);
+    let is_on_stack = !before.is_caught() || before.has(libc::SA_ONSTACK);
+    let on_stack = if is_on_stack { libc::SA_ONSTACK } else { 0 };
+    let ours = Action::new(handler, flags | on_stack, signals::CANCELLATION);
+    // SAFETY: the handler is made to run at any instruction.
+    let Ok(before) = (unsafe { signals::set_action(libc::SIGSYS, &ours) }) else { return };
+    PREVIOUS.remember(&before);
+    if is_allowed() {
+        alternate_stack::learn_frame();
+        AVAILABLE.store(true, Relaxed);
+        sighting::is_needed_if(false);
     }
+}
+
+/// Whether the kernel has dispatch, and lets us use it. Where a sandbox forbids to look through the
+/// kernel at what a pointer points to, the masks of S2 could not be kept.
+fn is_allowed() -> bool {
+    let mut word = [0_usize];
+    let address = word.as_mut_ptr() as usize;
+    arch::CAN_DISPATCH
+        && kernel_has_it()
+        && memory::peek::<1>(address).is_some()
+        && memory::poke(address, &[0])
 }
 
 /// Asks the kernel, which finds fault with the selector before it changes anything. (Rejected: to

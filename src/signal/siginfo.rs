@@ -37,6 +37,10 @@ pub(crate) fn magic() -> usize {
 /// A signal of ours has been sent by tgkill, and could not be marked.
 static UNMARKED: AtomicBool = AtomicBool::new(false);
 
+/// No siginfo can be sent, and none is any more: a sandbox may have trapped it, and a trap has a frame,
+/// for which a handler may have no room.
+static CANNOT_QUEUE: AtomicBool = AtomicBool::new(false);
+
 /// Sends our signal to a thread of this process. (0 is no signal: it asks whether one could be.)
 ///
 /// At the limit on queued signals a real-time signal is refused with EAGAIN. A standard one is
@@ -52,9 +56,14 @@ pub(crate) fn send(tid: i32, signal: c_int) -> Result<(), i32> {
         Queued { signal, errno: 0, code, _pad: 0, pid, uid: 0, value: magic(), _rest: [0; 12] };
     let [process, thread, number] = [pid as usize, tid as usize, signal as usize];
     let arguments = [process, thread, number, &raw const info as usize];
-    // SAFETY: the kernel reads a siginfo.
-    match unsafe { raw::syscall(libc::SYS_rt_tgsigqueueinfo, arguments) } {
+    let queued = match CANNOT_QUEUE.load(Ordering::Relaxed) {
+        true => Err(libc::ENOSYS),
+        // SAFETY: the kernel reads a siginfo.
+        false => unsafe { raw::syscall(libc::SYS_rt_tgsigqueueinfo, arguments) },
+    };
+    match queued {
         Err(errno) if errno != libc::ESRCH && errno != libc::EAGAIN => {
+            CANNOT_QUEUE.store(errno == libc::ENOSYS, Ordering::Relaxed);
             UNMARKED.store(true, Ordering::Relaxed);
             // SAFETY: no pointers.
             unsafe { raw::syscall(libc::SYS_tgkill, [process, thread, number]) }.map(drop)
