@@ -157,8 +157,8 @@ fn told<T, E: From<TimedOut>>((result, raised): (Result<T, E>, bool)) -> Result<
 pub fn within<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
     install::ensure();
     let limit = Limit::after(limit);
-    let (value, _) = open::run(limit, f);
-    Within { value, expired: limit.has_passed() }
+    let (value, cut_short) = open::run(limit, f);
+    Within { value, expired: limit.has_passed(), cut_short }
 }
 
 /// Runs `f` with the causes from outside it put off to its end, and with a deadline of its own: a
@@ -192,8 +192,8 @@ pub fn within<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
 pub fn cleanup<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
     install::ensure();
     let limit = Limit::after(limit);
-    let (value, _) = mask(|| open::run(limit, f));
-    Within { value, expired: limit.has_passed() }
+    let (value, cut_short) = mask(|| open::run(limit, f));
+    Within { value, expired: limit.has_passed(), cut_short }
 }
 
 /// The time that is left until the first of the deadlines in force here; zero if it has passed,
@@ -220,12 +220,15 @@ pub fn remaining() -> Option<Duration> {
 
 /// What [`within`] and [`cleanup`] return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Within<T> {
     /// What the body returned, as it is.
     pub value: T,
     /// Whether the time was up when the body ended, be it that it was interrupted or that it did
     /// not notice.
     pub expired: bool,
+    /// Whether the body felt it: an error was handed out for this deadline, or a call cut short.
+    pub cut_short: bool,
 }
 
 /// The time was up.

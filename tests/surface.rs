@@ -33,6 +33,7 @@ fn tasks_and_threads() {
     let _: fn(&JoinHandle<u8>) -> Result<(), Interrupted> = JoinHandle::wait;
     let _: fn(&JoinHandle<u8>) -> Interrupter = JoinHandle::interrupter;
     let _: fn(&JoinHandle<u8>) -> Request = JoinHandle::interrupt;
+    let _: fn(&JoinHandle<u8>) -> Option<Interrupted> = JoinHandle::raised;
     let _: fn(&JoinHandle<u8>) -> &Thread = JoinHandle::thread;
     let _: fn(&JoinHandle<u8>) -> bool = JoinHandle::is_finished;
 
@@ -127,8 +128,8 @@ fn deadlines() {
     let _: fn(Duration, fn() -> u8) -> Within<u8> = eintr::within;
     let _: fn(Duration, fn() -> u8) -> Within<u8> = eintr::cleanup;
     let _: fn() -> Option<Duration> = eintr::remaining;
-    let Within { value, expired } = eintr::within(Duration::MAX, || 7);
-    assert_eq!((value, expired), (7, false));
+    let Within { value, expired, cut_short, .. } = eintr::within(Duration::MAX, || 7);
+    assert_eq!((value, expired, cut_short), (7, false, false));
 }
 
 #[test]

@@ -65,6 +65,12 @@ impl<'scope, T> ScopedJoinHandle<'scope, T> {
         self.interrupter.interrupt()
     }
 
+    /// The interrupt that it was last handed, if any. See [`Interrupter::raised`]: that one is there after the join
+    /// as well.
+    pub fn raised(&self) -> Option<Interrupted> {
+        self.interrupter.raised()
+    }
+
     /// The thread, as std knows it.
     pub fn thread(&self) -> &std_thread::Thread {
         self.thread.thread()

@@ -105,7 +105,7 @@ fn cleanup_in_an_armed_thread_has_its_own_time() {
             interrupter.interrupt();
             within(Duration::ZERO, || {
                 let in_time = cleanup(HOUR, || (raised(), remaining().is_some()));
-                assert_eq!(in_time, Within { value: (None, true), expired: false });
+                assert!(matches!(in_time, Within { value: (None, true), expired: false, .. }));
                 let late = cleanup(SHORT, read_in_vain);
                 let late_error = late.value.unwrap_err();
                 let reason = late_error.interrupted().unwrap().reason();
