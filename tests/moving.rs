@@ -218,6 +218,37 @@ fn one_that_somebody_waits_for_is_left_alone() {
     });
 }
 
+/// A thread that had blocked all signals before its task began, for which ours was opened, does not see
+/// another one. It keeps nobody from moving, and its report says why it stays.
+#[test]
+fn a_thread_that_blocks_the_next_one_too() {
+    if is_left_out("a_thread_that_blocks_the_next_one_too") {
+        return;
+    }
+    alone("a_thread_that_blocks_the_next_one_too", || {
+        in_use();
+        let (reader, writer) = pipe();
+        let (tell, told) = std::sync::mpsc::channel();
+        let (task, asker) = eintr::task();
+        let cut_off = thread::spawn(move || {
+            signals::change_mask(libc::SIG_SETMASK, &signals::full());
+            task.run(|| {
+                tell.send(gettid()).unwrap();
+                let read = own_read(reader);
+                (read, checkpoint().is_err())
+            })
+        });
+        wait_until_blocked(told.recv().unwrap(), READ);
+        signals::ignore(SIGUSR1);
+        requests_arrive();
+        let outcome = asker.interrupt().wait(Duration::ZERO);
+        let Outcome::Stuck(report) = outcome else { panic!("{outcome:?}") };
+        assert!(report.to_string().contains("blocks"), "{report}");
+        nix::unistd::write(&writer, b"x").unwrap();
+        assert!(matches!(cut_off.join().unwrap(), (Ok(b'x'), true)));
+    });
+}
+
 /// A deadline looks as well, where its timer is set.
 #[test]
 fn deadlines() {
