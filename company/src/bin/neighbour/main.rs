@@ -7,6 +7,7 @@ mod children;
 mod coroutines;
 #[cfg(target_arch = "x86_64")]
 mod dispatch;
+mod limits;
 mod locks;
 mod reader;
 mod sandbox;
@@ -22,6 +23,7 @@ fn main() {
         #[cfg(target_arch = "x86_64")]
         "dispatch" => dispatch::run(&company, argument(1)),
         "forks" => forks::run(&company),
+        "limits" => limits::run(&company, argument(1)),
         "locks" => locks::run(&company, argument(1)),
         "sandbox" => sandbox::run(&company, argument(1), argument(2)),
         "signals" => signals::run(&company, argument(1)),
