@@ -205,6 +205,72 @@ fn a_sandbox_without_a_handler_kills_in_ours() {
     }
 }
 
+fn change_mask(how: i32, mask: Option<&libc::sigset_t>) -> (i32, u64) {
+    let mut before = u64::MAX;
+    let mask = mask.map_or(ptr::null(), ptr::from_ref);
+    let size = size_of_val(&before);
+    // SAFETY: the kernel reads a set, if one is given, and writes one.
+    let result =
+        unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, mask, &raw mut before, size) };
+    (result as i32, before)
+}
+
+/// Where a sandbox that comes later does not let us look through the kernel, what a reached thread's
+/// pointers point to is seen all the same: masks stay right, and what is nowhere is told so.
+#[test]
+fn a_sandbox_without_looks() {
+    for action in [libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, libc::SECCOMP_RET_TRAP] {
+        alone("a_sandbox_without_looks", || {
+            assert_eq!(eintr::support().reach, eintr::Road::Exact);
+            filter(libc::SYS_process_vm_readv, action);
+            filter(libc::SYS_process_vm_writev, action);
+            assert_eq!(eintr::support().reach, eintr::Road::Exact);
+            reached(masks_and_pointers);
+        });
+    }
+}
+
+fn masks_and_pointers() {
+    let (_, before) = change_mask(libc::SIG_BLOCK, None);
+    // SAFETY: sets are made of numbers, and filled.
+    let [full, empty] = unsafe {
+        let [mut full, mut empty]: [libc::sigset_t; 2] = mem::zeroed();
+        libc::sigfillset(&mut full);
+        libc::sigemptyset(&mut empty);
+        [full, empty]
+    };
+    assert_eq!(change_mask(libc::SIG_BLOCK, Some(&full)), (0, before));
+    let (_, blocked) = change_mask(libc::SIG_BLOCK, None);
+    assert!(blocked != before && blocked & 1 << (libc::SIGSYS - 1) != 0, "{blocked:x}");
+
+    // It is let in by a wait with a mask of its own, and its handler makes a syscall.
+    let count = handled();
+    let mut told = action(handler());
+    told.sa_mask = full;
+    let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: an action is read; a time and a set are.
+    unsafe {
+        assert_eq!(libc::sigaction(libc::SIGUSR2, &told, ptr::null_mut()), 0);
+        assert_eq!(libc::raise(libc::SIGUSR2), 0);
+        assert_eq!(handled(), count);
+        libc::ppoll(ptr::null_mut(), 0, &at_once, &empty);
+    }
+    assert_eq!(handled(), count + 1);
+    assert_eq!(change_mask(libc::SIG_SETMASK, Some(&empty)), (0, blocked));
+    assert_eq!(change_mask(libc::SIG_BLOCK, None), (0, 0));
+
+    let nowhere = mem::align_of::<libc::sigset_t>();
+    // SAFETY: the kernel says that nothing is there.
+    let refused = unsafe { libc::syscall(libc::SYS_rt_sigprocmask, 0, nowhere, 0, 8) };
+    assert_eq!(refused, -1);
+    assert_eq!(io::Error::last_os_error().raw_os_error(), Some(libc::EFAULT));
+    // SAFETY: as above; nor can anything be written to code.
+    let refused = unsafe { libc::syscall(libc::SYS_rt_sigprocmask, 0, 0, handler(), 8) };
+    assert_eq!(refused, -1);
+    assert_eq!(io::Error::last_os_error().raw_os_error(), Some(libc::EFAULT));
+    assert_reached();
+}
+
 /// Where pipes cannot be asked to take what they can without waiting: the pipe's end is refused all
 /// the same, and what fits gets out.
 #[test]

@@ -159,7 +159,7 @@ fn is_exec_status(fd: usize, length: usize) -> bool {
 fn never_waits(operations: usize, count: usize) -> bool {
     let mut buffer = [libc::sembuf { sem_num: 0, sem_op: 0, sem_flg: 0 }; 32];
     let Some(copy) = buffer.get_mut(..count) else { return false };
-    memory::copy(operations, copy.as_mut_ptr().cast(), size_of_val(copy))
+    memory::look(operations, copy.as_mut_ptr().cast(), size_of_val(copy))
         && copy.iter().all(|operation| {
             operation.sem_op > 0 || operation.sem_flg & libc::IPC_NOWAIT as i16 != 0
         })

@@ -59,7 +59,7 @@ pub(crate) fn is_available() -> bool {
 /// Whether it is, as things are: the application may have taken SIGSYS for itself since, or a
 /// sandbox have come (S27).
 pub(crate) fn is_usable() -> bool {
-    is_available() && handler_is_ours() && is_allowed()
+    is_available() && handler_is_ours() && kernel_has_it()
 }
 
 /// Installs the SIGSYS handler: before anything else is asked, since a sandbox may trap the question
@@ -86,27 +86,19 @@ pub(crate) fn prepare(handler: usize) {
     // SAFETY: the handler is made to run at any instruction.
     let Ok(before) = (unsafe { signals::set_action(libc::SIGSYS, &ours) }) else { return };
     PREVIOUS.remember(&before);
-    if is_allowed() {
+    if kernel_has_it() {
         alternate_stack::learn_frame();
         AVAILABLE.store(true, Relaxed);
         sighting::is_needed_if(false);
     }
 }
 
-/// Whether the kernel has dispatch, and lets us use it. Where a sandbox forbids to look through the
-/// kernel at what a pointer points to, the masks of S2 could not be kept.
-fn is_allowed() -> bool {
-    let mut word = [0_usize];
-    let address = word.as_mut_ptr() as usize;
-    arch::CAN_DISPATCH
-        && kernel_has_it()
-        && memory::peek::<1>(address).is_some()
-        && memory::poke(address, &[0])
-}
-
 /// Asks the kernel, which finds fault with the selector before it changes anything. (Rejected: to
 /// turn it off. On this thread it may be on for somebody else.)
 fn kernel_has_it() -> bool {
+    if !arch::CAN_DISPATCH {
+        return false;
+    }
     let arguments = [PR_SET_SYSCALL_USER_DISPATCH, ON, 0, 0, usize::MAX];
     // SAFETY: there is no byte at that address, so nothing is kept.
     unsafe { syscall(libc::SYS_prctl, arguments) == Err(libc::EFAULT) }
