@@ -9,12 +9,10 @@ use std::fs;
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
-use eintr::{Error, Interrupter, Outcome, Partial, Request};
+use eintr::{Error, Partial};
+use eintr_random::asker::{self, Tasks, Whom};
 use test_support::watched;
 
 /// Makes trials until a request has hit one: on a quick machine, all may come between two calls.
@@ -24,55 +22,27 @@ fn until_hit(name: &str, trial: impl Fn() -> usize) {
 }
 
 /// Interrupts the task that is current, again and again.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Hammer {
-    current: Arc<Mutex<Option<Interrupter>>>,
-    done: Arc<AtomicBool>,
+    tasks: Tasks,
 }
 
 impl Hammer {
     /// Hammers on the tasks that `body` makes; what it returns, and how many of the requests were raised.
     fn on<T>(body: impl FnOnce(&Hammer) -> T) -> (T, usize) {
         let hammer = Hammer::default();
-        let inside = hammer.clone();
-        let asker = thread::spawn(move || inside.swing());
-        let result = body(&hammer);
-        hammer.done.store(true, Ordering::Relaxed);
-        let requests = asker.join().unwrap();
-        // Every task has ended: each request was raised, or came too late.
-        let raised = requests.iter().filter(|request| match request.wait(Duration::ZERO) {
-            Outcome::Raised => true,
-            Outcome::Finished => false,
-            other => panic!("{other:?}"),
-        });
-        (result, raised.count())
-    }
-
-    fn swing(&self) -> Vec<Request> {
-        let mut random: u64 = 0x9e37_79b9_7f4a_7c15 ^ u64::from(std::process::id());
-        let mut requests = Vec::new();
-        while !self.done.load(Ordering::Relaxed) {
-            // xorshift: good enough for the length of a pause.
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            for _ in 0..random % 2_000 {
-                std::hint::spin_loop();
-            }
-            if random % 16 == 0 {
-                thread::yield_now();
-            }
-            let current = self.current.lock().unwrap().clone();
-            requests.extend(current.map(|interrupter| interrupter.interrupt()));
-        }
-        requests
+        let result = asker::beside(&hammer.tasks, Whom::Tasks, || body(&hammer));
+        let (_, raised) = hammer.tasks.balance();
+        (result, raised)
     }
 
     /// Runs a call in a task of its own.
     fn under<T>(&self, call: impl FnOnce() -> T) -> T {
         let (task, interrupter) = eintr::task();
-        *self.current.lock().unwrap() = Some(interrupter);
-        task.run(call)
+        let number = self.tasks.add(interrupter);
+        let value = task.run(call);
+        self.tasks.remove(number);
+        value
     }
 }
 

@@ -7,11 +7,10 @@
 //! threads' errors.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use eintr::sync::{Condvar, Mutex, Receiver, Sender, SyncSender, channel, sync_channel};
-use eintr::{Interrupted, Interrupter, JoinHandle};
+use eintr::{Interrupted, JoinHandle};
+use eintr_random::asker::{self, Tasks, Whom};
 use test_support::watched;
 
 const SENDERS: usize = 2;
@@ -19,27 +18,6 @@ const RECEIVERS: usize = 3;
 
 /// A sender's number, and the message's.
 type Message = (usize, u32);
-
-/// Interrupts them until all have ended; how often it asked.
-fn hammer_on(interrupters: Vec<Interrupter>, over: &AtomicBool) -> usize {
-    let mut random: u64 = 0x9e37_79b9_7f4a_7c15 ^ u64::from(std::process::id());
-    let mut asked = 0;
-    while !over.load(Ordering::Relaxed) {
-        // xorshift: good enough to choose by.
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        interrupters[random as usize % interrupters.len()].interrupt();
-        asked += 1;
-        for _ in 0..(random >> 32) % 4_000 {
-            std::hint::spin_loop();
-        }
-        if random & (1 << 20) != 0 {
-            thread::yield_now();
-        }
-    }
-    asked
-}
 
 /// A thread's results, and how often it was interrupted.
 type Worker<T> = JoinHandle<(T, usize)>;
@@ -84,18 +62,21 @@ fn receiver(receiver: Receiver<Message>) -> Worker<Vec<Message>> {
 
 /// Hammers on them until they end, and looks at what the receivers have.
 fn balance(count: u32, senders: Vec<Worker<()>>, receivers: Vec<Worker<Vec<Message>>>) -> usize {
-    let interrupters = senders.iter().map(JoinHandle::interrupter);
-    let interrupters = interrupters.chain(receivers.iter().map(JoinHandle::interrupter)).collect();
-    let over = Arc::new(AtomicBool::new(false));
-    let hammer = thread::spawn({
-        let over = over.clone();
-        move || hammer_on(interrupters, &over)
+    let tasks = Tasks::default();
+    for interrupter in senders.iter().map(JoinHandle::interrupter) {
+        tasks.add(interrupter);
+    }
+    for interrupter in receivers.iter().map(JoinHandle::interrupter) {
+        tasks.add(interrupter);
+    }
+    let (sent, received) = asker::beside(&tasks, Whom::Tasks, || {
+        let sent = senders.into_iter().map(|sender| sender.join().unwrap().1).sum::<usize>();
+        (sent, receivers.into_iter().map(|receiver| receiver.join().unwrap()).collect::<Vec<_>>())
     });
-    let mut interrupts: usize = senders.into_iter().map(|sender| sender.join().unwrap().1).sum();
+    let mut interrupts = sent;
     let mut arrived = vec![0_u32; SENDERS];
     let mut seen = vec![vec![false; count as usize]; SENDERS];
-    for receiver in receivers {
-        let (messages, interrupted) = receiver.join().unwrap();
+    for (messages, interrupted) in received {
         interrupts += interrupted;
         let mut next = [0; SENDERS];
         for (sender, index) in messages {
@@ -105,8 +86,7 @@ fn balance(count: u32, senders: Vec<Worker<()>>, receivers: Vec<Worker<Vec<Messa
             arrived[sender] += 1;
         }
     }
-    over.store(true, Ordering::Relaxed);
-    let asked = hammer.join().unwrap();
+    let (asked, _) = tasks.balance();
     assert_eq!(arrived, [count; SENDERS], "lost");
     assert!(interrupts <= asked, "{interrupts} interrupts for {asked} requests");
     interrupts
