@@ -5,19 +5,22 @@ use crate::thread::block;
 use crate::thread::stretches::{self, Stretch};
 use crate::unblocked;
 
+pub(crate) mod allowance;
 pub(crate) mod alternate_stack;
 pub(crate) mod answer;
+pub(crate) mod at_once;
 pub(crate) mod dispatch;
 pub(crate) mod eintr;
 pub(crate) mod instruction;
+pub(crate) mod patience;
 pub(crate) mod run_calls;
 pub(crate) mod sigmask;
 pub(crate) mod signal_only;
 pub(crate) mod table;
-pub(crate) mod writes;
 
-/// Runs `f` with reach on: while the thread is armed, its plain blocking calls are refused with
-/// ECANCELED, whoever makes them.
+/// Runs `f` with reach on: while the thread is armed its plain calls do not wait, whoever makes them.
+/// What can be done without waiting is done, for 100 milliseconds in which the thread is armed; what
+/// would wait is refused with ECANCELED.
 ///
 /// Managed tasks have it on, and so has the body of a [deadline](crate::timeout()) where no task
 /// runs; this is for a stretch that has it off. It uses the kernel's

@@ -37,6 +37,8 @@ const TABLE: &str = include_str!("../src/reach/answers.md");
 
 /// A row of the page.
 struct Row {
+    /// How it is made if it need not wait; empty if it is not.
+    form: &'static str,
     answer: &'static str,
     unless: Vec<&'static str>,
 }
@@ -46,8 +48,8 @@ fn rows() -> BTreeMap<&'static str, Row> {
     let rows: BTreeMap<_, _> = lines
         .map(|line| {
             let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
-            let unless = cells[2].split("; ").filter(|words| !words.is_empty()).collect();
-            (cells[0], Row { answer: cells[1], unless })
+            let unless = cells[3].split("; ").filter(|words| !words.is_empty()).collect();
+            (cells[0], Row { form: cells[1], answer: cells[2], unless })
         })
         .collect();
     assert!(rows.len() > 40, "the page is not what it was");
@@ -65,10 +67,12 @@ struct Probes {
     waits: Probe,
     /// For each exception: one or more calls, and what each returns if it is run as asked.
     unless: Vec<(&'static str, Probe, i64)>,
+    /// The call where it need not wait, again and again, and what it returns.
+    ready: Option<(Box<dyn Fn() -> i64 + Send>, i64)>,
 }
 
 fn probe(syscall: &'static str, waits: impl FnOnce() -> i64 + Send + 'static) -> Probes {
-    Probes { syscall, waits: Box::new(waits), unless: Vec::new() }
+    Probes { syscall, waits: Box::new(waits), unless: Vec::new(), ready: None }
 }
 
 impl Probes {
@@ -79,6 +83,11 @@ impl Probes {
         result: i64,
     ) -> Self {
         self.unless.push((words, Box::new(call), result));
+        self
+    }
+
+    fn ready(mut self, call: impl Fn() -> i64 + Send + 'static, result: i64) -> Self {
+        self.ready = Some((Box::new(call), result));
         self
     }
 }
@@ -125,6 +134,12 @@ fn pair(kind: c_int) -> [usize; 2] {
     // SAFETY: two numbers are written.
     assert_eq!(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) }, 0);
     ends.map(|end| end as usize)
+}
+
+/// The near end of what has something to read, again and again.
+fn filled([near, far]: [usize; 2]) -> usize {
+    assert_eq!(raw(libc::SYS_write, [far, [0_u8; 1024].as_ptr() as usize, 1024]), 1024);
+    near
 }
 
 fn stream() -> usize {
@@ -186,7 +201,11 @@ fn fifo(name: &str) -> Vec<u8> {
 // Arguments. They live as long as the process.
 
 fn buffer() -> usize {
-    Box::leak(Box::new([0_u8; 64])).as_mut_ptr() as usize
+    buffer_of(64)
+}
+
+fn buffer_of(length: usize) -> usize {
+    vec![0_u8; length].leak().as_mut_ptr() as usize
 }
 
 fn vector() -> usize {
@@ -230,7 +249,7 @@ fn at_the_end(cleanup: impl FnOnce() + Send + 'static) {
 // The probes.
 
 /// A read of the eight bytes by which std's child tells that it could not exec.
-const EXEC_STATUS: &str = "8 bytes, close-on-exec, after a fork or of packets";
+const EXEC_STATUS: &str = "4 or 8 bytes, close-on-exec, after a fork or of packets";
 const READY: &str = "a file, or a device that is ready";
 const NONBLOCKING: &str = "O_NONBLOCK";
 const BOTH: &str = "O_NONBLOCK on both";
@@ -278,6 +297,15 @@ fn connections() -> Vec<Probes> {
                 "a socket of datagrams",
                 move || raw(libc::SYS_connect, datagrams),
                 error(libc::EPROTOTYPE),
+            )
+            .ready(
+                move || {
+                    let [_, address, length] = blocking;
+                    // SAFETY: no pointers.
+                    let socket = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0) };
+                    raw(libc::SYS_connect, [socket as usize, address, length])
+                },
+                0,
             ),
     ]
 }
@@ -286,9 +314,12 @@ fn receiving() -> Vec<Probes> {
     let dontwait = libc::MSG_DONTWAIT as usize;
     let each = |name, number, arguments: fn(usize, usize) -> [usize; 6]| {
         let [waits, again, nonblocking] = [stream(), stream(), nonblocking_stream()];
+        let ready = filled(pair(libc::SOCK_STREAM));
+        let received = if name == "recvmmsg" { 1 } else { 8 };
         probe(name, move || raw(number, arguments(waits, 0)))
             .unless(NONBLOCKING, move || raw(number, arguments(nonblocking, 0)), error(EAGAIN))
             .unless(DONTWAIT, move || raw(number, arguments(again, dontwait)), error(EAGAIN))
+            .ready(move || raw(number, arguments(ready, 0)), received)
     };
     let packets = {
         let [near, far] = pair(libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC);
@@ -310,12 +341,29 @@ fn sending() -> Vec<Probes> {
         probe(name, move || raw(number, arguments(waits, 0)))
             .unless(NONBLOCKING, move || raw(number, arguments(nonblocking, 0)), sent)
             .unless(DONTWAIT, move || raw(number, arguments(again, dontwait)), sent)
+            .ready(move || raw(number, arguments(waits, 0)), sent)
     };
     vec![
         each("sendto", libc::SYS_sendto, |fd, flags| [fd, buffer(), 8, flags, NULL, 0], 8),
         each("sendmsg", libc::SYS_sendmsg, |fd, flags| [fd, message(), flags, 0, 0, 0], 8),
         each("sendmmsg", libc::SYS_sendmmsg, |fd, flags| [fd, message(), 1, flags, 0, 0], 1),
     ]
+}
+
+/// A byte in a pipe that is libuv's lock.
+const UV_LOCK: &str = "1 byte, close-on-exec, ready, with libuv";
+
+/// Maps a file whose name is libuv's.
+fn map_libuv() {
+    let path = std::env::temp_dir().join(format!("libuv-each-answer-{}", std::process::id()));
+    std::fs::write(&path, [0; 4096]).unwrap();
+    let file = fd(File::open(&path).unwrap());
+    // SAFETY: a page that nobody uses.
+    let map = unsafe {
+        libc::mmap(ptr::null_mut(), 4096, libc::PROT_READ, libc::MAP_PRIVATE, file as c_int, 0)
+    };
+    assert_ne!(map, libc::MAP_FAILED);
+    at_the_end(move || std::fs::remove_file(path).unwrap());
 }
 
 /// For each read and write: its number, and its arguments with those flags that it has.
@@ -328,10 +376,13 @@ fn reading() -> Vec<Probes> {
     let each = |name, number, arguments: Transfer| {
         let [waits, nonblocking] = [0, libc::O_NONBLOCK].map(|flags| empty_pipe(flags)[0]);
         let [file, device] = [file(), device()];
+        let [near, far] = empty_pipe(0);
+        let ready = filled([near, far]);
         probe(name, move || raw(number, arguments(waits, 0)))
             .unless(NONBLOCKING, move || raw(number, arguments(nonblocking, 0)), error(EAGAIN))
             .unless(READY, move || raw(number, arguments(file, 0)), 8)
             .unless(READY, move || raw(number, arguments(device, 0)), 8)
+            .ready(move || raw(number, arguments(ready, 0)), 8)
     };
     let status = {
         let [near, far] = empty_pipe(libc::O_CLOEXEC);
@@ -352,13 +403,13 @@ fn reading() -> Vec<Probes> {
             read
         }
     };
+    map_libuv();
+    let lock = filled(empty_pipe(libc::O_CLOEXEC));
     let now = empty_pipe(0)[0];
     vec![
-        each("read", libc::SYS_read, |fd, _| [fd, buffer(), 8, 0, 0, 0]).unless(
-            EXEC_STATUS,
-            status,
-            8,
-        ),
+        each("read", libc::SYS_read, |fd, _| [fd, buffer(), 8, 0, 0, 0])
+            .unless(EXEC_STATUS, status, 8)
+            .unless(UV_LOCK, move || raw(libc::SYS_read, [lock, buffer(), 1]), 1),
         each("readv", libc::SYS_readv, |fd, _| [fd, vector(), 1, 0, 0, 0]),
         each("preadv2", libc::SYS_preadv2, |fd, flags| [fd, vector(), 1, ON, ON, flags]).unless(
             "RWF_NOWAIT",
@@ -376,7 +427,9 @@ fn writing() -> Vec<Probes> {
             .unless(NONBLOCKING, move || raw(number, arguments(nonblocking, 0)), 8)
             .unless(READY, move || raw(number, arguments(file, 0)), 8)
             .unless(READY, move || raw(number, arguments(device, 0)), 8)
+            .ready(move || raw(number, arguments(waits, 0)), 8)
     };
+    let lock = empty_pipe(libc::O_CLOEXEC)[1];
     let now = full_pipe(0);
     // Nothing is written: an empty buffer will do.
     let empty = words([NULL as i64, 0]);
@@ -384,7 +437,8 @@ fn writing() -> Vec<Probes> {
         each("write", libc::SYS_write, |fd, _| [fd, buffer(), 8, 0, 0, 0])
             .unless(OUTPUT, || raw(libc::SYS_write, [1, buffer(), 0]), 0)
             .unless(OUTPUT, || raw(libc::SYS_write, [2, buffer(), 0]), 0)
-            .unless("8 bytes, close-on-exec, in a forked child", report_of_a_child, 8),
+            .unless("4 or 8 bytes, close-on-exec, in a forked child", report_of_a_child, 8)
+            .unless(UV_LOCK, move || raw(libc::SYS_write, [lock, buffer(), 1]), 1),
         each("writev", libc::SYS_writev, |fd, _| [fd, vector(), 1, 0, 0, 0]).unless(
             OUTPUT,
             move || raw(libc::SYS_writev, [1, empty, 1]),
@@ -447,12 +501,11 @@ fn moving() -> Vec<Probes> {
             .unless(BOTH, splice(ends(nonblocking), 0), error(EAGAIN)),
         probe("tee", tee(ends(0), 0))
             .unless("SPLICE_F_NONBLOCK", tee(ends(0), flag), error(EAGAIN))
-            .unless(BOTH, tee(ends(nonblocking), 0), error(EAGAIN)),
-        probe("vmsplice", vmsplice(full_pipe(0), 0)).unless(
-            "SPLICE_F_NONBLOCK",
-            vmsplice(full_pipe(0), flag),
-            error(EAGAIN),
-        ),
+            .unless(BOTH, tee(ends(nonblocking), 0), error(EAGAIN))
+            .ready(tee([filled(empty_pipe(0)), empty_pipe(0)[1]], 0), 8),
+        probe("vmsplice", vmsplice(full_pipe(0), 0))
+            .unless("SPLICE_F_NONBLOCK", vmsplice(full_pipe(0), flag), error(EAGAIN))
+            .ready(vmsplice(empty_pipe(0)[1], 0), 8),
         probe("sendfile", sendfile(full_pipe(0)))
             .unless(NONBLOCKING, sendfile(full_pipe(nonblocking)), error(EAGAIN))
             .unless(READY, sendfile(file()), 8),
@@ -507,43 +560,92 @@ fn opening() -> Vec<Probes> {
     ]
 }
 
+/// A context of asynchronous reads and writes (see io_submit(2)), some of which are done.
+fn reads_that_are_done() -> usize {
+    let [context, file] = [words([0]), file()];
+    assert_eq!(raw(libc::SYS_io_setup, [32, context]), 0);
+    // SAFETY: a word of ours, which the kernel has written.
+    let context = unsafe { *(context as *const usize) };
+    for _ in 0..16 {
+        // data, flags, what to do (0: read) and the descriptor, buffer, length, offset
+        let request = words([0, 0, (file as i64) << 32, buffer() as i64, 8, 0, 0, 0]);
+        assert_eq!(raw(libc::SYS_io_submit, [context, 1, words([request as i64])]), 1);
+    }
+    context
+}
+
+/// A ring of io_uring's, with a completion or without; none if there are no rings.
+fn ring(done: bool) -> Option<usize> {
+    const SUBMISSIONS: i64 = 0;
+    const ENTRIES: i64 = 0x1000_0000;
+    let parameters = buffer_of(120);
+    let ring = usize::try_from(raw(libc::SYS_io_uring_setup, [4, parameters])).ok()?;
+    if done {
+        let map = |offset| {
+            let [access, shared] = [libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED];
+            // SAFETY: new memory, of a page.
+            let map =
+                unsafe { libc::mmap(ptr::null_mut(), 4096, access, shared, ring as i32, offset) };
+            assert_ne!(map, libc::MAP_FAILED);
+            map.cast::<u32>()
+        };
+        // An entry of zeros does nothing, and is done.
+        let (queue, _entries) = (map(SUBMISSIONS), map(ENTRIES));
+        // SAFETY: the kernel's offsets into the queue: that of its tail.
+        unsafe { *queue.byte_add(*(parameters as *const u32).add(11) as usize) = 1 };
+        assert_eq!(raw(libc::SYS_io_uring_enter, [ring, 1, 0, 0, NULL, 0]), 1);
+    }
+    Some(ring)
+}
+
 fn readiness() -> Vec<Probes> {
+    let context = reads_that_are_done();
     // SAFETY: no pointers.
     let epoll = unsafe { libc::epoll_create1(0) } as usize;
+    let served = ring(true);
+    let wait_in_ring = |ring| raw(libc::SYS_io_uring_enter, [ring, 0, 1, 1, NULL, SET]);
+    let pollfd = |fd: usize| words([fd as i64 | i64::from(libc::POLLIN) << 32]);
+    let [waits, ready] = [empty_pipe(0)[0], filled(empty_pipe(0))];
+    let [waits, polled] = [waits, ready].map(pollfd);
+    let selected = move |number| {
+        let sets = [(); 3].map(|()| words([0; 16]));
+        assert!(ready < 1024);
+        // SAFETY: words of ours, of which the first 16 are the set.
+        let set = unsafe { &mut *(sets[0] as *mut [u64; 16]) };
+        set[ready / 64] = 1 << (ready % 64);
+        let count = raw(number, [ready + 1, sets[0], sets[1], sets[2], an_hour(), NULL]);
+        assert_eq!(set[ready / 64], 1 << (ready % 64), "it is ready, or the set is as it was");
+        count
+    };
+    let has_events = {
+        // SAFETY: no pointers.
+        let epoll = unsafe { libc::epoll_create1(0) } as usize;
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 7 };
+        let arguments = [epoll, libc::EPOLL_CTL_ADD as usize, ready, &raw mut event as usize];
+        assert_eq!(raw(libc::SYS_epoll_ctl, arguments), 0);
+        epoll
+    };
     vec![
-        probe("poll", || raw(libc::SYS_poll, [NULL, 0, ON])).unless(
-            ZERO,
-            || raw(libc::SYS_poll, [NULL, 0, 0]),
-            0,
-        ),
-        probe("ppoll", || raw(libc::SYS_ppoll, [NULL, 0, an_hour(), NULL, SET])).unless(
-            ZERO,
-            || raw(libc::SYS_ppoll, [NULL, 0, time(0), NULL, SET]),
-            0,
-        ),
-        probe("select", || raw(libc::SYS_select, [0, NULL, NULL, NULL, an_hour()])).unless(
-            ZERO,
-            || raw(libc::SYS_select, [0, NULL, NULL, NULL, time(0)]),
-            0,
-        ),
-        probe("pselect6", || raw(libc::SYS_pselect6, [0, NULL, NULL, NULL, NULL, NULL])).unless(
-            ZERO,
-            || raw(libc::SYS_pselect6, [0, NULL, NULL, NULL, time(0), NULL]),
-            0,
-        ),
-        probe("epoll_wait", move || raw(libc::SYS_epoll_wait, [epoll, buffer(), 1, ON])).unless(
-            ZERO,
-            move || raw(libc::SYS_epoll_wait, [epoll, buffer(), 1, 0]),
-            0,
-        ),
+        probe("poll", move || raw(libc::SYS_poll, [waits, 1, ON]))
+            .unless(ZERO, || raw(libc::SYS_poll, [NULL, 0, 0]), 0)
+            .ready(move || raw(libc::SYS_poll, [polled, 1, ON]), 1),
+        probe("ppoll", || raw(libc::SYS_ppoll, [NULL, 0, an_hour(), NULL, SET]))
+            .unless(ZERO, || raw(libc::SYS_ppoll, [NULL, 0, time(0), NULL, SET]), 0)
+            .ready(move || raw(libc::SYS_ppoll, [polled, 1, an_hour(), NULL, SET]), 1),
+        probe("select", || raw(libc::SYS_select, [0, NULL, NULL, NULL, an_hour()]))
+            .unless(ZERO, || raw(libc::SYS_select, [0, NULL, NULL, NULL, time(0)]), 0)
+            .ready(move || selected(libc::SYS_select), 1),
+        probe("pselect6", || raw(libc::SYS_pselect6, [0, NULL, NULL, NULL, NULL, NULL]))
+            .unless(ZERO, || raw(libc::SYS_pselect6, [0, NULL, NULL, NULL, time(0), NULL]), 0)
+            .ready(move || selected(libc::SYS_pselect6), 1),
+        probe("epoll_wait", move || raw(libc::SYS_epoll_wait, [epoll, buffer(), 1, ON]))
+            .unless(ZERO, move || raw(libc::SYS_epoll_wait, [epoll, buffer(), 1, 0]), 0)
+            .ready(move || raw(libc::SYS_epoll_wait, [has_events, buffer(), 1, ON]), 1),
         probe("epoll_pwait", move || {
             raw(libc::SYS_epoll_pwait, [epoll, buffer(), 1, ON, NULL, SET])
         })
-        .unless(
-            ZERO,
-            move || raw(libc::SYS_epoll_pwait, [epoll, buffer(), 1, 0, NULL, SET]),
-            0,
-        ),
+        .unless(ZERO, move || raw(libc::SYS_epoll_pwait, [epoll, buffer(), 1, 0, NULL, SET]), 0)
+        .ready(move || raw(libc::SYS_epoll_pwait, [has_events, buffer(), 1, ON, NULL, SET]), 1),
         probe("epoll_pwait2", move || {
             raw(libc::SYS_epoll_pwait2, [epoll, buffer(), 1, an_hour(), NULL, SET])
         })
@@ -551,9 +653,14 @@ fn readiness() -> Vec<Probes> {
             ZERO,
             move || raw(libc::SYS_epoll_pwait2, [epoll, buffer(), 1, time(0), NULL, SET]),
             0,
+        )
+        .ready(
+            move || raw(libc::SYS_epoll_pwait2, [has_events, buffer(), 1, an_hour(), NULL, SET]),
+            1,
         ),
         // No ring and no context: run as asked they find fault with that.
-        probe("io_uring_enter", || raw(libc::SYS_io_uring_enter, [ON, 0, 1, 1, NULL, SET]))
+        probe("io_uring_enter", move || ring(false).map_or(error(EINTR), wait_in_ring))
+            .ready(move || served.map_or(0, wait_in_ring), 0)
             .unless(
                 "without IORING_ENTER_GETEVENTS",
                 || raw(libc::SYS_io_uring_enter, [ON, 0, 1, 0, NULL, SET]),
@@ -574,7 +681,8 @@ fn readiness() -> Vec<Probes> {
                 ZERO,
                 || raw(libc::SYS_io_getevents, [0, 1, 1, buffer(), time(0)]),
                 error(EINVAL),
-            ),
+            )
+            .ready(move || raw(libc::SYS_io_getevents, [context, 1, 1, buffer(), NULL]), 1),
     ]
 }
 
@@ -596,19 +704,42 @@ fn waiting() -> Vec<Probes> {
         wait(0)
     };
     vec![
-        probe("wait4", move || wait4(0)).unless("WNOHANG", move || wait4(libc::WNOHANG), 0).unless(
-            DYING,
-            move || killed_and(first, &wait4),
-            first as i64,
-        ),
+        probe("wait4", move || wait4(0))
+            .unless("WNOHANG", move || wait4(libc::WNOHANG), 0)
+            .unless(DYING, move || killed_and(first, &wait4), first as i64)
+            .ready(|| raw(libc::SYS_wait4, [ended_child(), NULL, 0, NULL]).min(1), 1),
         probe("waitid", move || waitid(0))
             .unless("WNOHANG", move || waitid(libc::WNOHANG), 0)
-            .unless(DYING, move || killed_and(second, &waitid), 0),
+            .unless(DYING, move || killed_and(second, &waitid), 0)
+            .ready(
+                move || {
+                    let child = ended_child();
+                    let info = buffer_of(128);
+                    let options = libc::WEXITED as usize;
+                    let waited =
+                        raw(libc::SYS_waitid, [libc::P_PID as usize, child, info, options, NULL]);
+                    // SAFETY: a siginfo of a child's end.
+                    let told = unsafe { (*(info as *const libc::siginfo_t)).si_pid() };
+                    assert!(waited < 0 || told as usize == child);
+                    waited
+                },
+                0,
+            ),
     ]
 }
 
+/// A child that has ended, and was not waited for.
+fn ended_child() -> usize {
+    eintr::mask(|| {
+        let child = Command::new("true").stdin(Stdio::null()).spawn().unwrap().id();
+        let stat = || std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap();
+        wait_until("it has ended", || stat().contains(") Z "));
+        child as usize
+    })
+}
+
 fn sleeping() -> Vec<Probes> {
-    let usr2 = words([1 << (libc::SIGUSR2 - 1)]);
+    let [usr2, other] = [SIGUSR2, libc::SIGWINCH].map(|signal| words([1 << (signal - 1)]));
     vec![
         probe("nanosleep", || raw(libc::SYS_nanosleep, [an_hour(), NULL])),
         probe("clock_nanosleep", || raw(libc::SYS_clock_nanosleep, [1, 0, an_hour(), NULL])),
@@ -619,6 +750,15 @@ fn sleeping() -> Vec<Probes> {
                 ZERO,
                 move || raw(libc::SYS_rt_sigtimedwait, [usr2, NULL, time(0), SET]),
                 error(EAGAIN),
+            )
+            .ready(
+                move || {
+                    let block = libc::SIG_BLOCK as usize;
+                    assert_eq!(raw(libc::SYS_rt_sigprocmask, [block, other, NULL, SET]), 0);
+                    signals::send(gettid(), libc::SIGWINCH);
+                    raw(libc::SYS_rt_sigtimedwait, [other, NULL, NULL, SET])
+                },
+                libc::SIGWINCH.into(),
             ),
     ]
 }
@@ -626,20 +766,25 @@ fn sleeping() -> Vec<Probes> {
 fn locking() -> Vec<Probes> {
     const FLAGS: &str = "LOCK_NB or LOCK_UN";
     let path = path("locked");
-    let open = || File::options().create(true).truncate(true).write(true).open(&path).unwrap();
+    let open = || {
+        let mut options = File::options();
+        options.create(true).truncate(true).read(true).write(true).open(&path).unwrap()
+    };
     let [holder, other] = [open(), open()];
     std::fs::remove_file(&path).unwrap();
     holder.lock().unwrap();
     fd(holder);
     let other = fd(other);
+    let free = file();
     let flock = move |operation: c_int| move || raw(libc::SYS_flock, [other, operation as usize]);
-    let fcntl = move |command: c_int, kind: i16| {
+    let fcntl_of = |file: usize, command: c_int, kind: i16| {
         // SAFETY: a lock is plain numbers.
         let lock: &'static mut libc::flock = Box::leak(Box::new(unsafe { std::mem::zeroed() }));
         lock.l_type = kind;
         let lock = ptr::from_mut(lock) as usize;
-        move || raw(libc::SYS_fcntl, [other, command as usize, lock])
+        move || raw(libc::SYS_fcntl, [file, command as usize, lock])
     };
+    let fcntl = move |command: c_int, kind: i16| fcntl_of(other, command, kind);
     let [exclusive, unlocked] = [libc::F_WRLCK as i16, libc::F_UNLCK as i16];
     let pty = nix::pty::openpty(None, None).unwrap();
     let terminal = fd(pty.slave);
@@ -649,11 +794,22 @@ fn locking() -> Vec<Probes> {
     vec![
         probe("flock", flock(libc::LOCK_EX))
             .unless(FLAGS, flock(libc::LOCK_EX | libc::LOCK_NB), error(EAGAIN))
-            .unless(FLAGS, flock(libc::LOCK_UN), 0),
+            .unless(FLAGS, flock(libc::LOCK_UN), 0)
+            .ready(move || raw(libc::SYS_flock, [free, libc::LOCK_EX as usize]), 0),
         probe("fcntl", fcntl(libc::F_SETLKW, exclusive))
             .unless("not F_SETLKW or F_OFD_SETLKW", fcntl(libc::F_SETLK, exclusive), 0)
             .unless("it unlocks", fcntl(libc::F_SETLKW, unlocked), 0)
-            .unless("it unlocks", fcntl(libc::F_OFD_SETLKW, unlocked), 0),
+            .unless("it unlocks", fcntl(libc::F_OFD_SETLKW, unlocked), 0)
+            .ready(
+                move || {
+                    let locks = [
+                        fcntl_of(other, libc::F_SETLKW, exclusive),
+                        fcntl_of(free, libc::F_OFD_SETLKW, exclusive),
+                    ];
+                    locks.map(|lock| lock()).into_iter().sum()
+                },
+                0,
+            ),
         probe("ioctl", ioctl(libc::TCSBRK as usize, 1)).unless(
             "not one of those that are known to wait",
             ioctl(libc::FIONREAD as usize, buffer()),
@@ -666,17 +822,22 @@ fn ipc() -> Vec<Probes> {
     const RELEASES: &str = "it releases, or IPC_NOWAIT";
     const PRIVATE: usize = libc::IPC_PRIVATE as usize;
     let semaphores = raw(libc::SYS_semget, [PRIVATE, 1, 0o600]) as usize;
+    let plenty = raw(libc::SYS_semget, [PRIVATE, 1, 0o600]) as usize;
+    assert_eq!(raw(libc::SYS_semctl, [plenty, 0, libc::SETVAL as usize, 1000]), 0);
     let queue = raw(libc::SYS_msgget, [PRIVATE, 0o600]) as usize;
+    let used = raw(libc::SYS_msgget, [PRIVATE, 0o600]) as usize;
     let full = raw(libc::SYS_msgget, [PRIVATE, 0o600]) as usize;
     at_the_end(move || {
-        raw(libc::SYS_semctl, [semaphores, 0, libc::IPC_RMID as usize]);
-        let _ = [queue, full]
+        let _ = [semaphores, plenty]
+            .map(|set| raw(libc::SYS_semctl, [set, 0, libc::IPC_RMID as usize]));
+        let _ = [queue, full, used]
             .map(|queue| raw(libc::SYS_msgctl, [queue, libc::IPC_RMID as usize, NULL]));
     });
     let message = words([1; 16]);
     let nowait = libc::IPC_NOWAIT as usize;
     let send = move |queue, flags| raw(libc::SYS_msgsnd, [queue, message, 100, flags]);
     while send(full, nowait) == 0 {}
+    (0..50).for_each(|_| assert_eq!(send(used, nowait), 0));
     let receive = move |flags| raw(libc::SYS_msgrcv, [queue, message, 100, 0, flags]);
     let operation = |change: i16, flags: i16| {
         let operation = libc::sembuf { sem_num: 0, sem_op: change, sem_flg: flags };
@@ -688,11 +849,12 @@ fn ipc() -> Vec<Probes> {
     let semtimedop = move |change, flags, time| {
         raw(libc::SYS_semtimedop, [semaphores, operation(change, flags), 1, time])
     };
-    let mqueue = |flags: c_int| {
-        let name =
-            Box::leak(format!("eintr-each-{}-{flags}\0", std::process::id()).into_boxed_str());
+    let mqueue = |flags: c_int, most: i64| {
+        let name = Box::leak(
+            format!("eintr-each-{}-{flags}-{most}\0", std::process::id()).into_boxed_str(),
+        );
         // flags, most messages, their size, how many there are
-        let attributes = words([0, 1, 8, 0, 0, 0, 0, 0]);
+        let attributes = words([0, most, 8, 0, 0, 0, 0, 0]);
         let flags = libc::O_CREAT | libc::O_RDWR | flags;
         let name = name.as_ptr() as usize;
         let queue = raw(libc::SYS_mq_open, [name, flags as usize, 0o600, attributes]);
@@ -701,38 +863,35 @@ fn ipc() -> Vec<Probes> {
         queue as usize
     };
     let [waits, nonblocking, full_waits, full_nonblocking] =
-        [0, libc::O_NONBLOCK, libc::O_EXCL, libc::O_EXCL | libc::O_NONBLOCK].map(mqueue);
+        [0, libc::O_NONBLOCK, libc::O_EXCL, libc::O_EXCL | libc::O_NONBLOCK]
+            .map(|flags| mqueue(flags, 1));
+    let half_full = mqueue(0, 10);
     let mq_send = |queue| raw(libc::SYS_mq_timedsend, [queue, buffer(), 8, 0, NULL]);
     let mq_receive = |queue| raw(libc::SYS_mq_timedreceive, [queue, buffer(), 8, NULL, NULL]);
     assert_eq!([mq_send(full_waits), mq_send(full_nonblocking)], [0, 0]);
+    (0..5).for_each(|_| assert_eq!(mq_send(half_full), 0));
     vec![
         probe("semop", move || semop(-1, 0))
             .unless(RELEASES, move || semop(-1, nowait_of_a_semaphore), error(EAGAIN))
-            .unless(RELEASES, move || semop(1, 0), 0),
+            .unless(RELEASES, move || semop(1, 0), 0)
+            .ready(move || raw(libc::SYS_semop, [plenty, operation(-1, 0), 1]), 0),
         probe("semtimedop", move || semtimedop(-2, 0, NULL))
             .unless(RELEASES, move || semtimedop(-2, nowait_of_a_semaphore, NULL), error(EAGAIN))
             .unless(RELEASES, move || semtimedop(1, 0, NULL), 0)
-            .unless(ZERO, move || semtimedop(-9, 0, time(0)), error(EAGAIN)),
-        probe("msgrcv", move || receive(0)).unless(
-            "IPC_NOWAIT",
-            move || receive(nowait),
-            error(libc::ENOMSG),
-        ),
-        probe("msgsnd", move || send(full, 0)).unless(
-            "IPC_NOWAIT",
-            move || send(full, nowait),
-            error(EAGAIN),
-        ),
-        probe("mq_timedreceive", move || mq_receive(waits)).unless(
-            NONBLOCKING,
-            move || mq_receive(nonblocking),
-            error(EAGAIN),
-        ),
-        probe("mq_timedsend", move || mq_send(full_waits)).unless(
-            NONBLOCKING,
-            move || mq_send(full_nonblocking),
-            error(EAGAIN),
-        ),
+            .unless(ZERO, move || semtimedop(-9, 0, time(0)), error(EAGAIN))
+            .ready(move || raw(libc::SYS_semtimedop, [plenty, operation(-1, 0), 1, NULL]), 0),
+        probe("msgrcv", move || receive(0))
+            .unless("IPC_NOWAIT", move || receive(nowait), error(libc::ENOMSG))
+            .ready(move || raw(libc::SYS_msgrcv, [used, message, 100, 0, 0]), 100),
+        probe("msgsnd", move || send(full, 0))
+            .unless("IPC_NOWAIT", move || send(full, nowait), error(EAGAIN))
+            .ready(move || send(used, 0), 0),
+        probe("mq_timedreceive", move || mq_receive(waits))
+            .unless(NONBLOCKING, move || mq_receive(nonblocking), error(EAGAIN))
+            .ready(move || mq_receive(half_full), 8),
+        probe("mq_timedsend", move || mq_send(full_waits))
+            .unless(NONBLOCKING, move || mq_send(full_nonblocking), error(EAGAIN))
+            .ready(move || mq_send(half_full), 0),
     ]
 }
 
@@ -816,6 +975,7 @@ fn every_row_and_every_exception() {
                 let is_there = probe.unless.iter().any(|(unless, ..)| unless == words);
                 assert!(is_there, "{name}, unless {words}: no probe");
             }
+            assert_eq!(probe.ready.is_some(), !row.form.is_empty(), "{name}, ready");
             for (words, ..) in &probe.unless {
                 assert!(row.unless.contains(words), "{name} has no exception of {words}");
             }
@@ -826,18 +986,24 @@ fn every_row_and_every_exception() {
         eintr::spawn(move || {
             eintr::Interrupter::current().unwrap().interrupt();
             assert_eq!(reader.read(&mut [0]).unwrap_err().raw_os_error(), Some(ECANCELED));
+            probes.iter().for_each(is_done_if_ready);
             wait_for_the_end_of_goodbyes();
-            for Probes { syscall, waits, unless } in probes {
+            for Probes { syscall, waits, unless, ready } in probes {
                 let expected = match rows[syscall].answer {
-                    "ECANCELED" | "for 100 ms what does not block, then ECANCELED" => {
-                        error(ECANCELED)
-                    }
+                    "ECANCELED" => error(ECANCELED),
                     "EINTR" | "for each word EINTR, then EAGAIN; then run" => error(EINTR),
+                    // It takes its time to be refused, and is told EINTR until then.
+                    "EINTR for 1 ms, then ECANCELED" => error(EINTR),
                     "0" => 0,
                     "run" => runs(syscall),
                     other => panic!("an answer that nobody knows: {other}"),
                 };
                 assert_eq!(waits(), expected, "{syscall}");
+                if let Some((call, done)) = ready {
+                    let is_done = call() == done;
+                    let for_ever = rows[syscall].form.ends_with("for ever");
+                    assert_eq!(is_done, for_ever, "{syscall}, ready, when the time is over");
+                }
                 for (words, call, result) in unless {
                     assert_eq!(call(), result, "{syscall}, {words}");
                 }
@@ -849,6 +1015,21 @@ fn every_row_and_every_exception() {
         .unwrap();
         AT_THE_END.lock().unwrap().drain(..).for_each(|cleanup| cleanup());
     });
+}
+
+/// A task of its own has time of its own. A try counts if the machine let it be in time.
+fn is_done_if_ready(probes: &Probes) {
+    let Some((call, expected)) = &probes.ready else { return };
+    loop {
+        let start = Instant::now();
+        let (task, interrupter) = eintr::task();
+        interrupter.interrupt();
+        let result = eintr::mask(|| task.run(call));
+        if start.elapsed() < Duration::from_millis(100) {
+            assert_eq!(result, *expected, "{}, ready", probes.syscall);
+            return;
+        }
+    }
 }
 
 /// What is refused when the time for goodbyes is over, and waits otherwise.
@@ -875,7 +1056,7 @@ fn the_kernel_restarts_each_as_its_row_says() {
     alone("the_kernel_restarts_each_as_its_row_says", || {
         signals::handle(SIGUSR1, signals::count, libc::SA_RESTART, &[]);
         signals::handle(SIGUSR2, signals::count, 0, &[]);
-        for Probes { syscall, waits, unless } in probes() {
+        for Probes { syscall, waits, unless, .. } in probes() {
             let row = table::TABLE.iter().find(|row| row.name == syscall).unwrap();
             if row.answer == Answer::Run || WITHOUT_A_WAIT.contains(&syscall) {
                 continue;

@@ -262,6 +262,7 @@ fn a_refusal_takes_nothing() {
             Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap()
         });
 
+        spend_the_time();
         let mut bytes = [0; 16];
         refused(listener.accept().map(drop));
         refused(near.read(&mut bytes).map(drop));
@@ -275,6 +276,129 @@ fn a_refusal_takes_nothing() {
         assert_eq!(near.read(&mut bytes).unwrap(), 4);
         assert_eq!(receiver.recv_from(&mut bytes).unwrap(), (8, sender.local_addr().unwrap()));
         assert_eq!(child.wait().unwrap().code(), Some(7));
+    });
+}
+
+/// What is ready is done, as long as there is time (P14), and told in part; not a connection.
+#[test]
+fn what_is_ready_is_done() {
+    if !has_dispatch("what_is_ready") {
+        return;
+    }
+    watched("what_is_ready", || while !did_what_was_ready() {});
+}
+
+/// A try counts if the machine let it be in time.
+fn did_what_was_ready() -> bool {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut near, mut far) = UnixStream::pair().unwrap();
+    let (mut reader, mut writer) = io::pipe().unwrap();
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    far.write_all(b"byte").unwrap();
+    writer.write_all(b"some").unwrap();
+    sender.send_to(b"datagram", receiver.local_addr().unwrap()).unwrap();
+    let mut child = Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
+    wait_until("it has ended", || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+        stat.contains(") Z ")
+    });
+    let start = Instant::now();
+    let (task, interrupter) = eintr::task();
+    interrupter.interrupt();
+    let results = task.run(|| {
+        let mut bytes = [0; 16];
+        let read = [near.read(&mut bytes), reader.read(&mut bytes), receiver.recv(&mut bytes)];
+        let [empty, drained] = [near.read(&mut bytes), reader.read(&mut bytes)];
+        let accepted = listener.accept().map(|_| 0);
+        (read, child.wait(), [empty, drained, accepted])
+    });
+    if start.elapsed() >= ALLOWED {
+        return false;
+    }
+    let (read, status, refused) = results;
+    assert_eq!(read.map(Result::unwrap), [4, 4, 8]);
+    assert_eq!(status.unwrap().code(), Some(7));
+    for refused in refused {
+        assert_eq!(refused.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+    }
+    true
+}
+
+/// How long what is ready is done.
+const ALLOWED: Duration = Duration::from_millis(100);
+
+/// Stays armed until nothing is done any more.
+fn spend_the_time() {
+    let start = Instant::now();
+    while start.elapsed() < ALLOWED {
+        std::hint::spin_loop();
+    }
+    assert_reached();
+}
+
+/// A loop over what is always ready ends, also if it masks or cleans up for each item, or takes what
+/// has been asked of a task inside.
+#[test]
+fn a_loop_over_what_is_ready_ends() {
+    let each: [fn(); 4] = [
+        || (),
+        || eintr::mask(|| ()),
+        || assert!(eintr::cleanup(Duration::ZERO, assert_reached).expired),
+        || {
+            eintr::mask(|| {
+                let (task, interrupter) = eintr::task();
+                interrupter.interrupt();
+                task.run(|| {
+                    assert_reached();
+                    eintr::take().unwrap();
+                });
+            });
+        },
+    ];
+    for each in each {
+        asked("a loop over what is ready", |_| {
+            let (near, far) = UnixStream::pair().unwrap();
+            eintr::mask(|| (&far).write_all(b"x")).unwrap();
+            let error = loop {
+                // What it takes it gives back: there is always one.
+                let result = (&near).read(&mut [0]).and_then(|_| (&far).write(b"x"));
+                let Err(error) = result else {
+                    each();
+                    continue;
+                };
+                break error;
+            };
+            assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
+        });
+    }
+}
+
+/// A take begins the time anew.
+#[test]
+fn each_request_has_time_of_its_own() {
+    if !has_dispatch("each_request") {
+        return;
+    }
+    watched("each_request", || {
+        let (task, interrupter) = eintr::task();
+        task.run(|| {
+            let (near, far) = UnixStream::pair().unwrap();
+            (&far).write_all(&[0; 100]).unwrap();
+            loop {
+                let start = Instant::now();
+                interrupter.interrupt();
+                let read = (&near).read(&mut [0]);
+                let in_time = start.elapsed() < ALLOWED;
+                spend_the_time();
+                assert!((&near).read(&mut [0]).is_err());
+                eintr::take().unwrap();
+                if in_time {
+                    return assert_eq!(read.unwrap(), 1);
+                }
+            }
+        });
     });
 }
 
@@ -382,33 +506,42 @@ fn the_asker_hears_of_a_refusal() {
     });
 }
 
+/// Whatever a call was told, it was cut short: that counts as raised, where nothing else does.
 #[test]
-fn a_sleep_cut_short_is_not_raised() {
-    if !has_dispatch("a sleep") {
+fn a_call_that_is_cut_short_counts_as_raised() {
+    if !has_dispatch("cut short") {
         return;
     }
-    watched("a sleep", || {
-        let (tell, told) = mpsc::channel();
-        let (woken, wakes) = mpsc::channel();
-        let (go, wait) = mpsc::channel::<()>();
-        let worker = eintr::spawn(move || {
-            tell.send(gettid()).unwrap();
-            thread::sleep(Duration::MAX);
-            woken.send(()).unwrap();
-            wait.recv().unwrap();
+    let calls: [(i64, fn()); 3] = [
+        (libc::SYS_clock_nanosleep, || thread::sleep(Duration::MAX)),
+        // SAFETY: the length of time is borrowed. It returns EINTR once, and is not made again.
+        (libc::SYS_clock_nanosleep, || unsafe {
+            libc::nanosleep(&libc::timespec { tv_sec: 3600, tv_nsec: 0 }, std::ptr::null_mut());
+        }),
+        // SAFETY: no descriptors.
+        (libc::SYS_poll, || unsafe {
+            libc::poll(std::ptr::null_mut(), 0, -1);
+        }),
+    ];
+    for (number, call) in calls {
+        watched("cut short", move || {
+            let (tell, told) = mpsc::channel();
+            let (go, wait) = mpsc::channel::<()>();
+            let worker = eintr::spawn(move || {
+                tell.send(gettid()).unwrap();
+                call();
+                wait.recv().unwrap();
+            });
+            wait_until_blocked(told.recv().unwrap(), number);
+            let request = worker.interrupt();
+            assert!(matches!(request.wait(LIMIT), Outcome::Raised));
+            let interrupter = worker.interrupter();
+            assert!(interrupter.report().refused > 0);
+            assert!(interrupter.raised().is_some());
+            go.send(()).unwrap();
+            worker.join().unwrap();
         });
-        wait_until_blocked(told.recv().unwrap(), libc::SYS_clock_nanosleep);
-        let request = worker.interrupt();
-        wakes.recv().unwrap();
-        let outcome = request.wait(Duration::from_millis(1));
-        assert!(matches!(outcome, Outcome::Stuck(_)), "{outcome:?}");
-        let interrupter = worker.interrupter();
-        assert_eq!(interrupter.report().refused, 0);
-        assert!(interrupter.raised().is_none());
-        go.send(()).unwrap();
-        worker.join().unwrap();
-        assert!(matches!(request.wait(LIMIT), Outcome::Finished));
-    });
+    }
 }
 
 fn cpu_time_of_this_thread() -> Duration {
@@ -427,7 +560,7 @@ fn cpu_time_of_this_thread() -> Duration {
 /// A loop that ignores its errors, be they refusals, sleeps cut short, or EINTR.
 #[test]
 fn a_loop_that_does_not_listen_is_braked() {
-    const BRAKED: u32 = 16 + 14;
+    const BRAKE: Duration = Duration::from_millis(10);
     const TIMES: u32 = 40;
     let loops: [fn(&PipeReader); 3] = [
         |mut pipe| assert!(pipe.read(&mut [0]).is_err()),
@@ -439,11 +572,16 @@ fn a_loop_that_does_not_listen_is_braked() {
         asked("a loop", |_| {
             let (pipe, _writer) = io::pipe().unwrap();
             let again = || again(&pipe);
-            (0..BRAKED).for_each(|_| again());
+            let is_braked = || {
+                let start = Instant::now();
+                again();
+                start.elapsed() >= BRAKE
+            };
+            while !is_braked() {}
             let (start, used) = (Instant::now(), cpu_time_of_this_thread());
             (0..TIMES).for_each(|_| again());
             let (took, used) = (start.elapsed(), cpu_time_of_this_thread() - used);
-            assert!(took >= Duration::from_millis(10) * TIMES, "{took:?}");
+            assert!(took >= BRAKE * TIMES, "{took:?}");
             // Where even to fall asleep and to wake up costs that much, it is not ours to answer
             // for.
             let before = cpu_time_of_this_thread();

@@ -14,22 +14,30 @@ use std::fmt::Write;
 use std::io;
 
 use libc::c_long;
-use table::{Answer, GET_EVENTS, MaskAt, Restarts, Row, TABLE, Undo, Unless};
+use table::{Answer, AtOnce, GET_EVENTS, MaskAt, Restarts, Row, TABLE, Undo, Unless};
 use test_support::skipped_under_emulation;
 
 /// The table as the documentation of `reach` shows it.
 fn rendered() -> String {
     let mut page = String::from(
-        "| syscall | answer | run as asked if | second best | why |\n|---|---|---|---|---|\n",
+        "| syscall | for 100 ms, without waiting | then, or if it would wait | run as asked if | second best | why |\n\
+         |---|---|---|---|---|---|\n",
     );
     for row in TABLE.iter().filter(|row| !row.reason.is_empty()) {
         let exceptions: Vec<String> = row.unless.iter().map(words).collect();
         let [name, reason] = [row.name, row.reason];
         let exceptions = exceptions.join("; ");
         let [answer, second_best] = [answer(row.answer), second_best(row)];
-        writeln!(page, "| {name} | {answer} | {exceptions} | {second_best} | {reason} |").unwrap();
+        let form = row.at_once.map_or("", words_of_form);
+        let for_ever =
+            if row.answer == Answer::Interrupt && !form.is_empty() { ", for ever" } else { "" };
+        writeln!(
+            page,
+            "| {name} | {form}{for_ever} | {answer} | {exceptions} | {second_best} | {reason} |"
+        )
+        .unwrap();
     }
-    page.push_str("| any other | run | | | |\n");
+    page.push_str("| any other | | run | | | |\n");
     page
 }
 
@@ -38,8 +46,8 @@ fn answer(answer: Answer) -> &'static str {
         Answer::Refuse => "ECANCELED",
         Answer::Zero => "0",
         Answer::Interrupt => "EINTR",
-        Answer::Goodbye => "for 100 ms what does not block, then ECANCELED",
         Answer::WakeTwice => "for each word EINTR, then EAGAIN; then run",
+        Answer::Poll => "EINTR for 1 ms, then ECANCELED",
         Answer::Run => "run",
     }
 }
@@ -50,10 +58,28 @@ fn second_best(row: &Row) -> &'static str {
     match row.answer {
         Answer::Run => "",
         Answer::WakeTwice => "run",
-        Answer::Refuse | Answer::Zero if row.restarts == Restarts::Never => {
+        Answer::Refuse | Answer::Poll | Answer::Zero if row.restarts == Restarts::Never => {
             "the same if it slept when it was asked, else EINTR"
         }
         _ => "the same",
+    }
+}
+
+/// How a call is made that need not wait.
+fn words_of_form(form: AtOnce) -> &'static str {
+    match form {
+        AtOnce::Flag(_, bits) => name_of_flags(bits),
+        AtOnce::Read | AtOnce::ReadVector => "RWF_NOWAIT, or when poll calls it ready",
+        AtOnce::Write | AtOnce::WriteVector => "MSG_DONTWAIT, RWF_NOWAIT, or what poll calls ready",
+        AtOnce::TryLock => "F_SETLK or F_OFD_SETLK",
+        AtOnce::NoTime(_) | AtOnce::CountInNoTime(_) | AtOnce::CountInNoMilliseconds(_) => {
+            "with no time"
+        }
+        AtOnce::Select => "with no time, on copies",
+        AtOnce::Ring => "waiting for none",
+        AtOnce::Connect => "what has begun, if it is done; local ones",
+        AtOnce::TrySemaphores => "semtimedop with no time",
+        AtOnce::Reap | AtOnce::ReapById => "WNOHANG",
     }
 }
 
@@ -65,6 +91,7 @@ fn name_of_flags(bits: usize) -> &'static str {
         libc::IPC_NOWAIT => "IPC_NOWAIT",
         libc::RWF_NOWAIT => "RWF_NOWAIT",
         libc::WNOHANG => "WNOHANG",
+        libc::LOCK_NB => "LOCK_NB",
         NO_WAIT_FOR_LOCK => "LOCK_NB or LOCK_UN",
         SPLICE_NONBLOCK => "SPLICE_F_NONBLOCK",
         _ => panic!("{bits:#x} has no name here"),
@@ -90,8 +117,11 @@ fn words(unless: &Unless) -> String {
         Unless::AsksForNone(_) => "it asks for none".into(),
         Unless::ZeroMilliseconds(_) | Unless::ZeroTime(_) => "its timeout is zero".into(),
         Unless::NoFifo { .. } => "it is no FIFO, or with O_NONBLOCK or O_RDWR".into(),
-        Unless::ExecStatus { .. } => "8 bytes, close-on-exec, after a fork or of packets".into(),
-        Unless::ExecReport { .. } => "8 bytes, close-on-exec, in a forked child".into(),
+        Unless::ExecStatus { .. } => {
+            "4 or 8 bytes, close-on-exec, after a fork or of packets".into()
+        }
+        Unless::ExecReport { .. } => "4 or 8 bytes, close-on-exec, in a forked child".into(),
+        Unless::UvLock { .. } => "1 byte, close-on-exec, ready, with libuv".into(),
         Unless::Unlocks(_) => "it unlocks".into(),
         Unless::Releases { .. } => "it releases, or IPC_NOWAIT".into(),
         Unless::Dying(_) => "the child was killed by SIGKILL, or could not exec".into(),

@@ -79,10 +79,10 @@ const FFLUSH: &Limit = &Limit {
           `eintr_mask_begin`.",
 };
 const LIBUV: &Limit = &Limit {
-    modes: ASKED,
-    shows: InEachRun,
-    why: "In an asked thread the wait of an event loop is told EINTR even if something is ready: the loop turns until the request is \
-          taken. And libuv aborts where its own pipe is not read. The way round: `eintr_reach_begin(0)`.",
+    modes: &[Mode::Storm],
+    shows: InSome,
+    why: "Where a thread installs a handler with a full mask, as libuv does, and is asked less than a millisecond later, a signal for \
+          that handler may end the process. The way round: `eintr_reach_begin(0)`.",
 };
 const ASKED: &[Mode] = &[Mode::Asked, Mode::Storm];
 
@@ -130,9 +130,9 @@ pub const NEIGHBOURS: &[Neighbour] = &[
     neighbour("rayon", Plain(&["locks", "rayon"])),
     neighbour("OpenMP", Source::OpenMp),
     neighbour("C++20's waits", Source::Cxx20),
-    limited("libuv, uv_spawn", C("uv", Some("libuv"), "spawn"), LIBUV),
+    neighbour("libuv, uv_spawn", C("uv", Some("libuv"), "spawn")),
     limited("libuv, uv_signal_start", C("uv", Some("libuv"), "signal"), LIBUV),
-    limited("libuv, files and async", C("uv", Some("libuv"), "files"), LIBUV),
+    neighbour("libuv, files and async", C("uv", Some("libuv"), "files")),
     neighbour("Go, as a shared library", Source::Go),
     neighbour("Java, by JNI_CreateJavaVM", Source::Java),
     neighbour("no signals to be queued", Plain(&["limits", "signals"])),

@@ -22,7 +22,7 @@ use super::place::{Place, is_on_alternate_stack};
 use crate::arch;
 use crate::deadline::timer::{self, Shot};
 use crate::kernel::{raw, signals};
-use crate::reach::{alternate_stack, dispatch, eintr, run_calls, signal_only};
+use crate::reach::{alternate_stack, answer, dispatch, eintr, instruction, run_calls, signal_only};
 use crate::signal::ours;
 use crate::signal::siginfo::{self, Sender};
 use crate::thread::block::{self, Block};
@@ -131,11 +131,14 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
             repeat_timer::repeat(block);
             return true;
         }
-        Place::NotToBeLeft | Place::Elsewhere if is_reached => {}
+        Place::NotToBeLeft | Place::Elsewhere if is_reached => note_if_cut_short(block, context),
         Place::NotToBeLeft | Place::Elsewhere if block.reach.is_on() => {
             signal_only::interrupt(block, context);
         }
-        Place::NotToBeLeft | Place::Elsewhere => eintr::undo_restart(context),
+        Place::NotToBeLeft | Place::Elsewhere if eintr::undo_restart(context) => {
+            answer::note_cut_short(block);
+        }
+        Place::NotToBeLeft | Place::Elsewhere => note_if_cut_short(block, context),
     }
     // 4. Does a call of our own lie below this handler? If not, does anything else ask again?
     if is_open(mark_below(place, block, context), block, context) {
@@ -151,6 +154,13 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
         _ => repeat_timer::repeat(block),
     }
     true
+}
+
+/// A plain call that the kernel does not restart has returned EINTR, for us.
+fn note_if_cut_short(block: &Block, context: &ucontext_t) {
+    if instruction::is_behind_interrupted_syscall(context) {
+        answer::note_cut_short(block);
+    }
 }
 
 /// The mark of the call of our own that lies below, if one does: not of that in which the context stands.

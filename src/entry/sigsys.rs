@@ -25,7 +25,7 @@ use crate::kernel::clock::Moment;
 use crate::kernel::signals::{self, Action};
 use crate::kernel::{memory, raw};
 use crate::reach::table::{self, MaskAt, Unless};
-use crate::reach::{answer, dispatch, run_calls, sigmask};
+use crate::reach::{allowance, answer, dispatch, run_calls, sigmask};
 use crate::thread::block::{self, Block};
 use crate::thread::{registry, repeat_timer, target};
 
@@ -114,7 +114,8 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
         }
         return;
     }
-    dispatch::sweep(Moment::now_in_handler());
+    let now = Moment::now_in_handler();
+    dispatch::sweep(now);
     if arch::trapped_in_trampoline(context) {
         arch::cancel(context);
         return;
@@ -144,7 +145,7 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
         }
         libc::SYS_clone3 => let_through(block, context),
         _ if is_vfork(number) => let_through(block, context),
-        _ => answer_by_table(block, context, number, arguments),
+        _ => answer_by_table(block, context, now, number, arguments),
     }
 }
 
@@ -168,9 +169,15 @@ fn is_vfork(_number: c_long) -> bool {
     false
 }
 
-fn answer_by_table(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usize; 6]) {
-    let answer = answer::by_table(block, number, &arguments);
-    let result = match answer.or_else(|e| answer::wake(block, number, &arguments).ok_or(e)) {
+fn answer_by_table(
+    block: &Block,
+    context: &mut ucontext_t,
+    now: Moment,
+    number: c_long,
+    arguments: [usize; 6],
+) {
+    let answer = answer::by_table(block, now, number, &arguments);
+    let result = match answer.or_else(|e| answer::wake(block, now, number, &arguments).ok_or(e)) {
         Ok(result) => {
             let_signals_in(number, arguments);
             result
@@ -242,7 +249,7 @@ fn run(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usiz
 fn in_child(block: &Block, context: &mut ucontext_t) {
     dispatch::forget(block);
     block.alternate_stack.take_back_after(context);
-    block.answering.reset();
+    allowance::forget(block);
     // It has not made a child, and is one.
     block.answering.forked.store(-1, Ordering::Relaxed);
     if block.dispatch.sigsys_blocked.swap(false, Ordering::Relaxed) {

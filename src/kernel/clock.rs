@@ -86,6 +86,11 @@ impl Moment {
         (self != Self::NEVER).then(|| self.timespec())
     }
 
+    /// As a number.
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+
     fn of_timespec(time: timespec) -> Self {
         Self(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
     }

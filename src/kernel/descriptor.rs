@@ -8,8 +8,11 @@
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
+use std::time::Duration;
 
+use super::clock;
 use super::raw::syscall;
+use super::socket;
 
 /// What a descriptor or a path leads to, as far as waiting goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,22 +49,12 @@ pub(crate) fn kind(fd: usize) -> Option<Kind> {
 }
 
 fn is_of_packets(fd: usize) -> bool {
-    type_of_socket(fd) == Some(libc::SOCK_SEQPACKET)
+    socket::option(fd, libc::SO_TYPE) == Some(libc::SOCK_SEQPACKET)
 }
 
 /// Whether a socket is one of datagrams.
 pub(crate) fn is_of_datagrams(fd: usize) -> bool {
-    matches!(type_of_socket(fd), Some(libc::SOCK_DGRAM | libc::SOCK_RAW))
-}
-
-fn type_of_socket(fd: usize) -> Option<i32> {
-    let mut value: i32 = 0;
-    let mut length = size_of::<i32>() as u32;
-    let [level, name] = [libc::SOL_SOCKET as usize, libc::SO_TYPE as usize];
-    let arguments = [fd, level, name, &raw mut value as usize, &raw mut length as usize];
-    // SAFETY: the kernel writes an integer and its length.
-    unsafe { syscall(libc::SYS_getsockopt, arguments) }.ok()?;
-    Some(value)
+    matches!(socket::option(fd, libc::SO_TYPE), Some(libc::SOCK_DGRAM | libc::SOCK_RAW))
 }
 
 fn is_terminal(fd: usize) -> bool {
@@ -97,9 +90,14 @@ pub(crate) fn is_close_on_exec(fd: usize) -> bool {
 
 /// Whether a descriptor is ready now.
 pub(crate) fn is_ready(fd: usize, events: i16) -> bool {
+    is_ready_within(fd, events, Duration::ZERO)
+}
+
+/// Whether it is, or gets so within a short time.
+pub(crate) fn is_ready_within(fd: usize, events: i16, time: Duration) -> bool {
     let mut poll = libc::pollfd { fd: fd as i32, events, revents: 0 };
-    let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    let arguments = [&raw mut poll as usize, 1, &raw const at_once as usize, 0, 0];
+    let time = clock::timespec_of(time);
+    let arguments = [&raw mut poll as usize, 1, &raw const time as usize, 0, 0];
     // SAFETY: the kernel reads and writes one pollfd and reads a time.
     let ready = unsafe { syscall(libc::SYS_ppoll, arguments) };
     ready == Ok(1)

@@ -68,7 +68,12 @@ fn copy_by_kernel(address: usize, into: *mut libc::c_void, length: usize) -> Res
 
 /// Writes to where the interrupted code's pointer points; whether anything is there.
 pub(crate) fn poke<const N: usize>(address: usize, words: &[usize; N]) -> bool {
-    let length = size_of::<[usize; N]>();
+    write(address, words)
+}
+
+/// The same.
+pub(crate) fn write(address: usize, words: &[usize]) -> bool {
+    let length = size_of_val(words);
     let local = libc::iovec { iov_base: words.as_ptr().cast_mut().cast(), iov_len: length };
     let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: length };
     let [local, remote] = [&raw const local, &raw const remote].map(|iovec| iovec as usize);
@@ -84,14 +89,14 @@ pub(crate) fn poke<const N: usize>(address: usize, words: &[usize; N]) -> bool {
 
 /// The same in a sandbox that does not let the kernel: it tells by writing a mask there.
 #[cold]
-fn poke_after_asking<const N: usize>(address: usize, words: &[usize; N]) -> bool {
+fn poke_after_asking(address: usize, words: &[usize]) -> bool {
     let takes_mask = |address: usize| {
         let arguments = [libc::SIG_BLOCK as usize, 0, address, signals::SET_SIZE];
         // SAFETY: the kernel writes a set, if there is a place, where more is written next.
         address != 0 && unsafe { syscall(libc::SYS_rt_sigprocmask, arguments) }.is_ok()
     };
     let place = address as *mut usize;
-    let is_there = (0..N).all(|i| takes_mask(place.wrapping_add(i) as usize));
+    let is_there = (0..words.len()).all(|i| takes_mask(place.wrapping_add(i) as usize));
     if is_there {
         for (i, word) in words.iter().enumerate() {
             // SAFETY: the kernel has just written there, and the syscall would have.

@@ -5,6 +5,7 @@ pub(crate) mod clock;
 pub(crate) mod descriptor;
 pub(crate) mod futex;
 pub(crate) mod helper_thread;
+pub(crate) mod mapped;
 pub(crate) mod memory;
 pub(crate) mod pid;
 pub(crate) mod primitives;

@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //!
-//! The one block hands the kernel a place of its own to write.
+//! Each block hands the kernel a place of its own to write.
 
 #![allow(unsafe_code)]
 
@@ -32,4 +32,15 @@ pub(crate) fn tcp_state_of(fd: usize) -> Option<u8> {
     // SAFETY: the kernel writes at most `length` bytes, and the length.
     unsafe { syscall(libc::SYS_getsockopt, arguments) }.ok()?;
     Some(info[0])
+}
+
+/// A number that the socket has under SOL_SOCKET; none if it is no socket. Async-signal-safe.
+pub(crate) fn option(fd: usize, name: c_int) -> Option<c_int> {
+    let mut value: c_int = 0;
+    let mut length = size_of::<c_int>() as libc::socklen_t;
+    let [level, name] = [libc::SOL_SOCKET as usize, name as usize];
+    let arguments = [fd, level, name, &raw mut value as usize, &raw mut length as usize];
+    // SAFETY: the kernel writes an integer and its length.
+    unsafe { syscall(libc::SYS_getsockopt, arguments) }.ok()?;
+    Some(value)
 }

@@ -7,60 +7,124 @@
 #![allow(unsafe_code)]
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use libc::c_long;
 
-use super::table::{self, Answer, OpenFlags, Unless};
-use super::writes;
+use super::patience::{self, Tell};
+use super::table::{self, Answer, AtOnce, OpenFlags, Row, Unless};
+use super::{allowance, at_once};
+use crate::kernel::clock::Moment;
 use crate::kernel::descriptor::{self, Kind};
+use crate::kernel::mapped::Library;
 use crate::kernel::{futex, memory};
 use crate::thread::block::Block;
 use crate::thread::brakes;
 use crate::thread::word::DEADLINE;
 
-/// The syscall's result without running it; or that it is to run as asked, and by which exception
-/// if by one.
+/// The syscall's result: without running it, or as it is where it need not wait. Or that it is to run as
+/// asked, and by which exception if by one.
 pub(crate) fn by_table(
     block: &Block,
+    now: Moment,
     number: c_long,
     arguments: &[usize; 6],
 ) -> Result<isize, Option<&'static Unless>> {
     let row = table::row(number).ok_or(None)?;
-    if let Some(exception) = row.unless.iter().find(|unless| holds(**unless, block, arguments)) {
+    if let Some(exception) = row.unless.iter().find(|unless| holds(**unless, block, now, arguments))
+    {
         return Err(Some(exception));
     }
-    match row.answer {
-        Answer::Goodbye => {
-            let since = block.answering.since();
-            Ok(writes::write(block, number, *arguments, since).unwrap_or_else(|| refuse(block)))
+    let done = match (row.answer, row.at_once) {
+        (Answer::Interrupt, Some(form)) => looked_for_events(block, row, form, arguments),
+        (_, Some(form)) if allowance::is_left(block, now) => {
+            let done = at_once::make(block, row, form, *arguments);
+            done.inspect(|_| brakes::release_in_handler(block))
         }
-        answer => unrun(block, answer).ok_or(None),
+        _ => None,
+    };
+    match (done, row.answer) {
+        (Some(result), _) => Ok(result),
+        (None, Answer::Interrupt) if row.at_once.is_some() => Ok(interrupt_loop(block)),
+        (None, Answer::Poll) => Ok(refuse_poll(block, now, number, arguments)),
+        (None, answer) => unrun(block, answer).ok_or(None),
     }
+}
+
+/// What an event loop is told that is ready, for ever. One that ignores what it is told is braked
+/// inside of the wait: events are not late.
+fn looked_for_events(
+    block: &Block,
+    row: &Row,
+    form: AtOnce,
+    arguments: &[usize; 6],
+) -> Option<isize> {
+    if let Some(pause) = brakes::due(block) {
+        descriptor::is_ready_within(arguments[0], libc::POLLIN, pause);
+    }
+    at_once::make(block, row, form, *arguments)
 }
 
 /// The result of a syscall that is answered without running it, whatever its arguments.
 pub(crate) fn unrun(block: &Block, answer: Answer) -> Option<isize> {
     match answer {
-        Answer::Refuse => Some(refuse(block)),
+        Answer::Refuse | Answer::Poll => Some(refuse(block)),
         Answer::Zero => Some(unheeded(block, 0)),
         Answer::Interrupt if block.reach.refuses_loops() => Some(refuse(block)),
-        Answer::Interrupt => Some(unheeded(block, -libc::EINTR as isize)),
-        Answer::Goodbye | Answer::WakeTwice | Answer::Run => None,
+        Answer::Interrupt => Some(unheeded(block, INTERRUPTED)),
+        Answer::WakeTwice | Answer::Run => None,
+    }
+}
+
+const INTERRUPTED: isize = -libc::EINTR as isize;
+
+/// An event loop for which nothing is ready, and that has waited for as long as it is braked.
+fn interrupt_loop(block: &Block) -> isize {
+    note_cut_short(block);
+    brakes::count(block);
+    if block.reach.refuses_loops() { -libc::ECANCELED as isize } else { INTERRUPTED }
+}
+
+fn refuse_poll(block: &Block, now: Moment, number: c_long, arguments: &[usize; 6]) -> isize {
+    match patience::ask(block, now, number, arguments) {
+        Tell::Interrupted => {
+            note_cut_short(block);
+            INTERRUPTED
+        }
+        Tell::InterruptedForEver => unheeded(block, INTERRUPTED),
+        Tell::Refused => refuse(block),
     }
 }
 
 /// What a wait on a futex is told that by the table would be run, if it is not (S20). Nobody is told that a
 /// call was cut short: most who wait so go on.
-pub(crate) fn wake(block: &Block, number: c_long, arguments: &[usize; 6]) -> Option<isize> {
+pub(crate) fn wake(
+    block: &Block,
+    now: Moment,
+    number: c_long,
+    arguments: &[usize; 6],
+) -> Option<isize> {
     let row = table::row(number).filter(|row| row.answer == Answer::WakeTwice)?;
-    if row.unless.iter().any(|unless| holds(*unless, block, arguments)) {
+    if row.unless.iter().any(|unless| holds(*unless, block, now, arguments)) {
         return None;
     }
     block.answering.ended_waits.end(arguments[0]).map(|error| -(error as isize))
 }
 
-/// ECANCELED; the asker hears of it, or the deadline.
 fn refuse(block: &Block) -> isize {
+    unheeded(block, -libc::ECANCELED as isize)
+}
+
+/// With the brakes, for code that asks again and again.
+fn unheeded(block: &Block, result: isize) -> isize {
+    note_cut_short(block);
+    brakes::apply(block);
+    result
+}
+
+/// A call has been ended for the cause that stands, whatever it is told: the asker hears of it, or the
+/// deadline.
+pub(crate) fn note_cut_short(block: &Block) {
     if block.word.is_armed_by(DEADLINE) {
         block.deadlines.note_refusal();
     }
@@ -71,17 +135,15 @@ fn refuse(block: &Block) -> isize {
         refusals.changes.fetch_add(1, Ordering::Release);
         futex::wake_all(&refusals.changes);
     }
-    unheeded(block, -libc::ECANCELED as isize)
 }
 
-/// The brakes, for code that asks again and again.
-fn unheeded(block: &Block, result: isize) -> isize {
-    brakes::apply(block);
-    result
-}
+static LIBUV: Library = Library::new(b"/libuv");
+
+/// Another thread holds its lock for some syscalls.
+const UV_LOCKS_FOR: Duration = Duration::from_millis(10);
 
 /// Whether an exception of the table's holds.
-pub(super) fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bool {
+pub(super) fn holds(unless: Unless, block: &Block, now: Moment, arguments: &[usize; 6]) -> bool {
     match unless {
         Unless::Nonblocking(fd) => descriptor::is_nonblocking(arguments[fd]),
         Unless::BothNonblocking(one, other) => {
@@ -117,14 +179,24 @@ pub(super) fn holds(unless: Unless, block: &Block, arguments: &[usize; 6]) -> bo
         }
         Unless::ExecStatus { fd, length } => {
             // A fork from before the thread was reached was not seen. A socket of packets is
-            // std's all the same.
+            // std's all the same, and four bytes are libuv's.
             let forked = block.answering.forked.load(Ordering::Relaxed) > 0;
-            is_exec_status(arguments[fd], arguments[length])
-                && (forked || descriptor::kind(arguments[fd]) == Some(Kind::Packets))
+            let is_known = || {
+                descriptor::kind(arguments[fd]) == Some(Kind::Packets)
+                    || arguments[length] == 4 && LIBUV.is_mapped(now)
+            };
+            is_exec_status(arguments[fd], arguments[length]) && (forked || is_known())
         }
         Unless::ExecReport { fd, length } => {
             block.answering.forked.load(Ordering::Relaxed) < 0
                 && is_exec_status(arguments[fd], arguments[length])
+        }
+        Unless::UvLock { fd, length, events } => {
+            arguments[length] == 1
+                && LIBUV.is_mapped(now)
+                && descriptor::is_close_on_exec(arguments[fd])
+                && descriptor::kind(arguments[fd]) == Some(Kind::Pipe)
+                && descriptor::is_ready_within(arguments[fd], events, UV_LOCKS_FOR)
         }
         Unless::Unlocks(index) => {
             // The type is the first, and a short.
@@ -149,7 +221,7 @@ fn opens_at_once(flags: i32) -> bool {
 }
 
 fn is_exec_status(fd: usize, length: usize) -> bool {
-    length == 8
+    matches!(length, 4 | 8)
         && matches!(descriptor::kind(fd), Some(Kind::Pipe | Kind::Packets))
         && descriptor::is_close_on_exec(fd)
 }

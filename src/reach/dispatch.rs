@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use libc::{c_int, ucontext_t};
 
-use super::alternate_stack;
+use super::{allowance, alternate_stack};
 use crate::arch;
 use crate::kernel::clock::{AtomicMoment, Moment};
 use crate::kernel::memory;
@@ -129,7 +129,7 @@ pub(crate) fn begin_here(block: &Block) -> bool {
     let now = Moment::now();
     sweep(now);
     block.dispatch.set(Dispatching::Beginning);
-    block.answering.begin(now);
+    allowance::begin(block, now);
     compiler_fence(SeqCst);
     let is_on = block.alternate_stack.lend_here() && set(ON).is_ok();
     compiler_fence(SeqCst);
@@ -137,9 +137,9 @@ pub(crate) fn begin_here(block: &Block) -> bool {
     compiler_fence(SeqCst);
     if !is_on {
         end(block);
-        block.answering.reset();
+        allowance::rest(block);
     } else if is_wanted(block) {
-        block.answering.begin(now);
+        allowance::begin(block, now);
     } else {
         settle(block);
     }
@@ -178,7 +178,7 @@ pub(crate) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
         block.alternate_stack.take_back_after(context);
         return false;
     }
-    block.answering.begin(now);
+    allowance::begin(block, now);
     true
 }
 
@@ -274,7 +274,7 @@ pub(crate) fn settle(block: &Block) {
     repeat_timer::rest_if_unarmed(block);
     if !is_wanted(block) {
         end(block);
-        block.answering.reset();
+        allowance::rest(block);
         if block.dispatch.sigsys_blocked.load(Relaxed) {
             block_sigsys(block);
         }

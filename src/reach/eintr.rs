@@ -14,13 +14,15 @@ use super::table::{self, Undo};
 use crate::arch;
 use crate::kernel::{memory, socket};
 
-/// Lets the waiting syscall at which the context stands return EINTR.
-pub(crate) fn undo_restart(context: &mut ucontext_t) {
+/// Lets the waiting syscall at which the context stands return EINTR; whether it does.
+pub(crate) fn undo_restart(context: &mut ucontext_t) -> bool {
     let (number, arguments) = (arch::number(context), arch::arguments(context));
     let may_fail = || waits(number, &arguments) && instruction::is_at_syscall(context);
-    if may_fail() && tells_what_is_left(number, &arguments) {
+    let fails = may_fail() && tells_what_is_left(number, &arguments);
+    if fails {
         arch::skip_syscall(context, -libc::EINTR as isize);
     }
+    fails
 }
 
 /// Whether a syscall waits, and may fail with EINTR instead, as its row says.

@@ -54,7 +54,7 @@ pub(crate) fn begin(block: &Block, number: c_long) {
     let runs = &block.answering.runs;
     runs.count.fetch_add(1, Relaxed);
     if !NEVER_ENDED.contains(&number) && !runs.is_watched.swap(true, Relaxed) {
-        let at_first = block.answering.since().after(AT_FIRST).since(Moment::now_in_handler());
+        let at_first = block.answering.since.get().after(AT_FIRST).since(Moment::now_in_handler());
         repeat_timer::repeat_after(block, at_first);
     }
 }
@@ -72,8 +72,11 @@ pub(crate) fn end(block: &Block, context: &ucontext_t) -> Option<isize> {
     let count = runs.count.load(Relaxed);
     let is_known = runs.found.load(Relaxed) == count;
     let found_at = if is_known { runs.found_at.get() } else { now };
-    let is_over = now.since(found_at) >= AT_LEAST && now.since(block.answering.since()) >= AT_FIRST;
-    if let Some(told) = is_over.then(|| told(block, number, &arch::arguments(context))).flatten() {
+    let is_over =
+        now.since(found_at) >= AT_LEAST && now.since(block.answering.since.get()) >= AT_FIRST;
+    if let Some(told) =
+        is_over.then(|| told(block, now, number, &arch::arguments(context))).flatten()
+    {
         return Some(told);
     }
     // It is asked about once more, and counted.
@@ -83,13 +86,15 @@ pub(crate) fn end(block: &Block, context: &ucontext_t) -> Option<isize> {
 }
 
 /// What a call is told that has waited; none if it is to wait.
-fn told(block: &Block, number: c_long, arguments: &[usize; 6]) -> Option<isize> {
+fn told(block: &Block, now: Moment, number: c_long, arguments: &[usize; 6]) -> Option<isize> {
     let interrupted = -libc::EINTR as isize;
     let Some(row) = table::row(number) else { return Some(interrupted) };
     let stays = |unless: &Unless| match unless {
-        Unless::StandardOutput(_) | Unless::Dying(_) => answer::holds(*unless, block, arguments),
+        Unless::StandardOutput(_) | Unless::Dying(_) => {
+            answer::holds(*unless, block, now, arguments)
+        }
         Unless::ExecStatus { .. } | Unless::ExecReport { .. } => {
-            answer::holds(*unless, block, arguments)
+            answer::holds(*unless, block, now, arguments)
         }
         _ => false,
     };

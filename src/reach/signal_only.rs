@@ -16,29 +16,31 @@
 
 use libc::ucontext_t;
 
-use super::{answer, instruction, table};
+use super::{allowance, answer, instruction, table};
 use crate::arch;
 use crate::kernel::clock::Moment;
 use crate::thread::block::Block;
 
 /// Answers the plain call that the context stands at or behind, from the handler.
 pub(crate) fn interrupt(block: &Block, context: &mut ucontext_t) {
-    block.answering.begin(Moment::now_in_handler());
+    let now = Moment::now_in_handler();
+    allowance::begin(block, now);
     if instruction::is_at_syscall(context) {
-        answer_before(block, context);
+        answer_before(block, context, now);
     } else if instruction::is_behind_interrupted_syscall(context) {
         let number = arch::number_behind(context).or_else(|| block.seen.number_at(context));
         // It has waited, so no exception holds.
         let row = number.and_then(table::row);
-        if let Some(result) = row.and_then(|row| answer::unrun(block, row.answer)) {
-            arch::set_result(context, result);
+        match row.and_then(|row| answer::unrun(block, row.answer)) {
+            Some(result) => arch::set_result(context, result),
+            None => answer::note_cut_short(block),
         }
     }
 }
 
-fn answer_before(block: &Block, context: &mut ucontext_t) {
+fn answer_before(block: &Block, context: &mut ucontext_t, now: Moment) {
     let (number, arguments) = (arch::number(context), arch::arguments(context));
-    if let Ok(result) = answer::by_table(block, number, &arguments) {
+    if let Ok(result) = answer::by_table(block, now, number, &arguments) {
         arch::skip_syscall(context, result);
     }
 }

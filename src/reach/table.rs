@@ -19,11 +19,11 @@ pub(crate) enum Answer {
     Zero,
     /// EINTR, without running it.
     Interrupt,
-    /// Run if it does not block; refused if it would, and some time after arming.
-    Goodbye,
     /// EINTR, then EAGAIN, for each futex word; then it is run as asked, and so it is without
     /// dispatch.
     WakeTwice,
+    /// EINTR for a millisecond, then ECANCELED, without running it.
+    Poll,
     /// Run as asked.
     Run,
 }
@@ -56,11 +56,13 @@ pub(crate) enum Unless {
     /// The path, relative to the directory, leads to something that is no FIFO; or the flags, which
     /// are there, say that it is not waited for.
     NoFifo { directory: Option<usize>, path: usize, flags: OpenFlags },
-    /// The pipe or pair of sockets by which a child of std's tells that it could not exec:
-    /// close-on-exec, 8 bytes, after a fork.
+    /// The pipe or pair of sockets by which a child of std's, or of libuv's, tells that it could not
+    /// exec: close-on-exec, 8 bytes or 4, after a fork.
     ExecStatus { fd: usize, length: usize },
     /// The same, in that child.
     ExecReport { fd: usize, length: usize },
+    /// The byte in a pipe that is libuv's lock, and is there, or so soon: it aborts on any error.
+    UvLock { fd: usize, length: usize, events: i16 },
     /// It gives back a lock: a release, or a look that does not wait. The `struct flock` is behind
     /// that pointer.
     Unlocks(usize),
@@ -130,9 +132,40 @@ pub(crate) enum MaskAt {
     Action(usize),
 }
 
-/// How a call is made without waiting (S14). None is made so yet.
+/// How a call is made without waiting (S14). Numbers are those of arguments.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum AtOnce {}
+pub(crate) enum AtOnce {
+    /// With that flag in that argument.
+    Flag(usize, usize),
+    /// A read into one buffer.
+    Read,
+    /// A read into many.
+    ReadVector,
+    /// A write of one buffer.
+    Write,
+    /// A write of many.
+    WriteVector,
+    /// With the command that tries in the place of the one that waits for a lock.
+    TryLock,
+    /// With no time in that argument: a timespec, be it a length or a moment.
+    NoTime(usize),
+    /// The same, and a count that is zero says that it would wait.
+    CountInNoTime(usize),
+    /// The same with no milliseconds.
+    CountInNoMilliseconds(usize),
+    /// `select` and `pselect6`, with no time.
+    Select,
+    /// A wait for completions without waiting: `io_uring_enter`.
+    Ring,
+    /// What is left of a connect that has begun; and one of a local socket's.
+    Connect,
+    /// With no time where there is none to be given: `semop`.
+    TrySemaphores,
+    /// Without waiting for a child: `wait4`.
+    Reap,
+    /// The same: `waitid`.
+    ReapById,
+}
 
 /// A row of the table.
 pub(crate) struct Row {
@@ -148,7 +181,7 @@ pub(crate) struct Row {
     pub(crate) mask_at: Option<MaskAt>,
     /// The descriptor that it may wait for.
     pub(crate) fd_at: Option<usize>,
-    #[allow(dead_code, reason = "for what will be done without waiting")]
+    /// How it is made if it need not wait; none if it is answered, ready or not.
     pub(crate) at_once: Option<AtOnce>,
     /// Why it is answered so; empty where it is run like any other.
     #[allow(dead_code, reason = "for the page that is rendered, and the reader")]
@@ -197,7 +230,7 @@ const fn name(constant: &'static str) -> &'static str {
 /// Rows, each under the reason for its answer:
 ///
 /// ```text
-/// SYS_name number_on_x86_64: answer unless [exceptions],
+/// SYS_name number_on_x86_64: answer unless [exceptions], at_once Form,
 ///     restarts Always, undo Never, mask Pointer(index), fd index;
 /// ```
 ///
@@ -206,6 +239,7 @@ macro_rules! table {
     ($($reason:literal: $(
         $(#[$cfg:meta])*
         $constant:ident $number:literal: $answer:ident $(unless $unless:expr)?
+            $(, at_once $form:ident $(($($how:expr),+))?)?
             $(, restarts $restarts:ident $(($by:literal))?)?
             $(, undo $undo:ident $(($($of:expr),+))?)?
             $(, mask $mask:ident($at:literal))?
@@ -224,7 +258,7 @@ macro_rules! table {
                 undo: table!(@or Undo::Never $(, Undo::$undo $(($($of),+))?)?),
                 mask_at: table!(@or None $(, Some(MaskAt::$mask($at)))?),
                 fd_at: table!(@or None $(, Some($fd))?),
-                at_once: None,
+                at_once: table!(@or None $(, Some(AtOnce::$form $(($($how),+))?))?),
                 reason: $reason,
             },
         )*)*];
@@ -239,8 +273,8 @@ macro_rules! table {
 use OpenFlags::{Behind, In};
 use Unless::{
     AsksForNone, BothNonblocking, Datagrams, Dying, EndsByItself, ExecReport, ExecStatus, Flag,
-    NoFifo, NoFlag, Nonblocking, NoneOf, Releases, StandardOutput, Unlocks, ZeroMilliseconds,
-    ZeroTime,
+    NoFifo, NoFlag, Nonblocking, NoneOf, Releases, StandardOutput, Unlocks, UvLock,
+    ZeroMilliseconds, ZeroTime,
 };
 
 const IN: i16 = libc::POLLIN;
@@ -249,6 +283,7 @@ const DONTWAIT: usize = libc::MSG_DONTWAIT as usize;
 const NOWAIT: usize = libc::IPC_NOWAIT as usize;
 const NOHANG: usize = libc::WNOHANG as usize;
 const NO_WAIT_FOR_LOCK: usize = (libc::LOCK_NB | libc::LOCK_UN) as usize;
+const LOCK_NB: usize = libc::LOCK_NB as usize;
 const SPLICE_NONBLOCK: usize = libc::SPLICE_F_NONBLOCK as usize;
 const NO_WAIT: usize = libc::RWF_NOWAIT as usize;
 /// `IORING_ENTER_GETEVENTS`, which libc lacks.
@@ -278,6 +313,8 @@ const FUTEX_WAITS: &[i32] = {
 const WAITING_IOCTLS: &[i32] =
     &[libc::TCSBRK as i32, 0x5425, 0x545c, 0xc050_2100_u32 as i32, 0x4008_550c, 0xab03];
 const EXEC_STATUS: Unless = ExecStatus { fd: 0, length: 2 };
+const UV_LOCK: Unless = UvLock { fd: 0, length: 2, events: IN };
+const UV_UNLOCK: Unless = UvLock { fd: 0, length: 2, events: OUT };
 const EXEC_REPORT: Unless = ExecReport { fd: 0, length: 2 };
 
 table! {
@@ -287,47 +324,47 @@ table! {
     // The kernel goes on with an interrupted one, and the caller polls for its end. Of one that has
     // not begun a poll says that it is done.
     "waits for the peer; one that has begun goes on by itself, as after EINTR":
-        SYS_connect 42: Refuse unless [Nonblocking(0), Datagrams(0)],
+        SYS_connect 42: Refuse unless [Nonblocking(0), Datagrams(0)], at_once Connect,
             restarts UnlessLimited, undo IfConnecting(0), fd 0;
     "waits for data; but std panics if the socket on which a child reports its exec says ECANCELED":
-        SYS_recvfrom 45: Refuse unless [Nonblocking(0), Flag(3, DONTWAIT), EXEC_STATUS],
+        SYS_recvfrom 45: Refuse unless [Nonblocking(0), Flag(3, DONTWAIT), EXEC_STATUS], at_once Flag(3, DONTWAIT),
             restarts UnlessAll(3), undo Always, fd 0;
-    "waits for data; what is there stays there":
-        SYS_recvmsg 47: Refuse unless [Nonblocking(0), Flag(2, DONTWAIT)],
+    "waits for data; what is refused stays there":
+        SYS_recvmsg 47: Refuse unless [Nonblocking(0), Flag(2, DONTWAIT)], at_once Flag(2, DONTWAIT),
             restarts UnlessAll(2), undo Always, fd 0;
-        SYS_recvmmsg 299: Refuse unless [Nonblocking(0), Flag(3, DONTWAIT)],
+        SYS_recvmmsg 299: Refuse unless [Nonblocking(0), Flag(3, DONTWAIT)], at_once Flag(3, DONTWAIT),
             restarts UnlessLimited, undo Always, fd 0;
-        SYS_readv 19: Refuse unless [Nonblocking(0), EndsByItself(0, IN)],
+        SYS_readv 19: Refuse unless [Nonblocking(0), EndsByItself(0, IN)], at_once ReadVector,
             restarts UnlessLimited, undo Always, fd 0;
-    "waits for data; but std panics if the pipe on which a child reports its exec says ECANCELED":
-        SYS_read 0: Refuse unless [Nonblocking(0), EndsByItself(0, IN), EXEC_STATUS],
+    "waits for data; but std panics if the pipe on which a child reports its exec says ECANCELED, and libuv aborts":
+        SYS_read 0: Refuse unless [Nonblocking(0), EndsByItself(0, IN), EXEC_STATUS, UV_LOCK], at_once Read,
             restarts UnlessLimited, undo Always, fd 0;
     "waits for data, where it reads on and not at a position":
-        SYS_preadv2 327: Refuse unless [Nonblocking(0), EndsByItself(0, IN), Flag(5, NO_WAIT)],
+        SYS_preadv2 327: Refuse unless [Nonblocking(0), EndsByItself(0, IN), Flag(5, NO_WAIT)], at_once ReadVector,
             restarts UnlessLimited, undo Always, fd 0;
-    "waits for room; but a goodbye is to get out, and a child of std's reports its exec":
-        SYS_write 1: Goodbye
-            unless [Nonblocking(0), EndsByItself(0, OUT), StandardOutput(0), EXEC_REPORT],
+    "waits for room; but a child of std's or libuv's reports its exec":
+        SYS_write 1: Refuse
+            unless [Nonblocking(0), EndsByItself(0, OUT), StandardOutput(0), EXEC_REPORT, UV_UNLOCK], at_once Write,
             restarts IfNothingDone, undo Always, fd 0;
-    "waits for room; but a goodbye is to get out":
-        SYS_writev 20: Goodbye unless [Nonblocking(0), EndsByItself(0, OUT), StandardOutput(0)],
+    "waits for room":
+        SYS_writev 20: Refuse unless [Nonblocking(0), EndsByItself(0, OUT), StandardOutput(0)], at_once WriteVector,
             restarts IfNothingDone, undo Always, fd 0;
-        SYS_sendto 44: Goodbye unless [Nonblocking(0), Flag(3, DONTWAIT)],
+        SYS_sendto 44: Refuse unless [Nonblocking(0), Flag(3, DONTWAIT)], at_once Flag(3, DONTWAIT),
             restarts IfNothingDone, undo Always, fd 0;
-        SYS_sendmsg 46: Goodbye unless [Nonblocking(0), Flag(2, DONTWAIT)],
+        SYS_sendmsg 46: Refuse unless [Nonblocking(0), Flag(2, DONTWAIT)], at_once Flag(2, DONTWAIT),
             restarts IfNothingDone, undo Always, fd 0;
-        SYS_sendmmsg 307: Goodbye unless [Nonblocking(0), Flag(3, DONTWAIT)],
+        SYS_sendmmsg 307: Refuse unless [Nonblocking(0), Flag(3, DONTWAIT)], at_once Flag(3, DONTWAIT),
             restarts IfNothingDone, undo Always, fd 0;
     "waits for room, where it writes on and not at a position":
         SYS_pwritev2 328: Refuse
-            unless [Nonblocking(0), EndsByItself(0, OUT), Flag(5, NO_WAIT), StandardOutput(0)],
+            unless [Nonblocking(0), EndsByItself(0, OUT), Flag(5, NO_WAIT), StandardOutput(0)], at_once Flag(5, NO_WAIT),
             restarts IfNothingDone, undo Always, fd 0;
     "waits for data or for room":
         SYS_splice 275: Refuse unless [Flag(5, SPLICE_NONBLOCK), BothNonblocking(0, 2)],
             restarts IfNothingDone, undo Always, fd 0;
-        SYS_tee 276: Refuse unless [Flag(3, SPLICE_NONBLOCK), BothNonblocking(0, 1)],
+        SYS_tee 276: Refuse unless [Flag(3, SPLICE_NONBLOCK), BothNonblocking(0, 1)], at_once Flag(3, SPLICE_NONBLOCK),
             restarts IfNothingDone, undo Always, fd 0;
-        SYS_vmsplice 278: Refuse unless [Flag(3, SPLICE_NONBLOCK)],
+        SYS_vmsplice 278: Refuse unless [Flag(3, SPLICE_NONBLOCK)], at_once Flag(3, SPLICE_NONBLOCK),
             restarts IfNothingDone, undo Always, fd 0;
     "waits for room":
         SYS_sendfile 40: Refuse unless [Nonblocking(0), EndsByItself(0, OUT)],
@@ -350,31 +387,31 @@ table! {
         SYS_openat2 437: Refuse unless [NoFifo { directory: Some(0), path: 1, flags: Behind(2) }],
             undo Always;
 
-    "waits for readiness":
+    "waits for readiness; some go on after EINTR, some die of another error":
         #[cfg(target_arch = "x86_64")]
-        SYS_poll 7: Refuse unless [ZeroMilliseconds(2)], restarts Never, undo Always;
-        SYS_ppoll 271: Refuse unless [ZeroTime(2)], restarts Never, undo Always, mask Pointer(3);
+        SYS_poll 7: Poll unless [ZeroMilliseconds(2)], at_once CountInNoMilliseconds(2), restarts Never, undo Always;
+        SYS_ppoll 271: Poll unless [ZeroTime(2)], at_once CountInNoTime(2), restarts Never, undo Always, mask Pointer(3);
         #[cfg(target_arch = "x86_64")]
-        SYS_select 23: Refuse unless [ZeroTime(4)], restarts Never, undo Always;
-        SYS_pselect6 270: Refuse unless [ZeroTime(4)], restarts Never, undo Always, mask Pair(5);
-    "an event loop: tokio panics and libuv asserts on anything else":
+        SYS_select 23: Poll unless [ZeroTime(4)], at_once Select, restarts Never, undo Always;
+        SYS_pselect6 270: Poll unless [ZeroTime(4)], at_once Select, restarts Never, undo Always, mask Pair(5);
+    "an event loop: tokio panics and libuv asserts on any other error; what is ready is told for ever":
         #[cfg(target_arch = "x86_64")]
-        SYS_epoll_wait 232: Interrupt unless [ZeroMilliseconds(3)],
+        SYS_epoll_wait 232: Interrupt unless [ZeroMilliseconds(3)], at_once CountInNoMilliseconds(3),
             restarts Never, undo Always, fd 0;
-        SYS_epoll_pwait 281: Interrupt unless [ZeroMilliseconds(3)],
+        SYS_epoll_pwait 281: Interrupt unless [ZeroMilliseconds(3)], at_once CountInNoMilliseconds(3),
             restarts Never, undo Always, mask Pointer(4), fd 0;
-        SYS_epoll_pwait2 441: Interrupt unless [ZeroTime(3)],
+        SYS_epoll_pwait2 441: Interrupt unless [ZeroTime(3)], at_once CountInNoTime(3),
             restarts Never, undo Always, mask Pointer(4), fd 0;
-    "an event loop; submissions are made again by the caller":
-        SYS_io_uring_enter 426: Interrupt unless [NoFlag(3, GET_EVENTS), AsksForNone(2)],
+    "an event loop; what is submitted is taken in any case":
+        SYS_io_uring_enter 426: Interrupt unless [NoFlag(3, GET_EVENTS), AsksForNone(2)], at_once Ring,
             restarts Never, fd 0;
     "waits for completions; they stay where they are":
-        SYS_io_getevents 208: Refuse unless [AsksForNone(1), ZeroTime(4)],
+        SYS_io_getevents 208: Refuse unless [AsksForNone(1), ZeroTime(4)], at_once CountInNoTime(4),
             restarts Never, undo Always;
 
     "waits for a child; one that is dying is reaped, or it would stay a zombie":
-        SYS_wait4 61: Refuse unless [Flag(2, NOHANG), Dying(0)], undo Always;
-        SYS_waitid 247: Refuse unless [Flag(3, NOHANG), Dying(1)], undo Always;
+        SYS_wait4 61: Refuse unless [Flag(2, NOHANG), Dying(0)], at_once Reap, undo Always;
+        SYS_waitid 247: Refuse unless [Flag(3, NOHANG), Dying(1)], at_once ReapById, undo Always;
     "std asserts that a sleep ends with success or EINTR, and sleeps on after EINTR":
         SYS_nanosleep 35: Zero, restarts Never, undo Always;
         SYS_clock_nanosleep 230: Zero, restarts Never, undo Always;
@@ -382,29 +419,29 @@ table! {
         #[cfg(target_arch = "x86_64")]
         SYS_pause 34: Interrupt, restarts Never, undo Always;
         SYS_rt_sigsuspend 130: Interrupt, restarts Never, undo Always, mask Pointer(0);
-    "waits for a signal; a pending one stays pending":
-        SYS_rt_sigtimedwait 128: Refuse unless [ZeroTime(2)], restarts Never, undo Always;
+    "waits for a signal":
+        SYS_rt_sigtimedwait 128: Refuse unless [ZeroTime(2)], at_once NoTime(2), restarts Never, undo Always;
 
-    "waits for a lock":
-        SYS_flock 73: Refuse unless [Flag(1, NO_WAIT_FOR_LOCK)], undo Always, fd 0;
+    "waits for a lock; one that would change its kind may be lost, as by LOCK_NB":
+        SYS_flock 73: Refuse unless [Flag(1, NO_WAIT_FOR_LOCK)], at_once Flag(1, LOCK_NB), undo Always, fd 0;
     "waits for a lock; but a lock that is not given back keeps others out for ever":
-        SYS_fcntl 72: Refuse unless [NoneOf(1, WAITING_LOCKS), Unlocks(2)],
+        SYS_fcntl 72: Refuse unless [NoneOf(1, WAITING_LOCKS), Unlocks(2)], at_once TryLock,
             undo IfOneOf(1, WAITING_LOCKS), fd 0;
     "waits: for a terminal (tcdrain), as a sandbox's supervisor, for a transfer by USB, for a disk's end":
         SYS_ioctl 16: Refuse unless [NoneOf(1, WAITING_IOCTLS)],
             undo IfOneOf(1, WAITING_IOCTLS), fd 0;
     "waits for a semaphore; but one that is not given back keeps others out for ever":
-        SYS_semop 65: Refuse unless [Releases { operations: 1, count: 2 }],
+        SYS_semop 65: Refuse unless [Releases { operations: 1, count: 2 }], at_once TrySemaphores,
             restarts Never, undo Always;
-        SYS_semtimedop 220: Refuse unless [Releases { operations: 1, count: 2 }, ZeroTime(3)],
+        SYS_semtimedop 220: Refuse unless [Releases { operations: 1, count: 2 }, ZeroTime(3)], at_once NoTime(3),
             restarts Never, undo Always;
-    "waits for a message; what is there stays there":
-        SYS_msgrcv 70: Refuse unless [Flag(4, NOWAIT)], restarts Never, undo Always;
+    "waits for a message":
+        SYS_msgrcv 70: Refuse unless [Flag(4, NOWAIT)], at_once Flag(4, NOWAIT), restarts Never, undo Always;
     "waits for room":
-        SYS_msgsnd 69: Refuse unless [Flag(3, NOWAIT)], restarts Never, undo Always;
+        SYS_msgsnd 69: Refuse unless [Flag(3, NOWAIT)], at_once Flag(3, NOWAIT), restarts Never, undo Always;
     "waits for a message or for room":
-        SYS_mq_timedreceive 243: Refuse unless [Nonblocking(0)], undo Always, fd 0;
-        SYS_mq_timedsend 242: Refuse unless [Nonblocking(0)], undo Always, fd 0;
+        SYS_mq_timedreceive 243: Refuse unless [Nonblocking(0)], at_once NoTime(4), undo Always, fd 0;
+        SYS_mq_timedsend 242: Refuse unless [Nonblocking(0)], at_once NoTime(4), undo Always, fd 0;
 
     // A wake-up would be lost if it were undone.
     "woken as the kernel may, its caller looks again; a lock's wait must not be broken":

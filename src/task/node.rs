@@ -177,11 +177,12 @@ impl Node {
         // There is rarely a second request. The first finds its room here, and the asker does not
         // stop to make it.
         let pending = VecDeque::with_capacity(1);
+        let id = fresh_id();
         Arc::new(Self {
-            id: fresh_id(),
+            id,
             nesting,
             generation: AtomicU32::new(fork_gate::generation()),
-            refusals: Refusals::default(),
+            refusals: Refusals::of(id),
             life: Mutex::new(Life {
                 name,
                 phase: Phase::NotStarted,
@@ -365,6 +366,7 @@ impl Node {
         let mut life = self.life(gate)?;
         // It shares its reason with what is handed out, so this is not the last of it.
         life.pending.pop_front();
+        self.refusals.taken.fetch_add(1, Ordering::Relaxed);
         if life.pending.is_empty() {
             record.clear(&**self);
             life.each_guest(|guest| {

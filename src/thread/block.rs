@@ -375,21 +375,54 @@ impl Reach {
 /// The time in which the thread's calls are answered, and what is remembered of it.
 pub(crate) struct Answering {
     /// When it began; long ago if it has not.
-    since: AtomicMoment,
+    pub(crate) since: AtomicMoment,
+    /// Up to when it is counted in `spent`.
+    pub(crate) counted_to: AtomicMoment,
+    /// The cause for which it is counted.
+    pub(crate) cause: AtomicU64,
+    /// How long the last causes have stood, less what was masked: see `reach/allowance.rs`.
+    pub(crate) spent: [Spent; 4],
+    /// The polls that were told EINTR: see `reach/patience.rs`.
+    pub(crate) told: [Told; 8],
     /// The last child that the thread has made since; -1 in that child.
     pub(crate) forked: AtomicI32,
     /// The last child that the thread has sent SIGKILL since, or that could not exec.
     pub(crate) dying: AtomicI32,
-    /// A write of a goodbye's is under way, which the next signal of ours is to end.
+    /// A call of the thread's is under way that poll has called ready, which the next signal of ours
+    /// is to end.
     pub(crate) limited: AtomicBool,
     pub(crate) ended_waits: EndedWaits,
     pub(crate) runs: Runs,
+}
+
+/// For how long a cause has stood, in nanoseconds.
+pub(crate) struct Spent {
+    pub(crate) cause: AtomicU64,
+    pub(crate) time: AtomicU64,
+}
+
+/// A poll that was told EINTR.
+pub(crate) struct Told {
+    /// Its descriptors and the cause, as a number.
+    pub(crate) poll: AtomicU64,
+    /// From when on.
+    pub(crate) since: AtomicMoment,
+}
+
+impl Told {
+    const fn nothing() -> Self {
+        Self { poll: AtomicU64::new(0), since: AtomicMoment::new(Moment::LONG_AGO) }
+    }
 }
 
 impl Answering {
     const fn new() -> Self {
         Self {
             since: AtomicMoment::new(Moment::LONG_AGO),
+            counted_to: AtomicMoment::new(Moment::LONG_AGO),
+            cause: AtomicU64::new(0),
+            spent: [const { Spent { cause: AtomicU64::new(0), time: AtomicU64::new(0) } }; 4],
+            told: [const { Told::nothing() }; 8],
             forked: AtomicI32::new(0),
             dying: AtomicI32::new(0),
             limited: AtomicBool::new(false),
@@ -398,19 +431,7 @@ impl Answering {
         }
     }
 
-    /// It begins, unless it has. Only the thread itself and its handlers say so, who come and go in
-    /// between.
-    pub(crate) fn begin(&self, now: Moment) {
-        if self.since.get() == Moment::LONG_AGO {
-            self.since.set(now);
-        }
-    }
-
-    pub(crate) fn since(&self) -> Moment {
-        self.since.get()
-    }
-
-    /// It ends. (A write may have been left by a siglongjmp.)
+    /// It ends. (A call may have been left by a siglongjmp.)
     pub(crate) fn reset(&self) {
         self.since.set(Moment::LONG_AGO);
         self.forked.store(0, Relaxed);
@@ -460,12 +481,22 @@ impl Sighting {
 }
 
 /// What the SIGSYS handler may touch of a task.
-#[derive(Default)]
 pub(crate) struct Refusals {
-    /// Syscalls that were refused because of this task.
+    /// The task's, which no other has.
+    pub(crate) id: u64,
+    /// How many requests of the task's have been taken.
+    pub(crate) taken: AtomicU64,
+    /// Syscalls that were cut short because of this task.
     pub(crate) count: AtomicU64,
     /// Counts whatever a waiter might wait for; a futex.
     pub(crate) changes: AtomicU32,
+}
+
+impl Refusals {
+    pub(crate) fn of(id: u64) -> Self {
+        let [taken, count] = [0; 2].map(AtomicU64::new);
+        Self { id, taken, count, changes: AtomicU32::new(0) }
+    }
 }
 
 /// What hooks need to know of the thread.

@@ -13,9 +13,20 @@ const LONGEST: Duration = Duration::from_millis(10);
 /// One more error is about to be handed out: waits, if so many before it were ignored.
 /// Async-signal-safe.
 pub(crate) fn apply(block: &Block) {
-    if let Some(pause) = pause_after(block.unheeded.fetch_add(1, Relaxed)) {
+    if let Some(pause) = due(block) {
         clock::pause(pause);
     }
+    count(block);
+}
+
+/// How long the next error would wait.
+pub(crate) fn due(block: &Block) -> Option<Duration> {
+    pause_after(block.unheeded.load(Relaxed))
+}
+
+/// One more error is handed out.
+pub(crate) fn count(block: &Block) {
+    block.unheeded.fetch_add(1, Relaxed);
 }
 
 /// Not at first, then 1 us doubling to 10 ms.
@@ -26,5 +37,10 @@ fn pause_after(ignored: u32) -> Option<Duration> {
 
 /// The program looks after its interrupts.
 pub(crate) fn release() {
-    block::with(|block| block.unheeded.store(0, Relaxed));
+    block::with(release_in_handler);
+}
+
+/// The same, or it gets on with something.
+pub(crate) fn release_in_handler(block: &Block) {
+    block.unheeded.store(0, Relaxed);
 }

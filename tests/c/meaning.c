@@ -74,6 +74,11 @@ static void timeouts(void)
     timeout = eintr_timeout_begin(0);
     CHECK(eintr_timeout_end(timeout) == 0);
 
+    /* Nor does a plain sleep that it cuts short need an error. */
+    timeout = eintr_timeout_begin(20);
+    CHECK(sleep(1000) > 0);
+    CHECK(eintr_timeout_end(timeout) == 1);
+
     /* The outer one tells. */
     eintr_scope outer = eintr_timeout_begin(20);
     eintr_scope inner = eintr_timeout_begin(-1);

@@ -53,6 +53,15 @@ impl Findings {
         }
     }
 
+    /// With the result there it was returned, wherever it was asked. (But for a trial in which the
+    /// machine let all the time pass that there is for that.)
+    pub fn assert_done_if_ready(&self) {
+        if self.ready {
+            let returned = self.count(|verdict| *verdict == Verdict::Returned);
+            assert!(returned * 10 >= self.trials.len() * 9, "{self}");
+        }
+    }
+
     /// It can be told where an interrupt comes too late: with nothing ready, nowhere, down to the
     /// sleep; with the result there, from one point on.
     pub fn assert_exact(&self) {

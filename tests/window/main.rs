@@ -71,10 +71,22 @@ fn plain(name: &str) {
     }
 }
 
-/// A call of std's that is reached by dispatch: as exact as our own.
+/// A call of std's that is reached by dispatch, and refused ready or not: as exact as our own.
 fn reached(name: &str) {
     if is_reach_exact(name) {
         own(name);
+    }
+}
+
+/// One that is done if it need not wait.
+fn reached_if_it_waits(name: &str) {
+    if !is_reach_exact(name) {
+        return;
+    }
+    for findings in exhaust(name).into_iter().flatten() {
+        findings.assert_no_failure();
+        findings.assert_done_if_ready();
+        findings.assert_interrupted_unless_ready();
     }
 }
 
@@ -121,7 +133,9 @@ tests! {
     own: read write accept recv connect sleep poll epoll_wait open flock ofd_lock waitid;
     own: futex_wait semop mq_receive;
     own: event_wait;
-    reached: reached_read_exact reached_accept reached_open reached_wait;
+    reached: reached_accept reached_open;
+    reached_if_it_waits: reached_read_exact reached_read_vectored reached_write reached_wait;
+    reached_if_it_waits: reached_poll reached_select reached_epoll_wait reached_flock reached_semop;
     reached_without_result: reached_sleep;
     plain: plain_read plain_sleep abandoned;
 }

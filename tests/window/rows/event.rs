@@ -10,7 +10,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent as Interest, EpollFlag
 use super::{Case, drain, equal, pipe};
 
 /// A pipe with a byte in it or not; `wait` waits for that, and does not take it.
-fn waiting(ready: bool, mut wait: impl FnMut(&File) -> Result<usize, Error> + 'static) -> Case {
+pub fn waiting(ready: bool, mut wait: impl FnMut(&File) -> Result<usize, Error> + 'static) -> Case {
     let (reader, writer) = pipe();
     if ready {
         nix::unistd::write(&writer, b"x").unwrap();
@@ -30,8 +30,19 @@ pub fn poll(ready: bool) -> Case {
     waiting(ready, |fd| eintr::event::poll(&mut [PollFd::new(fd, Events::IN)], None))
 }
 
-/// An event that is told once: an edge, and one-shot at that.
 pub fn epoll_wait(ready: bool) -> Case {
+    told_once(ready, |epoll| {
+        let mut events = [EpollEvent::new()];
+        eintr::event::epoll_wait(&epoll.0, &mut events, None)?;
+        Ok(events[0].data())
+    })
+}
+
+/// An event that is told once: an edge, and one-shot at that. `wait` returns its data.
+pub fn told_once(
+    ready: bool,
+    mut wait: impl FnMut(&Epoll) -> Result<u64, Error> + 'static,
+) -> Case {
     let epoll = Rc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap());
     let (reader, writer) = pipe();
     let once = EpollFlags::EPOLLIN | EpollFlags::EPOLLET | EpollFlags::EPOLLONESHOT;
@@ -41,11 +52,7 @@ pub fn epoll_wait(ready: bool) -> Case {
     }
     let watched = epoll.clone();
     Case {
-        call: Box::new(move || {
-            let mut events = [EpollEvent::new()];
-            eintr::event::epoll_wait(&watched.0, &mut events, None)?;
-            Ok(events[0].data())
-        }),
+        call: Box::new(move || wait(&watched)),
         intact: Box::new(move |result| {
             let left = epoll.wait(&mut [Interest::empty()], 0_u8).unwrap();
             drop((reader, writer));

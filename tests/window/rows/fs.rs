@@ -44,7 +44,10 @@ fn locking(ready: bool, lock: fn(&File) -> Result<(), Error>, try_lock: fn(&File
 }
 
 pub fn flock(ready: bool) -> Case {
-    let lock = |file: &File| eintr::fs::flock(file, LockKind::Exclusive);
+    flocking(ready, |file| eintr::fs::flock(file, LockKind::Exclusive))
+}
+
+pub fn flocking(ready: bool, lock: fn(&File) -> Result<(), Error>) -> Case {
     const NOW: i32 = libc::LOCK_EX | libc::LOCK_NB;
     // SAFETY: no pointers.
     locking(ready, lock, |file| unsafe { libc::flock(file.as_raw_fd(), NOW) } == 0)

@@ -10,7 +10,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use super::{Case, drain, equal, pipe};
 
 /// The byte that there is to read, and what the calls that read it return.
-const BYTE: u8 = b'x';
+pub const BYTE: u8 = b'x';
 
 /// A pipe with a byte in it or not; `read` takes a byte from it.
 pub fn reading(ready: bool, mut read: impl FnMut(&File) -> Result<u64, Error> + 'static) -> Case {
@@ -43,8 +43,12 @@ pub fn read(ready: bool) -> Case {
     })
 }
 
-/// A pipe that is full, or empty.
 pub fn write(ready: bool) -> Case {
+    writing(ready, |writer| eintr::io::write(writer, &[BYTE]))
+}
+
+/// A pipe that is full, or empty; `write` writes a byte.
+pub fn writing(ready: bool, write: fn(&File) -> Result<usize, Error>) -> Case {
     let (reader, writer) = pipe();
     let room = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).unwrap() as usize;
     let before = if ready { 0 } else { room };
@@ -52,7 +56,7 @@ pub fn write(ready: bool) -> Case {
         nix::unistd::write(&writer, &vec![0; before]).unwrap();
     }
     Case {
-        call: Box::new(move || Ok(eintr::io::write(&writer, &[BYTE])? as u64)),
+        call: Box::new(move || Ok(write(&writer)? as u64)),
         intact: Box::new(move |result| {
             let written = drain(&reader).len() - before;
             equal("bytes written", written, result.unwrap_or(0) as usize)

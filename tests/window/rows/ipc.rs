@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use eintr::Error;
 use eintr::ipc::SemOp;
 use nix::mqueue::{
     MQ_OFlag, MqAttr, mq_attr_member_t, mq_close, mq_open, mq_receive as receive, mq_unlink,
@@ -10,15 +11,19 @@ use nix::sys::stat::Mode;
 
 use super::{Case, equal};
 
-/// A semaphore that can be taken or not.
 pub fn semop(ready: bool) -> Case {
+    taking(ready, |set| eintr::ipc::semop(set, &[SemOp::new(0, -1)], None))
+}
+
+/// A semaphore that can be taken or not.
+pub fn taking(ready: bool, take: fn(i32) -> Result<(), Error>) -> Case {
     // SAFETY: no pointers.
     let set = unsafe { libc::semget(libc::IPC_PRIVATE, 1, 0o600) };
     assert!(set >= 0);
     // SAFETY: SETVAL takes a number.
     assert_eq!(unsafe { libc::semctl(set, 0, libc::SETVAL, i32::from(ready)) }, 0);
     Case {
-        call: Box::new(move || eintr::ipc::semop(set, &[SemOp::new(0, -1)], None).map(|()| 1)),
+        call: Box::new(move || take(set).map(|()| 1)),
         intact: Box::new(move |result| {
             // SAFETY: neither takes a fourth argument.
             let [left, _] =

@@ -2,24 +2,110 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, IoSliceMut, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::ptr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitPidFlag;
 use nix::unistd::Pid;
 
-use super::{Case, fs, net, process};
-use crate::rows::io::reading;
+use super::{Case, event, fs, ipc, net, process};
+use crate::rows::io::{BYTE, reading, writing};
 
 pub fn read_exact(ready: bool) -> Case {
     reading(ready, |mut file| {
         let mut byte = [0];
         file.read_exact(&mut byte)?;
         Ok(byte[0].into())
+    })
+}
+
+pub fn read_vectored(ready: bool) -> Case {
+    reading(ready, |mut file| {
+        let (mut byte, mut more) = ([0], [0; 8]);
+        let mut buffers = [IoSliceMut::new(&mut byte), IoSliceMut::new(&mut more)];
+        assert_eq!(file.read_vectored(&mut buffers)?, 1);
+        Ok(byte[0].into())
+    })
+}
+
+pub fn write(ready: bool) -> Case {
+    writing(ready, |mut file| Ok(file.write(&[BYTE])?))
+}
+
+/// It is told EINTR for a while, and makes its call again.
+pub fn poll(ready: bool) -> Case {
+    event::waiting(ready, |file| {
+        let mut polled = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one descriptor.
+        let ready = retried(|| unsafe { libc::poll(&mut polled, 1, -1) })?;
+        assert_eq!(polled.revents, libc::POLLIN);
+        Ok(ready as usize)
+    })
+}
+
+pub fn select(ready: bool) -> Case {
+    event::waiting(ready, |file| {
+        let fd = file.as_raw_fd();
+        // SAFETY: bits, among them that of this descriptor.
+        let mut set: libc::fd_set = unsafe { std::mem::zeroed() };
+        // SAFETY: the same.
+        unsafe { libc::FD_SET(fd, &mut set) };
+        let none = ptr::null_mut();
+        // SAFETY: the set is borrowed, the others are null.
+        let ready =
+            retried(|| unsafe { libc::select(fd + 1, &mut set, none, none, ptr::null_mut()) })?;
+        // SAFETY: the same.
+        assert!(unsafe { libc::FD_ISSET(fd, &set) });
+        Ok(ready as usize)
+    })
+}
+
+fn retried(mut call: impl FnMut() -> i32) -> io::Result<i32> {
+    loop {
+        match call() {
+            -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            -1 => return Err(io::Error::last_os_error()),
+            result => return Ok(result),
+        }
+    }
+}
+
+/// An event loop: told EINTR, it looks whether it is to end.
+pub fn epoll_wait(ready: bool) -> Case {
+    event::told_once(ready, |epoll| {
+        let mut events = [EpollEvent::empty()];
+        while let Err(error) = epoll.wait(&mut events, EpollTimeout::NONE) {
+            assert_eq!(error, nix::Error::EINTR);
+            eintr::checkpoint()?;
+        }
+        Ok(events[0].data())
+    })
+}
+
+pub fn flock(ready: bool) -> Case {
+    fs::flocking(ready, |file| {
+        // SAFETY: no pointers.
+        match unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error().into()),
+        }
+    })
+}
+
+/// EINTR tells that it slept when it was asked, and is not made again by the kernel.
+pub fn semop(ready: bool) -> Case {
+    ipc::taking(ready, |set| {
+        let mut operation = libc::sembuf { sem_num: 0, sem_op: -1, sem_flg: 0 };
+        // SAFETY: one operation.
+        retried(|| unsafe { libc::semop(set, &mut operation, 1) })?;
+        Ok(())
     })
 }
 

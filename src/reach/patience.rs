@@ -1,0 +1,94 @@
+//! Polls that are told EINTR, as POSIX knows it, before they are refused.
+//!
+//! Much code goes on after EINTR and looks at what it waits for, or at a flag; some takes any other
+//! error of a poll's for a fault of its own, and dies (S19). So each poll is told EINTR for a while.
+//! What goes on after each EINTR would go on for ever: after that time it is refused. A poll is known
+//! by its descriptors, since where they lie changes from one try to the next, and so does its time.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use libc::c_long;
+
+use super::{allowance, at_once};
+use crate::kernel::clock::Moment;
+use crate::kernel::mapped::Library;
+use crate::kernel::memory;
+use crate::thread::block::{Block, Told};
+
+/// How long a poll is told EINTR.
+const FOR: Duration = Duration::from_millis(1);
+/// How long it is remembered, at least. More polls than there is room for are told nothing else.
+const REMEMBERED: Duration = Duration::from_millis(100);
+
+/// Its signaler asserts that poll fails with nothing but EINTR, also long after: on its way out.
+static LIBZMQ: Library = Library::new(b"/libzmq");
+
+/// What a poll is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tell {
+    /// EINTR, and the caller may go on at once.
+    Interrupted,
+    /// EINTR, as ever, and the caller is braked.
+    InterruptedForEver,
+    Refused,
+}
+
+/// What this `poll` or `select` is told now.
+pub(crate) fn ask(block: &Block, now: Moment, number: c_long, arguments: &[usize; 6]) -> Tell {
+    let poll = allowance::cause(block) ^ descriptors(number, arguments);
+    let told = find(block, now, poll);
+    match told {
+        Some(told) if now.since(told.since.get()) <= FOR => Tell::Interrupted,
+        _ if LIBZMQ.is_mapped(now) => Tell::InterruptedForEver,
+        _ => Tell::Refused,
+    }
+}
+
+/// What is remembered of a poll, from now on if it was not before; none if there is no room.
+fn find(block: &Block, now: Moment, poll: u64) -> Option<&Told> {
+    let all = &block.answering.told;
+    if let Some(told) = all.iter().find(|told| told.poll.load(Relaxed) == poll) {
+        return Some(told);
+    }
+    let oldest = all.iter().min_by_key(|told| told.since.get())?;
+    if now.since(oldest.since.get()) <= REMEMBERED {
+        return None;
+    }
+    oldest.poll.store(poll, Relaxed);
+    oldest.since.set(now);
+    Some(oldest)
+}
+
+/// A number for what is waited for.
+fn descriptors(number: c_long, arguments: &[usize; 6]) -> u64 {
+    let [first, second, third, fourth, ..] = *arguments;
+    if is_select(number) {
+        let sets = at_once::select_sets(first, [second, third, fourth]);
+        return sets.map_or(0, |(sets, _)| mixed(first, sets.as_flattened()));
+    }
+    let mut polled = [0_usize; 64];
+    let count = second.min(polled.len());
+    // What came of the last try is no part of it.
+    const ASKED: usize = 0xffff_ffff_ffff;
+    memory::copy(first, polled.as_mut_ptr().cast(), count * size_of::<libc::pollfd>());
+    polled.iter_mut().for_each(|polled| *polled &= ASKED);
+    mixed(second, &polled[..count])
+}
+
+#[cfg(target_arch = "x86_64")]
+fn is_select(number: c_long) -> bool {
+    matches!(number, libc::SYS_select | libc::SYS_pselect6)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn is_select(number: c_long) -> bool {
+    number == libc::SYS_pselect6
+}
+
+fn mixed(count: usize, words: &[usize]) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    words
+        .iter()
+        .fold(count as u64, |mixed, word| (mixed ^ *word as u64).wrapping_mul(ODD).rotate_left(29))
+}
