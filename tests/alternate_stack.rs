@@ -112,6 +112,18 @@ fn a_stack_that_unmaps_itself() {
     });
 }
 
+/// And as it ends then, with another call: its stack pointer is where nothing is.
+#[test]
+fn a_stack_that_is_gone() {
+    armed("a_stack_that_is_gone", || {
+        let pages = map_two_pages();
+        // SAFETY: nobody uses the mapping.
+        assert_eq!(unsafe { libc::munmap(pages as *mut _, 2 * PAGE) }, 0);
+        let parent = std::os::unix::process::parent_id() as i32;
+        assert_eq!(syscall_on(pages + PAGE + PAGE / 2, libc::SYS_getppid, [0; 2]), parent);
+    });
+}
+
 static SEEN_AT: AtomicUsize = AtomicUsize::new(0);
 
 extern "C" fn see(_: i32) {

@@ -224,11 +224,10 @@ fn is_run_there(
     !is_made_here && has_room_below(arch::sp(context))
 }
 
-/// Whether the stub may write there. Our own frame need not be on that stack.
+/// Whether the stub may write there. Our own frame need not be on that stack, nor anything be at the stack
+/// pointer: musl's threads unmap their stack and then end.
 fn has_room_below(sp: usize) -> bool {
-    const PAGE: usize = 4096;
-    let lowest = sp.wrapping_sub(arch::RUN_DEPTH);
-    lowest / PAGE == sp / PAGE || memory::peek::<1>(lowest).is_some()
+    memory::is_readable(sp.wrapping_sub(arch::RUN_DEPTH))
 }
 
 /// Makes the syscall as asked.

@@ -344,7 +344,7 @@ fn put_in_force_aside(stack: &stack_t, lets_signals_in: bool) -> bool {
     }
     let before = signals::change_mask(libc::SIG_BLOCK, signals::ALL_BUT_SIGSYS);
     let is_set = change();
-    signals::change_mask(libc::SIG_SETMASK, before);
+    signals::change_mask(libc::SIG_UNBLOCK, signals::ALL_BUT_SIGSYS & !before);
     is_set
 }
 
