@@ -285,3 +285,33 @@ fn mutexes_of_libc_keep_out() {
         sleeps_on("a mutex of libc's", shut, wait);
     }
 }
+
+/// What another thread has taken, and asked anew, is another cause.
+#[cfg(target_env = "gnu")]
+#[test]
+fn a_scopes_thread_is_woken_for_each_request() {
+    if !has_dispatch("a_scopes_thread_is_woken_for_each_request") {
+        return;
+    }
+    watched("a_scopes_thread_is_woken_for_each_request", || {
+        let semaphore = Semaphore::new();
+        let (left, tid) = (AtomicU32::new(0), AtomicU32::new(0));
+        eintr::scope(|scope| {
+            scope.spawn(|| {
+                tid.store(gettid().cast_unsigned(), SeqCst);
+                while semaphore.wait().is_err() {
+                    left.fetch_add(1, SeqCst);
+                }
+            });
+            wait_until("it has begun", || tid.load(SeqCst) != 0);
+            for round in 1..=3 {
+                wait_until_on_futex(tid.load(SeqCst).cast_signed());
+                scope.interrupt();
+                wait_until("it is woken", || left.load(SeqCst) >= round);
+                assert!(eintr::take().is_some());
+            }
+            // SAFETY: initialised.
+            assert_eq!(unsafe { libc::sem_post(semaphore.address()) }, 0);
+        });
+    });
+}

@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use test_support::child::alone;
@@ -104,5 +105,34 @@ fn a_deadline_ends_it_as_well() {
         let leased = Leased::new("deadline");
         let limited = eintr::timeout(Duration::from_millis(10), || File::open(&leased.path));
         assert_eq!(limited.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    });
+}
+
+static HANDLED: AtomicBool = AtomicBool::new(false);
+
+/// It goes on for longer than the timer stands still, and makes no call.
+extern "C" fn lingering(_: i32) {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(150) {
+        std::hint::spin_loop();
+    }
+    HANDLED.store(true, SeqCst);
+}
+
+/// The timer's shot comes in a handler, and the call that it is for goes on below.
+#[test]
+fn one_below_a_handler_of_the_applications_is_ended() {
+    if !has_dispatch("one_below_a_handler") {
+        return;
+    }
+    alone("one_below_a_handler_of_the_applications_is_ended", || {
+        let leased = Leased::new("handler");
+        signals::handle(libc::SIGHUP, lingering, libc::SA_RESTART, &[]);
+        let path = leased.path.clone();
+        let waits = target(move || errno(truncate(&path))).blocked_in(libc::SYS_truncate);
+        waits.thread.interrupt();
+        signals::send(waits.tid, libc::SIGHUP);
+        assert_eq!(waits.result(), Some(libc::EINTR));
+        assert!(HANDLED.load(SeqCst));
     });
 }

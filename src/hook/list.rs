@@ -92,8 +92,8 @@ struct Registration {
     /// The number of the thread that runs it.
     runner: Option<u64>,
     panicked: Option<Panicked>,
-    /// It is not there any more, and was taken off on another thread.
-    is_stray: bool,
+    /// It is ending, and is not run any more.
+    is_over: bool,
 }
 
 /// A payload; none if a fork has lost it, with the thread that was running the hook.
@@ -223,7 +223,7 @@ impl Stack {
             told: None,
             runner: None,
             panicked: None,
-            is_stray: false,
+            is_over: false,
         });
         Ok(id)
     }
@@ -235,7 +235,7 @@ impl Stack {
         }
         let arming = self.thread.armings();
         let due = self.hooks[self.floor..].iter_mut().rfind(|hook| {
-            let may_run = hook.runner.is_none() && hook.panicked.is_none() && !hook.is_stray;
+            let may_run = hook.runner.is_none() && hook.panicked.is_none() && !hook.is_over;
             may_run && hook.told != Some(arming)
         })?;
         due.told = Some(arming);
@@ -251,12 +251,12 @@ impl Stack {
         Some((registration, !self.hooks.is_empty()))
     }
 
-    /// A hook has gone, on another thread: its place is left, for this thread to take away. What it
-    /// has panicked with waits there as well.
-    fn leave_behind(&mut self, id: u64) {
+    /// A hook is not run any more from here on; true.
+    fn retire(&mut self, id: u64) -> bool {
         if let Some(hook) = self.hooks.iter_mut().find(|hook| hook.id == id) {
-            hook.is_stray = true;
+            hook.is_over = true;
         }
+        true
     }
 
     /// Whether no other thread runs a hook.
@@ -295,9 +295,10 @@ impl Registered {
 
     fn remove(&mut self) -> Option<Panicked> {
         let (id, stretch) = self.hook.take()?;
-        self.hooks.wait_until(Stack::is_at_rest);
+        // Under one lock: an asker that came between would run what is gone.
+        self.hooks.wait_until(|stack| stack.is_at_rest() && stack.retire(id));
         let Some(ended) = stretches::end(stretch) else {
-            self.hooks.locked(|stack| stack.leave_behind(id));
+            // Its place is left, for its own thread to take away.
             stretches::tell_of_stray("a hook");
             return None;
         };

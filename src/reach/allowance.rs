@@ -28,7 +28,7 @@ pub(crate) fn cause(block: &Block) -> u64 {
     // SAFETY: the pointer is null, or to what lives as long as the task is on this thread's stack,
     // and it is this thread that takes it off.
     match unsafe { block.refusals.load(Acquire).as_ref() } {
-        Some(task) => task.id.wrapping_mul(ODD).wrapping_add(task.taken.load(Relaxed)) | 1,
+        Some(task) => task.id.wrapping_mul(ODD).wrapping_add(task.taken.load(Relaxed)) << 1 | 1,
         None => block.deadlines.earliest.get().number() << 1,
     }
 }

@@ -108,7 +108,8 @@ pub(crate) fn wake(
     if row.unless.iter().any(|unless| holds(*unless, block, now, arguments)) {
         return None;
     }
-    block.answering.ended_waits.end(arguments[0]).map(|error| -(error as isize))
+    let cause = allowance::cause(block);
+    block.answering.ended_waits.end(cause, arguments[0]).map(|error| -(error as isize))
 }
 
 fn refuse(block: &Block) -> isize {

@@ -275,6 +275,10 @@ pub(crate) fn settle(block: &Block) {
     if !is_wanted(block) {
         end(block);
         allowance::rest(block);
+        // A request that came between has found it begun.
+        if is_wanted(block) && has_begun(block) {
+            allowance::begin(block, Moment::now());
+        }
         if block.dispatch.sigsys_blocked.load(Relaxed) {
             block_sigsys(block);
         }

@@ -63,8 +63,15 @@ pub(crate) fn begin(block: &Block, number: c_long) {
 /// handler.
 pub(crate) fn end(block: &Block, context: &ucontext_t) -> Option<isize> {
     let runs = &block.answering.runs;
-    runs.is_watched.store(false, Relaxed);
-    let number = arch::number_made_again(context)?;
+    let was_watched = runs.is_watched.swap(false, Relaxed);
+    let Some(number) = arch::number_made_again(context) else {
+        // Such a call may lie below a handler of the application's, and goes on after that.
+        if was_watched && dispatch::is_wanted(block) {
+            runs.is_watched.store(true, Relaxed);
+            repeat_timer::repeat(block);
+        }
+        return None;
+    };
     if NEVER_ENDED.contains(&number) || !dispatch::is_wanted(block) {
         return None;
     }

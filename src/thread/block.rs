@@ -438,7 +438,7 @@ impl Answering {
         self.dying.store(0, Relaxed);
         self.limited.store(false, Relaxed);
         self.ended_waits.forget();
-        self.runs.is_watched.store(false, Relaxed);
+        self.runs.reset();
     }
 }
 

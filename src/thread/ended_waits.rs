@@ -8,8 +8,8 @@
 //! For each word, since a lock around a semaphore would eat its wake-up. The last few are remembered:
 //! one that was forgotten is woken again.
 
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use libc::c_int;
 
@@ -18,6 +18,8 @@ pub(crate) struct EndedWaits {
     words: [AtomicUsize; 8],
     /// Which is to be forgotten next.
     oldest: AtomicUsize,
+    /// The cause for which they were ended.
+    cause: AtomicU64,
 }
 
 /// A futex word is aligned to four bytes.
@@ -27,14 +29,22 @@ const ERRORS: [c_int; 2] = [libc::EINTR, libc::EAGAIN];
 
 impl EndedWaits {
     pub(super) const fn new() -> Self {
-        Self { words: [const { AtomicUsize::new(0) }; 8], oldest: AtomicUsize::new(0) }
+        Self {
+            words: [const { AtomicUsize::new(0) }; 8],
+            oldest: AtomicUsize::new(0),
+            cause: AtomicU64::new(0),
+        }
     }
 
     /// What a wait on that word is told in the place of sleeping; none if it has been told enough, or
     /// that is no futex word. By the thread itself, or its handlers, which come and go in between.
-    pub(crate) fn end(&self, word: usize) -> Option<c_int> {
+    pub(crate) fn end(&self, cause: u64, word: usize) -> Option<c_int> {
         if word == 0 || word & COUNT != 0 {
             return None;
+        }
+        // Another thread may have taken the one before.
+        if self.cause.swap(cause, Relaxed) != cause {
+            self.forget();
         }
         let known = self.words.iter().find(|known| known.load(Relaxed) & !COUNT == word);
         let place = known.unwrap_or_else(|| {

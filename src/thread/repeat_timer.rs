@@ -124,6 +124,8 @@ pub(crate) fn stop(block: &Block) {
     block.answering.runs.is_watched.store(false, Ordering::Relaxed);
     block.repeat.pause.store(0, Ordering::Relaxed);
     block.repeat.timer.stop();
+    // A handler of the application's may have come between.
+    block.answering.runs.is_watched.store(false, Ordering::Relaxed);
 }
 
 /// Stops the timer if its thread is not armed any more.

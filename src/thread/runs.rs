@@ -1,6 +1,7 @@
 //! The calls of a reached thread that are made as asked, and that of them which its timer has found
 //! (S18).
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use crate::kernel::clock::{AtomicMoment, Moment};
@@ -24,5 +25,11 @@ impl Runs {
             found: AtomicU32::new(0),
             found_at: AtomicMoment::new(Moment::NEVER),
         }
+    }
+
+    /// None is known any more.
+    pub(super) fn reset(&self) {
+        self.is_watched.store(false, Relaxed);
+        self.found_at.set(Moment::NEVER);
     }
 }

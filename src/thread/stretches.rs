@@ -210,6 +210,7 @@ impl Stretches {
         // Before it is filled: a handler of the application's that comes between, and begins and
         // ends something, leaves it alone.
         self.length.set(index + 1);
+        self.few.marks[index].set(0);
         compiler_fence(SeqCst);
         let number = self.number();
         self.few.number[index].set(number);
