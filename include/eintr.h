@@ -23,6 +23,7 @@
  *
  * Compile and link with `pkg-config --cflags --libs eintr`. The shared library may be loaded by dlopen(3), and stays after
  * dlclose(3). Who links the static one into a library that may be unloaded itself links that with -z nodelete.
+ * Under the thread sanitizer, run with TSAN_OPTIONS=suppressions=eintr.tsan, a file beside this one, which says why.
  *
  * Conventions
  *

@@ -15,6 +15,7 @@ use super::border::{Errno, border};
 use super::handles::{self, Held};
 use super::raise;
 use super::reason::{CReason, CodeAndText};
+use super::tsan;
 use crate::interrupter::{Outcome, Request};
 use crate::termination;
 
@@ -35,6 +36,7 @@ pub extern "C" fn eintr_interrupter_free(interrupter: u64) -> c_int {
 /// Asks. The request's number; 0 if the task has ended.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_interrupt(interrupter: u64) -> i64 {
+    tsan::asks();
     border(-1, || Ok(number(&handles::interrupter(interrupter)?.interrupt())))
 }
 
@@ -49,6 +51,7 @@ pub unsafe extern "C" fn eintr_interrupt_with(
     code: c_int,
     text: *const c_char,
 ) -> i64 {
+    tsan::asks();
     border(-1, || {
         let interrupter = handles::interrupter(interrupter)?;
         // SAFETY: the caller's promise.
@@ -92,7 +95,10 @@ pub extern "C" fn eintr_wait_finished(interrupter: u64, milliseconds: c_int) -> 
     border(-1, || {
         let interrupter = handles::interrupter(interrupter)?;
         match interrupter.wait_finished(handles::limit(milliseconds)) {
-            Ok(()) => Ok(0),
+            Ok(()) => {
+                tsan::has_ended();
+                Ok(0)
+            }
             Err(_) => Err(Errno(libc::ETIMEDOUT)),
         }
     })
@@ -101,7 +107,13 @@ pub extern "C" fn eintr_wait_finished(interrupter: u64, milliseconds: c_int) -> 
 /// Whether the task has ended.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_is_finished(interrupter: u64) -> c_int {
-    border(-1, || Ok(handles::interrupter(interrupter)?.is_finished().into()))
+    border(-1, || {
+        let is_finished = handles::interrupter(interrupter)?.is_finished();
+        if is_finished {
+            tsan::has_ended();
+        }
+        Ok(is_finished.into())
+    })
 }
 
 /// What the task was last handed.

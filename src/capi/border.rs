@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use libc::c_int;
 
+use super::tsan;
 use crate::entry::leave;
 use crate::error::Error;
 
@@ -56,6 +57,9 @@ pub(super) fn border<T>(failure: T, f: impl FnOnce() -> Result<T, Errno>) -> T {
     match numbered(f) {
         Ok(value) => value,
         Err(Errno(number)) => {
+            if number == libc::ECANCELED {
+                tsan::raised();
+            }
             // SAFETY: errno is a plain integer of this thread's.
             unsafe { *libc::__errno_location() = number };
             failure

@@ -27,3 +27,4 @@ mod reason;
 mod scopes;
 mod tasks;
 mod tell;
+mod tsan;

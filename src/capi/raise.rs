@@ -12,6 +12,7 @@ use libc::c_int;
 use super::border::{Errno, border};
 use super::handles::{self, Held};
 use super::reason::CReason;
+use super::tsan;
 use crate::checkpoint;
 use crate::interrupted::Interrupted;
 use crate::interrupter::Interrupter;
@@ -61,6 +62,7 @@ pub unsafe extern "C" fn eintr_take(reason: *mut CReason) -> c_int {
 pub(super) unsafe fn tell(interrupted: Option<Interrupted>, reason: *mut CReason) -> c_int {
     match interrupted {
         Some(interrupted) => {
+            tsan::raised();
             // SAFETY: the caller's promise.
             unsafe { CReason::tell(&interrupted, reason) };
             1

@@ -14,6 +14,7 @@ use libc::c_int;
 use super::border::{Errno, border};
 use super::handles::{self, Held};
 use super::scopes::{self, Open};
+use super::tsan;
 use crate::checkpoint::is_interrupted;
 use crate::deadline::open::{self, Limit};
 use crate::deadline::{self, standing};
@@ -67,6 +68,7 @@ pub extern "C" fn eintr_task_begin(task: u64) -> c_int {
 /// Ends it.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_task_end(task: u64) -> c_int {
+    tsan::ends();
     border(-1, || scopes::end(task, |open| matches!(open, Open::Task(_))).map(|_| 0))
 }
 

@@ -1,0 +1,56 @@
+/* A correct program is quiet under the thread sanitizer: what was written before a task was asked is read where that is
+ * raised, what a task wrote where its end was waited for, and handles are made and freed on several threads. With an
+ * argument, it is not correct, and the sanitizer must say so.
+ */
+#include "check.h"
+
+enum { ROUNDS = 200 };
+
+static int asked, done, racy;
+
+static void *work(void *arg)
+{
+    CHECK(eintr_task_begin(*(eintr_task *)arg) == 0);
+    while (eintr_checkpoint() == 0)
+        ;
+    CHECK(errno == ECANCELED);
+    done = asked;
+    CHECK(eintr_task_end(*(eintr_task *)arg) == 0);
+    racy++;
+    return NULL;
+}
+
+static void *make_and_free(void *arg)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        eintr_task task = eintr_task_new("unrun", 0);
+        CHECK(eintr_interrupter_free(eintr_task_interrupter(task)) == 0);
+        CHECK(eintr_task_free(task) == 0);
+    }
+    return arg;
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t makers[2], worker;
+    (void)argv;
+    for (int i = 0; i < 2; i++)
+        CHECK(pthread_create(&makers[i], NULL, make_and_free, NULL) == 0);
+    for (int i = 1; i <= ROUNDS; i++) {
+        eintr_task task = eintr_task_new("worker", 0);
+        eintr_interrupter who = eintr_task_interrupter(task);
+        CHECK(pthread_create(&worker, NULL, work, &task) == 0);
+        asked = i;
+        CHECK(eintr_interrupt(who) > 0);
+        CHECK(eintr_wait_finished(who, 60000) == 0);
+        CHECK(done == i);
+        if (argc > 1)
+            racy++;
+        CHECK(pthread_join(worker, NULL) == 0);
+        CHECK(eintr_interrupter_free(who) == 0);
+    }
+    for (int i = 0; i < 2; i++)
+        CHECK(pthread_join(makers[i], NULL) == 0);
+    puts("tsan: passed");
+    return 0;
+}
