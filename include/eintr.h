@@ -192,7 +192,8 @@ int eintr_mask_end(eintr_scope mask);
  * and no thread can be made in its place. */
 eintr_scope eintr_timeout_begin(int milliseconds);
 
-/* 1 if this deadline was raised inside, and nothing outside of it stands: a body that failed has timed out. Else 0.
+/* 1 if this deadline was raised inside, or cut a call short there (whatever that was told: a plain sleep(3) returns no
+ * error), and nothing outside of it stands: a body that failed has timed out. Else 0.
  * Errors: EINVAL, EBUSY. */
 int eintr_timeout_end(eintr_scope timeout);
 

@@ -27,11 +27,12 @@ pub(crate) mod timer;
 /// Runs `f`, which has so much time: when the time is up, its blocking call returns, and every
 /// further checkpoint and call in it raises, with [`Reason::Deadline`](crate::Reason::Deadline).
 ///
-/// An `Err` of `f`'s becomes [`TimedOut`] if this deadline was raised inside and nothing outside of
-/// it stands: no interrupt of a task around it, no outer deadline. (Those have their own to say:
-/// the error is left as it is, and an outer timeout that has passed by then tells it instead.) An
-/// `Ok` stays `Ok`, however late. A time too long for the clock is for ever; with none at all the
-/// deadline has passed before `f` begins.
+/// An `Err` of `f`'s becomes [`TimedOut`] if this deadline was raised inside, or cut a call short there
+/// (whatever that was told: a plain sleep tells nothing), and nothing outside of it stands: no
+/// interrupt of a task around it, no outer deadline. (Those have their own to say: the error is left
+/// as it is, and an outer timeout that has passed by then tells it instead.) An `Ok` stays `Ok`,
+/// however late. A time too long for the clock is for ever; with none at all the deadline has passed
+/// before `f` begins.
 ///
 /// Deadlines nest, with each other and with tasks, and the outermost that has passed is raised
 /// first. A [mask](crate::mask()) or a [root task](crate::Task::root) inside puts them off. They

@@ -136,7 +136,8 @@ impl Interrupter {
         Ok(())
     }
 
-    /// The interrupt that the task was last handed, if any; kept after its end.
+    /// The interrupt that the task was last handed, or for which a call of its was cut short, if any; kept
+    /// after its end.
     ///
     /// This is how the asker tells a task that failed because it was interrupted from one that
     /// failed.
@@ -287,7 +288,7 @@ impl fmt::Debug for Request {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It was handed out as an error. What the task does with it is its own affair;
+    /// It was felt: handed out as an error, or a call was cut short. What the task does with it is its own affair;
     /// [`wait_finished`](Interrupter::wait_finished) tells whether it ended.
     Raised,
     /// The task has ended, with or without having noticed.

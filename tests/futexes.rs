@@ -41,8 +41,9 @@ fn waits<T: Send, F: FnOnce()>(
                 wait_until_on_futex(tid);
                 let times = times_asleep(tid);
                 interrupter.interrupt();
-                let is_told = || worker.is_finished() || times_asleep(tid) > times;
-                wait_until(&format!("{name}: told"), is_told);
+                if sleeps_on {
+                    wait_until(&format!("{name}: told"), || times_asleep(tid) > times);
+                }
             }
             if sleeps_on {
                 wait_until_on_futex(tid);

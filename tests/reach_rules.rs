@@ -14,6 +14,12 @@ use test_support::{
     LIMIT, gettid, has_dispatch, times_asleep, wait_until, wait_until_blocked, watched,
 };
 
+/// The syscall of libc's `poll`.
+#[cfg(target_arch = "x86_64")]
+const POLL: i64 = libc::SYS_poll;
+#[cfg(not(target_arch = "x86_64"))]
+const POLL: i64 = libc::SYS_ppoll;
+
 /// Runs the body on a thread of its own, in a task that was asked.
 fn asked(name: &str, body: impl FnOnce(&Interrupter) + Send) {
     if !has_dispatch(name) {
@@ -519,7 +525,7 @@ fn a_call_that_is_cut_short_counts_as_raised() {
             libc::nanosleep(&libc::timespec { tv_sec: 3600, tv_nsec: 0 }, std::ptr::null_mut());
         }),
         // SAFETY: no descriptors.
-        (libc::SYS_poll, || unsafe {
+        (POLL, || unsafe {
             libc::poll(std::ptr::null_mut(), 0, -1);
         }),
     ];

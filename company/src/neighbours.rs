@@ -130,7 +130,7 @@ pub const NEIGHBOURS: &[Neighbour] = &[
     neighbour("rayon", Plain(&["locks", "rayon"])),
     neighbour("OpenMP", Source::OpenMp),
     neighbour("C++20's waits", Source::Cxx20),
-    neighbour("libuv, uv_spawn", C("uv", Some("libuv"), "spawn")),
+    limited("libuv, uv_spawn", C("uv", Some("libuv"), "spawn"), LIBUV),
     limited("libuv, uv_signal_start", C("uv", Some("libuv"), "signal"), LIBUV),
     neighbour("libuv, files and async", C("uv", Some("libuv"), "files")),
     neighbour("Go, as a shared library", Source::Go),

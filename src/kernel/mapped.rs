@@ -14,7 +14,7 @@ use super::clock::{AtomicMoment, Moment};
 use super::raw::syscall;
 
 /// How long it is believed that a library is not there: the look is a long one.
-const BELIEVED: Duration = Duration::from_millis(10);
+const BELIEVED: Duration = Duration::from_millis(100);
 
 /// A library that may be mapped or not. One that is stays.
 pub(crate) struct Library {

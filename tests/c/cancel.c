@@ -23,7 +23,8 @@ static void unlock(void *arg)
 
 static void waits(void)
 {
-    sem_wait(&semaphore);
+    for (;;)
+        sem_wait(&semaphore); /* told EINTR once */
 }
 
 static void waits_with_a_lock(void)
