@@ -12,6 +12,10 @@ mod reached;
 mod sync;
 mod time;
 
+#[cfg(not(target_arch = "x86_64"))]
+use libc::{SYS_epoll_pwait as SYS_epoll_wait, SYS_ppoll as SYS_poll, SYS_pselect6 as SYS_select};
+#[cfg(target_arch = "x86_64")]
+use libc::{SYS_epoll_wait, SYS_poll, SYS_select};
 use std::fmt::Debug;
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -96,9 +100,9 @@ pub static ALL: &[Row] = &[
     reached("reached_read_exact", libc::SYS_read, reached::read_exact),
     reached("reached_read_vectored", libc::SYS_readv, reached::read_vectored),
     reached("reached_write", libc::SYS_write, reached::write),
-    reached("reached_poll", libc::SYS_poll, reached::poll),
-    reached("reached_select", libc::SYS_select, reached::select),
-    reached("reached_epoll_wait", libc::SYS_epoll_wait, reached::epoll_wait),
+    reached("reached_poll", SYS_poll, reached::poll),
+    reached("reached_select", SYS_select, reached::select),
+    reached("reached_epoll_wait", SYS_epoll_wait, reached::epoll_wait),
     reached("reached_flock", libc::SYS_flock, reached::flock),
     reached("reached_semop", libc::SYS_semtimedop, reached::semop),
     reached("reached_accept", libc::SYS_accept4, reached::accept),
