@@ -22,7 +22,7 @@ use super::place::{Place, is_on_alternate_stack};
 use crate::arch;
 use crate::deadline::timer::{self, Shot};
 use crate::kernel::{raw, signals};
-use crate::reach::{alternate_stack, answer, dispatch, eintr, instruction, run_calls, signal_only};
+use crate::reach::{alternate_stack, answer, dispatch, eintr, run_calls, signal_only};
 use crate::signal::ours;
 use crate::signal::siginfo::{self, Sender};
 use crate::thread::block::{self, Block};
@@ -158,7 +158,7 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
 
 /// A plain call that the kernel does not restart has returned EINTR, for us.
 fn note_if_cut_short(block: &Block, context: &ucontext_t) {
-    if instruction::is_behind_interrupted_syscall(context) {
+    if eintr::was_cut_short(context) {
         answer::note_cut_short(block);
     }
 }

@@ -22,6 +22,22 @@ pub(crate) fn arguments(word: &AtomicU32, expected: u32, until: &Option<timespec
     [word.as_ptr() as usize, WAIT, expected as usize, until, 0, ANY_BIT]
 }
 
+/// Whether a syscall's first arguments look like those of a wait: an aligned address that is no
+/// descriptor, and a private operation that sleeps.
+pub(crate) fn is_private_wait(word: usize, operation: usize) -> bool {
+    const PAGE: usize = 4096;
+    let command = (operation as i32 & !libc::FUTEX_CLOCK_REALTIME) ^ libc::FUTEX_PRIVATE_FLAG;
+    word >= PAGE
+        && word % size_of::<u32>() == 0
+        && matches!(
+            command,
+            libc::FUTEX_WAIT
+                | libc::FUTEX_WAIT_BITSET
+                | libc::FUTEX_LOCK_PI
+                | libc::FUTEX_WAIT_REQUEUE_PI
+        )
+}
+
 /// Sleeps while the word is `expected`, until it is woken or the moment comes; false if it was the
 /// moment. No interrupt ends it, and no signal (one ends a timed wait, whatever its flags say). It
 /// may wake without a reason.

@@ -12,7 +12,7 @@ use libc::{c_long, ucontext_t};
 use super::instruction;
 use super::table::{self, Undo};
 use crate::arch;
-use crate::kernel::{memory, socket};
+use crate::kernel::{futex, memory, socket};
 
 /// Lets the waiting syscall at which the context stands return EINTR; whether it does.
 pub(crate) fn undo_restart(context: &mut ucontext_t) -> bool {
@@ -23,6 +23,21 @@ pub(crate) fn undo_restart(context: &mut ucontext_t) -> bool {
         arch::skip_syscall(context, -libc::EINTR as isize);
     }
     fails
+}
+
+/// Whether the context stands behind a call that a signal has cut short: it has returned EINTR. Not
+/// behind a wait on a futex: most who wait so go on (S20).
+pub(crate) fn was_cut_short(context: &ucontext_t) -> bool {
+    instruction::is_behind_interrupted_syscall(context) && !is_behind_futex_wait(context)
+}
+
+/// Where the number is gone, the arguments tell. (A poll of 128 descriptors looks the same.)
+fn is_behind_futex_wait(context: &ucontext_t) -> bool {
+    let [word, operation, ..] = arch::arguments(context);
+    match arch::number_behind(context) {
+        Some(number) => number == libc::SYS_futex,
+        None => futex::is_private_wait(word, operation),
+    }
 }
 
 /// Whether a syscall waits, and may fail with EINTR instead, as its row says.

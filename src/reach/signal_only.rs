@@ -16,7 +16,7 @@
 
 use libc::ucontext_t;
 
-use super::{allowance, answer, instruction, table};
+use super::{allowance, answer, eintr, instruction, table};
 use crate::arch;
 use crate::kernel::clock::Moment;
 use crate::thread::block::Block;
@@ -33,7 +33,8 @@ pub(crate) fn interrupt(block: &Block, context: &mut ucontext_t) {
         let row = number.and_then(table::row);
         match row.and_then(|row| answer::unrun(block, row.answer)) {
             Some(result) => arch::set_result(context, result),
-            None => answer::note_cut_short(block),
+            None if eintr::was_cut_short(context) => answer::note_cut_short(block),
+            None => {}
         }
     }
 }

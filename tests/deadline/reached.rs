@@ -6,9 +6,13 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::process::Command;
+use std::sync::mpsc;
 use std::time::Duration;
 
-use eintr::{Interrupted, Reason, Task, TimedOut, mask, reach, task, timeout, within};
+use eintr::{
+    Interrupted, Reason, Task, TimedOut, is_interrupted, mask, reach, task, timeout, within,
+    without_reach,
+};
 use test_support::child::alone;
 use test_support::{has_dispatch, watched};
 
@@ -166,6 +170,22 @@ fn sleep() {
         });
         assert_eq!(heedless, Ok(1));
     });
+}
+
+/// The wait of a channel or a lock goes on after a signal: it was not cut short.
+#[test]
+fn a_wait_on_a_futex_is_not_cut_short() {
+    let wait = || {
+        let (_sender, receiver) = mpsc::channel::<()>();
+        let failed = timeout(SHORT, || {
+            receiver.recv_timeout(10 * SHORT).unwrap_err();
+            assert!(is_interrupted());
+            Err::<(), _>(Told::Own)
+        });
+        assert_eq!(failed, Err(Told::Own));
+    };
+    reached("a futex", wait);
+    watched("a futex, not reached", || without_reach(wait));
 }
 
 #[test]
