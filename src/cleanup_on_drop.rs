@@ -3,9 +3,11 @@
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use crate::deadline::cleanup;
+use crate::deadline::open::{Limit, Open};
+use crate::entry::install;
+use crate::mask::mask;
 
-/// Holds a value whose destructor may wait, and runs it inside of a [`cleanup`]: it is not
+/// Holds a value whose destructor may wait, and runs it inside of a [`cleanup`](crate::cleanup): it is not
 /// interrupted by what has interrupted the thread, and it has so much time, after which its calls
 /// return.
 ///
@@ -48,7 +50,9 @@ pub struct CleanupOnDrop<T> {
 
 impl<T> CleanupOnDrop<T> {
     /// Holds a value, whose destructor is to have so much time.
+    #[track_caller]
     pub fn new(limit: Duration, value: T) -> Self {
+        install::ensure();
         Self { limit, value: Some(value) }
     }
 
@@ -75,9 +79,19 @@ impl<T> DerefMut for CleanupOnDrop<T> {
 }
 
 impl<T> Drop for CleanupOnDrop<T> {
+    /// Where no deadline can be had, the destructor runs as without us. (Rejected: [`cleanup`](crate::cleanup)
+    /// itself, which panics then: in a thread that unwinds already, that is the end of the program.)
     fn drop(&mut self) {
-        if let Some(value) = self.value.take() {
-            cleanup(self.limit, || drop(value));
-        }
+        let Some(value) = self.value.take() else { return };
+        let limit = self.limit;
+        let left = mask(|| match Open::begin(Limit::after(limit)) {
+            Ok(open) => {
+                drop(value);
+                open.end();
+                None
+            }
+            Err(_) => Some(value),
+        });
+        drop(left);
     }
 }

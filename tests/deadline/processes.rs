@@ -1,9 +1,10 @@
 //! Deadlines across `fork`, and where the kernel gives no timer.
 
-use std::panic::catch_unwind;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
-use eintr::{mask, timeout, timeout_at, within};
+use eintr::{CleanupOnDrop, mask, timeout, timeout_at, within};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use test_support::child::alone;
@@ -145,6 +146,33 @@ fn without_a_timer_or_a_thread() {
             assert!(message.contains("cannot be started"), "{message}");
             assert_eq!(eintr::remaining(), None);
         }
+    });
+}
+
+/// A destructor that is to have a limit runs without one, and does not panic: its thread may unwind, and a second
+/// panic is the end of the program.
+#[test]
+fn a_destructor_without_a_timer_or_a_thread() {
+    struct Told<'a>(&'a Cell<bool>);
+    impl Drop for Told<'_> {
+        fn drop(&mut self) {
+            assert_eq!(eintr::remaining(), None);
+            self.0.set(true);
+        }
+    }
+    if skipped_under_emulation("no thread to be had", "the emulator needs the calls itself") {
+        return;
+    }
+    alone("processes::a_destructor_without_a_timer_or_a_thread", || {
+        exhaust_the_queue();
+        forbid(libc::SYS_clone3);
+        forbid(libc::SYS_clone);
+        let has_run = Cell::new(false);
+        let unwound = catch_unwind(AssertUnwindSafe(|| {
+            let _value = CleanupOnDrop::new(SHORT, Told(&has_run));
+            resume_unwind(Box::new("in the body"));
+        }));
+        assert!(unwound.unwrap_err().is::<&str>() && has_run.get());
     });
 }
 
