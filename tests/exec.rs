@@ -127,9 +127,6 @@ fn one_that_is_blocked_does_not_follow() {
 /// Nor does one that was on its way when the program took the signal for itself (S21).
 #[test]
 fn one_that_was_ours_before_does_not_follow() {
-    if skipped_under_emulation("moving, then exec", "moving does not always come to an end there") {
-        return;
-    }
     alone("one_that_was_ours_before_does_not_follow", || {
         let pending = pending_after(|interrupter| {
             interrupter.interrupt();

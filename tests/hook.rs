@@ -783,34 +783,3 @@ fn a_hook_across_a_fork() {
         });
     });
 }
-
-/// An asker that looks at the hook when its thread has just found it at rest.
-#[test]
-fn it_is_not_run_once_its_body_has_ended() {
-    const ROUNDS: usize = 20_000;
-    watched("it_is_not_run_once_its_body_has_ended", || {
-        let (task, interrupter) = task();
-        let running = AtomicUsize::new(0);
-        let goes_on = AtomicBool::new(true);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                while goes_on.load(Ordering::SeqCst) {
-                    interrupter.interrupt();
-                }
-            });
-            task.run(|| {
-                for _ in 0..ROUNDS {
-                    let hook = |_: &_| {
-                        running.fetch_add(1, Ordering::SeqCst);
-                        thread::yield_now();
-                        running.fetch_sub(1, Ordering::SeqCst);
-                    };
-                    with_hook(hook, || ());
-                    assert_eq!(running.load(Ordering::SeqCst), 0);
-                    take();
-                }
-            });
-            goes_on.store(false, Ordering::SeqCst);
-        });
-    });
-}

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use test_support::child::alone;
 use test_support::target::target;
-use test_support::{has_dispatch, signals};
+use test_support::{has_dispatch, signals, times_asleep, wait_until, wait_until_blocked};
 
 /// A file with a lease on it, which is not given back for the kernel's time, by default 45 s.
 struct Leased {
@@ -130,7 +130,11 @@ fn one_below_a_handler_of_the_applications_is_ended() {
         signals::handle(libc::SIGHUP, lingering, libc::SA_RESTART, &[]);
         let path = leased.path.clone();
         let waits = target(move || errno(truncate(&path))).blocked_in(libc::SYS_truncate);
+        let times = times_asleep(waits.tid);
         waits.thread.interrupt();
+        // It is made again, and watched.
+        wait_until("it waits again", || times_asleep(waits.tid) > times);
+        wait_until_blocked(waits.tid, libc::SYS_truncate);
         signals::send(waits.tid, libc::SIGHUP);
         assert_eq!(waits.result(), Some(libc::EINTR));
         assert!(HANDLED.load(SeqCst));

@@ -293,10 +293,17 @@ impl Registered {
         self.remove().flatten()
     }
 
+    /// Waits until it is not running, and from then on it is not run any more: under one lock, or an
+    /// asker that came between would run what is gone.
+    fn retire(&self) {
+        if let Some((id, _)) = self.hook {
+            self.hooks.wait_until(|stack| stack.is_at_rest() && stack.retire(id));
+        }
+    }
+
     fn remove(&mut self) -> Option<Panicked> {
-        let (id, stretch) = self.hook.take()?;
-        // Under one lock: an asker that came between would run what is gone.
-        self.hooks.wait_until(|stack| stack.is_at_rest() && stack.retire(id));
+        self.retire();
+        let (_, stretch) = self.hook.take()?;
         let Some(ended) = stretches::end(stretch) else {
             // Its place is left, for its own thread to take away.
             stretches::tell_of_stray("a hook");
@@ -389,4 +396,24 @@ pub(crate) fn run_due(armed: &Armed, cause: &Interrupted) {
     // Before the first is run, which may be slow: the threads may end meanwhile.
     let due: Vec<_> = armed.threads().iter().filter_map(hooks).collect();
     due.iter().for_each(|hooks| hooks.run_due(cause));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An asker that comes when its end has found it at rest.
+    #[test]
+    fn a_hook_that_ends_is_not_run() {
+        let (task, interrupter) = crate::task();
+        let mut runs = 0;
+        task.run(|| {
+            let mut hook = |_: &Interrupted| runs += 1;
+            let registered = Registered::begin(&mut hook);
+            registered.retire();
+            interrupter.interrupt();
+            assert!(registered.end().is_none());
+        });
+        assert_eq!(runs, 0);
+    }
 }

@@ -3,8 +3,8 @@
 //! That a call ends by itself is a guess: some files of procfs wait, an open waits for a lease, an
 //! ioctl for a frame. So while such calls are made the thread's timer runs, from 100 ms after the
 //! thread was reached. Its shot interrupts the call, and the kernel is about to make it again; if
-//! the last shot has found the same one, it is ended here: nothing has happened, and no exception of
-//! the table's holds for what has waited.
+//! the last shot has found the same one, it is ended here: nothing has happened. That it would not
+//! wait, for which the table has excepted it, was a guess, and wrong.
 //!
 //! One that has begun and one that has not look alike but for a register, by which the machine
 //! tells: an mmap that was never made must not be told that it was interrupted.
@@ -96,16 +96,12 @@ pub(crate) fn end(block: &Block, context: &ucontext_t) -> Option<isize> {
 fn told(block: &Block, now: Moment, number: c_long, arguments: &[usize; 6]) -> Option<isize> {
     let interrupted = -libc::EINTR as isize;
     let Some(row) = table::row(number) else { return Some(interrupted) };
-    let stays = |unless: &Unless| match unless {
-        Unless::StandardOutput(_) | Unless::Dying(_) => {
-            answer::holds(*unless, block, now, arguments)
-        }
-        Unless::ExecStatus { .. } | Unless::ExecReport { .. } => {
-            answer::holds(*unless, block, now, arguments)
-        }
-        _ => false,
+    let is_a_guess = |unless: &Unless| {
+        use Unless::{Dying, ExecReport, ExecStatus, StandardOutput};
+        !matches!(unless, StandardOutput(_) | Dying(_) | ExecStatus { .. } | ExecReport { .. })
     };
-    if row.unless.iter().any(stays) {
+    let mut kept = row.unless.iter().filter(|unless| !is_a_guess(unless));
+    if kept.any(|unless| answer::holds(*unless, block, now, arguments)) {
         return None;
     }
     Some(answer::unrun(block, row.answer).unwrap_or(interrupted))

@@ -121,10 +121,9 @@ pub(crate) fn start(block: &Block) -> bool {
 
 /// Stops the timer. Who is watched by it is not any more.
 pub(crate) fn stop(block: &Block) {
-    block.answering.runs.is_watched.store(false, Ordering::Relaxed);
     block.repeat.pause.store(0, Ordering::Relaxed);
     block.repeat.timer.stop();
-    // A handler of the application's may have come between.
+    // After that: a handler of the application's that came between believes that it is watched.
     block.answering.runs.is_watched.store(false, Ordering::Relaxed);
 }
 
