@@ -1,7 +1,6 @@
 //! Our own calls, by kernel domain: one line each over the trampoline.
 
 pub mod event;
-mod flags;
 pub mod fs;
 pub mod io;
 pub mod ipc;

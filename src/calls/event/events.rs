@@ -1,26 +1,29 @@
 //! What may happen on a descriptor.
 
-use crate::calls::flags::flags;
+use bitflags::bitflags;
 
-flags! {
+bitflags! {
     /// What is awaited on a descriptor, or has happened there: for `poll` and `epoll`, whose
     /// numbers for it are the same.
-    pub struct Events(u16) {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+    pub struct Events: u16 {
         /// There is something to read, or to accept, or the end.
-        IN = libc::POLLIN,
+        const IN = libc::POLLIN as u16;
         /// There is something exceptional: urgent data of a TCP socket, a change on the other side
         /// of a pty.
-        PRI = libc::POLLPRI,
+        const PRI = libc::POLLPRI as u16;
         /// There is room to write, or a connect is done.
-        OUT = libc::POLLOUT,
+        const OUT = libc::POLLOUT as u16;
         /// An error, or a pipe without a reader. Awaited always.
-        ERR = libc::POLLERR,
+        const ERR = libc::POLLERR as u16;
         /// The other side hung up. Awaited always. What it wrote before can still be read.
-        HUP = libc::POLLHUP,
+        const HUP = libc::POLLHUP as u16;
         /// The descriptor is not open. Awaited always.
-        NVAL = libc::POLLNVAL,
+        const NVAL = libc::POLLNVAL as u16;
         /// The other side of a stream socket will write no more.
-        RDHUP = libc::POLLRDHUP,
+        const RDHUP = libc::POLLRDHUP as u16;
+        /// Whatever else the kernel knows.
+        const _ = !0;
     }
 }
 

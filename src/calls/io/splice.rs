@@ -2,21 +2,25 @@
 
 use std::os::fd::AsFd;
 
+use bitflags::bitflags;
+
 use super::syscalls;
-use crate::calls::flags::flags;
 use crate::checkpoint::complete;
 use crate::error::Error;
 
-flags! {
+bitflags! {
     /// How to splice: the flags of splice(2).
-    pub struct SpliceFlags(u32) {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+    pub struct SpliceFlags: u32 {
         /// Fails with `WouldBlock` rather than wait for the pipe. (For the other descriptor its own
         /// O_NONBLOCK counts.)
-        NONBLOCK = libc::SPLICE_F_NONBLOCK,
+        const NONBLOCK = libc::SPLICE_F_NONBLOCK;
         /// More is about to come.
-        MORE = libc::SPLICE_F_MORE,
+        const MORE = libc::SPLICE_F_MORE;
         /// Moves pages rather than copy them, where that is possible.
-        MOVE = libc::SPLICE_F_MOVE,
+        const MOVE = libc::SPLICE_F_MOVE;
+        /// Whatever else the kernel knows.
+        const _ = !0;
     }
 }
 

@@ -1,10 +1,9 @@
 //! How to receive, and how to send.
 
+use bitflags::bitflags;
 use libc::c_int;
 
-use crate::calls::flags::flags;
-
-flags! {
+bitflags! {
     /// How to receive: the flags of recv(2).
     ///
     /// ```
@@ -12,23 +11,26 @@ flags! {
     /// let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
     /// assert!(flags.contains(RecvFlags::PEEK));
     /// ```
-    pub struct RecvFlags(c_int) {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+    pub struct RecvFlags: c_int {
         /// Leaves what is received where it is, for the next call.
-        PEEK = libc::MSG_PEEK,
+        const PEEK = libc::MSG_PEEK;
         /// Waits for the whole buffer to be full. A signal, the end or an error makes it less.
-        WAITALL = libc::MSG_WAITALL,
+        const WAITALL = libc::MSG_WAITALL;
         /// Fails with `WouldBlock` rather than wait.
-        DONTWAIT = libc::MSG_DONTWAIT,
+        const DONTWAIT = libc::MSG_DONTWAIT;
         /// Receives out-of-band data.
-        OOB = libc::MSG_OOB,
+        const OOB = libc::MSG_OOB;
         /// Returns a message's full length, even if it is longer than the buffer.
-        TRUNC = libc::MSG_TRUNC,
+        const TRUNC = libc::MSG_TRUNC;
         /// Receives from the socket's queue of errors.
-        ERRQUEUE = libc::MSG_ERRQUEUE,
+        const ERRQUEUE = libc::MSG_ERRQUEUE;
+        /// Whatever else the kernel knows.
+        const _ = !0;
     }
 }
 
-flags! {
+bitflags! {
     /// How to send: the flags of send(2). `MSG_NOSIGNAL` is always set, as in std: a peer that is
     /// gone is the error `BrokenPipe` and not a signal.
     ///
@@ -36,18 +38,21 @@ flags! {
     /// use eintr::net::SendFlags;
     /// assert!(!SendFlags::empty().contains(SendFlags::MORE));
     /// ```
-    pub struct SendFlags(c_int) {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+    pub struct SendFlags: c_int {
         /// Fails with `WouldBlock` rather than wait.
-        DONTWAIT = libc::MSG_DONTWAIT,
+        const DONTWAIT = libc::MSG_DONTWAIT;
         /// Sends out-of-band data.
-        OOB = libc::MSG_OOB,
+        const OOB = libc::MSG_OOB;
         /// More is about to be sent: puts off sending what does not fill a packet.
-        MORE = libc::MSG_MORE,
+        const MORE = libc::MSG_MORE;
         /// Ends a record, where the protocol has them.
-        EOR = libc::MSG_EOR,
+        const EOR = libc::MSG_EOR;
         /// Sends to hosts on directly connected networks only.
-        DONTROUTE = libc::MSG_DONTROUTE,
+        const DONTROUTE = libc::MSG_DONTROUTE;
         /// Tells the link layer that the peer has answered.
-        CONFIRM = libc::MSG_CONFIRM,
+        const CONFIRM = libc::MSG_CONFIRM;
+        /// Whatever else the kernel knows.
+        const _ = !0;
     }
 }

@@ -2,11 +2,11 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use bitflags::bitflags;
 use libc::c_int;
 
 use super::status::Waited;
 use super::syscalls;
-use crate::calls::flags::flags;
 use crate::checkpoint::complete;
 use crate::error::Error;
 
@@ -24,17 +24,20 @@ pub enum WaitId<'fd> {
     Group(i32),
 }
 
-flags! {
+bitflags! {
     /// What [`waitid`] and [`waitpid`] wait for.
-    pub struct WaitOptions(u32) {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+    pub struct WaitOptions: u32 {
         /// The end. [`waitpid`] always waits for that.
-        EXITED = libc::WEXITED,
+        const EXITED = libc::WEXITED as u32;
         /// Being stopped by a signal.
-        STOPPED = libc::WSTOPPED,
+        const STOPPED = libc::WSTOPPED as u32;
         /// Going on after that.
-        CONTINUED = libc::WCONTINUED,
+        const CONTINUED = libc::WCONTINUED as u32;
         /// Leaves the child to be waited for again. [`waitid`] only.
-        NOWAIT = libc::WNOWAIT,
+        const NOWAIT = libc::WNOWAIT as u32;
+        /// Whatever else the kernel knows.
+        const _ = !0;
     }
 }
 

@@ -38,7 +38,7 @@ impl EpollEvent {
     /// What has happened.
     pub fn events(&self) -> Events {
         // What epoll reports is in the lower half; the upper half is options.
-        Events::from_bits(self.events as u16)
+        Events::from_bits_retain(self.events as u16)
     }
 
     /// The number that the descriptor was registered with.

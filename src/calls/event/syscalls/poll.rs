@@ -36,7 +36,7 @@ impl<'fd> PollFd<'fd> {
 
     /// What is awaited.
     pub fn events(&self) -> Events {
-        Events::from_bits(self.raw.events as u16)
+        Events::from_bits_retain(self.raw.events as u16)
     }
 
     /// Awaits something else.
@@ -46,7 +46,7 @@ impl<'fd> PollFd<'fd> {
 
     /// What the last poll found; empty if nothing has happened here.
     pub fn revents(&self) -> Events {
-        Events::from_bits(self.raw.revents as u16)
+        Events::from_bits_retain(self.raw.revents as u16)
     }
 }
 
