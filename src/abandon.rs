@@ -17,12 +17,10 @@
 
 use std::ffi::c_void;
 
-use crate::arch::{self};
-use crate::checkpoint;
 use crate::entry::install;
-use crate::interrupted::{Interrupted, Reason};
 use crate::kernel::{raw, signals};
-use crate::thread::block::{self};
+use crate::thread::block;
+use crate::{Interrupted, Reason, arch, checkpoint};
 
 /// Runs `f(arg)` on this thread so that a request or a deadline ends it, wherever it is: for a
 /// plain C call that computes for hours and has no checkpoint.

@@ -2,12 +2,9 @@
 
 use std::io;
 
-use crate::error::Error;
-use crate::interrupted::Interrupted;
-use crate::settle;
 use crate::task::node;
-use crate::thread::call::{Outcome, Stop};
-use crate::thread::{block, brakes};
+use crate::thread::{Outcome, Stop, block, brakes};
+use crate::{Error, Interrupted, settle};
 
 /// Raises the thread's cause, if it has one: the outermost first, then the oldest.
 ///

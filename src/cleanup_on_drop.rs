@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::deadline::open::{Limit, Open};
 use crate::entry::install;
-use crate::mask::mask;
+use crate::mask;
 
 /// Holds a value whose destructor may wait, and runs it inside of a [`cleanup`](crate::cleanup): it is not
 /// interrupted by what has interrupted the thread, and it has so much time, after which its calls

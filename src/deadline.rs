@@ -11,11 +11,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::checkpoint::is_interrupted;
 use crate::entry::install;
-use crate::error::Error;
-use crate::mask::mask;
-use crate::settle;
+use crate::{Error, is_interrupted, mask, settle};
 
 use open::Limit;
 

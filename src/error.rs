@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::interrupted::Interrupted;
+use crate::Interrupted;
 
 /// The error of an interruptible call.
 ///

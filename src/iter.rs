@@ -2,8 +2,7 @@
 
 use std::iter::FusedIterator;
 
-use crate::checkpoint::checkpoint;
-use crate::interrupted::Interrupted;
+use crate::{Interrupted, checkpoint};
 
 /// [`interruptible`](IteratorExt::interruptible) for every iterator.
 pub trait IteratorExt: Iterator + Sized {

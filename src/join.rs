@@ -3,12 +3,9 @@
 use std::fmt;
 use std::thread as std_thread;
 
-use crate::checkpoint::{checkpoint, complete};
 use crate::entry::futex_wait;
-use crate::error::Error;
-use crate::interrupted::Interrupted;
-use crate::interrupter::{Interrupter, Request};
 use crate::task::node::Node;
+use crate::{Error, Interrupted, Interrupter, Request, checkpoint, complete};
 
 /// Joins and interrupts a managed thread. Dropped, it detaches the thread.
 pub struct JoinHandle<T> {

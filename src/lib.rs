@@ -57,6 +57,7 @@ mod unblocked;
 
 pub use abandon::abandon;
 pub use calls::{event, fs, io, ipc, net, process, terminal, time};
+pub(crate) use checkpoint::complete;
 pub use checkpoint::{checkpoint, is_interrupted, take};
 pub use cleanup_on_drop::CleanupOnDrop;
 pub use deadline::{TimedOut, Within, cleanup, remaining, timeout, timeout_at, within};

@@ -3,9 +3,7 @@
 use std::error::Error as StdError;
 use std::io;
 
-use crate::checkpoint::checkpoint;
-use crate::error::Error;
-use crate::interrupted::Interrupted;
+use crate::{Error, Interrupted, checkpoint};
 
 /// For results of code that knows nothing of interrupts.
 pub trait ResultExt<T> {

@@ -1,9 +1,7 @@
 //! Reach: an interrupt gets code that knows nothing of us out of its blocking call.
 
-use crate::settle;
-use crate::thread::block;
-use crate::thread::stretches::{self, Stretch};
-use crate::unblocked;
+use crate::thread::{Stretch, block, stretches};
+use crate::{settle, unblocked};
 
 pub(crate) mod allowance;
 pub(crate) mod alternate_stack;

@@ -4,9 +4,8 @@ use std::error::Error as StdError;
 use std::io;
 
 use crate::calls::net::ConnectError;
-use crate::error::{Error, Partial};
-use crate::interrupted::Interrupted;
 use crate::task::node;
+use crate::{Error, Interrupted, Partial};
 
 impl Interrupted {
     /// The interrupt in an error, wherever it stands in the chain of

@@ -4,8 +4,7 @@ use crate::deadline::timer;
 use crate::kernel::{raw, signals};
 use crate::reach::dispatch;
 use crate::signal::ours;
-use crate::thread::block::{self, Block};
-use crate::thread::{fork_gate, registry};
+use crate::thread::{Block, block, fork_gate, registry};
 
 /// Makes dispatch and the timer follow from the word. If nothing stands any more, a signal that is still
 /// on its way is let in.

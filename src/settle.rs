@@ -12,8 +12,7 @@ use crate::deadline::standing;
 use crate::hook::{list, thread as hook_thread};
 use crate::reach::dispatch;
 use crate::rest;
-use crate::thread::block::{self, Block};
-use crate::thread::{fork_gate, registry, stretches, target};
+use crate::thread::{Block, block, fork_gate, registry, stretches, target};
 
 /// To be called after the thread changed its own stack or its reach, with no lock of ours held: the
 /// timer, dispatch and hooks follow. If nothing stands any more, a signal that is still on its way is let

@@ -9,13 +9,8 @@ use crate::deadline::standing;
 use crate::entry::{fork, install};
 use crate::group::members::Asked;
 use crate::hook::list::{self, HiddenHooks};
-use crate::interrupter::Interrupter;
-use crate::join::JoinHandle;
-use crate::settle;
-use crate::thread::stretches::{self, Stretch};
-use crate::thread::target::ThreadRecord;
-use crate::thread::{brakes, registry};
-use crate::unblocked;
+use crate::thread::{Stretch, ThreadRecord, brakes, registry, stretches};
+use crate::{Interrupter, JoinHandle, settle, unblocked};
 use node::{Begun, Nesting, Node};
 
 pub(crate) mod node;

@@ -2,13 +2,9 @@
 
 use crate::kernel::{raw, signals};
 use crate::reach::dispatch;
-use crate::rest;
-use crate::settle;
 use crate::signal::ours;
-use crate::thread::block;
-use crate::thread::fork_gate;
-use crate::thread::stretches::{self, Ended, Stretch};
-use crate::thread::target::ThreadRecord;
+use crate::thread::{Ended, Stretch, ThreadRecord, block, fork_gate, stretches};
+use crate::{rest, settle};
 
 /// Signals that were blocked on this thread, and are to be again.
 #[derive(Debug, Clone, Copy, Default)]

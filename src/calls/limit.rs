@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::kernel::clock::Moment;
-use crate::thread::call::Stop;
+use crate::kernel::Moment;
+use crate::thread::Stop;
 
 /// When a call gives up; a time that the clock cannot tell is never.
 #[derive(Debug, Clone, Copy)]

@@ -20,10 +20,9 @@ use super::Limit;
 use super::event::events::Events;
 use super::event::syscalls::poll::{PollFd, ppoll};
 use super::time::syscalls::sleep_until;
-use crate::checkpoint::complete;
-use crate::error::Error;
-use crate::kernel::clock::{self, Moment};
-use crate::thread::call::{Outcome, Stop};
+use crate::kernel::{Moment, clock};
+use crate::thread::{Outcome, Stop};
+use crate::{Error, complete};
 
 /// What a socket is waited for, and by which of its timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

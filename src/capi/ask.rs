@@ -16,8 +16,8 @@ use super::handles::{self, Held};
 use super::raise;
 use super::reason::{CReason, CodeAndText};
 use super::tsan;
-use crate::interrupter::{Outcome, Request};
-use crate::termination;
+use crate::interrupter::Outcome;
+use crate::{Request, termination};
 
 /// Another number for the same task.
 #[unsafe(no_mangle)]

@@ -11,8 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use libc::c_int;
 
 use super::tsan;
+use crate::Error;
 use crate::entry::leave;
-use crate::error::Error;
 
 /// An error number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

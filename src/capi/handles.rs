@@ -14,11 +14,10 @@ use std::time::Duration;
 use libc::c_int;
 
 use super::border::Errno;
-use crate::interrupter::Interrupter;
 use crate::room::Room;
-use crate::task::Task;
 use crate::termination::Registration;
-use crate::thread::fork_gate::{self, Gate};
+use crate::thread::{Gate, fork_gate};
+use crate::{Interrupter, Task};
 
 /// What a number stands for.
 pub(super) enum Held {

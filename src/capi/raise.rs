@@ -13,9 +13,7 @@ use super::border::{Errno, border};
 use super::handles::{self, Held};
 use super::reason::CReason;
 use super::tsan;
-use crate::checkpoint;
-use crate::interrupted::Interrupted;
-use crate::interrupter::Interrupter;
+use crate::{Interrupted, Interrupter, checkpoint};
 
 /// Raises.
 #[unsafe(no_mangle)]

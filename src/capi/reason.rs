@@ -11,7 +11,7 @@ use std::fmt;
 
 use libc::c_int;
 
-use crate::interrupted::{Interrupted, Reason};
+use crate::{Interrupted, Reason};
 
 /// What a C program says for a reason.
 #[derive(Debug)]

@@ -15,13 +15,12 @@ use super::border::{Errno, border};
 use super::handles::{self, Held};
 use super::scopes::{self, Open};
 use super::tsan;
-use crate::checkpoint::is_interrupted;
 use crate::deadline::open::{self, Limit};
 use crate::deadline::{self, standing};
 use crate::entry::install;
 use crate::mask::Mask;
 use crate::reach::{Reach, ReachLoops};
-use crate::task::Task;
+use crate::{Task, is_interrupted};
 
 /// `EINTR_ROOT`
 const ROOT: c_uint = 1;

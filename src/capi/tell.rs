@@ -15,8 +15,7 @@ use libc::{size_t, ssize_t};
 use super::border::{Errno, border};
 use super::handles;
 use crate::entry::install::{self, Installed};
-use crate::support;
-use crate::support::Road;
+use crate::support::{Road, support};
 
 /// `struct eintr_support`
 #[repr(C)]

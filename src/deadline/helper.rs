@@ -9,13 +9,11 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::kernel::clock::Moment;
-use crate::kernel::{futex, helper_thread};
+use crate::kernel::{Moment, futex, helper_thread};
 use crate::room::{Full, Room};
 use crate::signal::ours;
-use crate::thread::fork_gate;
 use crate::thread::record::Thread;
-use crate::thread::target::ThreadRecord;
+use crate::thread::{ThreadRecord, fork_gate};
 
 static KEPT: Mutex<Kept> = Mutex::new(Kept::new());
 /// Counts the changes that the keeper must wake for; a futex.

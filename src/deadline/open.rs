@@ -15,14 +15,9 @@ use std::sync::atomic::compiler_fence;
 use super::standing;
 use super::timer::Signaller;
 use crate::hook::thread as hook_thread;
-use crate::kernel::clock::Moment;
-use crate::kernel::helper_thread;
-use crate::settle;
-use crate::thread::block::{self, Block};
-use crate::thread::stretches::{self, Stretch};
-use crate::thread::word::DEADLINE;
-use crate::thread::{brakes, registry, target};
-use crate::unblocked;
+use crate::kernel::{Moment, helper_thread};
+use crate::thread::{Block, DEADLINE, Stretch, block, brakes, registry, stretches, target};
+use crate::{settle, unblocked};
 
 /// When a deadline passes, and the look at the clock from which that was worked out.
 #[derive(Debug, Clone, Copy)]

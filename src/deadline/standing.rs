@@ -26,10 +26,8 @@
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::compiler_fence;
 
-use crate::kernel::clock::Moment;
-use crate::thread::block::{self, Block};
-use crate::thread::stretches::{self, Ended, Stretch};
-use crate::thread::word::DEADLINE;
+use crate::kernel::Moment;
+use crate::thread::{Block, DEADLINE, Ended, Stretch, block, stretches};
 
 /// Makes the word and the timer follow from `earliest`, after the thread changed its stack. First
 /// the bit is cleared, then comes the look at the clock: see [`thread`](crate::thread).

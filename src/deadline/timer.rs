@@ -31,12 +31,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::helper;
-use crate::kernel::clock::Moment;
+use crate::kernel::Moment;
 use crate::reach::dispatch;
-use crate::signal::ours::{self, Unsendable};
-use crate::thread::block::{Block, DeadlineTimer, Dispatching};
-use crate::thread::word::DEADLINE;
-use crate::thread::{hook_queue, registry, repeat_timer, target};
+use crate::signal::{Unsendable, ours};
+use crate::thread::block::{DeadlineTimer, Dispatching};
+use crate::thread::{Block, DEADLINE, hook_queue, registry, repeat_timer, target};
 
 /// From a shot to the next, if the timer is not set anew.
 const INTERVAL: Duration = Duration::from_millis(50);

@@ -12,10 +12,9 @@ use std::sync::atomic::Ordering;
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
 
 use crate::arch;
-use crate::kernel::raw;
-use crate::kernel::signals::{self, Action};
+use crate::kernel::{Action, raw, signals};
 use crate::reach::eintr;
-use crate::signal::previous::Previous;
+use crate::signal::Previous;
 
 impl Previous {
     /// Does with a signal what would have been done with it without us.

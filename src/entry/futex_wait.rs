@@ -39,12 +39,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, fence};
 use libc::{c_int, c_long};
 
 use crate::deadline::timer;
-use crate::kernel::clock::Moment;
-use crate::kernel::futex;
+use crate::kernel::{Moment, futex};
 use crate::reach::dispatch;
-use crate::thread::block::{self, Block};
-use crate::thread::call::{Outcome, Stop, call};
-use crate::thread::{fork_gate, registry, repeat_timer};
+use crate::thread::{Block, Outcome, Stop, block, call, fork_gate, registry, repeat_timer};
 
 /// Cleared where the kernel has no `futex_waitv` (before 5.16), or a sandbox does not allow it.
 static AVAILABLE: AtomicBool = AtomicBool::new(true);

@@ -13,11 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use libc::c_int;
 
 use super::{fork, moving, signal, sigsys, thread_end};
-use crate::kernel::signals::{self, Action};
-use crate::kernel::{clock, pid, raw};
+use crate::kernel::{Action, clock, pid, raw, signals};
 use crate::reach::dispatch;
-use crate::signal::ours;
-use crate::signal::siginfo;
+use crate::signal::{ours, siginfo};
 use crate::thread::{fork_gate, registry, repeat_timer};
 
 /// What was installed, or why nothing was.

@@ -25,8 +25,7 @@ use super::place::is_on_alternate_stack;
 use crate::arch::{self, AbandonPlace};
 use crate::kernel::signals;
 use crate::signal::ours;
-use crate::thread::block::{self, Block};
-use crate::thread::target;
+use crate::thread::{Block, block, target};
 
 /// Runs a piece of ours that must not be left halfway. `f` must not panic.
 #[inline]

@@ -16,7 +16,7 @@ use std::fs;
 use std::sync::{Mutex, PoisonError};
 
 use super::install;
-use crate::kernel::signals::{self, Set};
+use crate::kernel::{Set, signals};
 use crate::signal::ours;
 use crate::thread::{fork_gate, roll, target};
 

@@ -6,7 +6,7 @@ use libc::ucontext_t;
 
 use super::leave::{self, Leave};
 use crate::arch;
-use crate::thread::block::Block;
+use crate::thread::Block;
 
 /// Where an armed thread was interrupted, and what becomes of it there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

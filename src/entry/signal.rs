@@ -23,10 +23,8 @@ use crate::arch;
 use crate::deadline::timer::{self, Shot};
 use crate::kernel::{raw, signals};
 use crate::reach::{alternate_stack, answer, dispatch, eintr, run_calls, signal_only};
-use crate::signal::ours;
-use crate::signal::siginfo::{self, Sender};
-use crate::thread::block::{self, Block};
-use crate::thread::{registry, repeat_timer, target, wanted};
+use crate::signal::{Sender, ours, siginfo};
+use crate::thread::{Block, block, registry, repeat_timer, target, wanted};
 
 /// Keeps the interrupted code's errno.
 pub(crate) struct ErrnoGuard(c_int);

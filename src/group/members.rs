@@ -23,8 +23,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::panicked::Panicked;
+use crate::Interrupted;
 use crate::hook::list;
-use crate::interrupted::Interrupted;
 use crate::room::{Full, MakeRoom, Room};
 use crate::task::node::{self, Armed, Figures, Node};
 use crate::thread::fork_gate;

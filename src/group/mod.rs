@@ -8,13 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entry::fork;
-use crate::interrupted::Reason;
-use crate::interrupter::{Interrupter, Request};
-use crate::join::JoinHandle;
-use crate::kernel::clock::Moment;
-use crate::report::Report;
+use crate::kernel::Moment;
 use crate::task::node::{Node, Progress};
-use crate::task::{Builder, Task};
+use crate::{Builder, Interrupter, JoinHandle, Reason, Report, Request, Task};
 
 pub(crate) mod members;
 mod panicked;

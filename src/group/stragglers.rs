@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::panicked::Panicked;
-use crate::report::Report;
+use crate::Report;
 
 /// What did not come to a good end when a [`Group`](crate::Group) was
 /// [stopped](crate::Group::stop): the members that are still there, and those that have panicked.

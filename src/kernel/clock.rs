@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use libc::{c_int, clockid_t, timespec};
 
-use super::raw::syscall;
+use super::syscall;
 
 /// A moment of the monotonic clock, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

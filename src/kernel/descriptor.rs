@@ -10,9 +10,7 @@
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use super::clock;
-use super::raw::syscall;
-use super::socket;
+use super::{clock, socket, syscall};
 
 /// What a descriptor or a path leads to, as far as waiting goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

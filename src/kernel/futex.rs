@@ -10,8 +10,7 @@ use std::sync::atomic::AtomicU32;
 
 use libc::timespec;
 
-use super::clock::Moment;
-use super::raw::syscall;
+use super::{Moment, syscall};
 
 const WAIT: usize = (libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG) as usize;
 const WAKE: usize = (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG) as usize;

@@ -10,8 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::clock::{AtomicMoment, Moment};
-use super::raw::syscall;
+use super::{AtomicMoment, Moment, syscall};
 
 /// How long it is believed that a library is not there: the look is a long one.
 const BELIEVED: Duration = Duration::from_millis(100);

@@ -14,8 +14,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::raw::{self, syscall};
-use super::signals;
+use super::{raw, signals, syscall};
 use crate::arch;
 
 /// Reads what the interrupted code's pointer points to; none where nothing is.

@@ -14,3 +14,10 @@ pub(crate) mod signal_name;
 pub(crate) mod signals;
 pub(crate) mod socket;
 pub(crate) mod timer;
+
+pub(crate) use address::{Name, RawAddress};
+pub(crate) use clock::{AtomicMoment, Moment};
+pub(crate) use mapped::Library;
+pub(crate) use raw::syscall;
+pub(crate) use signals::{Action, SET_SIZE, Set};
+pub(crate) use timer::KernelTimer;

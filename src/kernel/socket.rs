@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use libc::c_int;
 
-use super::raw::syscall;
+use super::syscall;
 
 /// The states of a TCP connection that is being made, as the kernel numbers them: `TCP_SYN_SENT`,
 /// `TCP_SYN_RECV`, `TCP_NEW_SYN_RECV`.

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use libc::{c_int, itimerspec, timespec};
 
-use super::clock::{Moment, timespec_of};
-use super::raw::syscall;
+use super::clock::timespec_of;
+use super::{Moment, syscall};
 
 /// A timer, or none yet: the signal that it sends, above the kernel's number of it, plus one.
 pub(crate) struct KernelTimer(AtomicU64);

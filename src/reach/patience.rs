@@ -11,10 +11,9 @@ use std::time::Duration;
 use libc::c_long;
 
 use super::{allowance, at_once};
-use crate::kernel::clock::Moment;
-use crate::kernel::mapped::Library;
-use crate::kernel::memory;
-use crate::thread::block::{Block, Told};
+use crate::kernel::{Library, Moment, memory};
+use crate::thread::Block;
+use crate::thread::block::Told;
 
 /// How long a poll is told EINTR.
 const FOR: Duration = Duration::from_millis(1);

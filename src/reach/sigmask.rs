@@ -13,9 +13,8 @@ use std::sync::atomic::Ordering;
 use libc::{c_int, ucontext_t};
 
 use crate::arch;
-use crate::kernel::memory;
-use crate::kernel::signals::{self, Set};
-use crate::thread::block::Block;
+use crate::kernel::{Set, memory, signals};
+use crate::thread::Block;
 
 const SIGSYS: Set = signals::bit(libc::SIGSYS);
 

@@ -18,8 +18,8 @@ use libc::ucontext_t;
 
 use super::{allowance, answer, eintr, instruction, table};
 use crate::arch;
-use crate::kernel::clock::Moment;
-use crate::thread::block::Block;
+use crate::kernel::Moment;
+use crate::thread::Block;
 
 /// Answers the plain call that the context stands at or behind, from the handler.
 pub(crate) fn interrupt(block: &Block, context: &mut ucontext_t) {

@@ -14,11 +14,7 @@ use std::time::Duration;
 use super::handle::ScopedJoinHandle;
 use super::spawn::{Scope, TryScope};
 use crate::calls::process;
-use crate::checkpoint::checkpoint;
-use crate::error::Error;
-use crate::interrupter::{Interrupter, Request};
-use crate::mask::mask;
-use crate::task::Builder;
+use crate::{Builder, Error, Interrupter, Request, checkpoint, mask};
 
 /// How long a child may take to end when it is asked, unless it is told otherwise.
 const GRACE: Duration = Duration::from_secs(5);

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::thread as std_thread;
 
-use crate::interrupted::Interrupted;
-use crate::interrupter::{Interrupter, Request};
-use crate::join;
+use crate::{Interrupted, Interrupter, Request, join};
 
 /// Joins and interrupts a thread of a [`scope`](crate::scope()). Dropped, it leaves the thread to
 /// the scope's end.

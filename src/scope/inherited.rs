@@ -32,12 +32,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::deadline::open::{self, Limit};
 use crate::deadline::standing::{self, InForce};
-use crate::kernel::clock::Moment;
+use crate::kernel::Moment;
 use crate::task::node::{Node, node_of};
 use crate::thread::record::RoomToCopy;
-use crate::thread::stretches::{self, Stretch};
-use crate::thread::target::{Task, ThreadRecord};
-use crate::thread::{fork_gate, registry};
+use crate::thread::target::Task;
+use crate::thread::{Stretch, ThreadRecord, fork_gate, registry, stretches};
 use crate::{settle, unblocked};
 
 /// What is in force on a thread, for others.

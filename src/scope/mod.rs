@@ -17,9 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread as std_thread;
 
 use crate::entry::install;
-use crate::interrupter::Interrupter;
-use crate::reach;
-use crate::task::Task;
+use crate::{Interrupter, Task, reach};
 
 mod child;
 mod handle;

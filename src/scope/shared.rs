@@ -6,9 +6,8 @@ use std::thread;
 
 use super::inherited::Inheritance;
 use crate::group::members::Asked;
-use crate::interrupted::{Interrupted, Reason};
-use crate::interrupter::Interrupter;
 use crate::task::node::Node;
+use crate::{Interrupted, Interrupter, Reason};
 
 /// What all of a scope have in common.
 pub(super) struct Shared {

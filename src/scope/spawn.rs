@@ -9,10 +9,8 @@ use std::thread as std_thread;
 use super::handle::ScopedJoinHandle;
 use super::shared::{OnPanic, Shared};
 use crate::group::members::Asked;
-use crate::interrupted::Interrupted;
-use crate::interrupter::{Interrupter, Request};
 use crate::reach::Reach;
-use crate::task::Builder;
+use crate::{Builder, Interrupted, Interrupter, Request};
 
 /// What a [`scope`](crate::scope())'s body and threads spawn others with.
 #[derive(Clone, Copy)]

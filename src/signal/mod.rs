@@ -4,3 +4,7 @@ pub(crate) mod ours;
 pub(crate) mod pending;
 pub(crate) mod previous;
 pub(crate) mod siginfo;
+
+pub(crate) use ours::Unsendable;
+pub(crate) use previous::Previous;
+pub(crate) use siginfo::Sender;

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32};
 
 use libc::c_int;
 
-use super::previous::Previous;
-use crate::kernel::signals::{self, Set};
+use super::Previous;
+use crate::kernel::{Set, signals};
 
 const SIGNALS: usize = 65;
 

@@ -8,9 +8,9 @@
 
 use libc::{c_int, siginfo_t, timespec};
 
-use super::siginfo::{self, Sender};
-use crate::kernel::raw::{getpid, gettid, syscall};
-use crate::kernel::signals::{self, SET_SIZE};
+use super::{Sender, siginfo};
+use crate::kernel::raw::{getpid, gettid};
+use crate::kernel::{SET_SIZE, signals, syscall};
 
 /// Takes the signal of ours that waits on the calling thread, which blocks it. Others of that number,
 /// which may have come before, are sent again as they were: by the thread to itself, for which the kernel

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use libc::c_int;
 
-use crate::kernel::signals::{self, Action};
+use crate::kernel::{Action, signals};
 
 /// What was installed for a signal before us.
 pub(crate) struct Previous {

@@ -6,7 +6,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use super::how::{Interruptibly, ToTheEnd, ended};
 use super::raw::How;
 use super::{Condvar, locks};
-use crate::interrupted::Interrupted;
+use crate::Interrupted;
 
 /// Lets threads go on once so many have come: [`std::sync::Barrier`], and beside it
 /// [`wait_interruptible`](Self::wait_interruptible).

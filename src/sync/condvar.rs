@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::how::{Interruptibly, ToTheEnd, Until};
 use super::raw::{How, RawCondvar, Slept};
 use super::{MutexGuard, locks};
-use crate::interrupted::Interrupted;
+use crate::Interrupted;
 use crate::kernel::primitives::AtomicU32;
 
 /// A condition variable: [`std::sync::Condvar`] for our [`Mutex`](super::Mutex), and beside it

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::how::{Interruptibly, ToTheEnd, ended};
 use super::raw::RawEvent;
-use crate::interrupted::Interrupted;
+use crate::Interrupted;
 use crate::kernel::primitives::AtomicU32;
 
 /// A flag that is waited for: set, it stays set, and lets all through until it is cleared.

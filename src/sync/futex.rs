@@ -3,11 +3,8 @@
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-use crate::checkpoint::complete;
-use crate::entry;
-use crate::error::Error;
-use crate::kernel::clock::Moment;
-use crate::kernel::futex;
+use crate::kernel::{Moment, futex};
+use crate::{Error, complete, entry};
 
 /// Why a [`futex_wait`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

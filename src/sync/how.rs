@@ -4,13 +4,11 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use super::raw::{How, Slept};
-use crate::checkpoint;
 use crate::entry::futex_wait;
-use crate::interrupted::Interrupted;
-use crate::kernel::clock::Moment;
-use crate::kernel::futex;
 use crate::kernel::primitives::AtomicU32;
-use crate::thread::call::Stop;
+use crate::kernel::{Moment, futex};
+use crate::thread::Stop;
+use crate::{Interrupted, checkpoint};
 
 /// To the end, whatever comes: std's way.
 pub(crate) struct ToTheEnd;

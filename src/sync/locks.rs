@@ -10,7 +10,7 @@
 
 use super::how::{Interruptibly, ToTheEnd, ended};
 use super::raw::{RawMutex, RawRwLock};
-use crate::interrupted::Interrupted;
+use crate::Interrupted;
 use crate::kernel::primitives::AtomicU32;
 
 pub(crate) type Mutex<T> = lock_api::Mutex<RawMutex, T>;

@@ -7,7 +7,7 @@ use std::sync::{LockResult, TryLockError, TryLockResult};
 
 use super::locks;
 use super::poison::{self, Poison, Watch};
-use crate::interrupted::Interrupted;
+use crate::Interrupted;
 
 /// A mutual exclusion lock: [`std::sync::Mutex`], and beside it
 /// [`lock_interruptible`](Self::lock_interruptible).

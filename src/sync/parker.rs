@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::how::{Interruptibly, ToTheEnd, Until, ended};
 use super::raw::Token;
-use crate::interrupted::Interrupted;
+use crate::Interrupted;
 use crate::kernel::primitives::AtomicU32;
 
 /// Waits for a token, which its [`Unparker`]s give: [`std::thread::park`], interruptible.

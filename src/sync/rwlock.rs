@@ -7,7 +7,7 @@ use std::sync::{LockResult, TryLockError, TryLockResult};
 
 use super::locks;
 use super::poison::{self, Poison, Watch};
-use crate::interrupted::Interrupted;
+use crate::Interrupted;
 
 /// A readers-writer lock: [`std::sync::RwLock`], and beside it
 /// [`read_interruptible`](Self::read_interruptible) and

@@ -5,7 +5,7 @@ use std::mem;
 
 use super::how::{Interruptibly, ToTheEnd, ended};
 use super::raw::{How, Sleepers};
-use crate::interrupted::Interrupted;
+use crate::Interrupted;
 use crate::kernel::primitives::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::kernel::primitives::{AtomicU32, Patience};
 

@@ -14,10 +14,9 @@ use libc::c_int;
 use signal_hook::iterator::{Handle, Signals};
 use signal_hook::{SigId, flag, low_level};
 
-use crate::interrupted::Reason;
-use crate::interrupter::Interrupter;
 use crate::kernel::{signal_name, signals};
 use crate::signal::ours;
+use crate::{Interrupter, Reason};
 
 mod notify;
 

@@ -8,7 +8,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-use crate::mask::mask;
+use crate::mask;
 
 /// Tells the service manager that the program is ready to serve; whether there is one.
 ///

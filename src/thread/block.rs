@@ -28,13 +28,12 @@ use std::{mem, ptr};
 
 use libc::c_int;
 
+use super::Word;
 use super::ended_waits::EndedWaits;
 use super::hook_queue::Queued;
 use super::runs::Runs;
 use super::wanted::Wanted;
-use super::word::Word;
-use crate::kernel::clock::{AtomicMoment, Moment};
-use crate::kernel::timer::KernelTimer;
+use crate::kernel::{AtomicMoment, KernelTimer, Moment};
 
 /// One thread's block.
 #[repr(C)]

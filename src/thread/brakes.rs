@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::block::{self, Block};
+use super::{Block, block};
 use crate::kernel::clock;
 
 /// Errors that may be ignored before each further one is made to wait.

@@ -16,9 +16,8 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
-use super::block::Block;
-use crate::kernel::clock::Moment;
-use crate::kernel::futex;
+use super::Block;
+use crate::kernel::{Moment, futex};
 
 static IN_USE: AtomicBool = AtomicBool::new(false);
 

@@ -17,3 +17,11 @@ pub(crate) mod stretches;
 pub(crate) mod target;
 pub(crate) mod wanted;
 pub(crate) mod word;
+
+pub(crate) use block::Block;
+pub(crate) use call::{Outcome, Stop, call};
+pub(crate) use fork_gate::Gate;
+pub(crate) use record::Record;
+pub(crate) use stretches::{Ended, Stretch};
+pub(crate) use target::{Target, ThreadRecord};
+pub(crate) use word::{DEADLINE, Word};

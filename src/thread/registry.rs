@@ -11,10 +11,8 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
-use super::block::{self};
-use super::record::Record;
-use super::target::{Target, ThreadRecord, our_signal_is_blocked, signal_block};
-use super::{repeat_timer, roll, wanted};
+use super::target::{our_signal_is_blocked, signal_block};
+use super::{Record, Target, ThreadRecord, block, repeat_timer, roll, wanted};
 use crate::kernel::raw;
 
 thread_local! {

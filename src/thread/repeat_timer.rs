@@ -10,10 +10,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::block::Block;
-use crate::kernel::clock::{self, Moment};
-use crate::kernel::signals;
-use crate::kernel::timer::KernelTimer;
+use super::Block;
+use crate::kernel::{KernelTimer, Moment, clock, signals};
 use crate::signal::{ours, siginfo};
 
 /// The first pause, in microseconds; each one is double the one before, up to the last.

@@ -14,8 +14,7 @@
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::fork_gate::{self, Gate};
-use super::target::ThreadRecord;
+use super::{Gate, ThreadRecord, fork_gate};
 use crate::room::{Full, Room};
 
 static ROLL: Mutex<Roll> = Mutex::new(Roll { generation: 0, places: Vec::new(), free: NONE });

@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
-use crate::kernel::clock::{AtomicMoment, Moment};
+use crate::kernel::{AtomicMoment, Moment};
 
 pub(crate) struct Runs {
     /// How many there were; one that is asked about once more counts again.

@@ -29,11 +29,10 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicU64, AtomicUsize, compiler_fence};
 use std::sync::{Mutex, PoisonError};
 
-use super::block::{self, Block, Choice};
-use super::fork_gate;
+use super::block::{self, Choice};
 use super::record::Floor;
-use crate::kernel::clock::Moment;
-use crate::kernel::signals::Set;
+use super::{Block, fork_gate};
+use crate::kernel::{Moment, Set};
 use crate::room::Room;
 
 /// Something that was begun.

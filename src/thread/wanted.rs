@@ -31,10 +31,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use libc::ucontext_t;
 
-use super::block::Block;
+use super::Block;
 use crate::arch;
-use crate::kernel::raw::syscall;
-use crate::kernel::{futex, memory};
+use crate::kernel::{futex, memory, syscall};
 
 pub(crate) use crate::arch::Registers;
 

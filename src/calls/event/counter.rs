@@ -4,8 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::calls::io::syscalls::read;
-use crate::checkpoint::complete;
-use crate::error::Error;
+use crate::{Error, complete};
 
 /// Waits until the counter of an eventfd is not 0, and takes it: all of it, or 1 if it is a
 /// semaphore.

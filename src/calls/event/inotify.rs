@@ -5,8 +5,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::calls::io::syscalls::read;
-use crate::checkpoint::complete;
-use crate::error::Error;
+use crate::{Error, complete};
 
 /// Waits for what an inotify watches, and reads as many events as fit into the buffer. 4 KiB are a
 /// good size; `NAME_MAX` + 17 bytes hold any one event.

@@ -6,8 +6,7 @@ use libc::c_int;
 
 use super::syscalls;
 use crate::calls::Limit;
-use crate::checkpoint::complete;
-use crate::error::Error;
+use crate::{Error, complete};
 
 pub use super::syscalls::poll::PollFd;
 

@@ -9,8 +9,7 @@ use std::time::Duration;
 use super::syscalls;
 use super::syscalls::select::{Words, end};
 use crate::calls::Limit;
-use crate::checkpoint::complete;
-use crate::error::Error;
+use crate::{Error, complete};
 
 /// A set of descriptors for [`select`]. Only those below [`CAPACITY`](Self::CAPACITY) fit.
 #[derive(Clone, Default)]

@@ -7,8 +7,7 @@ use libc::c_int;
 use super::syscalls;
 use super::syscalls::signals::{Info, set_without_ours};
 use crate::calls::Limit;
-use crate::checkpoint::complete;
-use crate::error::Error;
+use crate::{Error, complete};
 
 /// A signal that was taken by [`sigwaitinfo`].
 #[derive(Debug, Clone, Copy)]

@@ -3,8 +3,7 @@
 use std::os::fd::AsFd;
 
 use super::syscalls;
-use crate::checkpoint::complete;
-use crate::error::Error;
+use crate::{Error, complete};
 
 /// Waits until an io_uring has so many completions to be seen, or less if a signal came between.
 /// Submits nothing: that is done before, by whoever keeps the ring, and does not wait.

@@ -5,8 +5,7 @@ use std::ops::{Bound, RangeBounds};
 use std::os::fd::AsFd;
 
 use super::syscalls::{self, Stretch};
-use crate::checkpoint::complete;
-use crate::error::Error;
+use crate::{Error, complete};
 
 /// Whom a lock lets in beside its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

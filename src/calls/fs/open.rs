@@ -9,8 +9,7 @@ use std::path::Path;
 use libc::c_int;
 
 use super::syscalls;
-use crate::checkpoint::complete;
-use crate::error::Error;
+use crate::{Error, complete};
 
 /// How [`open`] opens, as [`std::fs::OpenOptions`] (which cannot be asked what it holds).
 ///

@@ -12,8 +12,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::{c_int, c_short};
 
-use crate::kernel::raw::syscall;
-use crate::thread::call::{Outcome, call};
+use crate::kernel::syscall;
+use crate::thread::{Outcome, call};
 
 pub(crate) fn open(path: &CStr, flags: c_int, mode: u32) -> Outcome<OwnedFd> {
     let here = libc::AT_FDCWD as usize;

@@ -10,9 +10,7 @@ use nix::unistd::{Whence, lseek};
 use super::{read, syscalls, write_all};
 use crate::calls::event::{Events, PollFd, poll};
 use crate::calls::net::{self, RecvFlags};
-use crate::checkpoint::complete;
-use crate::error::{Error, Partial};
-use crate::mask::mask;
+use crate::{Error, Partial, complete, mask};
 
 /// Copies everything from one descriptor to another, and returns how many bytes that was.
 ///

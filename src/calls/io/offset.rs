@@ -3,8 +3,7 @@
 use std::os::fd::AsFd;
 
 use super::syscalls;
-use crate::checkpoint::complete;
-use crate::error::Error;
+use crate::{Error, complete};
 
 /// Reads from an offset of a file, and leaves its position where it is; 0 at the end.
 ///

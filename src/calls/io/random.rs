@@ -1,8 +1,7 @@
 //! getrandom.
 
 use super::syscalls;
-use crate::checkpoint::complete;
-use crate::error::Error;
+use crate::{Error, complete};
 
 /// Fills a buffer with random bytes of the kernel's; up to 256 are never fewer than asked for.
 ///

@@ -4,9 +4,9 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::syscalls;
+use crate::Error;
 use crate::calls::net;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
-use crate::error::Error;
 
 /// The most buffers that the kernel takes at once. The others wait for the next call, as in std.
 const MOST_BUFFERS: usize = libc::UIO_MAXIOV as usize;

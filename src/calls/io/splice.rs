@@ -5,8 +5,7 @@ use std::os::fd::AsFd;
 use bitflags::bitflags;
 
 use super::syscalls;
-use crate::checkpoint::complete;
-use crate::error::Error;
+use crate::{Error, complete};
 
 bitflags! {
     /// How to splice: the flags of splice(2).

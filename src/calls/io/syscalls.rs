@@ -12,7 +12,7 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use crate::thread::call::{Outcome, call};
+use crate::thread::{Outcome, call};
 
 fn number(fd: BorrowedFd<'_>) -> usize {
     fd.as_raw_fd() as usize

@@ -4,7 +4,7 @@ use std::io::{Error as StdError, ErrorKind};
 use std::os::fd::AsFd;
 
 use super::{read, write};
-use crate::error::{Error, Partial};
+use crate::{Error, Partial};
 
 /// Reads until the buffer is full.
 ///

@@ -5,8 +5,7 @@ use std::io;
 use libc::{c_int, c_long};
 
 use super::syscalls::{self, TYPE_SIZE};
-use crate::checkpoint::complete;
-use crate::error::Error;
+use crate::{Error, complete};
 
 /// Which message [`msgrcv`] takes. The type of a message is a number above 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

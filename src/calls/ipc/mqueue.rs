@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::syscalls;
 use crate::calls::Limit;
-use crate::checkpoint::complete;
-use crate::error::Error;
+use crate::{Error, complete};
 
 /// Waits for a message and takes the oldest of the highest priority: its length and its priority.
 ///

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::syscalls;
 use crate::calls::Limit;
-use crate::checkpoint::complete;
-use crate::error::Error;
+use crate::{Error, complete};
 
 pub use super::syscalls::SemOp;
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use libc::{c_int, c_long};
 
 use crate::kernel::clock::{timespec_of, wall_clock_in};
-use crate::thread::call::{Outcome, call};
+use crate::thread::{Outcome, call};
 
 /// One change of one semaphore, for [`semop`](crate::ipc::semop).
 ///

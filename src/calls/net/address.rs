@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::unix::net::SocketAddr as UnixAddr;
 
-use crate::kernel::address::{Name, RawAddress};
+use crate::kernel::{Name, RawAddress};
 
 /// The address of a socket of any family that std has a type for.
 ///

@@ -11,12 +11,10 @@ use super::address::Address;
 use super::connect_error::{ConnectError, ConnectState};
 use super::syscalls;
 use crate::calls::socket_time::{self, Began, Way};
-use crate::checkpoint::complete;
-use crate::error::Error;
-use crate::kernel::address::RawAddress;
+use crate::kernel::RawAddress;
 use crate::kernel::socket::{TCP_CONNECTING, tcp_state};
-use crate::mask::mask;
-use crate::thread::call::{Outcome, Stop};
+use crate::thread::{Outcome, Stop};
+use crate::{Error, complete, mask};
 
 /// Connects a socket to an address.
 ///

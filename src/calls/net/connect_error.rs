@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use crate::error::Error;
+use crate::Error;
 
 /// Where an attempt to connect stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

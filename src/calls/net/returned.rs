@@ -1,6 +1,6 @@
 //! What the traits of this module are implemented with.
 
-use crate::kernel::address::RawAddress;
+use crate::kernel::RawAddress;
 
 /// An address as the kernel returned it. It has no name outside, so that nobody else can implement
 /// the traits that take it.

@@ -8,8 +8,8 @@ use libc::c_int;
 use super::address::Address;
 use super::flags::SendFlags;
 use super::syscalls;
+use crate::Error;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
-use crate::error::Error;
 
 /// Sends to the socket's peer; the number of bytes sent may be less than the buffer's length.
 ///

@@ -10,8 +10,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::address::Address;
 use super::connect::connect;
-use crate::checkpoint;
-use crate::error::Error;
+use crate::{Error, checkpoint};
 
 /// Opens a TCP connection, as [`TcpStream::connect`]: the addresses are tried one after the other.
 ///

@@ -3,9 +3,8 @@
 use std::process::{Child, ExitStatus};
 
 use super::syscalls;
-use crate::checkpoint::{self, complete};
-use crate::error::Error;
-use crate::thread::call::{Outcome, Stop};
+use crate::thread::{Outcome, Stop};
+use crate::{Error, checkpoint, complete};
 
 /// Waits for a child to end, as [`Child::wait`]: its standard input is closed first, and it may be
 /// asked again later.

@@ -12,9 +12,7 @@ use super::child::wait;
 use super::end::{end, end_meanwhile};
 use crate::calls::event::{Events, PollFd, poll};
 use crate::calls::io::read;
-use crate::checkpoint::checkpoint;
-use crate::error::Error;
-use crate::mask::mask;
+use crate::{Error, checkpoint, mask};
 
 /// Runs a command and waits for it, as [`Command::status`]. If this thread is interrupted, the
 /// child is asked to end (SIGTERM); if it is still there when the grace is over, it is killed; and

@@ -13,9 +13,7 @@ use std::time::Duration;
 
 use super::child::wait;
 use super::syscalls;
-use crate::deadline::within;
-use crate::error::Error;
-use crate::mask::mask;
+use crate::{Error, mask, within};
 
 /// Ends a child, whatever this thread is interrupted by meanwhile, and returns what it ended with.
 /// [`Duration::MAX`] leaves it all the time that it takes.

@@ -8,11 +8,11 @@ use std::sync::atomic::Ordering;
 
 use crate::deadline::timer;
 use crate::kernel::raw;
-use crate::mask::mask;
+use crate::mask;
 use crate::signal::{ours, pending};
-use crate::thread::block::{self, Block};
-use crate::thread::target::{Target, ThreadRecord};
-use crate::thread::{fork_gate, registry, repeat_timer, wanted};
+use crate::thread::{
+    Block, Target, ThreadRecord, block, fork_gate, registry, repeat_timer, wanted,
+};
 
 /// Replaces this process by the command, as [`CommandExt::exec`], and lets no signal of ours follow into
 /// the new program.

@@ -10,8 +10,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use libc::{c_int, siginfo_t};
 
-use crate::kernel::raw::syscall;
-use crate::thread::call::{Outcome, call};
+use crate::kernel::syscall;
+use crate::thread::{Outcome, call};
 
 /// A child's change of state, as `waitid` tells it.
 #[derive(Debug, Clone, Copy)]

@@ -7,8 +7,7 @@ use libc::c_int;
 
 use super::status::Waited;
 use super::syscalls;
-use crate::checkpoint::complete;
-use crate::error::Error;
+use crate::{Error, complete};
 
 /// Whom [`waitid`] waits for, among the children of this process.
 #[derive(Debug, Clone, Copy)]

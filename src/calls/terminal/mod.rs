@@ -17,8 +17,7 @@
 
 use std::os::fd::AsFd;
 
-use crate::checkpoint::complete;
-use crate::error::Error;
+use crate::{Error, complete};
 
 pub use super::io::read;
 

@@ -8,7 +8,7 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use crate::thread::call::{Outcome, call};
+use crate::thread::{Outcome, call};
 
 pub(crate) fn tcdrain(fd: BorrowedFd<'_>) -> Outcome<()> {
     // An argument other than 0: wait for the output, and send no break after it.

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::checkpoint::complete;
-use crate::error::Error;
-use crate::kernel::clock::Moment;
+use crate::kernel::Moment;
+use crate::{Error, complete};
 
 pub(crate) mod syscalls;
 

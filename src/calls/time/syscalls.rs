@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 
 use crate::kernel::clock::Moment;
-use crate::thread::call::{Outcome, call};
+use crate::thread::{Outcome, call};
 
 pub(crate) fn sleep_until(moment: Moment) -> Outcome<()> {
     let until = moment.timespec();

@@ -15,9 +15,9 @@ use super::{as_timespec, signals_less_ours, span};
 use crate::calls::Limit;
 use crate::capi::border::{Errno, border, numbered};
 use crate::capi::handles::limit as milliseconds_of;
-use crate::checkpoint::complete;
-use crate::kernel::signals::SET_SIZE;
-use crate::thread::call::{Outcome, Stop, call};
+use crate::complete;
+use crate::kernel::SET_SIZE;
+use crate::thread::{Outcome, Stop, call};
 
 /// poll(2)
 ///

@@ -13,8 +13,8 @@ use libc::{c_short, iovec, off_t, size_t, ssize_t};
 use super::{borrowed, plain};
 use crate::calls::socket_time::{Began, Way, complete_in_time};
 use crate::capi::border::{Errno, border};
-use crate::checkpoint::complete;
-use crate::thread::call::call;
+use crate::complete;
+use crate::thread::call;
 
 /// A read or a write of what may be a socket with a timeout: `waiting` is made, or, once such a
 /// socket was interrupted by a signal that is not ours, `hurried`, which does not wait.

@@ -14,8 +14,8 @@ use super::files::plain_calls;
 use super::{as_timespec, plain, span};
 use crate::calls::Limit;
 use crate::capi::border::{Errno, border};
-use crate::checkpoint::complete;
-use crate::thread::call::call;
+use crate::complete;
+use crate::thread::call;
 
 plain_calls! {
     "msgrcv(2)" eintr_msgrcv(

@@ -24,8 +24,8 @@ use std::time::Duration;
 use libc::{c_int, c_long, timespec};
 
 use super::border::Errno;
-use crate::checkpoint::complete;
-use crate::thread::call::{Outcome, Stop, call};
+use crate::complete;
+use crate::thread::{Outcome, Stop, call};
 
 /// Makes a syscall until it has a result.
 ///

@@ -14,8 +14,8 @@ use super::borrowed;
 use crate::calls::net::connect::connect_raw;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
 use crate::capi::border::{Errno, border};
-use crate::kernel::address::RawAddress;
-use crate::thread::call::call;
+use crate::kernel::RawAddress;
+use crate::thread::call;
 
 /// A call on a socket, told by its flags not to wait once the socket's own time was broken into.
 ///

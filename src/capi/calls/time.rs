@@ -16,11 +16,10 @@ use super::{as_timespec, at_once, plain, span};
 use crate::calls::Limit;
 use crate::calls::time::syscalls::sleep_until;
 use crate::capi::border::{Errno, border, numbered};
-use crate::checkpoint::complete;
+use crate::complete;
 use crate::entry::futex_wait;
-use crate::kernel::clock::Moment;
-use crate::kernel::futex;
-use crate::thread::call::call;
+use crate::kernel::{Moment, futex};
+use crate::thread::call;
 
 /// nanosleep(2)
 ///

@@ -4,8 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
-use crate::error::Error;
-use crate::interrupted::Interrupted;
+use crate::{Error, Interrupted};
 
 /// A message that was not sent, because the thread was interrupted.
 ///

@@ -3,7 +3,7 @@
 use std::iter::FusedIterator;
 
 use super::receiver::Receiver;
-use crate::interrupted::Interrupted;
+use crate::Interrupted;
 
 /// See [`Receiver::iter`].
 #[derive(Debug)]

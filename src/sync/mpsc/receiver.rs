@@ -6,7 +6,7 @@ use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use super::channel::Channel;
-use crate::interrupted::Interrupted;
+use crate::Interrupted;
 use crate::sync::how::{Interruptibly, TimeIsUp, ToTheEnd, Until, ended};
 
 /// Receives from a channel: [`std::sync::mpsc::Receiver`], which can be cloned and shared here, and

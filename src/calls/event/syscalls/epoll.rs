@@ -11,8 +11,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use crate::calls::event::events::Events;
-use crate::kernel::signals::SET_SIZE;
-use crate::thread::call::{Outcome, Stop, call};
+use crate::kernel::SET_SIZE;
+use crate::thread::{Outcome, Stop, call};
 
 /// What [`epoll_wait`](crate::event::epoll_wait) found: what has happened, and the number that the
 /// descriptor was registered with.

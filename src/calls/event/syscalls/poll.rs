@@ -13,9 +13,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use crate::calls::event::events::Events;
+use crate::kernel::SET_SIZE;
 use crate::kernel::clock::timespec_of;
-use crate::kernel::signals::SET_SIZE;
-use crate::thread::call::{Outcome, call};
+use crate::thread::{Outcome, call};
 
 /// A descriptor for [`poll`](crate::event::poll()), what is awaited on it, and what has happened.
 #[repr(transparent)]

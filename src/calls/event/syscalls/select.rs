@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use crate::kernel::clock::timespec_of;
-use crate::thread::call::{Outcome, call};
+use crate::thread::{Outcome, call};
 
 /// A set of descriptors, a bit for each.
 pub(crate) type Words = [u64; libc::FD_SETSIZE / u64::BITS as usize];

@@ -12,9 +12,9 @@ use std::time::Duration;
 use libc::{c_int, siginfo_t};
 
 use crate::kernel::clock::timespec_of;
-use crate::kernel::signals::{self, SET_SIZE, Set};
+use crate::kernel::{SET_SIZE, Set, signals};
 use crate::signal::ours;
-use crate::thread::call::{Outcome, Stop, call};
+use crate::thread::{Outcome, Stop, call};
 
 /// The set of those signals without ours, which a wait would swallow (S7). EINVAL for what is no
 /// signal.

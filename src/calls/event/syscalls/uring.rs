@@ -9,7 +9,7 @@
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::reach::table::GET_EVENTS;
-use crate::thread::call::{Outcome, call};
+use crate::thread::{Outcome, call};
 
 pub(crate) fn wait(ring: BorrowedFd<'_>, min_complete: u32) -> Outcome<()> {
     let arguments = [ring.as_raw_fd() as usize, 0, min_complete as usize, GET_EVENTS, 0, 0];

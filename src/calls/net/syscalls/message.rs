@@ -14,8 +14,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use libc::{c_int, cmsghdr, msghdr};
 
 use super::number;
-use crate::kernel::address::RawAddress;
-use crate::thread::call::{Outcome, Stop, call};
+use crate::kernel::RawAddress;
+use crate::thread::{Outcome, Stop, call};
 
 /// The most descriptors that the kernel sends in one message: `SCM_MAX_FD`.
 const MOST_FDS: usize = 253;

@@ -10,8 +10,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use libc::c_int;
 
-use crate::kernel::address::RawAddress;
-use crate::thread::call::{Outcome, call};
+use crate::kernel::RawAddress;
+use crate::thread::{Outcome, call};
 
 pub(crate) mod message;
 
