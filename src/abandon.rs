@@ -130,7 +130,7 @@ pub(crate) unsafe fn run(
     if ended.abandoned == 0 {
         return Ok(ended.value);
     }
-    let raised = checkpoint::raise_in_call();
+    let raised = checkpoint::raise_in_call().err();
     // A cause is taken away by its own thread only, and that has been here.
     let interrupted = raised.unwrap_or_else(|| Interrupted::new(Reason::Requested));
     Err(Abandoned::Interrupted(interrupted))

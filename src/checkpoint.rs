@@ -100,15 +100,14 @@ fn raise_at_checkpoint() -> Result<(), Interrupted> {
     node::raise().map_or(Ok(()), Err)
 }
 
-/// Raises inside a call: none if nothing stands (any more). With the brakes on.
+/// Raises inside a call, unless nothing stands (any more). With the brakes on.
 #[cold]
-pub(crate) fn raise_in_call() -> Option<Interrupted> {
-    if !is_interrupted() {
-        return None;
-    }
-    let interrupted = node::raise()?;
-    block::with(brakes::apply);
-    Some(interrupted)
+pub(crate) fn raise_in_call() -> Result<(), Interrupted> {
+    let raised = is_interrupted().then(node::raise).flatten();
+    raised.map_or(Ok(()), |interrupted| {
+        block::with(brakes::apply);
+        Err(interrupted)
+    })
 }
 
 /// Runs an interruptible syscall until it has a result.
@@ -121,11 +120,7 @@ pub(crate) fn complete<T>(mut attempt: impl FnMut() -> Outcome<T>) -> Result<T, 
     loop {
         match attempt() {
             Ok(value) => return Ok(value),
-            Err(Stop::Cancelled | Stop::Errno(libc::EINTR)) => {
-                if let Some(interrupted) = raise_in_call() {
-                    return Err(Error::Interrupted(interrupted));
-                }
-            }
+            Err(Stop::Cancelled | Stop::Errno(libc::EINTR)) => raise_in_call()?,
             Err(Stop::Errno(errno)) => {
                 return Err(Error::Io(io::Error::from_raw_os_error(errno)));
             }

@@ -132,8 +132,8 @@ impl How for ToTheEnd {
         Slept::Woken
     }
 
-    fn stop(&self) -> Option<Infallible> {
-        None
+    fn go_on(&self) -> Result<(), Infallible> {
+        Ok(())
     }
 }
 
@@ -167,8 +167,8 @@ impl How for Arc<MayEnd> {
         if woken && !is_over { Slept::Woken } else { Slept::Ended }
     }
 
-    fn stop(&self) -> Option<Interrupted> {
-        self.over.load(Ordering::Relaxed).then_some(Interrupted)
+    fn go_on(&self) -> Result<(), Interrupted> {
+        if self.over.load(Ordering::Relaxed) { Err(Interrupted) } else { Ok(()) }
     }
 }
 
@@ -309,10 +309,7 @@ impl Shelf {
             let slept = self.changed.sleep(ticket, how);
             self.mutex.lock(&ToTheEnd).unwrap();
             if slept == Slept::Ended {
-                if let Some(stop) = how.stop() {
-                    self.mutex.unlock();
-                    return Err(stop);
-                }
+                how.go_on().inspect_err(|_| self.mutex.unlock())?;
             }
         }
         self.taken.add_one();

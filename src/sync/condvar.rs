@@ -76,9 +76,7 @@ impl Condvar {
     ) -> Result<(), H::Stop> {
         while condition(guard) {
             if self.sleep(guard, how) == Slept::Ended && condition(guard) {
-                if let Some(stop) = how.stop() {
-                    return Err(stop);
-                }
+                how.go_on()?;
             }
         }
         Ok(())
@@ -218,9 +216,7 @@ impl Condvar {
     ) -> Result<LockResult<()>, Interrupted> {
         let how = Interruptibly::begin()?;
         if self.sleep(&mut guard.inner, &how) == Slept::Ended {
-            if let Some(interrupted) = how.stop() {
-                return Err(interrupted);
-            }
+            how.go_on()?;
         }
         Ok(guard.check())
     }
@@ -249,9 +245,7 @@ impl Condvar {
                 return Ok(Err(poisoned));
             }
             if slept == Slept::Ended && condition(guard) {
-                if let Some(interrupted) = how.stop() {
-                    return Err(interrupted);
-                }
+                how.go_on()?;
             }
         }
         Ok(Ok(()))

@@ -31,8 +31,8 @@ impl How for ToTheEnd {
         Slept::Woken
     }
 
-    fn stop(&self) -> Option<Infallible> {
-        None
+    fn go_on(&self) -> Result<(), Infallible> {
+        Ok(())
     }
 }
 
@@ -58,8 +58,8 @@ impl How for Until {
         if futex::wait(word, expected, self.0) { Slept::Woken } else { Slept::Ended }
     }
 
-    fn stop(&self) -> Option<TimeIsUp> {
-        Some(TimeIsUp)
+    fn go_on(&self) -> Result<(), TimeIsUp> {
+        Err(TimeIsUp)
     }
 }
 
@@ -67,12 +67,10 @@ impl Interruptibly {
     /// An armed thread does not begin.
     #[inline]
     pub(crate) fn begin() -> Result<Self, Interrupted> {
-        if checkpoint::is_interrupted() { Self::begin_armed() } else { Ok(Self(())) }
-    }
-
-    #[cold]
-    fn begin_armed() -> Result<Self, Interrupted> {
-        checkpoint::raise_in_call().map_or(Ok(Self(())), Err)
+        if checkpoint::is_interrupted() {
+            checkpoint::raise_in_call()?;
+        }
+        Ok(Self(()))
     }
 }
 
@@ -87,7 +85,7 @@ impl How for Interruptibly {
         }
     }
 
-    fn stop(&self) -> Option<Interrupted> {
+    fn go_on(&self) -> Result<(), Interrupted> {
         checkpoint::raise_in_call()
     }
 }

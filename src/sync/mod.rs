@@ -74,6 +74,7 @@ mod poison;
 mod raw;
 mod rwlock;
 mod semaphore;
+mod traits;
 
 #[doc(no_inline)]
 pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};

@@ -1,12 +1,12 @@
 //! [`Mutex`].
 
-use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::ops::DerefMut;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::{LockResult, TryLockError, TryLockResult};
+use std::sync::{LockResult, TryLockResult};
 
 use super::locks;
 use super::poison::{self, Poison, Watch};
+use super::traits::{guard_traits, lock_traits};
 use crate::Interrupted;
 
 /// A mutual exclusion lock: [`std::sync::Mutex`], and beside it
@@ -143,44 +143,11 @@ impl<T: ?Sized> Mutex<T> {
     }
 }
 
-// A panic poisons it, so what is half done is not taken for whole.
-impl<T: ?Sized> UnwindSafe for Mutex<T> {}
-impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
+lock_traits!(Mutex, try_lock);
+guard_traits!(MutexGuard);
+
 impl<T: ?Sized> UnwindSafe for MutexGuard<'_, T> {}
 impl<T: ?Sized> RefUnwindSafe for MutexGuard<'_, T> {}
-
-impl<T> From<T> for Mutex<T> {
-    fn from(value: T) -> Self {
-        Self::new(value)
-    }
-}
-
-impl<T: Default> Default for Mutex<T> {
-    fn default() -> Self {
-        Self::new(T::default())
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("Mutex");
-        match self.try_lock() {
-            Ok(guard) => shown.field("data", &&*guard),
-            Err(TryLockError::Poisoned(poisoned)) => shown.field("data", &&**poisoned.get_ref()),
-            Err(TryLockError::WouldBlock) => shown.field("data", &format_args!("<locked>")),
-        };
-        shown.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
-    }
-}
-
-impl<T: ?Sized> Deref for MutexGuard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        &self.inner
-    }
-}
 
 impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     #[inline]
@@ -189,27 +156,14 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
     /// After a wait with the mutex unlocked: it may have been poisoned meanwhile.
     pub(super) fn checked(self) -> LockResult<Self> {
-        let poison = self.watch.poison();
-        poison.checked(self)
+        self.watch.poison.checked(self)
     }
 
     /// The same for a guard that the caller keeps.
     pub(super) fn check(&self) -> LockResult<()> {
-        self.watch.poison().checked(())
+        self.watch.poison.checked(())
     }
 }

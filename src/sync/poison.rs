@@ -11,7 +11,7 @@ pub(super) struct Poison(AtomicBool);
 /// Part of a guard: sets the mark if a panic began meanwhile. Dropped before the lock is unlocked,
 /// which is the edge by which the next one sees it.
 pub(super) struct Watch<'a> {
-    poison: &'a Poison,
+    pub(super) poison: &'a Poison,
     was_panicking: bool,
 }
 
@@ -44,13 +44,6 @@ impl Poison {
 /// What an attempt to lock returns.
 pub(super) fn attempted<G>(result: Option<LockResult<G>>) -> TryLockResult<G> {
     Ok(result.ok_or(TryLockError::WouldBlock)??)
-}
-
-impl<'a> Watch<'a> {
-    /// What it watches.
-    pub(super) fn poison(&self) -> &'a Poison {
-        self.poison
-    }
 }
 
 impl Drop for Watch<'_> {

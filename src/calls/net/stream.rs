@@ -38,7 +38,8 @@ use crate::{Error, checkpoint};
 ///
 /// See [connect(2)](https://man7.org/linux/man-pages/man2/connect.2.html).
 pub fn tcp_connect(address: impl ToSocketAddrs) -> Result<TcpStream, Error> {
-    raise()?;
+    // A name is not resolved for an armed thread.
+    checkpoint::raise_in_call()?;
     let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the name has no addresses");
     for address in address.to_socket_addrs()? {
         let family = match address {
@@ -119,9 +120,4 @@ fn connected(family: AddressFamily, address: Address) -> Result<OwnedFd, Error> 
         .map_err(|errno| Error::Io(errno.into()))?;
     connect(&fd, address)?;
     Ok(fd)
-}
-
-/// A name is not resolved for an armed thread.
-fn raise() -> Result<(), Error> {
-    checkpoint::raise_in_call().map_or(Ok(()), |interrupted| Err(interrupted.into()))
 }

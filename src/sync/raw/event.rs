@@ -56,9 +56,7 @@ impl RawEvent {
                 return Ok(());
             }
             if slept == Slept::Ended {
-                if let Some(stop) = how.stop() {
-                    return Err(stop);
-                }
+                how.go_on()?;
             }
         }
     }

@@ -56,9 +56,7 @@ impl RawMutex {
                 return Ok(());
             }
             if how.sleep(&self.word, MARKED) == Slept::Ended {
-                if let Some(stop) = how.stop() {
-                    return Err(stop);
-                }
+                how.go_on()?;
             }
             self.spin();
         }

@@ -134,9 +134,7 @@ impl RawRwLock {
             if how.sleep(&self.word, word | READERS) == Slept::Ended {
                 // All readers are called at once, so no call was meant for this one alone; and a
                 // mark too many costs the next unlock a look.
-                if let Some(stop) = how.stop() {
-                    return Err(stop);
-                }
+                how.go_on()?;
             }
             word = self.spin(|word| word == WRITER);
         }
@@ -169,10 +167,7 @@ impl RawRwLock {
                 continue;
             }
             if how.sleep(&self.calls, calls) == Slept::Ended {
-                if let Some(stop) = how.stop() {
-                    self.give_up_writing();
-                    return Err(stop);
-                }
+                how.go_on().inspect_err(|_| self.give_up_writing())?;
             }
             word = self.spin(busy);
         }

@@ -65,9 +65,7 @@ impl Sleepers {
                 return Ok(result);
             }
             if slept == Slept::Ended {
-                if let Some(stop) = how.stop() {
-                    return Err(stop);
-                }
+                how.go_on()?;
             }
         }
     }

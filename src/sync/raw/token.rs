@@ -26,11 +26,10 @@ impl Token {
             let _ = self.word.compare_exchange(NONE, AWAITED, Relaxed, Relaxed);
             let slept = how.sleep(&self.word, AWAITED);
             if slept == Slept::Ended && self.word.load(Relaxed) != GIVEN {
-                if let Some(stop) = how.stop() {
-                    // A token that is given just now stays, for the next time.
+                // A token that is given just now stays, for the next time.
+                how.go_on().inspect_err(|_| {
                     let _ = self.word.compare_exchange(AWAITED, NONE, Relaxed, Relaxed);
-                    return Err(stop);
-                }
+                })?;
             }
         }
         Ok(())

@@ -10,11 +10,11 @@ pub(crate) trait How {
     /// Sleeps while the word is `expected`, until it is woken.
     fn sleep(&self, word: &AtomicU32, expected: u32) -> Slept;
 
-    /// After [`Slept::Ended`], once the machine has found that there is no result: why the wait is
-    /// to be given up. None if it goes on.
+    /// After [`Slept::Ended`], once the machine has found that there is no result: fails with why
+    /// the wait is to be given up.
     ///
     /// Apart from `sleep`, since what this hands out counts as raised, and must be returned.
-    fn stop(&self) -> Option<Self::Stop>;
+    fn go_on(&self) -> Result<(), Self::Stop>;
 }
 
 /// Why a thread no longer sleeps.
