@@ -11,7 +11,7 @@ use std::ffi::c_char;
 
 use libc::{c_int, size_t};
 
-use super::border::{Errno, border};
+use super::border::{Errno, border, done};
 use super::handles::{self, Held};
 use super::raise;
 use super::reason::{CReason, CodeAndText};
@@ -28,9 +28,7 @@ pub extern "C" fn eintr_interrupter_clone(interrupter: u64) -> u64 {
 /// Gives a number up.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_interrupter_free(interrupter: u64) -> c_int {
-    border(-1, || {
-        handles::take(interrupter, |held| matches!(held, Held::Interrupter(_))).map(|_| 0)
-    })
+    done(|| handles::take(interrupter, |held| matches!(held, Held::Interrupter(_))))
 }
 
 /// Asks. The request's number; 0 if the task has ended.
@@ -92,15 +90,10 @@ pub extern "C" fn eintr_wait(interrupter: u64, request: i64, milliseconds: c_int
 /// Waits until the task has ended.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_wait_finished(interrupter: u64, milliseconds: c_int) -> c_int {
-    border(-1, || {
+    done(|| {
         let interrupter = handles::interrupter(interrupter)?;
-        match interrupter.wait_finished(handles::limit(milliseconds)) {
-            Ok(()) => {
-                tsan::has_ended();
-                Ok(0)
-            }
-            Err(_) => Err(Errno(libc::ETIMEDOUT)),
-        }
+        let waited = interrupter.wait_finished(handles::limit(milliseconds));
+        waited.map(|()| tsan::has_ended()).map_err(|_| Errno(libc::ETIMEDOUT))
     })
 }
 
@@ -148,8 +141,7 @@ pub unsafe extern "C" fn eintr_interrupt_on(
         }
         // SAFETY: the caller's promise.
         let signals = unsafe { std::slice::from_raw_parts(signals, count) };
-        let registration = termination::interrupt_on(signals, interrupter);
-        let registration = registration.map_err(|error| Errno::from(&error))?;
+        let registration = termination::interrupt_on(signals, interrupter)?;
         Ok(handles::keep(Held::Registration(Box::new(registration))))
     })
 }
@@ -157,7 +149,5 @@ pub unsafe extern "C" fn eintr_interrupt_on(
 /// Gives the signals back.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_interrupt_off(registration: u64) -> c_int {
-    border(-1, || {
-        handles::take(registration, |held| matches!(held, Held::Registration(_))).map(|_| 0)
-    })
+    done(|| handles::take(registration, |held| matches!(held, Held::Registration(_))))
 }

@@ -22,19 +22,13 @@ impl From<Error> for Errno {
     fn from(error: Error) -> Self {
         match error {
             Error::Interrupted(_) => Self(libc::ECANCELED),
-            Error::Io(error) => Self::from(&error),
+            Error::Io(error) => error.into(),
         }
     }
 }
 
 impl From<std::io::Error> for Errno {
     fn from(error: std::io::Error) -> Self {
-        Self::from(&error)
-    }
-}
-
-impl From<&std::io::Error> for Errno {
-    fn from(error: &std::io::Error) -> Self {
         use std::io::ErrorKind;
         Self(error.raw_os_error().unwrap_or(match error.kind() {
             ErrorKind::InvalidInput => libc::EINVAL,
@@ -54,7 +48,7 @@ const PANICKED: Errno = Errno(libc::ENOTRECOVERABLE);
 /// A plain call that [`abandon`](crate::abandon()) ends must not be left from in here: that waits until we are out.
 #[inline]
 pub(super) fn border<T>(failure: T, f: impl FnOnce() -> Result<T, Errno>) -> T {
-    match numbered(f) {
+    match inside(f) {
         Ok(value) => value,
         Err(Errno(number)) => {
             if number == libc::ECANCELED {
@@ -67,9 +61,18 @@ pub(super) fn border<T>(failure: T, f: impl FnOnce() -> Result<T, Errno>) -> T {
     }
 }
 
-/// The same for functions that return an error number, and do not touch errno.
+/// The same for functions that return 0 or -1.
+pub(super) fn done<T>(f: impl FnOnce() -> Result<T, Errno>) -> c_int {
+    border(-1, || f().map(|_| 0))
+}
+
+/// The same for functions that return 0 or an error number, and do not touch errno.
+pub(super) fn numbered<T>(f: impl FnOnce() -> Result<T, Errno>) -> c_int {
+    inside(f).map_or_else(|Errno(number)| number, |_| 0)
+}
+
 #[inline]
-pub(super) fn numbered<T>(f: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+fn inside<T>(f: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
     // SAFETY: errno is a plain integer of this thread's.
     let before = unsafe { *libc::__errno_location() };
     let result = leave::not_here(|| catch_unwind(AssertUnwindSafe(f)));

@@ -9,7 +9,7 @@
 
 use libc::c_int;
 
-use super::border::{Errno, border};
+use super::border::{Errno, border, done};
 use super::handles::{self, Held};
 use super::reason::CReason;
 use super::tsan;
@@ -18,10 +18,7 @@ use crate::{Interrupted, Interrupter, checkpoint};
 /// Raises.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_checkpoint() -> c_int {
-    border(-1, || match checkpoint::checkpoint() {
-        Ok(()) => Ok(0),
-        Err(_) => Err(Errno(libc::ECANCELED)),
-    })
+    done(|| checkpoint::checkpoint().map_err(|_| Errno(libc::ECANCELED)))
 }
 
 /// Whether a checkpoint would raise.

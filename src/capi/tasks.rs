@@ -11,7 +11,7 @@ use std::ffi::{c_char, c_uint};
 
 use libc::c_int;
 
-use super::border::{Errno, border};
+use super::border::{Errno, border, done};
 use super::handles::{self, Held};
 use super::scopes::{self, Open};
 use super::tsan;
@@ -58,9 +58,9 @@ pub extern "C" fn eintr_task_interrupter(task: u64) -> u64 {
 /// Begins a task on this thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_task_begin(task: u64) -> c_int {
-    border(-1, || {
+    done(|| {
         let Held::Task(made) = handles::take(task, is_task)? else { unreachable!() };
-        scopes::begin(Some(task), || Ok(Open::Task(made.begin()))).map(|_| 0)
+        scopes::begin(Some(task), || Ok(Open::Task(made.begin())))
     })
 }
 
@@ -68,13 +68,13 @@ pub extern "C" fn eintr_task_begin(task: u64) -> c_int {
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_task_end(task: u64) -> c_int {
     tsan::ends();
-    border(-1, || scopes::end(task, |open| matches!(open, Open::Task(_))).map(|_| 0))
+    done(|| scopes::end(task, |open| matches!(open, Open::Task(_))))
 }
 
 /// Gives up a task that has not begun.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_task_free(task: u64) -> c_int {
-    border(-1, || handles::take(task, is_task).map(|_| 0))
+    done(|| handles::take(task, is_task))
 }
 
 fn is_task(held: &Held) -> bool {
@@ -90,7 +90,7 @@ pub extern "C" fn eintr_mask_begin() -> u64 {
 /// Ends it.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_mask_end(mask: u64) -> c_int {
-    border(-1, || scopes::end(mask, |open| matches!(open, Open::Mask(_))).map(|_| 0))
+    done(|| scopes::end(mask, |open| matches!(open, Open::Mask(_))))
 }
 
 /// Begins a deadline.
@@ -143,5 +143,5 @@ pub extern "C" fn eintr_reach_begin(on: c_int) -> u64 {
 /// As it was before.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_reach_end(reach: u64) -> c_int {
-    border(-1, || scopes::end(reach, |open| matches!(open, Open::Reach(_))).map(|_| 0))
+    done(|| scopes::end(reach, |open| matches!(open, Open::Reach(_))))
 }

@@ -10,15 +10,14 @@ use std::sync::atomic::AtomicU32;
 
 use libc::timespec;
 
-use super::{Moment, syscall};
+use super::{Moment, address_of, syscall};
 
 const WAIT: usize = (libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG) as usize;
 const WAKE: usize = (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG) as usize;
 const ANY_BIT: usize = libc::FUTEX_BITSET_MATCH_ANY as usize;
 
 pub(crate) fn arguments(word: &AtomicU32, expected: u32, until: &Option<timespec>) -> [usize; 6] {
-    let until = until.as_ref().map_or(0, |until| &raw const *until as usize);
-    [word.as_ptr() as usize, WAIT, expected as usize, until, 0, ANY_BIT]
+    [word.as_ptr() as usize, WAIT, expected as usize, address_of(until), 0, ANY_BIT]
 }
 
 /// Whether a syscall's first arguments look like those of a wait: an aligned address that is no

@@ -16,8 +16,8 @@ pub(crate) mod socket;
 pub(crate) mod timer;
 
 pub(crate) use address::{Name, RawAddress};
-pub(crate) use clock::{AtomicMoment, Moment};
+pub(crate) use clock::{AtomicMoment, Moment, timespec_of};
 pub(crate) use mapped::Library;
-pub(crate) use raw::syscall;
+pub(crate) use raw::{address_of, syscall};
 pub(crate) use signals::{Action, SET_SIZE, Set};
 pub(crate) use timer::KernelTimer;

@@ -49,3 +49,8 @@ pub(crate) fn getpid() -> i32 {
     // SAFETY: no arguments.
     unsafe { syscall(libc::SYS_getpid, []) }.unwrap_or(0) as i32
 }
+
+/// Where a value lies that the kernel reads; null for none.
+pub(crate) fn address_of<T>(value: &Option<T>) -> usize {
+    value.as_ref().map_or(0, |value| &raw const *value as usize)
+}

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use crate::kernel::{Moment, futex};
+use crate::thread::Stop;
 use crate::{Error, complete, entry};
 
 /// Why a [`futex_wait`] ended.
@@ -62,16 +63,11 @@ pub fn futex_wait(
     timeout: Option<Duration>,
 ) -> Result<FutexWait, Error> {
     let until = timeout.map_or(Moment::NEVER, Moment::in_time);
-    match complete(|| entry::futex_wait::wait_until(word, expected, until)) {
-        Ok(()) => Ok(FutexWait::Woken),
-        Err(Error::Io(error)) if error.raw_os_error() == Some(libc::EAGAIN) => {
-            Ok(FutexWait::Changed)
-        }
-        Err(Error::Io(error)) if error.raw_os_error() == Some(libc::ETIMEDOUT) => {
-            Ok(FutexWait::TimedOut)
-        }
-        Err(error) => Err(error),
-    }
+    complete(|| match entry::futex_wait::wait_until(word, expected, until) {
+        Err(Stop::Errno(libc::EAGAIN)) => Ok(FutexWait::Changed),
+        Err(Stop::Errno(libc::ETIMEDOUT)) => Ok(FutexWait::TimedOut),
+        waited => waited.map(|()| FutexWait::Woken),
+    })
 }
 
 /// Wakes up to `count` of those that wait on a word; how many they were.

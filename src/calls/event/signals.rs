@@ -4,35 +4,33 @@ use std::time::Duration;
 
 use libc::c_int;
 
-use super::syscalls;
-use super::syscalls::signals::{Info, set_without_ours};
+use super::syscalls::signals::{set_without_ours, sigtimedwait as wait};
 use crate::calls::Limit;
+use crate::thread::Stop;
 use crate::{Error, complete};
 
-/// A signal that was taken by [`sigwaitinfo`].
-#[derive(Debug, Clone, Copy)]
-pub struct SignalInfo(Info);
+pub use super::syscalls::signals::SignalInfo;
 
 impl SignalInfo {
     /// Its number.
     pub fn signal(&self) -> c_int {
-        self.0.signal
+        self.signal
     }
 
     /// Where it came from: `SI_USER`, `SI_QUEUE`, or what the kernel says about its cause.
     pub fn code(&self) -> c_int {
-        self.0.code
+        self.code
     }
 
     /// The process that sent it, if a process did; for SIGCHLD, the child.
     pub fn pid(&self) -> Option<i32> {
-        let sent = matches!(self.0.code, libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL);
-        (sent || self.0.signal == libc::SIGCHLD).then_some(self.0.pid)
+        let sent = matches!(self.code, libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL);
+        (sent || self.signal == libc::SIGCHLD).then_some(self.pid)
     }
 
     /// The value that it was queued with, an integer or a pointer, if it was (`sigqueue`).
     pub fn value(&self) -> Option<usize> {
-        (self.0.code == libc::SI_QUEUE).then_some(self.0.value)
+        (self.code == libc::SI_QUEUE).then_some(self.value)
     }
 }
 
@@ -65,7 +63,7 @@ impl SignalInfo {
 ///
 /// See [sigwaitinfo(2)](https://man7.org/linux/man-pages/man2/sigwaitinfo.2.html).
 pub fn sigwaitinfo(signals: &[c_int]) -> Result<SignalInfo, Error> {
-    complete(|| syscalls::signals::sigtimedwait(set_without_ours(signals)?, None)).map(SignalInfo)
+    complete(|| wait(set_without_ours(signals)?, None))
 }
 
 /// As [`sigwaitinfo`], for a limited time; none if it has passed.
@@ -89,11 +87,8 @@ pub fn sigwaitinfo(signals: &[c_int]) -> Result<SignalInfo, Error> {
 /// See [sigtimedwait(2)](https://man7.org/linux/man-pages/man2/sigtimedwait.2.html).
 pub fn sigtimedwait(signals: &[c_int], timeout: Duration) -> Result<Option<SignalInfo>, Error> {
     let limit = Limit::new(Some(timeout));
-    let taken =
-        complete(|| syscalls::signals::sigtimedwait(set_without_ours(signals)?, limit.remaining()));
-    match taken {
-        Ok(info) => Ok(Some(SignalInfo(info))),
-        Err(Error::Io(error)) if error.raw_os_error() == Some(libc::EAGAIN) => Ok(None),
-        Err(error) => Err(error),
-    }
+    complete(|| match wait(set_without_ours(signals)?, limit.remaining()) {
+        Err(Stop::Errno(libc::EAGAIN)) => Ok(None),
+        taken => taken.map(Some),
+    })
 }

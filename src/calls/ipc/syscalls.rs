@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use libc::{c_int, c_long};
 
-use crate::kernel::clock::{timespec_of, wall_clock_in};
+use crate::kernel::clock::wall_clock_in;
+use crate::kernel::{address_of, timespec_of};
 use crate::thread::{Outcome, call};
 
 /// One change of one semaphore, for [`semop`](crate::ipc::semop).
@@ -48,8 +49,8 @@ impl SemOp {
 
 pub(crate) fn semop(id: i32, operations: &[SemOp], timeout: Option<Duration>) -> Outcome<()> {
     let timeout = timeout.map(timespec_of);
-    let timeout = timeout.as_ref().map_or(0, |timeout| &raw const *timeout as usize);
-    let arguments = [id as usize, operations.as_ptr() as usize, operations.len(), timeout];
+    let arguments =
+        [id as usize, operations.as_ptr() as usize, operations.len(), address_of(&timeout)];
     // SAFETY: the kernel reads the operations and the time, which are borrowed.
     unsafe { call(libc::SYS_semtimedop, arguments) }.map(drop)
 }
@@ -89,9 +90,9 @@ pub(crate) fn mq_receive(
     timeout: Option<Duration>,
 ) -> Outcome<usize> {
     let until = timeout.map(wall_clock_in);
-    let until = until.as_ref().map_or(0, |until| &raw const *until as usize);
     let [address, priority] = [buffer.as_mut_ptr() as usize, &raw mut *priority as usize];
-    let arguments = [queue.as_raw_fd() as usize, address, buffer.len(), priority, until];
+    let arguments =
+        [queue.as_raw_fd() as usize, address, buffer.len(), priority, address_of(&until)];
     // SAFETY: the kernel writes into the buffer and the priority, and reads the time.
     unsafe { call(libc::SYS_mq_timedreceive, arguments) }
 }
@@ -103,9 +104,8 @@ pub(crate) fn mq_send(
     timeout: Option<Duration>,
 ) -> Outcome<()> {
     let until = timeout.map(wall_clock_in);
-    let until = until.as_ref().map_or(0, |until| &raw const *until as usize);
     let [queue, address] = [queue.as_raw_fd() as usize, message.as_ptr() as usize];
-    let arguments = [queue, address, message.len(), priority as usize, until];
+    let arguments = [queue, address, message.len(), priority as usize, address_of(&until)];
     // SAFETY: the kernel reads the message and the time.
     unsafe { call(libc::SYS_mq_timedsend, arguments) }.map(drop)
 }

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use libc::{epoll_event, fd_set, nfds_t, pollfd, siginfo_t, sigset_t, timespec, timeval};
 
-use super::{as_timespec, signals_less_ours, span};
+use super::{signals_less_ours, span};
 use crate::calls::Limit;
 use crate::capi::border::{Errno, border, numbered};
 use crate::capi::handles::limit as milliseconds_of;
 use crate::complete;
-use crate::kernel::SET_SIZE;
+use crate::kernel::{SET_SIZE, address_of, timespec_of};
 use crate::thread::{Outcome, Stop, call};
 
 /// poll(2)
@@ -56,15 +56,13 @@ unsafe fn polled(
     mask: Option<u64>,
 ) -> Result<c_int, Errno> {
     let limit = Limit::new(timeout);
-    let mask = mask.as_ref().map_or(0, |mask| &raw const *mask as usize);
-    let ready = complete(|| {
-        let mut left = limit.remaining().map(as_timespec);
+    Ok(complete(|| {
+        let mut left = limit.remaining().map(timespec_of);
         let left = left.as_mut().map_or(0, |left| &raw mut *left as usize);
-        let arguments = [fds as usize, count as usize, left, mask, SET_SIZE];
+        let arguments = [fds as usize, count as usize, left, address_of(&mask), SET_SIZE];
         // SAFETY: the caller's promise; the time and the mask are ours.
         unsafe { call(libc::SYS_ppoll, arguments) }
-    })?;
-    Ok(ready as c_int)
+    })? as c_int)
 }
 
 /// select(2). As on Linux, the time that is left is written back.
@@ -135,17 +133,15 @@ unsafe fn selected(
     mask: Option<u64>,
 ) -> Result<c_int, Errno> {
     let [read, write, except] = sets.map(|set| set as usize);
-    let mask = mask.as_ref().map_or(0, |mask| &raw const *mask as usize);
-    let mask_and_size = [mask, SET_SIZE];
-    let ready = complete(|| {
-        let mut left = limit.remaining().map(as_timespec);
+    let mask_and_size = [address_of(&mask), SET_SIZE];
+    Ok(complete(|| {
+        let mut left = limit.remaining().map(timespec_of);
         let left = left.as_mut().map_or(0, |left| &raw mut *left as usize);
         let arguments =
             [count as usize, read, write, except, left, mask_and_size.as_ptr() as usize];
         // SAFETY: the caller's promise; the time and the mask are ours.
         unsafe { call(libc::SYS_pselect6, arguments) }
-    })?;
-    Ok(ready as c_int)
+    })? as c_int)
 }
 
 /// epoll_wait(2)
@@ -180,18 +176,17 @@ pub unsafe extern "C" fn eintr_epoll_pwait(
     border(-1, || {
         // SAFETY: the caller's promise.
         let mask = unsafe { signals_less_ours(mask) };
-        let mask = mask.as_ref().map_or(0, |mask| &raw const *mask as usize);
         let limit = Limit::new(Some(milliseconds_of(timeout)));
-        let found = complete(|| {
+        Ok(complete(|| {
             let left = limit.remaining().map_or(-1, |left| {
                 c_int::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX)
             });
             let [epoll, events] = [epoll as usize, events as usize];
-            let arguments = [epoll, events, count as usize, left as usize, mask, SET_SIZE];
+            let arguments =
+                [epoll, events, count as usize, left as usize, address_of(&mask), SET_SIZE];
             // SAFETY: the caller's promise; the mask is ours.
             unsafe { call(libc::SYS_epoll_pwait, arguments) }
-        })?;
-        Ok(found as c_int)
+        })? as c_int)
     })
 }
 
@@ -229,16 +224,13 @@ pub unsafe extern "C" fn eintr_sigtimedwait(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn eintr_sigwait(set: *const sigset_t, signal: *mut c_int) -> c_int {
     // SAFETY: the caller's promise.
-    match numbered(|| unsafe { signal_waited_for(set, std::ptr::null_mut(), None) }) {
-        Ok(number) => {
-            if !signal.is_null() {
-                // SAFETY: the caller's promise.
-                unsafe { signal.write(number) };
-            }
-            0
+    numbered(|| unsafe {
+        let number = signal_waited_for(set, std::ptr::null_mut(), None)?;
+        if !signal.is_null() {
+            signal.write(number);
         }
-        Err(Errno(number)) => number,
-    }
+        Ok(())
+    })
 }
 
 /// # Safety
@@ -250,15 +242,13 @@ unsafe fn signal_waited_for(
     timeout: Option<Duration>,
 ) -> Result<c_int, Errno> {
     let limit = Limit::new(timeout);
-    let signal = complete(|| -> Outcome<usize> {
+    Ok(complete(|| -> Outcome<usize> {
         // Each time: until the first task began, no signal was ours.
         // SAFETY: the caller's promise.
         let set = unsafe { signals_less_ours(set) }.ok_or(Stop::Errno(libc::EFAULT))?;
-        let left = limit.remaining().map(as_timespec);
-        let left = left.as_ref().map_or(0, |left| &raw const *left as usize);
-        let arguments = [&raw const set as usize, info as usize, left, SET_SIZE];
+        let left = limit.remaining().map(timespec_of);
+        let arguments = [&raw const set as usize, info as usize, address_of(&left), SET_SIZE];
         // SAFETY: the caller's promise; the set and the time are ours.
         unsafe { call(libc::SYS_rt_sigtimedwait, arguments) }
-    })?;
-    Ok(signal as c_int)
+    })? as c_int)
 }

@@ -12,8 +12,9 @@ use libc::{c_short, iovec, off_t, size_t, ssize_t};
 
 use super::{borrowed, plain};
 use crate::calls::socket_time::{Began, Way, complete_in_time};
-use crate::capi::border::{Errno, border};
+use crate::capi::border::{Errno, border, done};
 use crate::complete;
+use crate::kernel::syscall;
 use crate::thread::call;
 
 /// A read or a write of what may be a socket with a timeout: `waiting` is made, or, once such a
@@ -169,15 +170,12 @@ pub unsafe extern "C" fn eintr_open(
 /// flock(2). Unlocking works on an interrupted thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_flock(fd: c_int, operation: c_int) -> c_int {
-    border(-1, || {
+    done(|| {
         if operation & !libc::LOCK_NB == libc::LOCK_UN {
-            return match crate::calls::fs::syscalls::funlock(borrowed(fd)?) {
-                Ok(()) => Ok(0),
-                Err(number) => Err(Errno(number)),
-            };
+            return crate::calls::fs::syscalls::funlock(borrowed(fd)?).map_err(Errno);
         }
         // SAFETY: no pointers.
-        unsafe { plain(libc::SYS_flock, [fd as usize, operation as usize]) }.map(|_| 0)
+        unsafe { plain(libc::SYS_flock, [fd as usize, operation as usize]) }.map(drop)
     })
 }
 
@@ -192,7 +190,7 @@ pub unsafe extern "C" fn eintr_fcntl_lock(
     command: c_int,
     lock: *mut libc::flock,
 ) -> c_int {
-    border(-1, || {
+    done(|| {
         let at_once = match command {
             libc::F_SETLKW => libc::F_SETLK,
             libc::F_OFD_SETLKW => libc::F_OFD_SETLK,
@@ -203,21 +201,18 @@ pub unsafe extern "C" fn eintr_fcntl_lock(
         if kind == libc::F_UNLCK as c_short {
             let arguments = [fd as usize, at_once as usize, lock as usize];
             // SAFETY: the caller's promise.
-            return match unsafe { crate::kernel::raw::syscall(libc::SYS_fcntl, arguments) } {
-                Ok(_) => Ok(0),
-                Err(number) => Err(Errno(number)),
-            };
+            return unsafe { syscall(libc::SYS_fcntl, arguments) }.map_err(Errno);
         }
         // SAFETY: the caller's promise.
-        unsafe { plain(libc::SYS_fcntl, [fd as usize, command as usize, lock as usize]) }.map(|_| 0)
+        unsafe { plain(libc::SYS_fcntl, [fd as usize, command as usize, lock as usize]) }
     })
 }
 
 /// tcdrain(3)
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_tcdrain(fd: c_int) -> c_int {
-    border(-1, || {
+    done(|| {
         let fd = borrowed(fd)?;
-        Ok(complete(|| crate::calls::terminal::syscalls::tcdrain(fd)).map(|()| 0)?)
+        Ok(complete(|| crate::calls::terminal::syscalls::tcdrain(fd))?)
     })
 }

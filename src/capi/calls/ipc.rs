@@ -11,10 +11,11 @@ use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 use libc::{mqd_t, sembuf, size_t, ssize_t, timespec};
 
 use super::files::plain_calls;
-use super::{as_timespec, plain, span};
+use super::{plain, span};
 use crate::calls::Limit;
-use crate::capi::border::{Errno, border};
+use crate::capi::border::{border, done};
 use crate::complete;
+use crate::kernel::{address_of, timespec_of};
 use crate::thread::call;
 
 plain_calls! {
@@ -88,16 +89,14 @@ pub unsafe extern "C" fn eintr_semtimedop(
     count: size_t,
     timeout: *const timespec,
 ) -> c_int {
-    border(-1, || -> Result<c_int, Errno> {
+    done(|| {
         // SAFETY: the caller's promise.
         let limit = Limit::new(unsafe { span(timeout) }?);
-        let done = complete(|| {
-            let left = limit.remaining().map(as_timespec);
-            let left = left.as_ref().map_or(0, |left| &raw const *left as usize);
-            let arguments = [set as usize, operations as usize, count, left];
+        Ok(complete(|| {
+            let left = limit.remaining().map(timespec_of);
+            let arguments = [set as usize, operations as usize, count, address_of(&left)];
             // SAFETY: the caller's promise; the time is ours.
             unsafe { call(libc::SYS_semtimedop, arguments) }
-        });
-        Ok(done.map(|_| 0)?)
+        })?)
     })
 }

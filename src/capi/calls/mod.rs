@@ -61,12 +61,6 @@ unsafe fn span(time: *const timespec) -> Result<Option<Duration>, Errno> {
     }
 }
 
-/// The same as the kernel takes it.
-fn as_timespec(time: Duration) -> timespec {
-    let tv_sec = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    timespec { tv_sec, tv_nsec: libc::c_long::from(time.subsec_nanos() as i32) }
-}
-
 /// A set of signals of C's, less ours and SIGSYS: blocked or waited for they would not reach us
 /// (S2, S7). None for null.
 ///

@@ -18,6 +18,9 @@ plain_calls! {
     "wait4(2)" eintr_wait4(
         pid: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage
     ) -> pid_t = SYS_wait4;
+    "waitid(2)" eintr_waitid(
+        kind: c_uint, id: libc::id_t, info: *mut siginfo_t, options: c_int
+    ) -> c_int = SYS_waitid;
 }
 
 /// waitpid(2)
@@ -29,21 +32,4 @@ plain_calls! {
 pub unsafe extern "C" fn eintr_waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t {
     // SAFETY: the caller's promise.
     unsafe { eintr_wait4(pid, status, options, std::ptr::null_mut()) }
-}
-
-/// waitid(2)
-///
-/// # Safety
-///
-/// As waitid.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn eintr_waitid(
-    kind: c_uint,
-    id: libc::id_t,
-    info: *mut siginfo_t,
-    options: c_int,
-) -> c_int {
-    let arguments = [kind as usize, id as usize, info as usize, options as usize, 0];
-    // SAFETY: the caller's promise.
-    border(-1, || unsafe { plain(libc::SYS_waitid, arguments) }.map(|_| 0))
 }

@@ -13,7 +13,7 @@ use libc::{msghdr, size_t, sockaddr, socklen_t, ssize_t};
 use super::borrowed;
 use crate::calls::net::connect::connect_raw;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
-use crate::capi::border::{Errno, border};
+use crate::capi::border::{Errno, border, done};
 use crate::kernel::RawAddress;
 use crate::thread::call;
 
@@ -81,14 +81,14 @@ pub unsafe extern "C" fn eintr_connect(
     address: *const sockaddr,
     length: socklen_t,
 ) -> c_int {
-    border(-1, || {
+    done(|| {
         if address.is_null() {
             return Err(Errno(libc::EFAULT));
         }
         // SAFETY: the caller's promise: so many bytes.
         let bytes = unsafe { std::slice::from_raw_parts(address.cast::<u8>(), length as usize) };
         let address = RawAddress::from_bytes(bytes).ok_or(Errno(libc::EINVAL))?;
-        Ok(connect_raw(borrowed(fd)?, &address).map(|()| 0).map_err(|stopped| stopped.error)?)
+        Ok(connect_raw(borrowed(fd)?, &address).map_err(|stopped| stopped.error)?)
     })
 }
 

@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use libc::{clockid_t, timespec};
 
-use super::{as_timespec, at_once, plain, span};
+use super::{at_once, plain, span};
 use crate::calls::Limit;
 use crate::calls::time::syscalls::sleep_until;
-use crate::capi::border::{Errno, border, numbered};
+use crate::capi::border::{Errno, border, done, numbered};
 use crate::complete;
 use crate::entry::futex_wait;
-use crate::kernel::{Moment, futex};
+use crate::kernel::{Moment, futex, timespec_of};
 use crate::thread::call;
 
 /// nanosleep(2)
@@ -28,7 +28,7 @@ use crate::thread::call;
 /// As nanosleep.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn eintr_nanosleep(time: *const timespec, left: *mut timespec) -> c_int {
-    border(-1, || {
+    done(|| {
         // SAFETY: the caller's promise.
         let time = unsafe { span(time) }?.ok_or(Errno(libc::EFAULT))?;
         // SAFETY: the caller's promise.
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn eintr_clock_nanosleep(
         if flags & libc::TIMER_ABSTIME != 0 {
             let arguments = [clock_number, flag_bits, time as usize, 0];
             // SAFETY: the caller's promise.
-            return unsafe { plain(libc::SYS_clock_nanosleep, arguments) }.map(|_| 0);
+            return unsafe { plain(libc::SYS_clock_nanosleep, arguments) }.map(drop);
         }
         // SAFETY: the caller's promise.
         let span = unsafe { span(time) }?.ok_or(Errno(libc::EFAULT))?;
@@ -66,12 +66,9 @@ pub unsafe extern "C" fn eintr_clock_nanosleep(
         // call.
         let arguments = [clock_number, flag_bits, time as usize, left as usize];
         // SAFETY: the caller's promise.
-        at_once(unsafe { call(libc::SYS_clock_nanosleep, arguments) }).map(|_| 0)
+        at_once(unsafe { call(libc::SYS_clock_nanosleep, arguments) }).map(drop)
     };
-    match numbered(sleep) {
-        Ok(zero) => zero,
-        Err(Errno(number)) => number,
-    }
+    numbered(sleep)
 }
 
 /// usleep(3)
@@ -79,22 +76,22 @@ pub unsafe extern "C" fn eintr_clock_nanosleep(
 pub extern "C" fn eintr_usleep(microseconds: c_uint) -> c_int {
     let time = Duration::from_micros(microseconds.into());
     // SAFETY: nobody asks what is left.
-    border(-1, || unsafe { slept(time, std::ptr::null_mut()) })
+    done(|| unsafe { slept(time, std::ptr::null_mut()) })
 }
 
 /// # Safety
 ///
 /// `left` is null or room for a time.
-unsafe fn slept(time: Duration, left: *mut timespec) -> Result<c_int, Errno> {
+unsafe fn slept(time: Duration, left: *mut timespec) -> Result<(), Errno> {
     let limit = Limit::new(Some(time));
     let wake = Moment::in_time(time);
     let slept = complete(|| sleep_until(wake));
     if slept.is_err() && !left.is_null() {
         let remaining = limit.remaining().unwrap_or(time);
         // SAFETY: the caller's promise.
-        unsafe { left.write(as_timespec(remaining)) };
+        unsafe { left.write(timespec_of(remaining)) };
     }
-    Ok(slept.map(|()| 0)?)
+    Ok(slept?)
 }
 
 /// Sleeps while the word is what is expected.
@@ -108,14 +105,13 @@ pub unsafe extern "C" fn eintr_futex_wait(
     expected: u32,
     timeout: *const timespec,
 ) -> c_int {
-    border(-1, || {
+    done(|| {
         // SAFETY: the caller's promise; the words of Rust's atomics are C's.
         let word = unsafe { word.cast::<std::sync::atomic::AtomicU32>().as_ref() };
         let word = word.ok_or(Errno(libc::EFAULT))?;
         // SAFETY: the caller's promise.
         let until = unsafe { span(timeout) }?.map_or(Moment::NEVER, Moment::in_time);
-        let wait = || futex_wait::wait_until(word, expected, until);
-        Ok(complete(wait).map(|()| 0)?)
+        Ok(complete(|| futex_wait::wait_until(word, expected, until))?)
     })
 }
 

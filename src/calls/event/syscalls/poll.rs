@@ -13,8 +13,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use crate::calls::event::events::Events;
-use crate::kernel::SET_SIZE;
-use crate::kernel::clock::timespec_of;
+use crate::kernel::{SET_SIZE, address_of, timespec_of};
 use crate::thread::{Outcome, call};
 
 /// A descriptor for [`poll`](crate::event::poll()), what is awaited on it, and what has happened.
@@ -69,8 +68,7 @@ pub(crate) fn ppoll(
     // The kernel writes into it what is left: a restart of its own (SIGCONT's) goes on with that.
     let mut left = timeout.map(timespec_of);
     let left = left.as_mut().map_or(0, |left| &raw mut *left as usize);
-    let mask = mask.as_ref().map_or(0, |mask| &raw const *mask as usize);
     let [address, count] = [fds.as_mut_ptr() as usize, fds.len()];
     // SAFETY: the kernel reads and writes `count` records, the time, and reads the mask.
-    unsafe { call(libc::SYS_ppoll, [address, count, left, mask, SET_SIZE]) }
+    unsafe { call(libc::SYS_ppoll, [address, count, left, address_of(&mask), SET_SIZE]) }
 }

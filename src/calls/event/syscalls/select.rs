@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use crate::kernel::clock::timespec_of;
+use crate::kernel::timespec_of;
 use crate::thread::{Outcome, call};
 
 /// A set of descriptors, a bit for each.

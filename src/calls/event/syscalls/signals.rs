@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use libc::{c_int, siginfo_t};
 
-use crate::kernel::clock::timespec_of;
-use crate::kernel::{SET_SIZE, Set, signals};
+use crate::kernel::{SET_SIZE, Set, address_of, signals, timespec_of};
 use crate::signal::ours;
 use crate::thread::{Outcome, Stop, call};
 
@@ -40,26 +39,25 @@ pub(crate) fn mask_without_ours(signals: &[c_int]) -> Outcome<Set> {
     Ok(set_without_ours(signals)? & !signals::bit(libc::SIGSYS))
 }
 
-/// What the kernel tells about a signal, as plain numbers.
+/// A signal that was taken by [`sigwaitinfo`](super::super::sigwaitinfo).
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Info {
-    pub(crate) signal: c_int,
-    pub(crate) code: c_int,
-    pub(crate) pid: i32,
-    pub(crate) value: usize,
+pub struct SignalInfo {
+    pub(in crate::calls::event) signal: c_int,
+    pub(in crate::calls::event) code: c_int,
+    pub(in crate::calls::event) pid: i32,
+    pub(in crate::calls::event) value: usize,
 }
 
-pub(crate) fn sigtimedwait(set: Set, timeout: Option<Duration>) -> Outcome<Info> {
+pub(crate) fn sigtimedwait(set: Set, timeout: Option<Duration>) -> Outcome<SignalInfo> {
     // SAFETY: a siginfo is plain numbers, and all zeros is one.
     let mut info: siginfo_t = unsafe { std::mem::zeroed() };
     let timeout = timeout.map(timespec_of);
     let [set, info_address] = [&raw const set as usize, &raw mut info as usize];
-    let timeout = timeout.as_ref().map_or(0, |timeout| &raw const *timeout as usize);
-    let arguments = [set, info_address, timeout, SET_SIZE];
+    let arguments = [set, info_address, address_of(&timeout), SET_SIZE];
     // SAFETY: the kernel reads the set and the time, and writes a siginfo.
     unsafe { call(libc::SYS_rt_sigtimedwait, arguments) }?;
     // SAFETY: each of these is a number at a fixed place of the siginfo; where the signal's kind
     // has no such thing, it is another number, and the public side says so.
     let (pid, value) = unsafe { (info.si_pid(), info.si_value().sival_ptr as usize) };
-    Ok(Info { signal: info.si_signo, code: info.si_code, pid, value })
+    Ok(SignalInfo { signal: info.si_signo, code: info.si_code, pid, value })
 }
