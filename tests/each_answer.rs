@@ -492,13 +492,14 @@ fn moving() -> Vec<Probes> {
     let vmsplice = |to, flags| move || raw(libc::SYS_vmsplice, [to, vector(), 1, flags]);
     let sendfile = |to| {
         let from = file();
-        move || raw(libc::SYS_sendfile, [to, from, NULL, 8])
+        move || raw(libc::SYS_sendfile, [to, from, words([0]), 8])
     };
     let nonblocking = libc::O_NONBLOCK;
     vec![
         probe("splice", splice(ends(0), 0))
             .unless("SPLICE_F_NONBLOCK", splice(ends(0), flag), error(EAGAIN))
-            .unless(BOTH, splice(ends(nonblocking), 0), error(EAGAIN)),
+            .unless(BOTH, splice(ends(nonblocking), 0), error(EAGAIN))
+            .ready(splice([filled(pair(libc::SOCK_STREAM)), empty_pipe(0)[1]], 0), 8),
         probe("tee", tee(ends(0), 0))
             .unless("SPLICE_F_NONBLOCK", tee(ends(0), flag), error(EAGAIN))
             .unless(BOTH, tee(ends(nonblocking), 0), error(EAGAIN))
@@ -508,7 +509,8 @@ fn moving() -> Vec<Probes> {
             .ready(vmsplice(empty_pipe(0)[1], 0), 8),
         probe("sendfile", sendfile(full_pipe(0)))
             .unless(NONBLOCKING, sendfile(full_pipe(nonblocking)), error(EAGAIN))
-            .unless(READY, sendfile(file()), 8),
+            .unless(READY, sendfile(file()), 8)
+            .ready(sendfile(empty_pipe(0)[1]), 8),
     ]
 }
 

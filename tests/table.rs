@@ -71,6 +71,7 @@ fn words_of_form(form: AtOnce) -> &'static str {
         AtOnce::Flag(_, bits) => name_of_flags(bits),
         AtOnce::Read | AtOnce::ReadVector => "RWF_NOWAIT, or when poll calls it ready",
         AtOnce::Write | AtOnce::WriteVector => "MSG_DONTWAIT, RWF_NOWAIT, or what poll calls ready",
+        AtOnce::Move { .. } => "when poll calls both ready",
         AtOnce::TryLock => "F_SETLK or F_OFD_SETLK",
         AtOnce::NoTime(_) | AtOnce::CountInNoTime(_) | AtOnce::CountInNoMilliseconds(_) => {
             "with no time"

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 
 use libc::{c_int, c_long, timespec};
 
-use super::table::{AtOnce, MaskAt, Row};
+use super::table::{AtOnce, MaskAt, Row, SPLICE_NONBLOCK};
 use crate::kernel::raw::syscall;
 use crate::kernel::{descriptor, memory, signals, socket};
 use crate::thread::block::Block;
@@ -54,6 +54,15 @@ pub(crate) fn make(
             write_vector(block, fd, &raw const iovec as usize, 1)
         }
         AtOnce::WriteVector => write_vector(block, arguments[0], arguments[1], arguments[2]),
+        AtOnce::Move { from, to, length } => {
+            let is_ready = descriptor::is_ready(arguments[from], libc::POLLIN)
+                && descriptor::is_ready(arguments[to], libc::POLLOUT);
+            // The flag is splice's, and about pipes alone: a socket with little room waits inside, with
+            // the pipe locked. No more than poll promises.
+            arguments[5] |= SPLICE_NONBLOCK;
+            arguments[length] = arguments[length].min(libc::PIPE_BUF);
+            made_if(is_ready, block, row.number, arguments)
+        }
         AtOnce::TryLock => {
             arguments[1] = match arguments[1] as c_int {
                 libc::F_OFD_SETLKW => libc::F_OFD_SETLK,
@@ -265,11 +274,16 @@ fn made_when_ready(
     arguments: Arguments,
     events: i16,
 ) -> Result<usize, c_int> {
-    if descriptor::is_ready(arguments[0], events) {
-        made_within_limits(block, number, arguments)
-    } else {
-        Err(libc::EAGAIN)
-    }
+    made_if(descriptor::is_ready(arguments[0], events), block, number, arguments)
+}
+
+fn made_if(
+    is_ready: bool,
+    block: &Block,
+    number: c_long,
+    arguments: Arguments,
+) -> Result<usize, c_int> {
+    if is_ready { made_within_limits(block, number, arguments) } else { Err(libc::EAGAIN) }
 }
 
 /// Makes a call that our timer's signal ends.

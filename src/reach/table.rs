@@ -145,6 +145,8 @@ pub(crate) enum AtOnce {
     Write,
     /// A write of many.
     WriteVector,
+    /// From one descriptor to another, in those arguments, as much as that one says, if both are ready.
+    Move { from: usize, to: usize, length: usize },
     /// With the command that tries in the place of the one that waits for a lock.
     TryLock,
     /// With no time in that argument: a timespec, be it a length or a moment.
@@ -239,7 +241,7 @@ macro_rules! table {
     ($($reason:literal: $(
         $(#[$cfg:meta])*
         $constant:ident $number:literal: $answer:ident $(unless $unless:expr)?
-            $(, at_once $form:ident $(($($how:expr),+))?)?
+            $(, at_once $form:ident $(($($how:expr),+))? $({ $($part:ident: $at_part:expr),+ })?)?
             $(, restarts $restarts:ident $(($by:literal))?)?
             $(, undo $undo:ident $(($($of:expr),+))?)?
             $(, mask $mask:ident($at:literal))?
@@ -258,7 +260,7 @@ macro_rules! table {
                 undo: table!(@or Undo::Never $(, Undo::$undo $(($($of),+))?)?),
                 mask_at: table!(@or None $(, Some(MaskAt::$mask($at)))?),
                 fd_at: table!(@or None $(, Some($fd))?),
-                at_once: table!(@or None $(, Some(AtOnce::$form $(($($how),+))?))?),
+                at_once: table!(@or None $(, Some(AtOnce::$form $(($($how),+))? $({ $($part: $at_part),+ })?))?),
                 reason: $reason,
             },
         )*)*];
@@ -284,7 +286,7 @@ const NOWAIT: usize = libc::IPC_NOWAIT as usize;
 const NOHANG: usize = libc::WNOHANG as usize;
 const NO_WAIT_FOR_LOCK: usize = (libc::LOCK_NB | libc::LOCK_UN) as usize;
 const LOCK_NB: usize = libc::LOCK_NB as usize;
-const SPLICE_NONBLOCK: usize = libc::SPLICE_F_NONBLOCK as usize;
+pub(crate) const SPLICE_NONBLOCK: usize = libc::SPLICE_F_NONBLOCK as usize;
 const NO_WAIT: usize = libc::RWF_NOWAIT as usize;
 /// `IORING_ENTER_GETEVENTS`, which libc lacks.
 pub(crate) const GET_EVENTS: usize = 1;
@@ -361,14 +363,14 @@ table! {
             restarts IfNothingDone, undo Always, fd 0;
     "waits for data or for room":
         SYS_splice 275: Refuse unless [Flag(5, SPLICE_NONBLOCK), BothNonblocking(0, 2)],
-            restarts IfNothingDone, undo Always, fd 0;
+            at_once Move { from: 0, to: 2, length: 4 }, restarts IfNothingDone, undo Always, fd 0;
         SYS_tee 276: Refuse unless [Flag(3, SPLICE_NONBLOCK), BothNonblocking(0, 1)], at_once Flag(3, SPLICE_NONBLOCK),
             restarts IfNothingDone, undo Always, fd 0;
         SYS_vmsplice 278: Refuse unless [Flag(3, SPLICE_NONBLOCK)], at_once Flag(3, SPLICE_NONBLOCK),
             restarts IfNothingDone, undo Always, fd 0;
     "waits for room":
         SYS_sendfile 40: Refuse unless [Nonblocking(0), EndsByItself(0, OUT)],
-            restarts IfNothingDone, undo Always, fd 0;
+            at_once Move { from: 1, to: 0, length: 3 }, restarts IfNothingDone, undo Always, fd 0;
     "it is done at a position of a file, and ends by itself":
         SYS_pread64 17: Run, undo Always, fd 0;
         SYS_preadv 295: Run, undo Always, fd 0;
