@@ -17,8 +17,8 @@ pub(crate) mod signal_only;
 pub(crate) mod table;
 
 /// Runs `f` with reach on: while the thread is armed its plain calls do not wait, whoever makes them.
-/// What can be done without waiting is done, for 100 milliseconds in which the thread is armed; what
-/// would wait is refused with ECANCELED.
+/// What can be done without waiting is done, for 100 milliseconds in which the thread is armed (for a
+/// deadline no longer than it was itself); what would wait is refused with ECANCELED.
 ///
 /// Managed tasks have it on, and so has the body of a [deadline](crate::timeout()) where no task
 /// runs; this is for a stretch that has it off. It uses the kernel's

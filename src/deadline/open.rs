@@ -23,6 +23,7 @@ use crate::{settle, unblocked};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limit {
     now: Moment,
+    began: Moment,
     at: Moment,
 }
 
@@ -31,17 +32,17 @@ impl Limit {
     #[inline]
     pub(crate) fn after(duration: std::time::Duration) -> Self {
         let now = Moment::now();
-        Self { now, at: now.after(duration) }
+        Self { now, began: now, at: now.after(duration) }
     }
 
     /// At that instant.
     pub(crate) fn at(instant: std::time::Instant) -> Self {
-        Self { now: Moment::now(), at: instant.into() }
+        Self::begun(Moment::now(), instant.into())
     }
 
-    /// At that moment.
-    pub(crate) fn at_moment(at: Moment) -> Self {
-        Self { now: Moment::now(), at }
+    /// One that began before, elsewhere.
+    pub(crate) fn begun(began: Moment, at: Moment) -> Self {
+        Self { now: Moment::now(), began, at }
     }
 
     /// Whether it has passed.
@@ -68,7 +69,7 @@ impl Open {
     pub(crate) fn begin(limit: Limit) -> io::Result<Self> {
         block::with(|block| {
             let earliest = block.deadlines.earliest.get();
-            match stretches::begin_deadline(block, limit.at, earliest) {
+            match stretches::begin_deadline(block, [limit.began, limit.at], earliest) {
                 Some(deadline) => Self::begun(block, deadline, limit, earliest),
                 None => Self::begin_beyond(block, limit),
             }
@@ -79,7 +80,7 @@ impl Open {
     #[cold]
     fn begin_beyond(block: &Block, limit: Limit) -> io::Result<Self> {
         let earliest = block.deadlines.earliest.get();
-        let deadline = stretches::begin_deadline_beyond(block, limit.at, earliest);
+        let deadline = stretches::begin_deadline_beyond(block, [limit.began, limit.at], earliest);
         Self::begun(block, deadline, limit, earliest)
     }
 
@@ -89,7 +90,7 @@ impl Open {
     fn begun(
         block: &Block,
         deadline: Stretch,
-        Limit { now, at }: Limit,
+        Limit { now, at, .. }: Limit,
         earliest: Moment,
     ) -> io::Result<Self> {
         if at < earliest {

@@ -27,6 +27,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::compiler_fence;
 
 use crate::kernel::Moment;
+use crate::thread::stretches::Deadline;
 use crate::thread::{Block, DEADLINE, Ended, Stretch, block, stretches};
 
 /// Makes the word and the timer follow from `earliest`, after the thread changed its stack. First
@@ -115,6 +116,7 @@ pub(crate) fn remaining() -> Option<std::time::Duration> {
 /// A deadline in force here, for another thread to keep as well.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct InForce {
+    pub(crate) began: Moment,
     pub(crate) at: Moment,
     /// How many tasks are outside of it.
     pub(crate) tasks_outside: usize,
@@ -123,8 +125,8 @@ pub(crate) struct InForce {
 /// The deadlines in force here, innermost first.
 pub(crate) fn in_force() -> Vec<InForce> {
     let mut all = Vec::new();
-    stretches::each_deadline(|deadline| {
-        all.push(InForce { at: deadline.at, tasks_outside: deadline.tasks_outside });
+    stretches::each_deadline(|Deadline { began, at, tasks_outside, .. }| {
+        all.push(InForce { began, at, tasks_outside });
         false
     });
     all

@@ -1,5 +1,6 @@
 //! How long what does not wait is done although a cause stands: for so long as makes goodbyes, and
-//! hand-shakes that are complete; not for so long that a loop over what is always ready goes on.
+//! hand-shakes that are complete; not for so long that a loop over what is always ready goes on. For
+//! a deadline no longer than it was itself.
 //!
 //! Counted for each cause, in the time in which the thread was armed by it. A mask stops the count
 //! and does not begin it anew: a loop that masks or cleans up for each of its items ends as well.
@@ -17,8 +18,9 @@ use std::time::Duration;
 
 use crate::kernel::clock::Moment;
 use crate::thread::block::{Block, Spent};
+use crate::thread::stretches;
 
-/// How long it is.
+/// How long it is, at most.
 const FOR: Duration = Duration::from_millis(100);
 
 /// The outermost cause that stands: a number that no other has had on this thread. (A task's that
@@ -50,7 +52,16 @@ pub(crate) fn is_left(block: &Block, now: Moment) -> bool {
     if block.answering.cause.swap(cause, Relaxed) != cause {
         spent = place(block, cause).time.load(Relaxed);
     }
-    spent < FOR.as_nanos() as u64
+    spent < allowed(block).as_nanos() as u64
+}
+
+/// How long it is for the cause that stands.
+fn allowed(block: &Block) -> Duration {
+    let length = stretches::length_of_deadline(block.deadlines.earliest.get());
+    match length {
+        Some(length) if block.refusals.load(Relaxed).is_null() => length.min(FOR),
+        _ => FOR,
+    }
 }
 
 /// The thread is not armed any more.

@@ -48,6 +48,7 @@ pub(crate) struct Inheritance {
 enum Cause {
     Task(Arc<Node>),
     Deadline {
+        began: Moment,
         at: Moment,
         /// One of the heirs has raised it.
         raised: AtomicBool,
@@ -64,12 +65,12 @@ impl Inheritance {
         let mut causes = Vec::new();
         let mut tasks =
             tasks.into_iter().map(|task| Cause::Task(node_of(task))).enumerate().peekable();
-        for InForce { at, tasks_outside } in standing::in_force().into_iter().rev() {
+        for InForce { began, at, tasks_outside } in standing::in_force().into_iter().rev() {
             let is_outside = |(index, _): &(usize, _)| masked + index < tasks_outside;
             while let Some((_, task)) = tasks.next_if(is_outside) {
                 causes.push(task);
             }
-            causes.push(Cause::Deadline { at, raised: AtomicBool::new(false) });
+            causes.push(Cause::Deadline { began, at, raised: AtomicBool::new(false) });
         }
         causes.extend(tasks.map(|(_, task)| task));
         Self { causes }
@@ -110,9 +111,9 @@ fn run<T>(causes: &[Cause], record: &Arc<ThreadRecord>, f: impl FnOnce() -> T) -
             let _beside = Beside::begin(node, record);
             run(inner, record, f)
         }
-        Some((Cause::Deadline { at, raised }, inner)) => {
+        Some((Cause::Deadline { began, at, raised }, inner)) => {
             let body = || run(inner, record, f);
-            let (value, was_raised) = open::run(Limit::at_moment(*at), body);
+            let (value, was_raised) = open::run(Limit::begun(*began, *at), body);
             raised.fetch_or(was_raised, Ordering::Relaxed);
             value
         }

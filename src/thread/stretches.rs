@@ -28,6 +28,7 @@ use std::num::NonZeroU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicU64, AtomicUsize, compiler_fence};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::block::{self, Choice};
 use super::record::Floor;
@@ -75,7 +76,8 @@ struct Entry {
     choice: Choice,
     /// How many were hidden before, if it is a mask.
     floor: u32,
-    /// Its moment, if it is a deadline.
+    /// When it began, and its moment, if it is a deadline.
+    began: Moment,
     at: Moment,
     /// The first moment before it began.
     earliest: Moment,
@@ -106,6 +108,7 @@ struct Few {
     marks: [Cell<u32>; FEW],
     choice: [Cell<Choice>; FEW],
     floor: [Cell<u32>; FEW],
+    began: [Cell<Moment>; FEW],
     at: [Cell<Moment>; FEW],
     earliest: [Cell<Moment>; FEW],
     unblocked: [Cell<Set>; FEW],
@@ -140,6 +143,7 @@ impl Few {
             marks: [const { Cell::new(0) }; FEW],
             choice: [const { Cell::new(Choice::Undecided) }; FEW],
             floor: [const { Cell::new(0) }; FEW],
+            began: [const { Cell::new(Moment::NEVER) }; FEW],
             at: [const { Cell::new(Moment::NEVER) }; FEW],
             earliest: [const { Cell::new(Moment::NEVER) }; FEW],
             unblocked: [const { Cell::new(0) }; FEW],
@@ -152,6 +156,7 @@ impl Few {
             marks: self.marks[index].get(),
             choice: self.choice[index].get(),
             floor: self.floor[index].get(),
+            began: self.began[index].get(),
             at: self.at[index].get(),
             earliest: self.earliest[index].get(),
             unblocked: self.unblocked[index].get(),
@@ -163,6 +168,7 @@ impl Few {
         self.marks[index].set(entry.marks);
         self.choice[index].set(entry.choice);
         self.floor[index].set(entry.floor);
+        self.began[index].set(entry.began);
         self.at[index].set(entry.at);
         self.earliest[index].set(entry.earliest);
         self.unblocked[index].set(entry.unblocked);
@@ -201,7 +207,7 @@ impl Stretches {
 
     /// Puts one among the first; none if there is no room.
     #[inline(always)]
-    fn push(&self, marks: u32, at: Moment, earliest: Moment) -> Option<Stretch> {
+    fn push(&self, marks: u32, [began, at]: [Moment; 2], earliest: Moment) -> Option<Stretch> {
         let index = self.length.get();
         if index >= FEW {
             return None;
@@ -214,16 +220,17 @@ impl Stretches {
         let number = self.number();
         self.few.number[index].set(number);
         self.few.marks[index].set(marks);
+        self.few.began[index].set(began);
         self.few.at[index].set(at);
         self.few.earliest[index].set(earliest);
         Some(Stretch { number, index })
     }
 
     #[cold]
-    fn push_beyond(&self, marks: u32, at: Moment, earliest: Moment) -> Stretch {
+    fn push_beyond(&self, marks: u32, [began, at]: [Moment; 2], earliest: Moment) -> Stretch {
         let number = self.number();
         let choice = Choice::Undecided;
-        let entry = Entry { number, marks, choice, floor: 0, at, earliest, unblocked: 0 };
+        let entry = Entry { number, marks, choice, floor: 0, began, at, earliest, unblocked: 0 };
         MORE.with(|more| more.borrow_mut().push(entry));
         let index = self.length.get();
         self.length.set(index + 1);
@@ -305,7 +312,7 @@ impl Stretches {
 
     fn deadline(&self, index: usize, entry: &Entry) -> Deadline {
         let tasks_outside = self.count(TASK, index);
-        Deadline { at: entry.at, tasks_outside, was_raised: entry.is(RAISED) }
+        Deadline { began: entry.began, at: entry.at, tasks_outside, was_raised: entry.is(RAISED) }
     }
 
     /// Works out what stands before each, and what stands now.
@@ -392,8 +399,9 @@ fn said(reach: Option<bool>) -> u32 {
 fn begin(kind: u32) -> Stretch {
     let begin = |all: &Stretches, block: &Block| {
         let earliest = block.deadlines.earliest.get();
-        let stretch = all.push(kind, Moment::NEVER, earliest);
-        let stretch = stretch.unwrap_or_else(|| all.push_beyond(kind, Moment::NEVER, earliest));
+        let never = [Moment::NEVER; 2];
+        let stretch = all.push(kind, never, earliest);
+        let stretch = stretch.unwrap_or_else(|| all.push_beyond(kind, never, earliest));
         if kind & TASK != 0 {
             all.tasks.set(all.tasks.get() + 1);
         }
@@ -443,20 +451,28 @@ impl Stretches {
 /// Begins a deadline, and no more, where that is the first moment among the others. The handler may
 /// arm the thread because of it from here on. None if there is no room but beyond the thread's own.
 #[inline(always)]
-pub(crate) fn begin_deadline(block: &Block, at: Moment, earliest: Moment) -> Option<Stretch> {
+pub(crate) fn begin_deadline(
+    block: &Block,
+    [began, at]: [Moment; 2],
+    earliest: Moment,
+) -> Option<Stretch> {
     with(|all| {
         let marks = deadline_marks(block);
-        let deadline = all.push(marks, at, earliest)?;
+        let deadline = all.push(marks, [began, at], earliest)?;
         take_effect(block, marks, at, earliest);
         Some(deadline)
     })
 }
 
 /// The same where it has none.
-pub(crate) fn begin_deadline_beyond(block: &Block, at: Moment, earliest: Moment) -> Stretch {
+pub(crate) fn begin_deadline_beyond(
+    block: &Block,
+    [began, at]: [Moment; 2],
+    earliest: Moment,
+) -> Stretch {
     with(|all| {
         let marks = deadline_marks(block);
-        let deadline = all.push_beyond(marks, at, earliest);
+        let deadline = all.push_beyond(marks, [began, at], earliest);
         take_effect(block, marks, at, earliest);
         deadline
     })
@@ -670,6 +686,7 @@ pub(crate) fn hidden_hooks() -> usize {
 /// A deadline that is not hidden.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline {
+    pub(crate) began: Moment,
     pub(crate) at: Moment,
     /// How many tasks are outside of it.
     pub(crate) tasks_outside: usize,
@@ -697,6 +714,16 @@ pub(crate) fn outermost_passed(now: Moment, mark: bool) -> Option<Deadline> {
             all.change(index, |entry| entry.marks |= RAISED);
         }
         Some(all.deadline(index, &entry))
+    })
+}
+
+/// How long the deadline of that moment is, if it is among the first: for the handler, which may come
+/// wherever the list is changed.
+pub(crate) fn length_of_deadline(at: Moment) -> Option<Duration> {
+    with(|Stretches { few, length, .. }| {
+        let is_it = |i: &usize| few.marks[*i].get() & DEADLINE != 0 && few.at[*i].get() == at;
+        let index = (0..length.get().min(FEW)).rfind(is_it)?;
+        Some(at.since(few.began[index].get()))
     })
 }
 

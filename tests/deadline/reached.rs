@@ -2,21 +2,21 @@
 //! tells.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::process::Command;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eintr::{
-    Interrupted, Reason, Task, TimedOut, is_interrupted, mask, reach, task, timeout, within,
+    Interrupted, Reason, Task, TimedOut, is_interrupted, mask, reach, scope, task, timeout, within,
     without_reach,
 };
 use test_support::child::alone;
 use test_support::{has_dispatch, watched};
 
-use crate::{HOUR, SHORT, Told, pipe, raised};
+use crate::{HOUR, SHORT, Told, pipe, raised, wait_until_armed};
 
 /// Runs `f` with reach on, where that is exact.
 fn reached(name: &str, f: impl FnOnce()) {
@@ -186,6 +186,44 @@ fn a_wait_on_a_futex_is_not_cut_short() {
     };
     reached("a futex", wait);
     watched("a futex, not reached", || without_reach(wait));
+}
+
+/// What is ready is done for as long as the deadline was itself, also where it was inherited.
+#[test]
+fn what_is_ready_is_done_for_no_longer_than_it_was() {
+    let (reader, mut writer) = pipe();
+    writer.write_all(&[0; 1 << 15]).unwrap();
+    let read = || (&reader).read(&mut [0]).map_err(|error| error.raw_os_error());
+    let refused = Err(Some(libc::ECANCELED));
+    let spend = |limit: Duration| {
+        wait_until_armed();
+        let start = Instant::now();
+        while start.elapsed() < limit {
+            std::hint::spin_loop();
+        }
+    };
+    reached("for as long as it was", || {
+        assert_eq!(within(Duration::ZERO, read).value, refused);
+        // A try counts if the machine let it be in time.
+        let done = || {
+            let start = Instant::now();
+            let read = within(SHORT, || {
+                wait_until_armed();
+                read()
+            });
+            start.elapsed() >= 2 * SHORT || read.value == Ok(1)
+        };
+        assert!((0..100).all(|_| done()));
+        within(SHORT, || {
+            spend(SHORT);
+            assert_eq!(read(), refused);
+        });
+        let heir = || {
+            spend(SHORT);
+            assert_eq!(read(), refused);
+        };
+        within(SHORT, || scope(|scope| drop(scope.spawn(heir))));
+    });
 }
 
 #[test]
