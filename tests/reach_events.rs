@@ -85,6 +85,39 @@ fn polls_in_turns_are_refused_in_the_end() {
     });
 }
 
+/// As CPython's ssl with a timeout, and libdbus: a loop of reads that do not wait, around a poll whose
+/// error nobody looks at.
+#[test]
+fn reads_around_a_poll_that_is_ignored_end() {
+    asked("reads around a poll", || {
+        let pairs = [(); 2].map(|()| UnixStream::pair().unwrap());
+        pairs.iter().for_each(|(near, _)| near.set_nonblocking(true).unwrap());
+        let [near, other] = pairs.each_ref().map(|(near, _)| near);
+        let refuse = |times: u32| {
+            (0..times)
+                .for_each(|_| assert_eq!(poll(&[near.as_raw_fd()], -1), Err(libc::ECANCELED)));
+        };
+        let read = |mut from: &UnixStream| from.read(&mut [0]).unwrap_err().raw_os_error();
+        let [blocks, refused] = [Some(libc::EAGAIN), Some(libc::ECANCELED)];
+        retried(|| poll(&[near.as_raw_fd()], -1));
+        for _ in 0..3 {
+            refuse(14);
+            // SAFETY: no pointers, then room for one event.
+            let told = unsafe {
+                let epoll = OwnedFd::from_raw_fd(libc::epoll_create1(0));
+                libc::epoll_wait(epoll.as_raw_fd(), &mut std::mem::zeroed(), 1, -1)
+            };
+            assert_eq!((told, read(near)), (-1, blocks), "an event loop looks in between");
+            // The brakes are not what this is about.
+            assert!(eintr::checkpoint().is_err());
+        }
+        while read(near) == blocks {
+            refuse(1);
+        }
+        assert_eq!([read(near), read(other)], [refused, blocks]);
+    });
+}
+
 fn select(set: &mut libc::fd_set, fd: RawFd) -> Result<i32, i32> {
     // SAFETY: the set is borrowed, the others are null.
     outcome(unsafe { libc::select(fd + 1, set, ptr::null_mut(), ptr::null_mut(), ptr::null_mut()) })

@@ -19,6 +19,7 @@ import select
 import selectors
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -133,6 +134,16 @@ def recv_with_timeout(stack):
     here, there = pair(stack)
     here.settimeout(1000)
     return lambda: here.recv(1), lambda: there.send(b"x")
+
+
+def handshake_with_timeout(stack):
+    here, there = pair(stack)
+    here.settimeout(1000)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    # It polls, and does not look at what poll says.
+    client = stack.enter_context(context.wrap_socket(here, do_handshake_on_connect=False))
+    return client.do_handshake, there.close
 
 
 def recv_into_makefile(stack):
@@ -269,6 +280,7 @@ CALLS = [
     ("socket.accept, with a timeout", accept_with_timeout),
     ("socket.recv", socket_recv),
     ("socket.recv, with a timeout", recv_with_timeout),
+    ("ssl.SSLSocket.do_handshake, with a timeout", handshake_with_timeout),
     ("socket.makefile().readline", recv_into_makefile),
     ("socket.sendall", socket_sendall),
     ("os.read of a pipe", os_read),

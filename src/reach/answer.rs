@@ -39,7 +39,10 @@ pub(crate) fn by_table(
         (Answer::Interrupt, Some(form)) => looked_for_events(block, row, form, arguments),
         (_, Some(form)) if allowance::is_left(block, now) => {
             let done = at_once::make(block, row, form, *arguments);
-            done.inspect(|_| brakes::release_in_handler(block))
+            done.inspect(|_| {
+                brakes::release_in_handler(block);
+                block.answering.get_on();
+            })
         }
         _ => None,
     };
@@ -59,6 +62,7 @@ fn looked_for_events(
     form: AtOnce,
     arguments: &[usize; 6],
 ) -> Option<isize> {
+    block.answering.get_on();
     if let Some(pause) = brakes::due(block) {
         descriptor::is_ready_within(arguments[0], libc::POLLIN, pause);
     }
@@ -146,7 +150,9 @@ const UV_LOCKS_FOR: Duration = Duration::from_millis(10);
 /// Whether an exception of the table's holds.
 pub(super) fn holds(unless: Unless, block: &Block, now: Moment, arguments: &[usize; 6]) -> bool {
     match unless {
-        Unless::Nonblocking(fd) => descriptor::is_nonblocking(arguments[fd]),
+        Unless::Nonblocking(fd) => {
+            descriptor::is_nonblocking(arguments[fd]) && !patience::is_ignored(block, arguments[fd])
+        }
         Unless::BothNonblocking(one, other) => {
             descriptor::is_nonblocking(arguments[one])
                 && descriptor::is_nonblocking(arguments[other])

@@ -4,6 +4,9 @@
 //! error of a poll's for a fault of its own, and dies (S19). So each poll is told EINTR for a while.
 //! What goes on after each EINTR would go on for ever: after that time it is refused. A poll is known
 //! by its descriptors, since where they lie changes from one try to the next, and so does its time.
+//!
+//! Some take no heed of any error, and go on to a read with O_NONBLOCK, whose EAGAIN leads back to the
+//! poll: CPython's ssl with a timeout, libdbus. That flag does not keep such a read from being refused.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -20,6 +23,10 @@ const FOR: Duration = Duration::from_millis(1);
 /// How long it is remembered, at least. More polls than there is room for are told nothing else.
 const REMEMBERED: Duration = Duration::from_millis(100);
 
+/// So often a poll of one descriptor is refused, with nothing done between and no wait of an event
+/// loop's, before it counts as ignored.
+const IGNORED: u32 = 16;
+
 /// Its signaler asserts that poll fails with nothing but EINTR, also long after: on its way out.
 static LIBZMQ: Library = Library::new(b"/libzmq");
 
@@ -35,13 +42,23 @@ pub(crate) enum Tell {
 
 /// What this `poll` or `select` is told now.
 pub(crate) fn ask(block: &Block, now: Moment, number: c_long, arguments: &[usize; 6]) -> Tell {
-    let poll = allowance::cause(block) ^ descriptors(number, arguments);
-    let told = find(block, now, poll);
-    match told {
-        Some(told) if now.since(told.since.get()) <= FOR => Tell::Interrupted,
-        _ if LIBZMQ.is_mapped(now) => Tell::InterruptedForEver,
-        _ => Tell::Refused,
+    let (descriptors, only) = descriptors(number, arguments);
+    let told = find(block, now, allowance::cause(block) ^ descriptors);
+    if let Some(told) = told {
+        if now.since(told.since.get()) <= FOR {
+            return Tell::Interrupted;
+        }
+        told.only.store(only, Relaxed);
+        told.refused.fetch_add(1, Relaxed);
     }
+    if LIBZMQ.is_mapped(now) { Tell::InterruptedForEver } else { Tell::Refused }
+}
+
+/// Whether what polls of that descriptor were told is ignored.
+pub(super) fn is_ignored(block: &Block, fd: usize) -> bool {
+    let is_it = |told: &Told| told.only.load(Relaxed) == fd as i32;
+    let all = &block.answering.told;
+    all.iter().any(|told| is_it(told) && told.refused.load(Relaxed) >= IGNORED)
 }
 
 /// What is remembered of a poll, from now on if it was not before; none if there is no room.
@@ -55,16 +72,17 @@ fn find(block: &Block, now: Moment, poll: u64) -> Option<&Told> {
         return None;
     }
     oldest.poll.store(poll, Relaxed);
+    oldest.refused.store(0, Relaxed);
     oldest.since.set(now);
     Some(oldest)
 }
 
-/// A number for what is waited for.
-fn descriptors(number: c_long, arguments: &[usize; 6]) -> u64 {
+/// A number for what is waited for; and the descriptor, if it is a poll of one alone, or -1.
+fn descriptors(number: c_long, arguments: &[usize; 6]) -> (u64, i32) {
     let [first, second, third, fourth, ..] = *arguments;
     if is_select(number) {
         let sets = at_once::select_sets(first, [second, third, fourth]);
-        return sets.map_or(0, |(sets, _)| mixed(first, sets.as_flattened()));
+        return (sets.map_or(0, |(sets, _)| mixed(first, sets.as_flattened())), -1);
     }
     let mut polled = [0_usize; 64];
     let count = second.min(polled.len());
@@ -72,7 +90,7 @@ fn descriptors(number: c_long, arguments: &[usize; 6]) -> u64 {
     const ASKED: usize = 0xffff_ffff_ffff;
     memory::copy(first, polled.as_mut_ptr().cast(), count * size_of::<libc::pollfd>());
     polled.iter_mut().for_each(|polled| *polled &= ASKED);
-    mixed(second, &polled[..count])
+    (mixed(second, &polled[..count]), if second == 1 { polled[0] as i32 } else { -1 })
 }
 
 #[cfg(target_arch = "x86_64")]

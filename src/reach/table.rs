@@ -32,7 +32,7 @@ pub(crate) enum Answer {
 /// 0.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Unless {
-    /// The descriptor has O_NONBLOCK.
+    /// The descriptor has O_NONBLOCK, and is not read again and again around a poll that is refused.
     Nonblocking(usize),
     /// Both descriptors have.
     BothNonblocking(usize, usize),

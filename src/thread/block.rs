@@ -406,11 +406,19 @@ pub(crate) struct Told {
     pub(crate) poll: AtomicU64,
     /// From when on.
     pub(crate) since: AtomicMoment,
+    /// How often it was refused since, and something was done; and its descriptor, if it has one only.
+    pub(crate) refused: AtomicU32,
+    pub(crate) only: AtomicI32,
 }
 
 impl Told {
     const fn nothing() -> Self {
-        Self { poll: AtomicU64::new(0), since: AtomicMoment::new(Moment::LONG_AGO) }
+        Self {
+            poll: AtomicU64::new(0),
+            since: AtomicMoment::new(Moment::LONG_AGO),
+            refused: AtomicU32::new(0),
+            only: AtomicI32::new(-1),
+        }
     }
 }
 
@@ -430,6 +438,11 @@ impl Answering {
         }
     }
 
+    /// Something has been done, or an event loop looks: no poll is ignored.
+    pub(crate) fn get_on(&self) {
+        self.told.iter().for_each(|told| told.refused.store(0, Relaxed));
+    }
+
     /// It ends. (A call may have been left by a siglongjmp.)
     pub(crate) fn reset(&self) {
         self.since.set(Moment::LONG_AGO);
@@ -438,6 +451,7 @@ impl Answering {
         self.limited.store(false, Relaxed);
         self.ended_waits.forget();
         self.runs.reset();
+        self.get_on();
     }
 }
 
