@@ -12,9 +12,9 @@ impl Interrupted {
     /// [`source`](std::error::Error::source)s: as itself, or inside an [`Error`], a
     /// [`Partial`] or an [`io::Error`].
     ///
-    /// A plain call that was refused ([`reach`](crate::reach())) says ECANCELED and no more. On the
-    /// refused thread, in the same task and while the cause stands, that is taken for the interrupt
-    /// too: a heuristic, since another ECANCELED looks the same. The asker has
+    /// A plain call that was cut short ([`reach`](crate::reach())) says ECANCELED or EINTR and no more. On
+    /// that thread, in the same task and while the cause stands, those are taken for the interrupt
+    /// too: a heuristic, since another's look the same. The asker has
     /// [`raised`](crate::Interrupter::raised).
     ///
     /// ```
@@ -48,7 +48,7 @@ impl From<io::Error> for Error {
 
 fn is_refusal(error: &(dyn StdError + 'static)) -> bool {
     let error = error.downcast_ref::<io::Error>();
-    error.is_some_and(|error| error.raw_os_error() == Some(libc::ECANCELED))
+    error.is_some_and(|error| matches!(error.raw_os_error(), Some(libc::ECANCELED | libc::EINTR)))
 }
 
 /// The error directly inside one that gives its inner error's `source` as its own.

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -224,6 +225,21 @@ fn what_is_ready_is_done_for_no_longer_than_it_was() {
         };
         within(SHORT, || scope(|scope| drop(scope.spawn(heir))));
     });
+}
+
+/// A plain call that the kernel never restarts: recognised and told, reached or not.
+#[test]
+fn what_the_kernel_ends_is_recognised() {
+    let end = || {
+        let (mut socket, _peer) = UnixStream::pair().unwrap();
+        socket.set_read_timeout(Some(HOUR)).unwrap();
+        let mut read = || socket.read(&mut [0]);
+        times_out(&mut read);
+        let known = within(SHORT, || Interrupted::of(&read().unwrap_err()).is_some());
+        assert!(known.value && known.cut_short);
+    };
+    reached("ended by the kernel", end);
+    watched("ended by the kernel, not reached", || without_reach(end));
 }
 
 #[test]

@@ -123,12 +123,14 @@ fn act(job: Job) -> Result<String, String> {
             if eintr::is_interrupted() {
                 return Err("armed before it was asked".to_owned());
             }
-            Ok((call(), eintr::checkpoint().is_err()))
+            // Behind the marks: it is a long way.
+            let result = call().map_err(recognised);
+            Ok((result, eintr::checkpoint().is_err()))
         })?,
     };
     let result = match result {
         Ok(result) => Some(result),
-        Err(error) if is_interrupt(row.kind, &error) => None,
+        Err(error) if is_interrupt(row.kind, variant, &error) => None,
         Err(error) => return Err(format!("the call failed: {error:?}")),
     };
     drop(make_call);
@@ -146,12 +148,22 @@ fn act(job: Job) -> Result<String, String> {
     Ok(if result.is_some() { "returned" } else { "interrupted" }.to_owned())
 }
 
+/// What a plain call returned, as its caller's `?` makes it.
+fn recognised(error: Error) -> Error {
+    match error {
+        Error::Io(error) => Error::from(error),
+        other => other,
+    }
+}
+
 /// Whether that is how an interrupt looks there.
-fn is_interrupt(kind: Kind, error: &Error) -> bool {
-    match (kind, error) {
-        (Kind::Own | Kind::Reached, error) => error.interrupted().is_some(),
-        (Kind::Plain | Kind::Naive, Error::Io(error)) => error.raw_os_error() == Some(libc::EINTR),
-        _ => false,
+fn is_interrupt(kind: Kind, variant: &Variant, error: &Error) -> bool {
+    let is_eintr = matches!(error, Error::Io(error) if error.raw_os_error() == Some(libc::EINTR));
+    match kind {
+        Kind::Naive => is_eintr,
+        // The application's signal may have ended it before we came, and nobody takes that for ours.
+        Kind::Plain if variant.signal.is_some() && is_eintr => true,
+        _ => error.interrupted().is_some(),
     }
 }
 

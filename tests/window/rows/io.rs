@@ -65,7 +65,7 @@ pub fn writing(ready: bool, write: fn(&File) -> Result<usize, Error>) -> Case {
 }
 
 pub fn plain_read(ready: bool) -> Case {
-    reading(ready, |fd| Ok(libc_read(fd)?))
+    reading(ready, |fd| libc_read(fd).map_err(Error::Io))
 }
 
 /// One byte, by libc's own `read`.

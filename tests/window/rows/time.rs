@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use eintr::Error;
+
 use super::Case;
 
 /// For ever, or not at all.
@@ -22,7 +24,7 @@ pub fn plain_sleep(ready: bool) -> Case {
             // SAFETY: the kernel reads the time, which is borrowed.
             match unsafe { libc::nanosleep(&time, std::ptr::null_mut()) } {
                 0 => Ok(0),
-                _ => Err(io::Error::last_os_error().into()),
+                _ => Err(Error::Io(io::Error::last_os_error())),
             }
         }),
         intact: Box::new(|_| Ok(())),
