@@ -1,23 +1,70 @@
 //! Waiting for what runs: [`JoinHandle`].
 
-use std::fmt;
 use std::thread as std_thread;
 
 use crate::entry::futex_wait;
 use crate::task::node::Node;
 use crate::{Error, Interrupted, Interrupter, Request, checkpoint, complete};
 
-/// Joins and interrupts a managed thread. Dropped, it detaches the thread.
-pub struct JoinHandle<T> {
-    thread: std_thread::JoinHandle<T>,
-    interrupter: Interrupter,
+/// What a handle of a thread, with its interrupter, has beside `join` and `wait`.
+macro_rules! handle {
+    ($handle:ident $(<$scope:lifetime>)?) => {
+        impl<$($scope,)? T> $handle<$($scope,)? T> {
+            /// A handle that interrupts this thread, and no other.
+            pub fn interrupter(&self) -> Interrupter {
+                self.interrupter.clone()
+            }
+
+            /// Asks this thread to stop. See [`Interrupter::interrupt`].
+            pub fn interrupt(&self) -> Request {
+                self.interrupter.interrupt()
+            }
+
+            /// The interrupt that it was last handed, if any. See [`Interrupter::raised`]: that one is there after
+            /// the join as well.
+            pub fn raised(&self) -> Option<Interrupted> {
+                self.interrupter.raised()
+            }
+
+            /// The thread, as std knows it.
+            pub fn thread(&self) -> &std_thread::Thread {
+                self.thread.thread()
+            }
+
+            /// Whether the thread has come to its end.
+            pub fn is_finished(&self) -> bool {
+                self.thread.is_finished()
+            }
+        }
+
+        impl<$($scope,)? T> From<&$handle<$($scope,)? T>> for Interrupter {
+            fn from(handle: &$handle<$($scope,)? T>) -> Self {
+                handle.interrupter()
+            }
+        }
+
+        impl<$($scope,)? T> std::fmt::Debug for $handle<$($scope,)? T> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($handle))
+                    .field("thread", self.thread())
+                    .field("interrupter", &self.interrupter)
+                    .finish_non_exhaustive()
+            }
+        }
+    };
 }
 
-impl<T> JoinHandle<T> {
-    pub(crate) fn new(thread: std_thread::JoinHandle<T>, interrupter: Interrupter) -> Self {
-        Self { thread, interrupter }
-    }
+pub(crate) use handle;
 
+/// Joins and interrupts a managed thread. Dropped, it detaches the thread.
+pub struct JoinHandle<T> {
+    pub(crate) thread: std_thread::JoinHandle<T>,
+    pub(crate) interrupter: Interrupter,
+}
+
+handle!(JoinHandle);
+
+impl<T> JoinHandle<T> {
     /// Waits for the thread to end, and returns its result or its panic. Cannot be interrupted;
     /// [`wait`](Self::wait) can.
     ///
@@ -47,32 +94,6 @@ impl<T> JoinHandle<T> {
     pub fn wait(&self) -> Result<(), Interrupted> {
         wait(&self.interrupter)
     }
-
-    /// A handle that interrupts it.
-    pub fn interrupter(&self) -> Interrupter {
-        self.interrupter.clone()
-    }
-
-    /// Asks it to stop. See [`Interrupter::interrupt`].
-    pub fn interrupt(&self) -> Request {
-        self.interrupter.interrupt()
-    }
-
-    /// The interrupt that it was last handed, if any. See [`Interrupter::raised`]: that one is there after the join
-    /// as well.
-    pub fn raised(&self) -> Option<Interrupted> {
-        self.interrupter.raised()
-    }
-
-    /// The thread, as std knows it.
-    pub fn thread(&self) -> &std_thread::Thread {
-        self.thread.thread()
-    }
-
-    /// Whether the thread has come to its end.
-    pub fn is_finished(&self) -> bool {
-        self.thread.is_finished()
-    }
 }
 
 /// Waits for whom that interrupts to end, interruptibly.
@@ -91,19 +112,4 @@ fn wait_for(node: &Node) -> Result<(), Interrupted> {
         }
     }
     Ok(())
-}
-
-impl<T> From<&JoinHandle<T>> for Interrupter {
-    fn from(handle: &JoinHandle<T>) -> Self {
-        handle.interrupter()
-    }
-}
-
-impl<T> fmt::Debug for JoinHandle<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinHandle")
-            .field("thread", self.thread())
-            .field("interrupter", &self.interrupter)
-            .finish_non_exhaustive()
-    }
 }

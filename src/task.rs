@@ -320,7 +320,7 @@ impl Builder {
         install::ensure();
         let interrupter = task.interrupter();
         let thread = self.into_std().spawn(move || run(task))?;
-        Ok(JoinHandle::new(thread, interrupter))
+        Ok(JoinHandle { thread, interrupter })
     }
 
     /// The thread as std knows it.

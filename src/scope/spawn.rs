@@ -71,7 +71,7 @@ impl<'scope> Scope<'scope, '_> {
             shared.inheritance.run(run).unwrap_or_else(|payload| resume_unwind(payload))
         };
         let thread = builder.into_std().spawn_scoped(self.std, body)?;
-        Ok(ScopedJoinHandle::new(thread, interrupter))
+        Ok(ScopedJoinHandle { thread, interrupter })
     }
 
     /// The interrupter of the whole scope: of its body and of all its threads, also of those to
