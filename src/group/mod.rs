@@ -178,10 +178,8 @@ impl Group {
         // They may have come to it since.
         reports.retain(|report| !report.finished);
         let panics = self.members.take_panics();
-        match Stragglers::new(reports, panics.first, panics.more) {
-            Some(stragglers) => Err(stragglers),
-            None => Ok(()),
-        }
+        let is_clean = reports.is_empty() && panics.first.is_empty();
+        if is_clean { Ok(()) } else { Err(Stragglers { reports, panics }) }
     }
 
     /// How many members have not ended.

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use super::members::Panics;
 use super::panicked::Panicked;
 use crate::Report;
 
@@ -31,22 +32,11 @@ use crate::Report;
 /// assert!(group.stop(Duration::MAX).is_ok());
 /// ```
 pub struct Stragglers {
-    reports: Vec<Report>,
-    panics: Vec<Panicked>,
-    more_panics: usize,
+    pub(super) reports: Vec<Report>,
+    pub(super) panics: Panics,
 }
 
 impl Stragglers {
-    /// None if there is nothing to tell.
-    pub(crate) fn new(
-        reports: Vec<Report>,
-        panics: Vec<Panicked>,
-        more_panics: usize,
-    ) -> Option<Self> {
-        let anything = !reports.is_empty() || !panics.is_empty();
-        anything.then_some(Self { reports, panics, more_panics })
-    }
-
     /// Where those are that have not ended.
     pub fn reports(&self) -> &[Report] {
         &self.reports
@@ -54,12 +44,12 @@ impl Stragglers {
 
     /// Those that have panicked since the group was stopped last, the first 64 of them.
     pub fn panics(&self) -> &[Panicked] {
-        &self.panics
+        &self.panics.first
     }
 
     /// How many have panicked in all.
     pub fn panic_count(&self) -> usize {
-        self.panics.len() + self.more_panics
+        self.panics.first.len() + self.panics.more
     }
 
     fn write_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,8 +108,8 @@ impl fmt::Display for Stragglers {
             (stuck, panics) => write!(f, "{} not ended, {panics} panicked", tasks(stuck))?,
         }
         self.write_table(f)?;
-        self.panics.iter().try_for_each(|panicked| write!(f, "\n  {panicked}"))?;
-        match self.more_panics {
+        self.panics.first.iter().try_for_each(|panicked| write!(f, "\n  {panicked}"))?;
+        match self.panics.more {
             0 => Ok(()),
             more => write!(f, "\n  and {more} more panicked"),
         }
@@ -134,7 +124,7 @@ impl fmt::Debug for Stragglers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stragglers")
             .field("reports", &self.reports)
-            .field("panics", &self.panics)
+            .field("panics", &self.panics.first)
             .field("panic_count", &self.panic_count())
             .finish()
     }

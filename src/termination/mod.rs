@@ -130,13 +130,13 @@ fn register(
         check(signal, &registered)?;
         let ends = &registration.ends;
         registration.handle.add_signal(signal)?;
-        if let Some(Standing::Over(default)) = registered.remove(&signal) {
-            low_level::unregister(default);
+        if let Some(over) = registered.remove(&signal) {
+            low_level::unregister(over.default);
         }
         // In this order: the first signal finds the flag clear, and sets it; the second finds it
         // set.
         let default = flag::register_conditional_default(signal, ends.clone())?;
-        registered.insert(signal, Standing::InForce(default));
+        registered.insert(signal, Standing { default, is_in_force: true });
         registration.signals.push(signal);
         if second_ends {
             registration.actions.push(flag::register(signal, ends.clone())?);
@@ -168,7 +168,7 @@ impl Drop for Registration {
         self.ends.store(true, Ordering::SeqCst);
         for signal in &self.signals {
             if let Some(standing) = registered.get_mut(signal) {
-                *standing = Standing::Over(standing.default());
+                standing.is_in_force = false;
             }
         }
     }
@@ -183,17 +183,9 @@ impl fmt::Debug for Registration {
 
 /// What becomes of a signal that was ever registered, with the action that is conditional on its
 /// being asked a second time.
-#[derive(Clone, Copy)]
-enum Standing {
-    InForce(SigId),
-    Over(SigId),
-}
-
-impl Standing {
-    fn default(self) -> SigId {
-        let (Standing::InForce(default) | Standing::Over(default)) = self;
-        default
-    }
+struct Standing {
+    default: SigId,
+    is_in_force: bool,
 }
 
 fn lock() -> std::sync::MutexGuard<'static, BTreeMap<c_int, Standing>> {
@@ -212,7 +204,7 @@ fn check(signal: c_int, registered: &BTreeMap<c_int, Standing>) -> io::Result<()
         let name = signal_name::of(signal);
         return Err(invalid(format!("{name} is the signal that interrupts threads")));
     }
-    if matches!(registered.get(&signal), Some(Standing::InForce(_))) {
+    if registered.get(&signal).is_some_and(|standing| standing.is_in_force) {
         let text = format!("{} is registered already", signal_name::of(signal));
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
     }

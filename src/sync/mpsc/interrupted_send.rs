@@ -26,12 +26,6 @@ pub struct InterruptedSend<T> {
     pub interrupted: Interrupted,
 }
 
-impl<T> InterruptedSend<T> {
-    pub(super) fn new(message: T, interrupted: Interrupted) -> Self {
-        Self { message, interrupted }
-    }
-}
-
 impl<T> fmt::Debug for InterruptedSend<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InterruptedSend")

@@ -80,7 +80,7 @@ use channel::Channel;
 /// ```
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let channel = Channel::unbounded();
-    (Sender::new(channel.handle()), Receiver::new(channel))
+    (Sender(channel.handle()), Receiver(channel))
 }
 
 /// A channel that holds so many messages: to send waits while it is full. One that holds none hands
@@ -95,5 +95,5 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
 /// ```
 pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Receiver<T>) {
     let channel = Channel::bounded(bound);
-    (SyncSender::new(channel.handle()), Receiver::new(channel))
+    (SyncSender(channel.handle()), Receiver(channel))
 }

@@ -14,13 +14,9 @@ use crate::sync::how::{Interruptibly, TimeIsUp, ToTheEnd, Until, ended};
 /// [`iter_interruptible`](Self::iter_interruptible).
 ///
 /// With the last one gone, what is left is dropped, and to send is an error.
-pub struct Receiver<T>(Channel<T>);
+pub struct Receiver<T>(pub(super) Channel<T>);
 
 impl<T> Receiver<T> {
-    pub(super) fn new(channel: Channel<T>) -> Self {
-        Self(channel)
-    }
-
     /// Receives, and waits for a message as long as it takes.
     ///
     /// # Errors

@@ -106,10 +106,7 @@ impl<T> Rendezvous<T> {
         state.waiting += 1;
         let waited = self.offered.sleep_while(&mut state, how, nothing);
         state.waiting -= 1;
-        match waited {
-            Ok(()) => Ok(self.take(&mut state).unwrap_or(Err(RecvError))),
-            Err(stop) => Err(stop),
-        }
+        waited.map(|()| self.take(&mut state).unwrap_or(Err(RecvError)))
     }
 
     pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {

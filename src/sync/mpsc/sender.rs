@@ -12,13 +12,13 @@ use crate::sync::how::{Interruptibly, ToTheEnd};
 /// Sends into a [`channel`](super::channel()): [`std::sync::mpsc::Sender`].
 ///
 /// With the last one gone, the receivers get what is left, and then errors.
-pub struct Sender<T>(Channel<T>);
+pub struct Sender<T>(pub(super) Channel<T>);
 
 /// Sends into a [`sync_channel`](super::sync_channel): [`std::sync::mpsc::SyncSender`], and beside
 /// it [`send_interruptible`](Self::send_interruptible).
 ///
 /// With the last one gone, the receivers get what is left, and then errors.
-pub struct SyncSender<T>(Channel<T>);
+pub struct SyncSender<T>(pub(super) Channel<T>);
 
 /// Sends, and waits for room as long as it takes.
 #[inline]
@@ -38,22 +38,16 @@ fn send_interruptible<T>(
 ) -> Result<Result<(), SendError<T>>, InterruptedSend<T>> {
     let how = match Interruptibly::begin() {
         Ok(how) => how,
-        Err(interrupted) => return Err(InterruptedSend::new(message, interrupted)),
+        Err(interrupted) => return Err(InterruptedSend { message, interrupted }),
     };
     match channel.send(message, &how) {
         Ok(()) => Ok(Ok(())),
         Err(Unsent::Disconnected(message)) => Ok(Err(SendError(message))),
-        Err(Unsent::Stopped(message, interrupted)) => {
-            Err(InterruptedSend::new(message, interrupted))
-        }
+        Err(Unsent::Stopped(message, interrupted)) => Err(InterruptedSend { message, interrupted }),
     }
 }
 
 impl<T> Sender<T> {
-    pub(super) fn new(channel: Channel<T>) -> Self {
-        Self(channel)
-    }
-
     /// Sends. It never waits.
     ///
     /// # Errors
@@ -85,10 +79,6 @@ impl<T> Sender<T> {
 }
 
 impl<T> SyncSender<T> {
-    pub(super) fn new(channel: Channel<T>) -> Self {
-        Self(channel)
-    }
-
     /// Sends, and waits while the channel is full.
     ///
     /// # Errors
