@@ -83,35 +83,23 @@ pub(crate) fn complete_in_time<T>(
     began: Began,
     mut attempt: impl FnMut(Extra) -> Outcome<T>,
 ) -> Result<T, Error> {
-    let mut wait = Wait::Own;
-    complete(|| match wait {
-        Wait::Own => {
+    // With a limit, we wait, and not the call itself.
+    let mut limit = None;
+    complete(|| match limit {
+        None => {
             let outcome = attempt(0);
             if matches!(outcome, Err(Stop::Errno(libc::EINTR))) {
-                wait = Wait::after_signal(fd, way, began);
+                limit = limit_after_signal(fd, way, began);
             }
             outcome
         }
-        Wait::Until(limit) => hurry(fd, way, limit, &mut attempt),
+        Some(limit) => hurry(fd, way, limit, &mut attempt),
     })
 }
 
-/// Who waits.
-enum Wait {
-    /// The call itself.
-    Own,
-    /// We, up to that moment.
-    Until(Limit),
-}
-
-impl Wait {
-    #[cold]
-    fn after_signal(fd: BorrowedFd<'_>, way: Way, began: Began) -> Self {
-        match timeout(fd, way) {
-            Some(timeout) => Self::Until(Limit::new(Some(began.remaining(timeout)))),
-            None => Self::Own,
-        }
-    }
+#[cold]
+fn limit_after_signal(fd: BorrowedFd<'_>, way: Way, began: Began) -> Option<Limit> {
+    timeout(fd, way).map(|timeout| Limit::new(Some(began.remaining(timeout))))
 }
 
 /// Between two looks at a socket that is said to be ready and is not: another thread is quicker, or

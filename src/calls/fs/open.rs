@@ -24,7 +24,7 @@ use crate::{Error, complete};
 /// # drop(null);
 /// # Ok::<(), eintr::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct OpenOptions {
     read: bool,
     write: bool,
@@ -32,29 +32,14 @@ pub struct OpenOptions {
     truncate: bool,
     create: bool,
     create_new: bool,
-    mode: u32,
+    mode: Option<u32>,
     custom_flags: c_int,
-}
-
-impl Default for OpenOptions {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl OpenOptions {
     /// Nothing chosen; permissions 0o666, less the umask, for a file that is created.
     pub fn new() -> Self {
-        Self {
-            read: false,
-            write: false,
-            append: false,
-            truncate: false,
-            create: false,
-            create_new: false,
-            mode: 0o666,
-            custom_flags: 0,
-        }
+        Self::default()
     }
 
     /// To be read.
@@ -95,7 +80,7 @@ impl OpenOptions {
 
     /// The permissions of a file that is created, before the umask.
     pub fn mode(&mut self, mode: u32) -> &mut Self {
-        self.mode = mode;
+        self.mode = Some(mode);
         self
     }
 
@@ -164,7 +149,8 @@ impl OpenOptions {
 pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<File, Error> {
     let flags = options.flags()?;
     let path = CString::new(path.as_ref().as_os_str().as_bytes()).map_err(io::Error::from)?;
-    Ok(complete(|| syscalls::open(&path, flags, options.mode))?.into())
+    let mode = options.mode.unwrap_or(0o666);
+    Ok(complete(|| syscalls::open(&path, flags, mode))?.into())
 }
 
 #[cfg(test)]

@@ -32,17 +32,8 @@ use crate::{Error, Partial};
 /// See [read(2)](https://man7.org/linux/man-pages/man2/read.2.html).
 pub fn read_exact(fd: impl AsFd, buffer: &mut [u8]) -> Result<(), Partial> {
     let fd = fd.as_fd();
-    let mut done = 0;
-    while done < buffer.len() {
-        match read(fd, &mut buffer[done..]) {
-            Ok(0) => {
-                return Err(ended(done, ErrorKind::UnexpectedEof, "failed to fill whole buffer"));
-            }
-            Ok(n) => done += n,
-            Err(error) => return Err(Partial::new(done as u64, error)),
-        }
-    }
-    Ok(())
+    let end = (ErrorKind::UnexpectedEof, "failed to fill whole buffer");
+    whole(buffer.len(), end, |done| read(fd, &mut buffer[done..]))
 }
 
 /// Writes the whole buffer.
@@ -67,17 +58,23 @@ pub fn read_exact(fd: impl AsFd, buffer: &mut [u8]) -> Result<(), Partial> {
 /// See [write(2)](https://man7.org/linux/man-pages/man2/write.2.html).
 pub fn write_all(fd: impl AsFd, buffer: &[u8]) -> Result<(), Partial> {
     let fd = fd.as_fd();
-    let mut done = 0;
-    while done < buffer.len() {
-        match write(fd, &buffer[done..]) {
-            Ok(0) => return Err(ended(done, ErrorKind::WriteZero, "failed to write whole buffer")),
-            Ok(n) => done += n,
-            Err(error) => return Err(Partial::new(done as u64, error)),
-        }
-    }
-    Ok(())
+    let end = (ErrorKind::WriteZero, "failed to write whole buffer");
+    whole(buffer.len(), end, |done| write(fd, &buffer[done..]))
 }
 
-fn ended(done: usize, kind: ErrorKind, text: &'static str) -> Partial {
-    Partial::new(done as u64, Error::Io(StdError::new(kind, text)))
+/// Goes on behind what is done, until all is, or nothing more is to come.
+fn whole(
+    length: usize,
+    (kind, text): (ErrorKind, &'static str),
+    mut go_on: impl FnMut(usize) -> Result<usize, Error>,
+) -> Result<(), Partial> {
+    let mut done = 0;
+    while done < length {
+        done += match go_on(done) {
+            Ok(0) => Err(Error::Io(StdError::new(kind, text))),
+            gone_on => gone_on,
+        }
+        .map_err(|error| Partial::new(done as u64, error))?;
+    }
+    Ok(())
 }
