@@ -1,47 +1,30 @@
 //! Our signals are open on a thread while a task or a deadline runs there.
 
-use crate::kernel::{raw, signals};
+use crate::kernel::{Set, raw, signals};
 use crate::reach::dispatch;
 use crate::signal::ours;
 use crate::thread::{Ended, Stretch, ThreadRecord, block, fork_gate, stretches};
 use crate::{rest, settle};
 
-/// Signals that were blocked on this thread, and are to be again.
-#[derive(Debug, Clone, Copy, Default)]
-#[must_use]
-pub(crate) struct Unblocked(signals::Set);
-
-impl Unblocked {
-    /// Whether there are any.
-    #[inline]
-    pub(crate) fn any(self) -> bool {
-        self.0 != 0
-    }
-}
-
 /// Unblocks our signal on this thread, and SIGSYS: where that is blocked, dispatch cannot begin
-/// (S2).
-pub(crate) fn unblock_signals() -> Unblocked {
-    let Some(number) = ours::number() else { return Unblocked(0) };
+/// (S2). Those that were blocked, and are to be again.
+#[must_use]
+pub(crate) fn unblock_signals() -> Set {
+    let Some(number) = ours::number() else { return 0 };
     let sigsys = if dispatch::is_available() { signals::bit(libc::SIGSYS) } else { 0 };
     let needed = signals::bit(number) | sigsys;
     // What we have blocked ourselves (S3) is not to be again.
     let by_us = block::with(|block| block.delivery.take_put_off()).map_or(0, signals::bit);
     let blocked = signals::change_mask(libc::SIG_UNBLOCK, needed | by_us) & needed & !by_us;
     block::with(settle::end_hush);
-    Unblocked(blocked)
-}
-
-/// Blocks them again.
-pub(crate) fn block_again(Unblocked(signals): Unblocked) {
-    rest::block_again(signals);
+    blocked
 }
 
 /// They are to be blocked again where that stretch ends; or, if others that began later go on then,
 /// where the next of these ends.
-pub(crate) fn owe(stretch: Stretch, unblocked: Unblocked) {
-    if unblocked.any() {
-        stretches::owe(stretch, unblocked.0, false);
+pub(crate) fn owe(stretch: Stretch, unblocked: Set) {
+    if unblocked != 0 {
+        stretches::owe(stretch, unblocked, false);
     }
 }
 

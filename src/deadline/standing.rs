@@ -27,8 +27,8 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::compiler_fence;
 
 use crate::kernel::Moment;
-use crate::thread::stretches::Deadline;
-use crate::thread::{Block, DEADLINE, Ended, Stretch, block, stretches};
+use crate::thread::stretches::{self, Deadline};
+use crate::thread::{Block, DEADLINE, Ended, Stretch, block};
 
 /// Makes the word and the timer follow from `earliest`, after the thread changed its stack. First
 /// the bit is cleared, then comes the look at the clock: see [`thread`](crate::thread).
@@ -76,17 +76,8 @@ pub(crate) fn is_armed() -> bool {
     block::with(|block| block.word.is_armed_by(DEADLINE))
 }
 
-/// The deadline that is armed here, the outermost of them.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Armed {
-    /// How many tasks are outside of it.
-    pub(crate) tasks_outside: usize,
-    /// Whether it was raised, or a syscall was refused because of it.
-    pub(crate) was_raised: bool,
-}
-
-/// The deadline that is armed here, if one is.
-pub(crate) fn armed() -> Option<Armed> {
+/// The deadline that is armed here, if one is: the outermost of them.
+pub(crate) fn armed() -> Option<Deadline> {
     look_at_armed(false)
 }
 
@@ -95,14 +86,13 @@ pub(crate) fn mark_raised() -> bool {
     look_at_armed(true).is_some()
 }
 
-fn look_at_armed(mark: bool) -> Option<Armed> {
+fn look_at_armed(mark: bool) -> Option<Deadline> {
     block::with(|block| {
         if !block.word.is_armed_by(DEADLINE) {
             return None;
         }
         credit_refusals(block, Moment::NEVER);
-        let deadline = stretches::outermost_passed(Moment::now(), mark)?;
-        Some(Armed { tasks_outside: deadline.tasks_outside, was_raised: deadline.was_raised })
+        stretches::outermost_passed(Moment::now(), mark)
     })
 }
 
@@ -113,20 +103,11 @@ pub(crate) fn remaining() -> Option<std::time::Duration> {
     (earliest != Moment::NEVER).then(left)
 }
 
-/// A deadline in force here, for another thread to keep as well.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct InForce {
-    pub(crate) began: Moment,
-    pub(crate) at: Moment,
-    /// How many tasks are outside of it.
-    pub(crate) tasks_outside: usize,
-}
-
-/// The deadlines in force here, innermost first.
-pub(crate) fn in_force() -> Vec<InForce> {
+/// The deadlines in force here, innermost first, for another thread to keep as well.
+pub(crate) fn in_force() -> Vec<Deadline> {
     let mut all = Vec::new();
-    stretches::each_deadline(|Deadline { began, at, tasks_outside, .. }| {
-        all.push(InForce { began, at, tasks_outside });
+    stretches::each_deadline(|deadline| {
+        all.push(deadline);
         false
     });
     all

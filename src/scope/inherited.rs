@@ -31,13 +31,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::deadline::open::{self, Limit};
-use crate::deadline::standing::{self, InForce};
+use crate::deadline::standing;
 use crate::kernel::Moment;
 use crate::task::node::{Node, node_of};
 use crate::thread::record::RoomToCopy;
+use crate::thread::stretches::{self, Deadline};
 use crate::thread::target::Task;
-use crate::thread::{Stretch, ThreadRecord, fork_gate, registry, stretches};
-use crate::{settle, unblocked};
+use crate::thread::{Stretch, ThreadRecord, fork_gate, registry};
+use crate::{rest, settle, unblocked};
 
 /// What is in force on a thread, for others.
 pub(crate) struct Inheritance {
@@ -65,7 +66,7 @@ impl Inheritance {
         let mut causes = Vec::new();
         let mut tasks =
             tasks.into_iter().map(|task| Cause::Task(node_of(task))).enumerate().peekable();
-        for InForce { began, at, tasks_outside } in standing::in_force().into_iter().rev() {
+        for Deadline { began, at, tasks_outside, .. } in standing::in_force().into_iter().rev() {
             let is_outside = |(index, _): &(usize, _)| masked + index < tasks_outside;
             while let Some((_, task)) = tasks.next_if(is_outside) {
                 causes.push(task);
@@ -88,7 +89,7 @@ impl Inheritance {
         let unblocked = unblocked::unblock_signals();
         let value = run(&self.causes, &record, f);
         settle::settle();
-        unblocked::block_again(unblocked);
+        rest::block_again(unblocked);
         value
     }
 

@@ -690,6 +690,7 @@ pub(crate) struct Deadline {
     pub(crate) at: Moment,
     /// How many tasks are outside of it.
     pub(crate) tasks_outside: usize,
+    /// Whether it was raised, or a syscall was refused because of it.
     pub(crate) was_raised: bool,
 }
 
