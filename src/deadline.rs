@@ -160,7 +160,7 @@ pub fn within<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
 }
 
 /// Runs `f` with the causes from outside it put off to its end, and with a deadline of its own: a
-/// [`mask`] that is bounded.
+/// [`mask`](mask()) that is bounded.
 ///
 /// For destructors and goodbyes: what is to be sent when the thread has been interrupted already,
 /// and must not hold it up for ever either.

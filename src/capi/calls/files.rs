@@ -6,10 +6,11 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_void};
 
-use libc::{c_short, iovec, off_t, size_t, ssize_t};
+use libc::{c_short, iovec, size_t, ssize_t};
 
+use super::plain::eintr_openat;
 use super::{borrowed, plain};
 use crate::calls::socket_time::{Began, Way, complete_in_time};
 use crate::capi::border::{Errno, border, done};
@@ -104,52 +105,6 @@ pub unsafe extern "C" fn eintr_writev(fd: c_int, buffers: *const iovec, count: c
     let arguments = [fd as usize, &raw const message as usize, libc::MSG_DONTWAIT as usize];
     // SAFETY: the caller's promise.
     border(-1, || unsafe { on_descriptor(fd, Way::Out, waiting, (libc::SYS_sendmsg, arguments)) })
-}
-
-/// Exports calls that are one syscall.
-macro_rules! plain {
-    ($(
-        $page:literal $name:ident($($argument:ident: $kind:ty),*) -> $result:ty = $number:ident;
-    )*) => {$(
-        #[doc = $page]
-        ///
-        /// # Safety
-        ///
-        /// As the page says.
-        #[unsafe(no_mangle)]
-        pub unsafe extern "C" fn $name($($argument: $kind),*) -> $result {
-            border(-1, || {
-                // SAFETY: the caller's promise.
-                let result = unsafe { plain(libc::$number, [$($argument as usize),*]) }?;
-                Ok(result as $result)
-            })
-        }
-    )*};
-}
-pub(super) use plain as plain_calls;
-
-plain! {
-    "pread(2)" eintr_pread(
-        fd: c_int, buffer: *mut c_void, count: size_t, offset: off_t
-    ) -> ssize_t = SYS_pread64;
-    "pwrite(2)" eintr_pwrite(
-        fd: c_int, buffer: *const c_void, count: size_t, offset: off_t
-    ) -> ssize_t = SYS_pwrite64;
-    "splice(2)" eintr_splice(
-        reader: c_int, from: *mut i64, writer: c_int, to: *mut i64, length: size_t, flags: c_uint
-    ) -> ssize_t = SYS_splice;
-    "sendfile(2)" eintr_sendfile(
-        writer: c_int, reader: c_int, from: *mut off_t, length: size_t
-    ) -> ssize_t = SYS_sendfile;
-    "copy_file_range(2)" eintr_copy_file_range(
-        reader: c_int, from: *mut i64, writer: c_int, to: *mut i64, length: size_t, flags: c_uint
-    ) -> ssize_t = SYS_copy_file_range;
-    "getrandom(2)" eintr_getrandom(
-        buffer: *mut c_void, count: size_t, flags: c_uint
-    ) -> ssize_t = SYS_getrandom;
-    "openat(2)" eintr_openat(
-        directory: c_int, path: *const c_char, flags: c_int, mode: libc::mode_t
-    ) -> c_int = SYS_openat;
 }
 
 /// open(2)

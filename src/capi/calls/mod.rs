@@ -14,7 +14,7 @@
 mod event;
 mod files;
 mod ipc;
-mod process;
+mod plain;
 mod sockets;
 mod time;
 
