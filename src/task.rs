@@ -291,21 +291,12 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let task = self.task();
+        let task = self.task(Nesting::Root);
         self.start(task, |task| task.run(f))
     }
 
-    /// The task that the thread's whole body is to be.
-    pub(crate) fn task(&self) -> Task {
-        self.task_that_nests(Nesting::Root)
-    }
-
-    /// The same for a thread on which another task has begun before.
-    pub(crate) fn task_inside(&self, outer: &Node) -> Task {
-        self.task_that_nests(Nesting::Task(outer.id()))
-    }
-
-    fn task_that_nests(&self, nesting: Nesting) -> Task {
+    /// The task that the thread's whole body is to be; inside of another, if one has begun there before.
+    pub(crate) fn task(&self, nesting: Nesting) -> Task {
         let name = self.name.as_deref().map(Arc::from);
         Task::with(name, nesting, self.reach)
     }

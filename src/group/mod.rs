@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::entry::fork;
 use crate::kernel::Moment;
-use crate::task::node::{Node, Progress};
+use crate::task::node::{Nesting, Node, Progress};
 use crate::{Builder, Interrupter, JoinHandle, Reason, Report, Request, Task};
 
 pub(crate) mod members;
@@ -104,7 +104,7 @@ impl Group {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let task = builder.task();
+        let task = builder.task(Nesting::Root);
         let member = Member { group: self.members.clone(), node: task.node().clone() };
         // Before it begins: it is born interrupted, if the group is.
         self.members.add(&Asked::Task(member.node.clone()));

@@ -57,10 +57,7 @@ impl RawAddress {
     #[cfg(feature = "capi")]
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut address = Self::room();
-        let storage = &raw mut address.storage;
-        // SAFETY: see the module.
-        let room = unsafe { &mut *storage.cast::<[u8; size_of::<sockaddr_storage>()]>() };
-        room.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        address.bytes().get_mut(..bytes.len())?.copy_from_slice(bytes);
         address.length = bytes.len() as socklen_t;
         Some(address)
     }
@@ -167,16 +164,13 @@ impl From<&UnixAddr> for RawAddress {
     fn from(address: &UnixAddr) -> Self {
         let mut raw = Self::room();
         raw.storage.ss_family = libc::AF_UNIX as sa_family_t;
-        // SAFETY: see the module.
-        let bytes =
-            unsafe { &mut *(&raw mut raw.storage).cast::<[u8; size_of::<sockaddr_storage>()]>() };
         // A path ends with a zero, which the storage has already; an abstract name begins with one.
         let (start, name) = match (address.as_pathname(), address.as_abstract_name()) {
             (Some(path), _) => (NAME, path.as_os_str().as_bytes()),
             (None, Some(name)) => (NAME + 1, name),
             (None, None) => (NAME, &[][..]),
         };
-        bytes[start..start + name.len()].copy_from_slice(name);
+        raw.bytes()[start..start + name.len()].copy_from_slice(name);
         let zero = usize::from(address.as_pathname().is_some());
         raw.length = (start + name.len() + zero).min(size_of::<sockaddr_un>()) as socklen_t;
         raw

@@ -10,6 +10,7 @@ use super::handle::ScopedJoinHandle;
 use super::shared::{OnPanic, Shared};
 use crate::group::members::Asked;
 use crate::reach::Reach;
+use crate::task::node::Nesting;
 use crate::{Builder, Interrupted, Interrupter, Request};
 
 /// What a [`scope`](crate::scope())'s body and threads spawn others with.
@@ -61,7 +62,7 @@ impl<'scope> Scope<'scope, '_> {
         T: Send + 'scope,
     {
         let shared = self.shared;
-        let task = builder.task_inside(&shared.node);
+        let task = builder.task(Nesting::Task(shared.node.id()));
         let interrupter = task.interrupter();
         let reach = shared.reach;
         let task = if reach { task } else { task.reach(false) };

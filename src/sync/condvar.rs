@@ -133,7 +133,7 @@ impl Condvar {
         timeout: Duration,
     ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
         let slept = self.sleep(&mut guard.inner, &Until::after(timeout));
-        timed(guard.checked(), slept == Slept::Ended)
+        map(guard.checked(), |guard| (guard, WaitTimeoutResult(slept == Slept::Ended)))
     }
 
     /// As [`wait_while`](Self::wait_while), but no longer than that: the result tells whether the
@@ -178,11 +178,7 @@ impl Condvar {
         milliseconds: u32,
     ) -> LockResult<(MutexGuard<'a, T>, bool)> {
         let result = self.wait_timeout(guard, Duration::from_millis(milliseconds.into()));
-        let notified = |(guard, result): (_, WaitTimeoutResult)| (guard, !result.timed_out());
-        match result {
-            Ok(result) => Ok(notified(result)),
-            Err(poisoned) => Err(PoisonError::new(notified(poisoned.into_inner()))),
-        }
+        map(result, |(guard, result)| (guard, !result.timed_out()))
     }
 
     /// As [`wait`](Self::wait), unless the thread is interrupted first. The mutex is held when it
@@ -264,12 +260,10 @@ impl Condvar {
     }
 }
 
-fn timed<G>(result: LockResult<G>, timed_out: bool) -> LockResult<(G, WaitTimeoutResult)> {
+fn map<T, U>(result: LockResult<T>, f: impl FnOnce(T) -> U) -> LockResult<U> {
     match result {
-        Ok(guard) => Ok((guard, WaitTimeoutResult(timed_out))),
-        Err(poisoned) => {
-            Err(PoisonError::new((poisoned.into_inner(), WaitTimeoutResult(timed_out))))
-        }
+        Ok(value) => Ok(f(value)),
+        Err(poisoned) => Err(PoisonError::new(f(poisoned.into_inner()))),
     }
 }
 
