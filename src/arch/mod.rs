@@ -221,7 +221,12 @@ pub(crate) fn trapped_in_trampoline(context: &ucontext_t) -> bool {
 
 /// Whether a syscall that a sandbox has trapped is one that nobody but us has asked for.
 pub(crate) fn trapped_in_raw(context: &ucontext_t) -> bool {
-    machine::pc(context) == &raw const eintr_raw_end as usize
+    is_raw(machine::pc(context))
+}
+
+/// Whether a program counter stands behind a syscall that we make for ourselves.
+pub(crate) fn is_raw(pc: usize) -> bool {
+    pc == &raw const eintr_raw_end as usize
 }
 
 /// Has the trapped `rt_sigreturn` made by our own restorer, on the same stack.

@@ -243,6 +243,7 @@ impl Asked {
             raised_at: all.iter().filter_map(|figures| figures.raised_at).max(),
             refused: all.iter().map(|figures| figures.refused).sum(),
             tid: None,
+            retried: None,
         }
     }
 }

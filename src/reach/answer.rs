@@ -46,11 +46,18 @@ pub(crate) fn by_table(
         }
         _ => None,
     };
-    match (done, row.answer) {
-        (Some(result), _) => Ok(result),
-        (None, Answer::Interrupt) if row.at_once.is_some() => Ok(interrupt_loop(block)),
-        (None, Answer::Poll) => Ok(refuse_poll(block, now, number, arguments)),
-        (None, answer) => unrun(block, answer).ok_or(None),
+    if let Some(result) = done {
+        return Ok(result);
+    }
+    let about = match row.answer {
+        Answer::Poll => patience::first(number, arguments),
+        _ => arguments[0],
+    };
+    block.retries.ask(number, about, now);
+    match row.answer {
+        Answer::Interrupt if row.at_once.is_some() => Ok(interrupt_loop(block)),
+        Answer::Poll => Ok(refuse_poll(block, now, number, arguments)),
+        answer => unrun(block, answer).ok_or(None),
     }
 }
 

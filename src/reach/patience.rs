@@ -77,6 +77,12 @@ fn find(block: &Block, now: Moment, poll: u64) -> Option<&Told> {
     Some(oldest)
 }
 
+/// The first descriptor of a poll. (What a select waits for is no one number.)
+pub(super) fn first(number: c_long, arguments: &[usize; 6]) -> usize {
+    let polled = if is_select(number) { None } else { memory::peek(arguments[0]) };
+    polled.map_or(usize::MAX, |[polled]| polled)
+}
+
 /// A number for what is waited for; and the descriptor, if it is a poll of one alone, or -1.
 fn descriptors(number: c_long, arguments: &[usize; 6]) -> (u64, i32) {
     let [first, second, third, fourth, ..] = *arguments;

@@ -104,5 +104,6 @@ fn told(block: &Block, now: Moment, number: c_long, arguments: &[usize; 6]) -> O
     if kept.any(|unless| answer::holds(*unless, block, now, arguments)) {
         return None;
     }
+    block.retries.ask(number, arguments[0], now);
     Some(answer::unrun(block, row.answer).unwrap_or(interrupted))
 }

@@ -31,6 +31,7 @@ pub(crate) fn interrupt(block: &Block, context: &mut ucontext_t) {
         let number = arch::number_behind(context).or_else(|| block.seen.number_at(context));
         // It has waited, so no exception holds.
         let row = number.and_then(table::row);
+        block.retries.ask(number.unwrap_or(0), arch::arguments(context)[0], now);
         match row.and_then(|row| answer::unrun(block, row.answer)) {
             Some(result) => arch::set_result(context, result),
             None if eintr::was_cut_short(context) => answer::note_cut_short(block),

@@ -3,7 +3,7 @@
 #[cfg(not(target_arch = "x86_64"))]
 use std::fs;
 
-use crate::reach::table::{self, Row};
+use crate::reach::table::{self, Answer, Row};
 
 /// The syscall in which a thread is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,10 @@ impl Call {
         } else {
             table::row(self.number)
         }
+    }
+
+    pub(super) fn is_sleep(&self) -> bool {
+        self.row().is_some_and(|row| row.answer == Answer::Zero)
     }
 
     /// Its name, or its number.

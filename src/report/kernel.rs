@@ -16,7 +16,8 @@ pub(super) fn look(tid: i32) -> Option<ThreadReport> {
     };
     let blocked = field("SigBlk").and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(0);
     let ours = ours::set();
-    let call = call_of(tid);
+    let line = line_of(tid);
+    let call = line.as_deref().and_then(call);
     let waits_on = call.as_ref().map_or_else(Default::default, |call| waits_on::look(tid, call));
     Some(ThreadReport {
         #[cfg(feature = "stacks")]
@@ -26,9 +27,13 @@ pub(super) fn look(tid: i32) -> Option<ThreadReport> {
         state: field("State").and_then(|state| state.chars().next()).map(ThreadState::of),
         syscall: call.as_ref().map(Call::name),
         fd: waits_on.fd,
+        retries: 0,
+        retrying_for: None,
         waits_on: waits_on.what,
         wchan: file(tid, "wchan").filter(|name| !name.is_empty() && name != "0"),
         blocks_signal: blocked & ours != 0,
+        faults: line.is_some_and(|line| line.starts_with("-1 ")),
+        joins: call.as_ref().and_then(waits_on::joined).is_some(),
         call,
     })
 }
@@ -37,11 +42,15 @@ fn file(tid: i32, name: &str) -> Option<String> {
     fs::read_to_string(format!("/proc/self/task/{tid}/{name}")).ok()
 }
 
-/// The syscall in which a thread sleeps; none if it runs. (The calling one is in a `read`, to look
-/// at itself.)
+/// The syscall in which a thread sleeps; none if it runs.
 pub(super) fn call_of(tid: i32) -> Option<Call> {
+    line_of(tid).as_deref().and_then(call)
+}
+
+/// What the kernel says of that. (The calling thread is in a `read`, to look at itself.)
+fn line_of(tid: i32) -> Option<String> {
     let is_another = tid != raw::gettid();
-    is_another.then(|| file(tid, "syscall").as_deref().and_then(call))?
+    is_another.then(|| file(tid, "syscall"))?
 }
 
 /// What is in a line of `/proc/PID/task/TID/syscall`; none for a thread that runs or sleeps outside

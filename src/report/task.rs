@@ -66,6 +66,10 @@ impl Report {
         // The kernel was asked about a number. If the task has left that thread meanwhile, the
         // number may be another's.
         let thread = thread.filter(|_| look().tid == figures.tid);
+        let thread = thread.map(|thread| match &figures.retried {
+            Some(retried) if thread.is_retrying(retried) => thread.retrying(retried),
+            _ => thread,
+        });
         Self {
             task: figures.id,
             name: figures.name.as_deref().map(String::from),

@@ -1,11 +1,18 @@
 //! [`ThreadReport`], [`ThreadState`]: the thread in a report.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::call::Call;
-use crate::thread::call;
+use super::cure::Place;
+use super::waits_on;
+use crate::kernel::clock::Moment;
+use crate::reach::table;
+use crate::thread::retries::Retried;
+use crate::{arch, thread::call};
 
-/// The thread in a [`Report`](crate::Report), as the kernel sees it.
+/// The thread in a [`Report`](crate::Report), as the kernel sees it; but one that makes a call again
+/// and again, though it is cut short each time, is shown in that call.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ThreadReport {
@@ -19,6 +26,10 @@ pub struct ThreadReport {
     pub syscall: Option<String>,
     /// The descriptor that the syscall is about.
     pub fd: Option<i32>,
+    /// How often in a row that call was cut short, if the thread is [`Retrying`](ThreadState::Retrying); else 0.
+    pub retries: u32,
+    /// How long ago it was the first time.
+    pub retrying_for: Option<Duration>,
     /// What that descriptor is (a socket with its addresses, a pipe, a file), or else what the
     /// syscall waits for: a child with its name, a path.
     pub waits_on: Option<String>,
@@ -30,18 +41,70 @@ pub struct ThreadReport {
     /// not answer, or would have noticed.
     #[cfg(feature = "stacks")]
     pub stack: Option<super::Stack>,
+    /// Whether it sleeps outside of any syscall: where a page is missing.
+    pub(super) faults: bool,
+    /// Whether it waits for another thread's end.
+    pub(super) joins: bool,
     /// The syscall as it was found.
     pub(super) call: Option<Call>,
 }
 
 impl ThreadReport {
+    /// Whether it is found where it would be if it goes on making that call: in our own pause, or on its way
+    /// back to it. One that waits elsewhere by now was there a while ago.
+    pub(super) fn is_retrying(&self, retried: &Retried) -> bool {
+        const ON_ITS_WAY: Duration = Duration::from_secs(1);
+        let can_move = matches!(self.state, Some(ThreadState::Running | ThreadState::Sleeping));
+        let pauses = |call: &Call| call.is_sleep() && arch::is_raw(call.pc);
+        can_move
+            && (self.call.as_ref().is_some_and(pauses)
+                || Moment::now().since(retried.last) < ON_ITS_WAY)
+    }
+
+    /// As it is shown then.
+    pub(super) fn retrying(self, retried: &Retried) -> Self {
+        let call = retried.call;
+        let row = table::row(call.number);
+        let waits_on = row
+            .map_or_else(Default::default, |row| waits_on::of_retried(self.tid, row, call.about));
+        Self {
+            state: Some(ThreadState::Retrying),
+            syscall: Some(
+                row.map_or_else(|| format!("syscall {}", call.number), |row| row.name.into()),
+            ),
+            fd: waits_on.fd,
+            waits_on: waits_on.what,
+            retries: retried.count,
+            retrying_for: Some(Moment::now().since(retried.since)),
+            wchan: None,
+            blocks_signal: false,
+            ..self
+        }
+    }
+
     /// Whether it is in a call of ours.
     pub(super) fn is_in_own_call(&self) -> bool {
         self.call.as_ref().is_some_and(|call| call::is_own(call.pc))
     }
+
+    /// Whether it is in a wait of ours that no interrupt ends.
+    pub(super) fn is_in_own_wait(&self) -> bool {
+        self.call.as_ref().is_some_and(|call| arch::is_raw(call.pc))
+    }
+
+    #[cfg(feature = "stacks")]
+    pub(super) fn place(&self) -> Place {
+        let of = |stack: &super::Stack| Place::of(&stack.frames());
+        self.stack.as_ref().map_or_else(Place::default, of)
+    }
+
+    #[cfg(not(feature = "stacks"))]
+    pub(super) fn place(&self) -> Place {
+        Place::default()
+    }
 }
 
-/// What the kernel says that a thread is doing.
+/// What a thread is doing: what the kernel says, or what we know better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ThreadState {
@@ -49,6 +112,9 @@ pub enum ThreadState {
     Running,
     /// In a wait that a signal ends.
     Sleeping,
+    /// In a loop around a call that is cut short each time: it swallows errors, or it sleeps and
+    /// looks. It is slowed down, so the kernel would say that it sleeps.
+    Retrying,
     /// In a wait that nothing ends but its completion (state D): a disk, a dead NFS server. Nobody
     /// can reach it.
     Uninterruptible,
@@ -78,6 +144,7 @@ impl fmt::Display for ThreadState {
         match self {
             Self::Running => f.write_str("running"),
             Self::Sleeping => f.write_str("sleeping"),
+            Self::Retrying => f.write_str("retrying"),
             Self::Uninterruptible => {
                 f.write_str("in uninterruptible sleep (state D: nobody can reach it)")
             }
@@ -95,13 +162,17 @@ impl fmt::Display for ThreadReport {
             None => f.write_str("state unknown")?,
         }
         if let Some(syscall) = &self.syscall {
-            write!(f, " in {syscall}")?;
+            let is_in = if self.retrying_for.is_some() { "" } else { "in " };
+            write!(f, " {is_in}{syscall}")?;
         }
         match (self.fd, &self.waits_on) {
             (Some(fd), Some(what)) => write!(f, " of fd {fd} ({what})")?,
             (Some(fd), None) => write!(f, " of fd {fd}")?,
             (None, Some(what)) => write!(f, " of {what}")?,
             (None, None) => {}
+        }
+        if let Some(time) = self.retrying_for {
+            write!(f, ", cut short {} times in a row for {time:.1?}", self.retries)?;
         }
         if self.blocks_signal {
             f.write_str(", blocks our signal")?;

@@ -4,11 +4,13 @@
 //! may be the dead one; a descriptor's name and a socket's addresses are the kernel's own.
 
 use std::fs;
+use std::path::Path;
 
 use super::call::Call;
 use super::socket;
 use crate::kernel::address::{Name, RawAddress};
 use crate::kernel::memory;
+use crate::reach::table::Row;
 
 /// What the syscall is about, as far as it can be told.
 #[derive(Debug, Clone, Default)]
@@ -32,11 +34,23 @@ pub(super) fn look(tid: i32, call: &Call) -> WaitsOn {
         "poll" | "ppoll" => of_polled(tid, first, second),
         "open" => about(memory::read_string(first)),
         "openat" | "openat2" => about(memory::read_string(second)),
+        "futex" => about(joined(call).map(thread)),
         "wait4" => about(child(first as i32)),
         "waitid" if first == libc::P_PID as usize => about(child(second as i32)),
         _ => row.fd_at.map_or_else(WaitsOn::default, |index| {
             of_descriptor(tid, call.arguments[index] as i32)
         }),
+    }
+}
+
+/// What a call is about that was cut short a moment ago. Its memory may be another's by now: only numbers
+/// count.
+pub(super) fn of_retried(tid: i32, row: &Row, about: i32) -> WaitsOn {
+    match row.name {
+        "wait4" => WaitsOn { fd: None, what: child(about) },
+        "poll" | "ppoll" if about >= 0 => of_descriptor(tid, about),
+        _ if row.fd_at == Some(0) => of_descriptor(tid, about),
+        _ => WaitsOn::default(),
     }
 }
 
@@ -53,6 +67,22 @@ fn of_polled(tid: i32, address: usize, count: usize) -> WaitsOn {
     let first = of_descriptor(tid, i32::from_ne_bytes(number));
     let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
     WaitsOn { what: first.what.map(|what| what + &more), ..first }
+}
+
+/// The thread for whose end that waits. Its word holds its id, until the kernel clears it; and the kernel
+/// does not know that the word is this process's alone.
+pub(super) fn joined(call: &Call) -> Option<i32> {
+    let [_, operation, tid, ..] = call.arguments;
+    let command = operation as i32 & !libc::FUTEX_CLOCK_REALTIME;
+    let is_join = call.row().is_some_and(|row| row.name == "futex")
+        && matches!(command, libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET)
+        && Path::new(&format!("/proc/self/task/{tid}")).exists();
+    is_join.then_some(tid as i32)
+}
+
+fn thread(tid: i32) -> String {
+    let name = fs::read_to_string(format!("/proc/self/task/{tid}/comm")).unwrap_or_default();
+    format!("thread {tid} ({})", name.trim_end())
 }
 
 fn child(pid: i32) -> Option<String> {

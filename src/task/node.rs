@@ -21,8 +21,9 @@ use crate::signal::ours;
 use crate::thread::block::Refusals;
 use crate::thread::fork_gate::{self, Gate};
 use crate::thread::record::{Delivery, Floor, RoomToCopy, RoomToEnter};
+use crate::thread::retries::Retried;
 use crate::thread::target::{Task, ThreadRecord};
-use crate::thread::{hook_queue, number, registry};
+use crate::thread::{brakes, hook_queue, number, registry};
 
 /// A task's inside.
 pub(crate) struct Node {
@@ -161,6 +162,7 @@ pub(crate) struct Figures {
     pub(crate) raised_at: Option<Moment>,
     pub(crate) refused: u64,
     pub(crate) tid: Option<i32>,
+    pub(crate) retried: Option<Retried>,
 }
 
 /// How long a waiting asker leaves a thread alone that could not be told.
@@ -615,6 +617,8 @@ impl Node {
             raised_at: life.as_ref().and_then(|life| life.raised_at),
             refused: life.as_ref().map_or(0, |life| life.refused),
             tid: record.and_then(|record| record.thread(|thread| thread.tid())),
+            retried: record
+                .and_then(|record| record.thread(|thread| brakes::retried(thread.block()))?),
         }
     }
 

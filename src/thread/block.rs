@@ -31,6 +31,7 @@ use libc::c_int;
 use super::Word;
 use super::ended_waits::EndedWaits;
 use super::hook_queue::Queued;
+use super::retries::Retries;
 use super::runs::Runs;
 use super::wanted::Wanted;
 use crate::kernel::{AtomicMoment, KernelTimer, Moment};
@@ -50,6 +51,8 @@ pub(crate) struct Block {
     pub(crate) answering: Answering,
     /// Errors handed out since the last checkpoint, take or task end: what the brakes go by.
     pub(crate) unheeded: AtomicU32,
+    /// Which call it was that they were handed out by.
+    pub(crate) retries: Retries,
     pub(crate) reach: Reach,
     /// The alternate stack that it is lent while dispatch is on.
     pub(crate) alternate_stack: AlternateStack,
@@ -78,6 +81,7 @@ thread_local! {
             dispatch: Dispatch::new(),
             answering: Answering::new(),
             unheeded: AtomicU32::new(0),
+            retries: Retries::new(),
             reach: Reach::new(),
             alternate_stack: AlternateStack::new(),
             seen: Sighting::new(),

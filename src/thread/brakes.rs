@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use super::retries::Retried;
 use super::{Block, block};
 use crate::kernel::clock;
 
@@ -13,10 +14,11 @@ const LONGEST: Duration = Duration::from_millis(10);
 /// One more error is about to be handed out: waits, if so many before it were ignored.
 /// Async-signal-safe.
 pub(crate) fn apply(block: &Block) {
-    if let Some(pause) = due(block) {
+    let pause = due(block);
+    count(block);
+    if let Some(pause) = pause {
         clock::pause(pause);
     }
-    count(block);
 }
 
 /// How long the next error would wait.
@@ -26,7 +28,14 @@ pub(crate) fn due(block: &Block) -> Option<Duration> {
 
 /// One more error is handed out.
 pub(crate) fn count(block: &Block) {
-    block.unheeded.fetch_add(1, Relaxed);
+    let before = block.unheeded.fetch_add(1, Relaxed);
+    block.retries.count(before == 0);
+}
+
+/// The call for which a thread is braked, if it is.
+pub(crate) fn retried(block: &Block) -> Option<Retried> {
+    let is_braked = block.word.is_armed() && block.unheeded.load(Relaxed) >= FREE;
+    is_braked.then(|| block.retries.look())
 }
 
 /// Not at first, then 1 us doubling to 10 ms.

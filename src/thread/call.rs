@@ -10,6 +10,8 @@ use libc::c_long;
 
 use super::block;
 use crate::arch;
+use crate::kernel::clock::Moment;
+use crate::kernel::memory;
 
 /// Why an interruptible syscall has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,9 +40,23 @@ pub(crate) unsafe fn call<const N: usize>(nr: c_long, args: [usize; N]) -> Outco
         unsafe { arch::eintr_call(block, nr, arg(0), arg(1), arg(2), arg(3), arg(4), arg(5)) };
     match result {
         0.. => Ok(result as usize),
-        arch::CANCELLED => Err(Stop::Cancelled),
-        _ => Err(Stop::Errno(-result as i32)),
+        _ => Err(stop(result, nr, arg(0))),
     }
+}
+
+/// Why it has no result. Where that may be an interrupt, a report will want to know of which call.
+#[cold]
+fn stop(result: isize, nr: c_long, first: usize) -> Stop {
+    let stop = match result {
+        arch::CANCELLED => Stop::Cancelled,
+        _ => Stop::Errno(-result as i32),
+    };
+    if matches!(stop, Stop::Cancelled | Stop::Errno(libc::EINTR)) {
+        let polled = (nr == libc::SYS_ppoll).then(|| memory::peek(first)).flatten();
+        let about = polled.map_or(first, |[polled]| polled);
+        block::with(|block| block.retries.ask(nr, about, Moment::now_in_handler()));
+    }
+    stop
 }
 
 /// Whether a program counter stands in such a call.

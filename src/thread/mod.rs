@@ -10,6 +10,7 @@ pub(crate) mod number;
 pub(crate) mod record;
 pub(crate) mod registry;
 pub(crate) mod repeat_timer;
+pub(crate) mod retries;
 pub(crate) mod roll;
 pub(crate) mod runs;
 pub(crate) mod sighting;

@@ -75,14 +75,15 @@ impl Dump {
 }
 
 fn has_moved_on(report: &Report) -> bool {
-    let thread = report.thread.as_ref();
+    let thread = report.thread.as_ref().filter(|thread| thread.retrying_for.is_none());
     thread.is_some_and(|thread| kernel::call_of(thread.tid) != thread.call)
 }
 
 /// Whether its thread would answer, and would not notice.
 fn may_be_signalled(report: &Report) -> bool {
+    use ThreadState::{Retrying, Running, Sleeping};
     let Some(thread) = &report.thread else { return false };
-    let answers = matches!(thread.state, Some(ThreadState::Running | ThreadState::Sleeping))
+    let answers = matches!(thread.state, Some(Running | Sleeping | Retrying))
         && !thread.blocks_signal
         && !report.handler_replaced;
     let is_armed = report.pending_for.is_some() && !report.masked;

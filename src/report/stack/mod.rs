@@ -17,6 +17,7 @@ mod modules;
 mod names;
 mod notice;
 mod unwind;
+mod user;
 
 use frame::Address;
 use names::Names;

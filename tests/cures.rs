@@ -1,0 +1,315 @@
+//! What a report says of a thread that was asked and goes on, and what is to be done about it.
+//!
+//! The tests here work like this: a thread is brought into a loop that ignores what it is told, or
+//! into a wait that is not ours to end, and is asked. Then it is reported again and again, at
+//! whatever moment that is, and each report must say the same.
+
+use std::net::TcpListener;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use eintr::{Report, ThreadState};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use test_support::target::{Target, pipe, plain_read, target};
+use test_support::{LIMIT, emulated, has_dispatch, wait_until, watched};
+
+/// The report as an asker has it who waits in vain, with the stack.
+fn report<T>(target: &Target<T>) -> Report {
+    target.thread.interrupter().wait_finished(Duration::ZERO).expect_err("it goes on")
+}
+
+/// Asks a thread that is in such a loop. Each report on it, from then on, must tell the same call: its
+/// name, its descriptor, and what that is. Those of the last one, and the report.
+fn told_steadily<T>(target: &Target<T>) -> (String, Option<i32>, String, Report) {
+    target.thread.interrupt();
+    wait_until("it is seen to retry", || is_retrying(&report(target)));
+    let told = |report: &Report| {
+        let thread = report.thread.as_ref().unwrap();
+        let what = thread.waits_on.clone().unwrap_or_default();
+        (thread.syscall.clone().unwrap(), thread.fd, what)
+    };
+    let (mut first, mut retries) = (None, 0);
+    for round in 0..if emulated() { 20 } else { 200 } {
+        // With the stack, which is taken where the thread is, and without.
+        let report = match round % 50 {
+            0 => report(target),
+            _ => target.thread.interrupter().report(),
+        };
+        assert!(is_retrying(&report), "{report}");
+        let thread = report.thread.as_ref().unwrap();
+        assert!(thread.retries >= retries && thread.retrying_for.is_some(), "{report}");
+        retries = thread.retries;
+        let expected = first.get_or_insert_with(|| told(&report));
+        assert_eq!(*expected, told(&report), "{report}");
+        let line = report.to_string();
+        assert!(line.contains(&format!(": retrying {}", expected.0)), "{line}");
+        assert!(line.contains(" times in a row for "), "{line}");
+    }
+    let report = report(target);
+    let (syscall, fd, what) = told(&report);
+    (syscall, fd, what, report)
+}
+
+fn is_retrying(report: &Report) -> bool {
+    report.thread.as_ref().and_then(|thread| thread.state) == Some(ThreadState::Retrying)
+}
+
+/// Whether that is the cure: these words, then the function and, where there is debugging information, its
+/// line. And whether the report's text has it.
+fn is_cure(report: &Report, words: &[&str], function: &str) -> bool {
+    let Some(cure) = report.cure() else { return false };
+    assert!(report.to_string().contains(&format!("\n    cure: {cure}")), "{report}");
+    words.iter().all(|word| cure.contains(word)) && names(report, &cure, function)
+}
+
+#[cfg(feature = "stacks")]
+fn names(report: &Report, cure: &str, function: &str) -> bool {
+    let Some(stack) = &report.thread.as_ref().unwrap().stack else { return false };
+    let named =
+        |frame: &&eintr::Frame| frame.function.as_ref().is_some_and(|f| f.contains(function));
+    let Some(frame) = stack.frames().into_iter().find(|frame| named(&frame)) else { return false };
+    cure.contains(&format!("::{function}"))
+        && frame.location.is_none_or(|line| line.contains("cures.rs:") && cure.ends_with(&line))
+}
+
+#[cfg(not(feature = "stacks"))]
+fn names(_report: &Report, _cure: &str, _function: &str) -> bool {
+    true
+}
+
+fn assert_cure(report: &Report, words: &[&str], function: &str) {
+    assert!(
+        is_cure(report, words, function),
+        "{words:?} {function}: {:?}\n{report}",
+        report.cure()
+    );
+}
+
+/// Asks a thread that is in some wait, until that is told as its cure.
+fn wait_for_cure<T>(target: &Target<T>, words: &[&str], function: &str) {
+    target.thread.interrupt();
+    let start = Instant::now();
+    loop {
+        let report = report(target);
+        if is_cure(&report, words, function) {
+            return;
+        }
+        assert!(start.elapsed() < LIMIT / 2, "{words:?} {function}: {report}");
+    }
+}
+
+/// A flag, and its other end.
+fn flag() -> (Arc<AtomicBool>, Arc<AtomicBool>) {
+    let flag = Arc::new(AtomicBool::new(false));
+    (flag.clone(), flag)
+}
+
+#[inline(never)]
+fn swallows_errors(listener: &TcpListener, stop: &AtomicBool) {
+    while !stop.load(SeqCst) {
+        let _ = std::hint::black_box(listener.accept());
+    }
+}
+
+#[inline(never)]
+fn sleeps_and_looks(stop: &AtomicBool) {
+    while !std::hint::black_box(stop).load(SeqCst) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[inline(never)]
+fn swallows_errors_and_sleeps(listener: &TcpListener, stop: &AtomicBool) {
+    while !stop.load(SeqCst) {
+        if listener.accept().is_err() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+#[inline(never)]
+fn swallows_ours(fd: &std::os::fd::OwnedFd, stop: &AtomicBool) {
+    while !stop.load(SeqCst) {
+        let _ = std::hint::black_box(eintr::io::read(fd, &mut [0]));
+    }
+}
+
+#[test]
+fn a_loop_that_swallows_errors_is_shown_in_its_call() {
+    watched("a_loop_that_swallows_errors_is_shown_in_its_call", || {
+        let bodies: [fn(&TcpListener, &AtomicBool); 2] =
+            [swallows_errors, swallows_errors_and_sleeps];
+        for body in bodies {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let (fd, address) = (listener.as_raw_fd(), listener.local_addr().unwrap());
+            let (stop, stopped) = flag();
+            let looping = target(move || body(&listener, &stopped));
+            let (syscall, told_fd, what, report) = told_steadily(&looping);
+            assert!(syscall.starts_with("accept"), "{syscall}");
+            assert_cure(&report, &["eintr::checkpoint()?", "swallows"], "swallows_errors");
+            assert_eq!((told_fd, what), (Some(fd), format!("TCP listener {address}")));
+            stop.store(true, SeqCst);
+            looping.result();
+        }
+    });
+}
+
+#[test]
+fn a_loop_that_sleeps_and_looks_is_shown_in_its_sleep() {
+    if !has_dispatch("a loop of sleeps") {
+        return;
+    }
+    watched("a_loop_that_sleeps_and_looks_is_shown_in_its_sleep", || {
+        let (stop, stopped) = flag();
+        let looping = target(move || sleeps_and_looks(&stopped));
+        let (syscall, fd, _, report) = told_steadily(&looping);
+        assert_cure(&report, &["eintr::checkpoint()?", "sleeps and looks"], "sleeps_and_looks");
+        assert!(syscall.ends_with("nanosleep") && fd.is_none(), "{syscall}");
+        stop.store(true, SeqCst);
+        looping.result();
+    });
+}
+
+#[test]
+fn a_loop_around_a_call_of_ours_is_shown_in_it() {
+    watched("a_loop_around_a_call_of_ours_is_shown_in_it", || {
+        let (reader, _writer) = pipe();
+        let fd = reader.as_raw_fd();
+        let (stop, stopped) = flag();
+        let looping = target(move || swallows_ours(&reader, &stopped));
+        let (syscall, told_fd, what, report) = told_steadily(&looping);
+        assert_cure(&report, &["eintr::checkpoint()?"], "swallows_ours");
+        assert_eq!((&*syscall, told_fd), ("read", Some(fd)));
+        assert!(what.starts_with("pipe:"), "{what}");
+        stop.store(true, SeqCst);
+        looping.result();
+    });
+}
+
+/// It was refused often, and waits elsewhere since.
+#[test]
+fn what_has_gone_on_is_shown_where_it_is() {
+    if !has_dispatch("a futex is not woken again there") {
+        return;
+    }
+    watched("what_has_gone_on_is_shown_where_it_is", || {
+        let (reader, _writer) = pipe();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let gone_on = target(move || {
+            while plain_read(&reader).is_err() && !eintr::is_interrupted() {}
+            for _ in 0..40 {
+                let _ = plain_read(&reader);
+            }
+            wait.recv().is_err()
+        });
+        gone_on.thread.interrupt();
+        wait_until("it is shown on its futex", || {
+            let report = gone_on.thread.interrupter().report();
+            let thread = report.thread.unwrap();
+            thread.syscall.is_some_and(|syscall| syscall == "futex") && thread.retries == 0
+        });
+        drop(go);
+        assert!(gone_on.result());
+    });
+}
+
+// The cures of what waits.
+
+/// What is told of a thread in that wait, and what ends the wait.
+fn told_in_wait(
+    words: &[&str],
+    function: &str,
+    wait: impl FnOnce() + Send + 'static,
+    end: impl FnOnce(),
+) {
+    let stuck = target(wait);
+    wait_for_cure(&stuck, words, function);
+    end();
+    stuck.result();
+}
+
+#[inline(never)]
+fn locks_ours(lock: &eintr::sync::Mutex<()>) {
+    drop(std::hint::black_box(lock.lock().unwrap()));
+}
+
+#[inline(never)]
+fn receives_ours(receiver: &eintr::sync::mpsc::Receiver<()>) {
+    let _ = std::hint::black_box(receiver.recv());
+}
+
+#[inline(never)]
+fn joins(thread: std::thread::JoinHandle<()>) {
+    std::hint::black_box(thread.join()).unwrap();
+}
+
+#[inline(never)]
+fn receives_stds(receiver: &std::sync::mpsc::Receiver<()>) {
+    let _ = std::hint::black_box(receiver.recv());
+}
+
+#[test]
+fn a_wait_of_ours_under_stds_name_has_one_beside_it() {
+    watched("a_wait_of_ours_under_stds_name_has_one_beside_it", || {
+        let lock = Arc::new(eintr::sync::Mutex::new(()));
+        let (held, wanted) = (lock.lock().unwrap(), lock.clone());
+        let words = &["lock_interruptible"];
+        told_in_wait(words, "locks_ours", move || locks_ours(&wanted), || drop(held));
+        let (sender, receiver) = eintr::sync::mpsc::channel();
+        let words = &["recv_interruptible"];
+        told_in_wait(words, "receives_ours", move || receives_ours(&receiver), || drop(sender));
+    });
+}
+
+#[test]
+fn a_join_of_stds_is_told_with_ours() {
+    watched("a_join_of_stds_is_told_with_ours", || {
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let worker = std::thread::Builder::new().name("waited-for".into());
+        let worker = worker.spawn(move || wait.recv().unwrap_or_default()).unwrap();
+        let stuck = target(move || joins(worker));
+        wait_for_cure(&stuck, &["eintr::JoinHandle::wait"], "joins");
+        let report = report(&stuck);
+        if !cfg!(target_env = "musl") && !emulated() {
+            assert!(report.to_string().contains(" (waited-for)"), "{report}");
+        }
+        drop(go);
+        stuck.result();
+    });
+}
+
+#[test]
+fn a_channel_of_stds_is_told_with_ours() {
+    watched("a_channel_of_stds_is_told_with_ours", || {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let words = &["eintr::sync in place", "eintr::with_hook"];
+        told_in_wait(words, "receives_stds", move || receives_stds(&receiver), || drop(sender));
+    });
+}
+
+/// An event loop that goes on after EINTR, as they all do.
+#[inline(never)]
+fn runs_an_event_loop(epoll: &Epoll) {
+    let mut events = [EpollEvent::empty()];
+    while epoll.wait(&mut events, EpollTimeout::NONE) == Err(nix::errno::Errno::EINTR) {}
+}
+
+#[test]
+fn an_event_loop_is_told_to_have_a_hook() {
+    watched("an_event_loop_is_told_to_have_a_hook", || {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
+        let (reader, writer) = pipe();
+        epoll.add(&reader, EpollEvent::new(EpollFlags::EPOLLIN, 7)).unwrap();
+        let fd = epoll.0.as_raw_fd();
+        let looping = target(move || runs_an_event_loop(&epoll));
+        let (syscall, told_fd, what, report) = told_steadily(&looping);
+        assert!(syscall.starts_with("epoll_"), "{syscall}");
+        assert_eq!((told_fd, &*what), (Some(fd), "eventpoll"));
+        assert_cure(&report, &["eintr::with_hook", "event loop"], "runs_an_event_loop");
+        drop(writer);
+        looping.result();
+        drop(reader);
+    });
+}
