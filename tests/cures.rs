@@ -21,7 +21,7 @@ fn report<T>(target: &Target<T>) -> Report {
 }
 
 /// Asks a thread that is in such a loop. Each report on it, from then on, must tell the same call: its
-/// name, its descriptor, and what that is. Those of the last one, and the report.
+/// name, its descriptor, and what that is; and the same cure. Those of the last one, and the report.
 fn told_steadily<T>(target: &Target<T>) -> (String, Option<i32>, String, Report) {
     target.thread.interrupt();
     wait_until("it is seen to retry", || is_retrying(&report(target)));
@@ -30,19 +30,20 @@ fn told_steadily<T>(target: &Target<T>) -> (String, Option<i32>, String, Report)
         let what = thread.waits_on.clone().unwrap_or_default();
         (thread.syscall.clone().unwrap(), thread.fd, what)
     };
-    let (mut first, mut retries) = (None, 0);
-    for round in 0..if emulated() { 20 } else { 200 } {
+    let (mut first, mut cure, mut retries) = (None, None, 0);
+    for round in 0..if emulated() { 20 } else { 100 } {
         // With the stack, which is taken where the thread is, and without.
-        let report = match round % 50 {
-            0 => report(target),
-            _ => target.thread.interrupter().report(),
-        };
+        let with_stack = round % 25 == 0;
+        let report = if with_stack { report(target) } else { target.thread.interrupter().report() };
         assert!(is_retrying(&report), "{report}");
         let thread = report.thread.as_ref().unwrap();
         assert!(thread.retries >= retries && thread.retrying_for.is_some(), "{report}");
         retries = thread.retries;
         let expected = first.get_or_insert_with(|| told(&report));
         assert_eq!(*expected, told(&report), "{report}");
+        if with_stack {
+            assert_eq!(*cure.get_or_insert_with(|| report.cure()), report.cure(), "{report}");
+        }
         let line = report.to_string();
         assert!(line.contains(&format!(": retrying {}", expected.0)), "{line}");
         assert!(line.contains(" times in a row for "), "{line}");
@@ -106,16 +107,25 @@ fn flag() -> (Arc<AtomicBool>, Arc<AtomicBool>) {
     (flag.clone(), flag)
 }
 
+/// What else such a loop does.
+#[inline(never)]
+fn computes() {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(5) {}
+}
+
 #[inline(never)]
 fn swallows_errors(listener: &TcpListener, stop: &AtomicBool) {
     while !stop.load(SeqCst) {
         let _ = std::hint::black_box(listener.accept());
+        computes();
     }
 }
 
 #[inline(never)]
 fn sleeps_and_looks(stop: &AtomicBool) {
     while !std::hint::black_box(stop).load(SeqCst) {
+        computes();
         std::thread::sleep(Duration::from_millis(100));
     }
 }

@@ -14,6 +14,7 @@
 
 #![allow(unsafe_code)]
 
+use std::ptr;
 use std::sync::atomic::Ordering;
 
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
@@ -106,7 +107,8 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
         None => arch::put_back(context),
     }
     // 1. Is it ours, and are we still asked?
-    wanted::serve(block, block.alternate_stack.beneath(context));
+    let beneath = block.alternate_stack.beneath(context);
+    wanted::serve(block, beneath, !ptr::eq(beneath, context));
     let shot = timer::look(block);
     if !block.word.is_armed() {
         return shot != Shot::None;

@@ -27,7 +27,7 @@ use crate::kernel::{memory, raw};
 use crate::reach::table::{self, MaskAt, Unless};
 use crate::reach::{allowance, answer, dispatch, run_calls, sigmask};
 use crate::thread::block::{self, Block};
-use crate::thread::{registry, repeat_timer, target};
+use crate::thread::{registry, repeat_timer, target, wanted};
 
 /// `SYS_SECCOMP` and `SYS_USER_DISPATCH`, the codes of SIGSYS's.
 const SECCOMP: c_int = 1;
@@ -179,6 +179,7 @@ fn answer_by_table(
     let answer = answer::by_table(block, now, number, &arguments);
     let result = match answer.or_else(|e| answer::wake(block, now, number, &arguments).ok_or(e)) {
         Ok(result) => {
+            wanted::serve_at_call(block, number, context);
             let_signals_in(number, arguments);
             result
         }

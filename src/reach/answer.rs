@@ -20,6 +20,7 @@ use crate::kernel::mapped::Library;
 use crate::kernel::{futex, memory};
 use crate::thread::block::Block;
 use crate::thread::brakes;
+use crate::thread::retries::Call;
 use crate::thread::word::DEADLINE;
 
 /// The syscall's result: without running it, or as it is where it need not wait. Or that it is to run as
@@ -53,7 +54,7 @@ pub(crate) fn by_table(
         Answer::Poll => patience::first(number, arguments),
         _ => arguments[0],
     };
-    block.retries.ask(number, about, now);
+    block.retries.ask(Call::plain(number, about), now);
     match row.answer {
         Answer::Interrupt if row.at_once.is_some() => Ok(interrupt_loop(block)),
         Answer::Poll => Ok(refuse_poll(block, now, number, arguments)),

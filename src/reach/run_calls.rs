@@ -23,6 +23,7 @@ use crate::arch;
 use crate::kernel::clock::Moment;
 use crate::thread::block::Block;
 use crate::thread::repeat_timer;
+use crate::thread::retries::Call;
 
 /// Nothing is ended sooner after the thread was reached.
 const AT_FIRST: Duration = Duration::from_millis(100);
@@ -104,6 +105,6 @@ fn told(block: &Block, now: Moment, number: c_long, arguments: &[usize; 6]) -> O
     if kept.any(|unless| answer::holds(*unless, block, now, arguments)) {
         return None;
     }
-    block.retries.ask(number, arguments[0], now);
+    block.retries.ask(Call::plain(number, arguments[0]), now);
     Some(answer::unrun(block, row.answer).unwrap_or(interrupted))
 }

@@ -20,6 +20,8 @@ use super::{allowance, answer, eintr, instruction, table};
 use crate::arch;
 use crate::kernel::Moment;
 use crate::thread::Block;
+use crate::thread::retries::Call;
+use crate::thread::wanted;
 
 /// Answers the plain call that the context stands at or behind, from the handler.
 pub(crate) fn interrupt(block: &Block, context: &mut ucontext_t) {
@@ -31,7 +33,7 @@ pub(crate) fn interrupt(block: &Block, context: &mut ucontext_t) {
         let number = arch::number_behind(context).or_else(|| block.seen.number_at(context));
         // It has waited, so no exception holds.
         let row = number.and_then(table::row);
-        block.retries.ask(number.unwrap_or(0), arch::arguments(context)[0], now);
+        block.retries.ask(Call::plain(number.unwrap_or(0), arch::arguments(context)[0]), now);
         match row.and_then(|row| answer::unrun(block, row.answer)) {
             Some(result) => arch::set_result(context, result),
             None if eintr::was_cut_short(context) => answer::note_cut_short(block),
@@ -43,6 +45,7 @@ pub(crate) fn interrupt(block: &Block, context: &mut ucontext_t) {
 fn answer_before(block: &Block, context: &mut ucontext_t, now: Moment) {
     let (number, arguments) = (arch::number(context), arch::arguments(context));
     if let Ok(result) = answer::by_table(block, now, number, &arguments) {
+        wanted::serve_at_call(block, number, context);
         arch::skip_syscall(context, result);
     }
 }

@@ -32,6 +32,7 @@ pub(super) fn look(tid: i32) -> Option<ThreadReport> {
         waits_on: waits_on.what,
         wchan: file(tid, "wchan").filter(|name| !name.is_empty() && name != "0"),
         blocks_signal: blocked & ours != 0,
+        comes_back: false,
         faults: line.is_some_and(|line| line.starts_with("-1 ")),
         joins: call.as_ref().and_then(waits_on::joined).is_some(),
         call,

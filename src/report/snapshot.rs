@@ -32,18 +32,19 @@ use crate::thread::{fork_gate, wanted};
 /// How much of a stack is copied, from its innermost end.
 const STACK: usize = 64 << 10;
 
-/// Has a snapshot taken of the thread of that record, if it runs that task; none if it does not
-/// answer within the limit.
+/// Has a snapshot taken of the thread of that record, if it runs that task: where it is, or where the call
+/// is cut short that it makes again and again. None if it does not answer within the limit.
 pub(crate) fn take(
     record: &Arc<ThreadRecord>,
     task: &Arc<Node>,
+    at_call: bool,
     limit: Duration,
 ) -> Option<Snapshot> {
     let stack = vec![0; STACK].into_boxed_slice();
     let snapshot = Snapshot { registers: Registers::default(), stack, length: 0 };
     let state = AtomicU32::new(WANTED);
     let snapshot = UnsafeCell::new(snapshot);
-    let wanted = Box::into_raw(Box::new(Wanted { state, carrier: choose(), snapshot }));
+    let wanted = Box::into_raw(Box::new(Wanted { state, carrier: choose(), at_call, snapshot }));
     // SAFETY: it is freed by us, below, and by nobody else.
     let shared = unsafe { &*wanted };
     let until = Moment::in_time(limit);

@@ -41,6 +41,8 @@ pub struct ThreadReport {
     /// not answer, or would have noticed.
     #[cfg(feature = "stacks")]
     pub stack: Option<super::Stack>,
+    /// Whether it comes to our handler of SIGSYS again and again, by a call that is not ours.
+    pub(super) comes_back: bool,
     /// Whether it sleeps outside of any syscall: where a page is missing.
     pub(super) faults: bool,
     /// Whether it waits for another thread's end.
@@ -78,6 +80,7 @@ impl ThreadReport {
             retrying_for: Some(Moment::now().since(retried.since)),
             wchan: None,
             blocks_signal: false,
+            comes_back: !call.is_own,
             ..self
         }
     }

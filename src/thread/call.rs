@@ -9,6 +9,7 @@
 use libc::c_long;
 
 use super::block;
+use super::retries::Call;
 use crate::arch;
 use crate::kernel::clock::Moment;
 use crate::kernel::memory;
@@ -54,7 +55,8 @@ fn stop(result: isize, nr: c_long, first: usize) -> Stop {
     if matches!(stop, Stop::Cancelled | Stop::Errno(libc::EINTR)) {
         let polled = (nr == libc::SYS_ppoll).then(|| memory::peek(first)).flatten();
         let about = polled.map_or(first, |[polled]| polled);
-        block::with(|block| block.retries.ask(nr, about, Moment::now_in_handler()));
+        let call = Call { is_own: true, ..Call::plain(nr, about) };
+        block::with(|block| block.retries.ask(call, Moment::now_in_handler()));
     }
     stop
 }

@@ -45,6 +45,8 @@ pub(crate) struct Retried {
 pub(crate) struct Call {
     pub(crate) number: c_long,
     pub(crate) about: i32,
+    /// Whether it was one of ours.
+    pub(crate) is_own: bool,
 }
 
 /// So many others, and a call does not come back.
@@ -59,8 +61,8 @@ impl Retries {
     }
 
     /// That call is about to be cut short. Async-signal-safe.
-    pub(crate) fn ask(&self, number: c_long, about: usize, now: Moment) {
-        self.asked.store(Call { number, about: about as i32 }.packed(), Relaxed);
+    pub(crate) fn ask(&self, call: Call, now: Moment) {
+        self.asked.store(call.packed(), Relaxed);
         self.asked_at.set(now);
     }
 
@@ -88,6 +90,11 @@ impl Retries {
         }
     }
 
+    /// Whether that is the call that is shown.
+    pub(super) fn shows(&self, number: c_long) -> bool {
+        Call::of(self.shown.load(Relaxed)).number == number
+    }
+
     pub(super) fn look(&self) -> Retried {
         let call = Call::of(self.shown.load(Relaxed));
         let count = self.count.load(Relaxed);
@@ -96,12 +103,18 @@ impl Retries {
 }
 
 impl Call {
+    /// One of the program's.
+    pub(crate) fn plain(number: c_long, about: usize) -> Self {
+        Self { number, about: about as i32, is_own: false }
+    }
+
     fn packed(self) -> u64 {
-        (self.number as u64) << 32 | u64::from(self.about as u32)
+        u64::from(self.is_own) << 63 | (self.number as u64) << 32 | u64::from(self.about as u32)
     }
 
     fn of(packed: u64) -> Self {
-        Self { number: (packed >> 32) as c_long, about: packed as i32 }
+        let number = (packed << 1 >> 33) as c_long;
+        Self { number, about: packed as i32, is_own: packed >> 63 != 0 }
     }
 
     pub(crate) fn is_sleep(self) -> bool {
@@ -121,7 +134,7 @@ mod tests {
         let retries = Retries::new();
         let mut is_first = true;
         let each = |(number, first)| {
-            retries.ask(number, first, Moment::LONG_AGO);
+            retries.ask(Call::plain(number, first), Moment::LONG_AGO);
             retries.count(std::mem::take(&mut is_first));
             let Retried { call, count, .. } = retries.look();
             (call.number, call.about, count)

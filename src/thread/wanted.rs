@@ -3,6 +3,10 @@
 //! The reporter lays a buffer out for the thread and signals it; the thread's handler copies, and
 //! does no more: unwinding may take the loader's lock, so it is the reporter's business.
 //!
+//! A thread that makes a call again and again is wanted where that call is cut short. If the signal finds it
+//! there, in its pause, it answers at once, else when it comes by: so the stack is the same at whatever
+//! moment one asks.
+//!
 //! # Whose the buffer is
 //!
 //! Its pointer stands in the thread's block, and belongs to whoever swaps it out: the handler, which
@@ -29,7 +33,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use libc::ucontext_t;
+use libc::{c_long, ucontext_t};
 
 use super::Block;
 use crate::arch;
@@ -52,8 +56,14 @@ pub(crate) struct Wanted {
     /// One of the states below; a futex.
     pub(crate) state: AtomicU32,
     pub(crate) carrier: Carrier,
+    /// It is to be taken where the call is cut short that the thread makes again and again.
+    pub(crate) at_call: bool,
     pub(crate) snapshot: UnsafeCell<Snapshot>,
 }
+
+/// What is added to the address in the block then.
+const AT_CALL: usize = 1;
+const _: () = assert!(align_of::<Wanted>() > AT_CALL);
 
 /// Nobody has taken it yet.
 pub(crate) const WANTED: u32 = 0;
@@ -81,19 +91,33 @@ pub(crate) enum Carrier {
 /// The buffer must stay until it is taken back, or says that it is no longer [`WANTED`].
 pub(crate) unsafe fn lay_out(block: &Block, wanted: *mut Wanted) -> bool {
     let [now, then] = [Ordering::AcqRel, Ordering::Relaxed];
+    // SAFETY: it is the caller's, still.
+    let at_call = usize::from(unsafe { (*wanted).at_call });
+    let wanted = wanted.map_addr(|address| address | at_call);
     block.snapshot.compare_exchange(ptr::null_mut(), wanted, now, then).is_ok()
 }
 
 /// Takes it back; false if the thread has it.
 pub(crate) fn take_back(block: &Block, wanted: *mut Wanted) -> bool {
-    let [now, then] = [Ordering::AcqRel, Ordering::Relaxed];
-    block.snapshot.compare_exchange(wanted, ptr::null_mut(), now, then).is_ok()
+    let there = block.snapshot.load(Ordering::Relaxed);
+    let is_there = there.map_addr(|address| address & !AT_CALL) == wanted;
+    is_there && take_out(block, there)
 }
 
-/// Fills the buffer, if one is laid out. Async-signal-safe.
-pub(crate) fn serve(block: &Block, context: &ucontext_t) {
+/// Fills the buffer, if one is laid out; where the thread stands, a syscall may be answered. Async-signal-safe.
+pub(crate) fn serve(block: &Block, context: &ucontext_t, is_answered: bool) {
+    let is_there = || is_answered && block.retries.shows(arch::number(context));
+    fill(claim(block, |tag| tag != AT_CALL || is_there()), context);
+}
+
+/// The same where a call is cut short.
+pub(crate) fn serve_at_call(block: &Block, number: c_long, context: &ucontext_t) {
+    fill(claim(block, |tag| tag == AT_CALL && block.retries.shows(number)), context);
+}
+
+fn fill(wanted: *mut Wanted, context: &ucontext_t) {
     // SAFETY: see the module.
-    let Some(wanted) = (unsafe { claim(block).as_ref() }) else { return };
+    let Some(wanted) = (unsafe { wanted.as_ref() }) else { return };
     // SAFETY: the reporter touches it again once the state says so.
     let snapshot = unsafe { &mut *wanted.snapshot.get() };
     snapshot.registers = arch::registers(context);
@@ -104,21 +128,26 @@ pub(crate) fn serve(block: &Block, context: &ucontext_t) {
 /// The thread ends: to be called once nobody can lay out another.
 pub(crate) fn refuse(block: &Block) {
     // SAFETY: see the module.
-    if let Some(wanted) = unsafe { claim(block).as_ref() } {
+    if let Some(wanted) = unsafe { claim(block, |_| true).as_ref() } {
         wanted.tell(GONE);
     }
 }
 
 /// In the child of a fork there is no reporter.
 pub(crate) fn forget(block: &Block) {
-    claim(block);
+    claim(block, |_| true);
 }
 
-fn claim(block: &Block) -> *mut Wanted {
-    if block.snapshot.load(Ordering::Relaxed).is_null() {
-        return ptr::null_mut();
-    }
-    block.snapshot.swap(ptr::null_mut(), Ordering::AcqRel)
+fn claim(block: &Block, is_meant: impl Fn(usize) -> bool) -> *mut Wanted {
+    let there = block.snapshot.load(Ordering::Relaxed);
+    let is_ours = !there.is_null() && is_meant(there.addr() & AT_CALL) && take_out(block, there);
+    if is_ours { there.map_addr(|address| address & !AT_CALL) } else { ptr::null_mut() }
+}
+
+/// False if it is there no more.
+fn take_out(block: &Block, there: *mut Wanted) -> bool {
+    let [now, then] = [Ordering::AcqRel, Ordering::Relaxed];
+    block.snapshot.compare_exchange(there, ptr::null_mut(), now, then).is_ok()
 }
 
 impl Wanted {

@@ -49,9 +49,15 @@ impl Dump {
             }
             report = Report::of(|| task.figures());
         }
-        let limit = self.until.saturating_duration_since(Instant::now()).min(ANSWER);
+        let left = self.until.saturating_duration_since(Instant::now());
+        let limit = left.min(ANSWER);
         let record = may_be_signalled(&report).then(|| task.record()).flatten();
-        if let Some(snapshot) = record.and_then(|record| snapshot::take(&record, task, limit)) {
+        let comes_back = report.thread.as_ref().is_some_and(|thread| thread.comes_back);
+        let snapshot = record.and_then(|record| {
+            let take = |at_call, limit| snapshot::take(&record, task, at_call, limit);
+            comes_back.then(|| take(true, left / 2)).flatten().or_else(|| take(false, limit))
+        });
+        if let Some(snapshot) = snapshot {
             let unwinder = self.unwinder.get_or_insert_with(Unwinder::new);
             self.taken.push((report.task, unwinder.unwind(&snapshot)));
         }

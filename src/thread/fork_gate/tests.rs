@@ -306,7 +306,9 @@ fn reports() {
     {
         let node = &deaf.interrupter().0.tasks()[0];
         let record = node.record().unwrap();
-        assert!(crate::report::snapshot::take(&record, node, Duration::from_millis(1)).is_none());
+        assert!(
+            crate::report::snapshot::take(&record, node, false, Duration::from_millis(1)).is_none()
+        );
     }
     assert!(!report().is_empty());
     drop(go);
