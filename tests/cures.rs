@@ -4,8 +4,9 @@
 //! into a wait that is not ours to end, and is asked. Then it is reported again and again, at
 //! whatever moment that is, and each report must say the same.
 
+use std::cell::UnsafeCell;
 use std::net::TcpListener;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -15,9 +16,23 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use test_support::target::{Target, pipe, plain_read, target};
 use test_support::{LIMIT, emulated, has_dispatch, wait_until, watched};
 
-/// The report as an asker has it who waits in vain, with the stack.
+/// The report as an asker has it who waits in vain; with the stack, unless the thread does not answer in time.
 fn report<T>(target: &Target<T>) -> Report {
     target.thread.interrupter().wait_finished(Duration::ZERO).expect_err("it goes on")
+}
+
+/// The same of a thread that answers, on a busy machine as well.
+fn answer<T>(target: &Target<T>) -> Report {
+    let mut answer = report(target);
+    #[cfg(feature = "stacks")]
+    wait_until("it answers", || {
+        let is_there = answer.thread.as_ref().unwrap().stack.is_some();
+        if !is_there {
+            answer = report(target);
+        }
+        is_there
+    });
+    answer
 }
 
 /// Asks a thread that is in such a loop. Each report on it, from then on, must tell the same call: its
@@ -34,7 +49,7 @@ fn told_steadily<T>(target: &Target<T>) -> (String, Option<i32>, String, Report)
     for round in 0..if emulated() { 20 } else { 100 } {
         // With the stack, which is taken where the thread is, and without.
         let with_stack = round % 25 == 0;
-        let report = if with_stack { report(target) } else { target.thread.interrupter().report() };
+        let report = if with_stack { answer(target) } else { target.thread.interrupter().report() };
         assert!(is_retrying(&report), "{report}");
         let thread = report.thread.as_ref().unwrap();
         assert!(thread.retries >= retries && thread.retrying_for.is_some(), "{report}");
@@ -48,7 +63,7 @@ fn told_steadily<T>(target: &Target<T>) -> (String, Option<i32>, String, Report)
         assert!(line.contains(&format!(": retrying {}", expected.0)), "{line}");
         assert!(line.contains(" times in a row for "), "{line}");
     }
-    let report = report(target);
+    let report = answer(target);
     let (syscall, fd, what) = told(&report);
     (syscall, fd, what, report)
 }
@@ -140,7 +155,7 @@ fn swallows_errors_and_sleeps(listener: &TcpListener, stop: &AtomicBool) {
 }
 
 #[inline(never)]
-fn swallows_ours(fd: &std::os::fd::OwnedFd, stop: &AtomicBool) {
+fn swallows_ours(fd: &OwnedFd, stop: &AtomicBool) {
     while !stop.load(SeqCst) {
         let _ = std::hint::black_box(eintr::io::read(fd, &mut [0]));
     }
@@ -321,5 +336,140 @@ fn an_event_loop_is_told_to_have_a_hook() {
         drop(writer);
         looping.result();
         drop(reader);
+    });
+}
+
+/// A semaphore of C's at zero.
+struct Semaphore(UnsafeCell<libc::sem_t>);
+
+// SAFETY: it is made for being shared.
+unsafe impl Sync for Semaphore {}
+
+impl Semaphore {
+    fn new() -> Arc<Self> {
+        // SAFETY: all bytes zero are room for a semaphore.
+        let semaphore = Arc::new(Self(UnsafeCell::new(unsafe { std::mem::zeroed() })));
+        // SAFETY: it stays where it is.
+        unsafe { libc::sem_init(semaphore.0.get(), 0, 0) };
+        semaphore
+    }
+
+    fn post(&self) {
+        // SAFETY: it was made in `new`.
+        unsafe { libc::sem_post(self.0.get()) };
+    }
+}
+
+/// As C code waits: again after EINTR, which glibc tells and musl does not.
+#[inline(never)]
+fn waits_for_a_semaphore(semaphore: &Semaphore) {
+    // SAFETY: it was made in `new`.
+    while unsafe { libc::sem_wait(semaphore.0.get()) } != 0 {}
+}
+
+/// glibc's symbols may not tell that it is one, and what looks like a lock has a cure that fits.
+#[test]
+fn a_semaphore_of_cs_is_told_with_ours() {
+    watched("a_semaphore_of_cs_is_told_with_ours", || {
+        let semaphore = Semaphore::new();
+        let posted = semaphore.clone();
+        let words = &["eintr::sync", "emaphore", "eintr::with_hook"];
+        let wait = move || waits_for_a_semaphore(&semaphore);
+        told_in_wait(words, "waits_for_a_semaphore", wait, move || posted.post());
+    });
+}
+
+/// The same for a read that another thread makes.
+#[inline(never)]
+fn waits_for_a_read(fd: &OwnedFd) {
+    let mut byte = [0_u8];
+    // SAFETY: all bytes zero ask for no notice.
+    let mut asked: libc::aiocb = unsafe { std::mem::zeroed() };
+    asked.aio_fildes = fd.as_raw_fd();
+    asked.aio_buf = byte.as_mut_ptr().cast();
+    asked.aio_nbytes = byte.len();
+    let all = [&raw const asked];
+    // SAFETY: the byte and the question stay until it is answered.
+    unsafe {
+        assert_eq!(libc::aio_read(&mut asked), 0);
+        while libc::aio_error(&asked) == libc::EINPROGRESS {
+            libc::aio_suspend(all.as_ptr(), 1, std::ptr::null());
+        }
+    }
+}
+
+#[test]
+fn an_aio_suspend_is_told_in_words_of_its_own() {
+    if cfg!(not(feature = "stacks")) || emulated() {
+        return eprintln!("skipped: it is known by the stack");
+    }
+    watched("an_aio_suspend_is_told_in_words_of_its_own", || {
+        let (reader, writer) = pipe();
+        let wait = move || waits_for_a_read(&reader);
+        told_in_wait(&["aio_suspend", "aio_cancel"], "waits_for_a_read", wait, || drop(writer));
+    });
+}
+
+/// Blocks our signal, and reads.
+#[inline(never)]
+fn is_deaf(fd: &OwnedFd) {
+    nix::sys::signal::SigSet::all().thread_block().unwrap();
+    let _ = plain_read(fd);
+}
+
+#[test]
+fn a_thread_that_blocks_our_signal_is_told_so() {
+    watched("a_thread_that_blocks_our_signal_is_told_so", || {
+        let (reader, writer) = pipe();
+        let stuck = target(move || is_deaf(&reader)).blocked_in(libc::SYS_read);
+        stuck.thread.interrupt();
+        let report = report(&stuck);
+        // It answers nobody, so there is no stack.
+        let cure = report.cure().unwrap();
+        assert!(cure.contains("unblock our signal"), "{cure}");
+        drop(writer);
+        stuck.result();
+    });
+}
+
+/// Reads a page that is not there.
+#[inline(never)]
+fn reads_a_page(page: usize) -> u8 {
+    // SAFETY: it is mapped, and is there in the end.
+    unsafe { (page as *const u8).read_volatile() }
+}
+
+/// A page that comes from a userfaultfd, and that; none where there are none.
+fn page_to_come() -> Option<(usize, OwnedFd)> {
+    const USER_MODE_ONLY: i32 = 1;
+    const API: u64 = 0xaa;
+    const UFFDIO_API: libc::Ioctl = 0xc018_aa3f_u32 as libc::Ioctl;
+    const UFFDIO_REGISTER: libc::Ioctl = 0xc020_aa00_u32 as libc::Ioctl;
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new descriptor, a new mapping, and three structs of the kernel's.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC | USER_MODE_ONLY);
+        let fd = (fd >= 0).then(|| OwnedFd::from_raw_fd(fd as i32))?;
+        let page = libc::mmap(std::ptr::null_mut(), PAGE, protection, flags, -1, 0) as usize;
+        let mut api = [API, 0, 0];
+        let mut range = [page as u64, PAGE as u64, 1, 0];
+        let are_set = libc::ioctl(fd.as_raw_fd(), UFFDIO_API, &mut api) == 0
+            && libc::ioctl(fd.as_raw_fd(), UFFDIO_REGISTER, &mut range) == 0;
+        are_set.then_some((page, fd))
+    }
+}
+
+const PAGE: usize = 4096;
+
+#[test]
+fn a_page_that_does_not_come_is_told() {
+    watched("a_page_that_does_not_come_is_told", || {
+        let Some((page, fd)) = page_to_come() else {
+            return eprintln!("skipped: no userfaultfd here");
+        };
+        // Once it is closed the kernel gives a page of its own.
+        let wait = move || assert_eq!(reads_a_page(page), 0);
+        told_in_wait(&["userfaultfd"], "reads_a_page", wait, || drop(fd));
     });
 }

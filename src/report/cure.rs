@@ -98,7 +98,7 @@ fn of_futex(thread: &ThreadReport, place: &Place) -> String {
     } else if place.is_inside(&["tokio::"]) {
         "eintr::with_hook around that client or runtime, with a hook that wakes or cancels it"
     } else {
-        "eintr::sync in place of that lock, condition variable or channel, or eintr::with_hook"
+        "eintr::sync in place of that lock, condition variable, semaphore or channel, or eintr::with_hook"
     };
     cure.to_owned()
 }
@@ -133,4 +133,41 @@ fn is_loop_of_events(syscall: &str, place: &Place) -> bool {
 
 fn is_standard_output(thread: &ThreadReport) -> bool {
     matches!(thread.fd, Some(1 | 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::call::Call;
+
+    /// The cure of a thread that was asked, found in that state and syscall with these functions on its stack.
+    fn cure(state: ThreadState, syscall: Option<&str>, inner: &[&str]) -> Option<String> {
+        let (task, interrupter) = crate::task();
+        interrupter.interrupt();
+        let report = task.run(|| interrupter.report());
+        let arguments = [0; 6];
+        let thread = ThreadReport {
+            state: Some(state),
+            syscall: syscall.map(str::to_owned),
+            call: syscall.map(|_| Call { number: libc::SYS_futex, arguments, pc: 0 }),
+            ..*report.thread.clone().unwrap()
+        };
+        let inner = inner.iter().map(|name| (*name).to_owned()).collect();
+        of(&report, &thread, &Place { inner, user: None })
+    }
+
+    #[test]
+    fn what_cannot_be_made_by_a_test_has_its_words() {
+        let asleep = |inner: &str| cure(ThreadState::Sleeping, Some("futex"), &[inner]).unwrap();
+        assert!(asleep("sem_timedwait").contains("musl"));
+        assert!(asleep("tokio::runtime::park::Inner::park").contains("eintr::with_hook"));
+        assert!(!asleep("tokio::runtime::park::Inner::park").contains("eintr::sync"));
+        assert!(asleep("std::sys::sync::Mutex::lock").contains("eintr::sync"));
+        let in_disk_sleep = cure(ThreadState::Uninterruptible, Some("fsync"), &[]).unwrap();
+        assert!(in_disk_sleep.starts_with("none"));
+        let retrying =
+            |syscall, inner| cure(ThreadState::Retrying, Some(syscall), &[inner]).unwrap();
+        assert!(retrying("poll", "g_main_context_iteration").contains("eintr::with_hook"));
+        assert!(retrying("poll", "poll").contains("eintr::checkpoint()?"));
+    }
 }

@@ -12,6 +12,17 @@ use crate::task::node::Figures;
 /// Where a task is, and what has become of the requests to it. A snapshot: by the time it is read,
 /// the task may have moved on.
 ///
+/// A thread that was asked and goes on, because its loop swallows errors or sleeps and looks, is
+/// shown in the call that is cut short, whatever it does at the moment, and its stack (in a
+/// [dump](crate::report()), and in the report of who [waits](crate::Interrupter::wait_finished) in
+/// vain) is that of this call. [`cure`](Report::cure) says what to change, and where:
+///
+/// ```text
+/// acceptor (tid 4242): retrying accept4 of fd 3 (TCP listener 127.0.0.1:80), cut short 311 times in a row for 3.1s,
+///     asked 3.1s ago, raised 0 times, refused 311 times
+///     cure: eintr::checkpoint()? in that loop, which swallows its errors: app::serve at src/main.rs:42
+/// ```
+///
 /// # Examples
 ///
 /// ```
@@ -44,7 +55,7 @@ pub struct Report {
     /// How long ago that was last, or up to a tick more: at a checkpoint, or a call of ours. (One that has nothing to
     /// raise leaves no trace: it is one load and a branch.)
     pub last_raised: Option<Duration>,
-    /// How often a syscall of its was refused.
+    /// How often a syscall of its was cut short: refused, or told EINTR, or a sleep that ended early.
     pub refused: u64,
     /// Whether a [mask](crate::mask()) stands between.
     pub masked: bool,

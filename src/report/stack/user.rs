@@ -1,4 +1,7 @@
 //! The user's frame on a stack: the innermost that is no library's by which one waits.
+//!
+//! A name of C's is taken for the user's only where there is none of Rust's: it may be that of a library, or
+//! of a C library that is linked statically.
 
 use super::frame::Frame;
 use crate::report::cure::Place;
@@ -31,7 +34,10 @@ const LIBC: &[&str] = &["libc.", "libc-", "libpthread", "librt", "ld-", "[vdso]"
 
 impl Place {
     pub(in crate::report) fn of(frames: &[Frame]) -> Self {
-        let user = frames.iter().position(is_users);
+        let is_rusts =
+            |frame: &Frame| frame.function.as_ref().is_some_and(|name| name.contains("::"));
+        let user = frames.iter().position(|frame| is_users(frame) && is_rusts(frame));
+        let user = user.or_else(|| frames.iter().position(is_users));
         let inner = frames[..user.unwrap_or(frames.len())].iter();
         Self {
             inner: inner.filter_map(|frame| frame.function.clone()).collect(),
@@ -103,6 +109,10 @@ mod tests {
         let place = Place::of(&frames);
         assert_eq!(place.user.as_deref(), Some("app::serve at src/main.rs:7"));
         assert_eq!(place.inner.len(), 3);
+        let of_c = [frame(Some("PQexec"), "libpq.so.5", None), frame(Some("work"), "app", None)];
+        let from_rust = [&of_c[..1], &frames[4..]].concat();
+        assert_eq!(Place::of(&from_rust).inner, ["PQexec"]);
+        assert_eq!(Place::of(&of_c[1..]).user.as_deref(), Some("work in app+0x10"));
         let unnamed = Place::of(&[frame(None, "app", None), frame(None, "app", None)]);
         assert!(unnamed.user.is_none() && unnamed.inner.is_empty());
     }
