@@ -23,16 +23,9 @@ fn report<T>(target: &Target<T>) -> Report {
 
 /// The same of a thread that answers, on a busy machine as well.
 fn answer<T>(target: &Target<T>) -> Report {
-    let mut answer = report(target);
-    #[cfg(feature = "stacks")]
-    wait_until("it answers", || {
-        let is_there = answer.thread.as_ref().unwrap().stack.is_some();
-        if !is_there {
-            answer = report(target);
-        }
-        is_there
-    });
-    answer
+    let mut last = None;
+    wait_until("it answers", || has_stack(last.insert(report(target))));
+    last.unwrap()
 }
 
 /// Asks a thread that is in such a loop. Each report on it, from then on, must tell the same call: its
@@ -88,6 +81,16 @@ fn names(report: &Report, cure: &str, function: &str) -> bool {
     let Some(frame) = stack.frames().into_iter().find(|frame| named(&frame)) else { return false };
     cure.contains(&format!("::{function}"))
         && frame.location.is_none_or(|line| line.contains("cures.rs:") && cure.ends_with(&line))
+}
+
+#[cfg(feature = "stacks")]
+fn has_stack(report: &Report) -> bool {
+    report.thread.as_ref().unwrap().stack.is_some()
+}
+
+#[cfg(not(feature = "stacks"))]
+fn has_stack(_report: &Report) -> bool {
+    true
 }
 
 #[cfg(not(feature = "stacks"))]
