@@ -174,6 +174,31 @@ fn a_token_of_tokios_is_cancelled() {
     });
 }
 
+/// Without a hook it stays, and its report asks for one.
+#[test]
+fn a_client_on_tokio_is_told_to_have_a_hook() {
+    use tokio_util::sync::CancellationToken;
+    watched("a_client_on_tokio_is_told_to_have_a_hook", || {
+        let token = CancellationToken::new();
+        let answer = token.clone();
+        let stuck = eintr::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(answer.cancelled());
+        });
+        stuck.interrupt();
+        wait_until("it is told so", || {
+            let report = stuck.interrupter().wait_finished(Duration::ZERO).unwrap_err();
+            let cure = report.cure().unwrap_or_default();
+            // Its condition variable is std's, and not ours to replace.
+            cure.contains("eintr::with_hook")
+                && !cure.contains("eintr::sync")
+                && cure.contains(": foreign::a_client_on_tokio")
+        });
+        token.cancel();
+        stuck.join().unwrap();
+    });
+}
+
 #[test]
 fn a_condition_variable_of_stds_is_notified() {
     use std::sync::{Condvar, Mutex};
