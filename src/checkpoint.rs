@@ -2,6 +2,10 @@
 
 use std::io;
 
+use crate::error::Error;
+use crate::hook::list;
+use crate::interrupted::Interrupted;
+use crate::settle;
 use crate::task::node;
 use crate::thread::{Outcome, Stop, block, brakes};
 use crate::{Error, Interrupted, settle};
@@ -87,6 +91,7 @@ fn stands() -> bool {
 /// ```
 pub fn take() -> Option<Interrupted> {
     settle::take_in_strays();
+    list::run_before_end();
     let taken = node::take();
     brakes::release();
     settle::settle();

@@ -4,6 +4,7 @@ use crate::deadline::timer;
 use crate::kernel::{raw, signals};
 use crate::reach::dispatch;
 use crate::signal::ours;
+use crate::thread::hold;
 use crate::thread::{Block, block, fork_gate, registry};
 
 /// Makes dispatch and the timer follow from the word. If nothing stands any more, a signal that is still
@@ -21,21 +22,26 @@ pub(crate) fn settle_signals() {
             // end would unblock it, may have been code below a call that was left by siglongjmp.)
             signals::change_mask(libc::SIG_UNBLOCK, signals::bit(number));
         }
-        if block.delivery.is_announced() {
+        if block.delivery.is_announced() || block.delivery.is_held() {
             let_signal_in(block);
         }
     });
 }
 
 /// On the way out of any syscall, the kernel delivers what was sent before. What was announced and
-/// not sent is waited for.
+/// not sent is waited for; what is held back is not sent any more.
 #[cold]
 fn let_signal_in(block: &Block) {
     raw::gettid();
-    if block.delivery.is_announced() {
+    if block.delivery.is_announced() || block.delivery.is_held() {
         let gate = fork_gate::gate();
         if let Some(record) = registry::registered() {
-            record.undisturbed(|| block.delivery.acknowledge_futex());
+            record.undisturbed(|| {
+                block.delivery.acknowledge_futex();
+                if hold::end(block) {
+                    block.delivery.take_back();
+                }
+            });
         }
         drop(gate);
         raw::gettid();

@@ -183,6 +183,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        list::run_before_end();
         let Some(ended) = stretches::end(self.stretch) else {
             self.node.end_elsewhere(&self.record);
             return stretches::tell_of_stray("a task");

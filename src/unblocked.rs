@@ -43,7 +43,7 @@ pub(crate) fn undo(ended: Ended) {
 /// keeper.)
 pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
     block::with(|block| {
-        if block.delivery.is_announced() {
+        if block.delivery.is_announced() && !block.delivery.is_held() {
             let _gate = fork_gate::gate();
             if record.innermost().is_none() {
                 record.undisturbed(|| {

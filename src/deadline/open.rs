@@ -15,6 +15,7 @@ use std::sync::atomic::compiler_fence;
 use super::standing;
 use super::timer::Signaller;
 use crate::hook::thread as hook_thread;
+use crate::hook::{list, thread as hook_thread};
 use crate::kernel::{Moment, helper_thread};
 use crate::thread::{Block, DEADLINE, Stretch, block, brakes, registry, stretches, target};
 use crate::{settle, unblocked};
@@ -182,6 +183,7 @@ fn begin_hooked(deadline: Stretch) -> io::Result<()> {
 #[cold]
 fn end_armed(block: &Block, at: Moment) -> bool {
     let was_refused = standing::credit_refusals(block, at);
+    list::run_before_end();
     standing::follow(block);
     if !block.word.is_armed() {
         // What was ignored has ended, as if a task had: whoever waits by deadlines again and again

@@ -25,6 +25,7 @@ use crate::deadline::timer::{self, Shot};
 use crate::kernel::{raw, signals};
 use crate::reach::{alternate_stack, answer, dispatch, eintr, run_calls, signal_only};
 use crate::signal::{Sender, ours, siginfo};
+use crate::thread::hold;
 use crate::thread::{Block, block, registry, repeat_timer, target, wanted};
 
 /// Keeps the interrupted code's errno.
@@ -68,9 +69,11 @@ pub(crate) unsafe extern "C" fn on_signal(
         answered = is_target
             && block::with(|block| {
                 is_believed(block, sender) && {
+                    // What waits for the thread's hooks stays announced.
+                    let is_early = hold::is_early(block);
                     // Before the look at the word and at what a reporter wants: an asker that finds
                     // the flag set relies on this handler (see `target::signal_block`).
-                    was_in_flight = block.delivery.acknowledge();
+                    was_in_flight = !is_early && block.delivery.acknowledge();
                     answer(block, number, saved) || was_in_flight
                 }
             });
@@ -110,7 +113,7 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     let beneath = block.alternate_stack.beneath(context);
     wanted::serve(block, beneath, !ptr::eq(beneath, context));
     let shot = timer::look(block);
-    if !block.word.is_armed() {
+    if !block.word.is_armed() || block.delivery.is_held() {
         return shot != Shot::None;
     }
     // 2. Where does the program counter stand?

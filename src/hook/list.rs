@@ -10,15 +10,29 @@
 //! A thread becomes armed on an edge of its word, and each edge has a maker: an asker, the thread
 //! itself (a mask ends, a task begins that was asked before), or the handler at a deadline. Edges
 //! are counted in the thread's block. A hook remembers the number of the edge that it was last run
-//! for, and is due while the thread is armed and the number is another. Whoever makes an edge
-//! counts it, and then has the hooks looked at, under their lock: an asker by itself, the thread
-//! when it settles, the handler by handing the thread to the hook thread, which exists only where a
-//! hook and a deadline have met. So of two that come together one runs the hook, and nobody relies
-//! on another's having seen what is not visible yet.
+//! for, and is due while that is another. Whoever makes an edge counts it, and then has the hooks looked at,
+//! under their lock: an asker by itself, the thread when it settles, the handler by handing the thread to
+//! the hook threads, which exist only where a hook and a deadline have met. So of two that come together
+//! one runs the hook, and nobody relies on another's having seen what is not visible yet.
+//!
+//! A thread that ends what has armed it (a task, a deadline, a hook's body) runs the hooks that are due
+//! before: it may be quicker than whoever has made the edge. An edge that comes in between is found when it
+//! settles.
 //!
 //! A hook that is registered while the thread is armed is due at once. It may be that an asker did
 //! not see it: then the asker was through with the record's lock before the hook's thread took it,
 //! after registering, and so that thread sees that it is armed.
+//!
+//! # Before the signal
+//!
+//! The signal of a thread that has hooks waits for them (`thread/hold.rs`). Whoever has looked at the hooks of another
+//! thread, and finds that none is due and none runs, has it follow.
+//!
+//! # Nobody waits behind another's
+//!
+//! An asker of several threads has asked all of them before it runs any hook, so those without hooks have been
+//! signalled. The others' it runs one by one, and the hook threads do so from the other end. Of these there is
+//! always one that is idle, if threads are to be had.
 //!
 //! # Masks
 //!
@@ -44,6 +58,7 @@
 //! which is the panic hook's, and has been done by then.)
 
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,15 +66,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::masked::Masked;
 use super::thread;
 use super::thread::{Hook, HookedThread};
-use crate::interrupted::Interrupted;
+use crate::interrupted::{Interrupted, Reason};
 use crate::kernel::clock::Moment;
 use crate::kernel::{futex, helper_thread};
 use crate::rest;
 use crate::room::{Full, Room};
 use crate::task::node::{self, Armed};
-use crate::thread::hook_queue::Queued;
+use crate::thread::hook_queue::{self, Queued};
 use crate::thread::stretches::{self, Ended, Stretch};
-use crate::thread::target::ThreadRecord;
+use crate::thread::target::{self, ThreadRecord};
 use crate::thread::{block, fork_gate, number};
 
 /// The hooks of one thread.
@@ -67,6 +82,8 @@ use crate::thread::{block, fork_gate, number};
 pub(crate) struct Hooks {
     /// Its place in what the handlers have for the hook thread: at the beginning, by which it is known there.
     queued: Queued,
+    /// Of their thread, to whom the signal is to follow.
+    record: Arc<ThreadRecord>,
     stack: Mutex<Stack>,
     /// Of the process that they belong to.
     generation: AtomicU32,
@@ -82,13 +99,15 @@ struct Stack {
     /// Those below this index are hidden.
     floor: usize,
     last_id: u64,
+    /// Why a hook thread is to run them, if not for a deadline.
+    handed_out_for: Option<Interrupted>,
 }
 
 struct Registration {
     id: u64,
     hook: Hook,
-    /// The number of the arming that it was run for.
-    told: Option<u32>,
+    /// The number of the arming that it was run for, or that it has nothing to do with.
+    told: u32,
     /// The number of the thread that runs it.
     runner: Option<u64>,
     panicked: Option<Panicked>,
@@ -115,9 +134,11 @@ pub(crate) struct HiddenHooks {
 }
 
 impl Hooks {
-    pub(crate) fn new(thread: HookedThread) -> Self {
-        let stack = Stack { thread, hooks: Vec::new(), floor: 0, last_id: 0 };
+    pub(crate) fn new(thread: HookedThread, record: Arc<ThreadRecord>) -> Self {
+        let hooks = Vec::new();
+        let stack = Stack { thread, hooks, floor: 0, last_id: 0, handed_out_for: None };
         Self {
+            record,
             stack: Mutex::new(stack),
             generation: AtomicU32::new(fork_gate::generation()),
             returns: AtomicU32::new(0),
@@ -173,6 +194,42 @@ impl Hooks {
         }
     }
 
+    /// Runs those that are due, and has the signal follow that waits for them. For another thread than theirs, with no
+    /// lock of ours held.
+    fn run_for_other(&self, cause: &Interrupted) {
+        self.run_due(cause);
+        self.let_signal_follow();
+    }
+
+    /// The same by a hook thread.
+    pub(super) fn run_handed_out(&self) {
+        let cause = self.locked(|stack| stack.handed_out_for.take()).flatten();
+        self.run_for_other(&cause.unwrap_or_else(|| Interrupted::new(Reason::Deadline)));
+    }
+
+    /// Has a hook thread run those that are due, if there is one to be had.
+    fn hand_out(&self, cause: &Interrupted) {
+        if thread::start().is_ok() {
+            self.locked(|stack| {
+                stack.handed_out_for.get_or_insert_with(|| cause.clone());
+            });
+            hook_queue::enqueue(&self.queued);
+        }
+    }
+
+    /// If none of them is due, or runs. (Whoever runs one comes here after. The bell keeps others from holding back
+    /// the next signal meanwhile.)
+    fn let_signal_follow(&self) {
+        let _gate = fork_gate::gate();
+        if self.is_native() {
+            self.record.ring(|thread| {
+                if thread.block().delivery.is_held() && self.stack().is_settled() {
+                    target::let_signal_follow(thread);
+                }
+            });
+        }
+    }
+
     /// Waits until `is_done`, which is asked again whenever a hook has returned.
     fn wait_until(&self, is_done: impl Fn(&mut Stack) -> bool) {
         loop {
@@ -203,7 +260,14 @@ impl Hooks {
     pub(crate) fn adopt(&self) {
         self.generation.store(fork_gate::generation(), Ordering::Relaxed);
         self.queued.forget();
-        for hook in &mut self.stack().hooks {
+        let mut stack = self.stack();
+        std::mem::forget(stack.handed_out_for.take());
+        let (arming, is_armed) = stack.thread.arming();
+        for hook in &mut stack.hooks {
+            if !is_armed {
+                // Its asker is not here.
+                hook.told = arming;
+            }
             if hook.runner.is_some_and(|runner| runner != number::number()) {
                 hook.runner = None;
                 hook.panicked = Some(None);
@@ -217,46 +281,77 @@ impl Stack {
         room.for_one_more(&mut self.hooks)?;
         self.last_id += 1;
         let id = self.last_id;
+        // It is due at once if the thread is armed.
+        let (arming, is_armed) = self.thread.arming();
+        let told = arming.wrapping_sub(u32::from(is_armed));
         self.hooks.push(Registration {
             id,
             hook,
-            told: None,
+            told,
             runner: None,
             panicked: None,
             is_over: false,
         });
+        self.thread.set_shown(true);
         Ok(id)
     }
 
     /// The innermost hook that is due, which is marked as running here.
     fn next_due(&mut self) -> Option<Call> {
-        if self.hooks.len() <= self.floor || !self.thread.is_armed() {
-            return None;
-        }
-        let arming = self.thread.armings();
-        let due = self.hooks[self.floor..].iter_mut().rfind(|hook| {
-            let may_run = hook.runner.is_none() && hook.panicked.is_none() && !hook.is_over;
-            may_run && hook.told != Some(arming)
-        })?;
-        due.told = Some(arming);
+        let index = self.find_due()?;
+        let due = &mut self.hooks[index];
+        due.told = self.thread.armings();
         due.runner = Some(number::number());
         Some(Call { id: due.id, hook: due.hook })
+    }
+
+    fn find_due(&self) -> Option<usize> {
+        let is_due = |hook: &Registration| {
+            let may_run = hook.runner.is_none() && hook.panicked.is_none() && !hook.is_over;
+            may_run && hook.told != self.thread.armings()
+        };
+        (self.floor..self.hooks.len()).rfind(|index| is_due(&self.hooks[*index]))
+    }
+
+    /// Whether none is due, or runs.
+    fn is_settled(&self) -> bool {
+        self.find_due().is_none() && self.hooks.iter().all(|hook| hook.runner.is_none())
+    }
+
+    /// So many are hidden, of those that there are.
+    fn hide(&mut self, floor: usize) {
+        self.floor = floor;
+        self.thread.set_shown(floor < self.hooks.len());
+    }
+
+    /// So many are hidden, and perhaps fewer than before. What is over by now was not for those that come to light.
+    /// Nor is it another arming to them if the one that stood when they were hidden still stands.
+    fn show(&mut self, floor: usize, still_stands: Option<u32>) {
+        let before = self.floor;
+        self.hide(floor);
+        let (arming, is_armed) = self.thread.arming();
+        for hook in self.hooks.iter_mut().take(before).skip(floor) {
+            if !is_armed || still_stands == Some(hook.told) {
+                hook.told = arming;
+            }
+        }
     }
 
     /// Takes off a hook of the thread's own, and hides so many of those that are left; whether there
     /// are any.
     fn remove(&mut self, index: usize, floor: usize) -> Option<(Registration, bool)> {
-        self.floor = floor;
-        let registration = (index < self.hooks.len()).then(|| self.hooks.remove(index))?;
-        Some((registration, !self.hooks.is_empty()))
+        let registration = (index < self.hooks.len()).then(|| self.hooks.remove(index));
+        self.hide(floor);
+        Some((registration?, !self.hooks.is_empty()))
     }
 
-    /// A hook is not run any more from here on; true.
+    /// A hook is not run any more from here on, if none is due.
     fn retire(&mut self, id: u64) -> bool {
-        if let Some(hook) = self.hooks.iter_mut().find(|hook| hook.id == id) {
+        let may_end = self.find_due().is_none();
+        if let Some(hook) = self.hooks.iter_mut().find(|hook| may_end && hook.id == id) {
             hook.is_over = true;
         }
-        true
+        may_end
     }
 
     /// Whether no other thread runs a hook.
@@ -293,11 +388,22 @@ impl Registered {
         self.remove().flatten()
     }
 
-    /// Waits until it is not running, and from then on it is not run any more: under one lock, or an
-    /// asker that came between would run what is gone.
+    /// Runs it if it is due, waits until it is not running, and from then on it is not run any more: under one
+    /// lock, or an asker that came between would run what is gone.
     fn retire(&self) {
-        if let Some((id, _)) = self.hook {
-            self.hooks.wait_until(|stack| stack.is_at_rest() && stack.retire(id));
+        let Some((id, _)) = self.hook else { return };
+        let mut is_over = false;
+        while !is_over {
+            run_due_here(&self.hooks);
+            let over = Cell::new(true);
+            self.hooks.wait_until(|stack| {
+                let is_at_rest = stack.is_at_rest();
+                if is_at_rest {
+                    over.set(stack.retire(id));
+                }
+                is_at_rest
+            });
+            is_over = over.get();
         }
     }
 
@@ -311,6 +417,9 @@ impl Registered {
         };
         let (registration, any) = self.hooks.remove(ended)?;
         thread::set_hooked(any);
+        if block::with(|block| block.delivery.is_held()) {
+            self.hooks.let_signal_follow();
+        }
         rest::block_again(ended.unblocked());
         registration.panicked
     }
@@ -336,10 +445,26 @@ pub(crate) fn settle() {
 /// To be called after this thread, which has hooks, changed its own stack: those that are due are
 /// run, and those that somebody else runs are waited for if the thread is not armed any more.
 fn settle_hooks(hooks: &Hooks) {
-    if let Some(cause) = node::cause() {
-        hooks.run_due(&cause);
-    } else if !thread::Running::is_any_here() {
+    if !run_due_here(hooks) && !thread::Running::is_any_here() {
         hooks.wait_until(Stack::is_at_rest);
+    }
+}
+
+/// Runs those of this thread's that are due; whether it is armed. (What it was armed by may have ended before an asker
+/// came to tell the hooks what it was.)
+fn run_due_here(hooks: &Hooks) -> bool {
+    let cause = node::cause();
+    let is_armed = cause.is_some();
+    hooks.run_due(&cause.unwrap_or_else(|| Interrupted::new(Reason::Requested)));
+    is_armed
+}
+
+/// To be called before this thread ends what may arm it: hooks that are due hear what it is.
+pub(crate) fn run_before_end() {
+    if block::is_armed() {
+        if let Some(hooks) = thread::own() {
+            run_due_here(&hooks);
+        }
     }
 }
 
@@ -347,8 +472,9 @@ fn settle_hooks(hooks: &Hooks) {
 pub(crate) fn hide() -> Option<HiddenHooks> {
     let hooks = thread::own()?;
     hooks.locked(|stack| {
-        stack.floor = stack.hooks.len();
-        let arming = stack.thread.is_armed().then(|| stack.thread.armings());
+        stack.hide(stack.hooks.len());
+        let (arming, is_armed) = stack.thread.arming();
+        let arming = is_armed.then_some(arming);
         HiddenHooks { arming, taken_elsewhere: block::with(|block| block.hooked.taken_elsewhere()) }
     })
 }
@@ -359,15 +485,9 @@ pub(crate) fn show(hidden: Option<HiddenHooks>) {
     let (Some(hidden), Some(hooks)) = (hidden, thread::own()) else { return };
     let floor = stretches::hidden_hooks();
     hooks.locked(|stack| {
-        stack.floor = floor;
         let taken_elsewhere = block::with(|block| block.hooked.taken_elsewhere());
-        let goes_on = taken_elsewhere == hidden.taken_elsewhere && hidden.arming.is_some();
-        if goes_on && stack.thread.is_armed() {
-            let arming = stack.thread.armings();
-            let told = stack.hooks.iter_mut().skip(floor);
-            told.filter(|hook| hook.told == hidden.arming)
-                .for_each(|hook| hook.told = Some(arming));
-        }
+        let goes_on = taken_elsewhere == hidden.taken_elsewhere;
+        stack.show(floor, hidden.arming.filter(|_| goes_on));
     });
 }
 
@@ -377,7 +497,7 @@ pub(crate) fn forget_stray(ended: Ended) {
     let Some(hooks) = thread::own() else { return };
     if !ended.was_hook() {
         let floor = stretches::hidden_hooks();
-        hooks.locked(|stack| stack.floor = floor);
+        hooks.locked(|stack| stack.show(floor, None));
     } else if let Some((registration, any)) = hooks.remove(ended) {
         thread::set_hooked(any);
         // As where the body has panicked.
@@ -385,7 +505,8 @@ pub(crate) fn forget_stray(ended: Ended) {
     }
 }
 
-/// Runs the hooks of those threads, for an asker that holds no lock of ours.
+/// Runs the hooks of those threads, for an asker that holds no lock of ours. Where several threads have any, hook threads help:
+/// nobody waits behind another's that is slow.
 pub(crate) fn run_due(armed: &Armed, cause: &Interrupted) {
     let hooks = |record: &Arc<ThreadRecord>| {
         let gate = fork_gate::gate();
@@ -394,8 +515,11 @@ pub(crate) fn run_due(armed: &Armed, cause: &Interrupted) {
         hooks
     };
     // Before the first is run, which may be slow: the threads may end meanwhile.
-    let due: Vec<_> = armed.threads().iter().filter_map(hooks).collect();
-    due.iter().for_each(|hooks| hooks.run_due(cause));
+    let all: Vec<_> = armed.threads().iter().filter_map(hooks).collect();
+    let is_due =
+        |hooks: &&Arc<Hooks>| hooks.locked(|stack| stack.find_due().is_some()) == Some(true);
+    all.iter().filter(is_due).skip(1).for_each(|hooks| hooks.hand_out(cause));
+    all.iter().for_each(|hooks| hooks.run_for_other(cause));
 }
 
 #[cfg(test)]

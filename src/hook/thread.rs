@@ -22,7 +22,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use super::list::Hooks;
-use crate::interrupted::{Interrupted, Reason};
+use crate::interrupted::Interrupted;
 use crate::kernel::clock::Moment;
 use crate::kernel::helper_thread;
 use crate::thread::block::{self, Block};
@@ -61,13 +61,19 @@ pub(crate) struct HookedThread(NonNull<Block>);
 unsafe impl Send for HookedThread {}
 
 impl HookedThread {
-    pub(crate) fn is_armed(&self) -> bool {
-        self.block().word.is_armed()
-    }
-
     /// The number of the last arming.
     pub(crate) fn armings(&self) -> u32 {
         self.block().hooked.armings()
+    }
+
+    /// The same, and whether it stands. In this order: one that comes between is due later.
+    pub(crate) fn arming(&self) -> (u32, bool) {
+        (self.armings(), self.block().word.is_armed())
+    }
+
+    /// Whether there is a hook that is not hidden. For its own thread.
+    pub(crate) fn set_shown(&self, shown: bool) {
+        self.block().hooked.is_shown.store(shown, Release);
     }
 
     fn block(&self) -> &Block {
@@ -118,10 +124,10 @@ pub(super) unsafe fn retain(place: *const Queued) {
 /// The calling thread's hooks, which are made if there are none yet. The thread has a record then.
 pub(crate) fn register() -> Arc<Hooks> {
     hook_queue::use_it();
-    registry::register();
+    let record = registry::register();
     block::with(|block| {
         of(block).unwrap_or_else(|| {
-            let hooks = Arc::new(Hooks::new(HookedThread(NonNull::from(block))));
+            let hooks = Arc::new(Hooks::new(HookedThread(NonNull::from(block)), record));
             block.hooked.hooks.store(Arc::into_raw(hooks.clone()).cast_mut().cast(), Release);
             hooks
         })
@@ -152,6 +158,7 @@ pub(crate) fn set_hooked(hooked: bool) {
 /// The thread ends; its record is closed.
 pub(crate) fn end(block: &Block) {
     block.hooked.is_inside.store(false, Relaxed);
+    block.hooked.is_shown.store(false, Relaxed);
     if let Some(hooks) = NonNull::new(block.hooked.hooks.swap(ptr::null_mut(), AcqRel)) {
         // SAFETY: the count that `register` gave to the block.
         let hooks = unsafe { Arc::from_raw(hooks.cast::<Hooks>().as_ptr()) };
@@ -166,25 +173,43 @@ pub(crate) fn meet_deadline() -> io::Result<()> {
     if any { start() } else { Ok(()) }
 }
 
-/// The generation of processes that the hook thread is of, plus one.
+/// The generation of processes that the hook threads are of, plus one.
 static STARTED: AtomicU32 = AtomicU32::new(0);
+/// How many hook threads run no hook.
+static IDLE: AtomicU32 = AtomicU32::new(0);
+/// How many of these are kept.
+const KEPT: u32 = 2;
 
-/// Starts the hook thread, if there is none.
-fn start() -> io::Result<()> {
+/// Starts a hook thread, if there is none.
+pub(super) fn start() -> io::Result<()> {
     let generation = fork_gate::generation() + 1;
     if STARTED.load(Relaxed) == generation || STARTED.swap(generation, Relaxed) == generation {
         return Ok(());
     }
+    IDLE.store(0, Relaxed);
     // The next deadline tries again.
-    helper_thread::start("eintr-hooks", run).inspect_err(|_| STARTED.store(0, Relaxed))
+    start_another().inspect_err(|_| STARTED.store(0, Relaxed))
+}
+
+fn start_another() -> io::Result<()> {
+    IDLE.fetch_add(1, Relaxed);
+    helper_thread::start("eintr-hooks", run).inspect_err(|_| {
+        IDLE.fetch_sub(1, Relaxed);
+    })
 }
 
 fn run() {
-    let cause = Interrupted::new(Reason::Deadline);
     loop {
-        hook_queue::take_each(|place| {
-            // SAFETY: the list's count, of hooks that begin with that place.
-            unsafe { Arc::from_raw(place.cast::<Hooks>().as_ptr()) }.run_due(&cause);
-        });
+        // SAFETY: the list's count, of hooks that begin with that place.
+        let hooks = unsafe { Arc::from_raw(hook_queue::take().cast::<Hooks>().as_ptr()) };
+        // One that is slow keeps nobody else waiting, if another thread is to be had.
+        if IDLE.fetch_sub(1, Relaxed) == 1 {
+            let _ = start_another();
+        }
+        hooks.run_handed_out();
+        if IDLE.fetch_add(1, Relaxed) >= KEPT {
+            IDLE.fetch_sub(1, Relaxed);
+            return;
+        }
     }
 }

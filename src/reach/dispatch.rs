@@ -258,9 +258,10 @@ pub(crate) fn end_after(block: &Block, context: &mut ucontext_t) {
     }
 }
 
-/// Whether the thread's calls are to be stopped.
+/// Whether the thread's calls are to be stopped. While its signal waits for its hooks they are not: that
+/// comes after, and begins it again.
 pub(crate) fn is_wanted(block: &Block) -> bool {
-    block.word.is_armed() && block.reach.is_on()
+    block.word.is_armed() && block.reach.is_on() && !block.delivery.is_held()
 }
 
 /// Forgets that it was on: in a child of a fork it is not.

@@ -151,12 +151,16 @@ impl Block {
 /// * *Announced, and asleep*: the thread sleeps, or is about to, where waking its word wakes it. The
 ///   one who announced wakes the word. If the kernel says that it woke somebody, the thread has been
 ///   told; if not, the signal is sent.
+/// * *Held*: the thread is inside of `with_hook`, and the signal waits for its hooks (`thread/hold.rs`). It is
+///   announced, and its timer is set.
 /// * *Deferred*: our signal waits, blocked, for the end of a handler of the application's (S3). That is
 ///   announced as well, so it sends nothing.
 pub(crate) struct Delivery {
     in_flight: AtomicBool,
     asleep: AtomicBool,
     told_by_futex: AtomicBool,
+    /// Until when the announced signal waits for the thread's hooks; long ago if it does not.
+    pub(crate) held_until: AtomicMoment,
     /// The signal that waits until the handler in which it came returns (S3), or 0.
     put_off: AtomicI32,
     /// In this child of a fork our signal has been blocked from the start (S23).
@@ -169,6 +173,7 @@ impl Delivery {
             in_flight: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
             told_by_futex: AtomicBool::new(false),
+            held_until: AtomicMoment::new(Moment::LONG_AGO),
             put_off: AtomicI32::new(0),
             hushed: AtomicBool::new(false),
         }
@@ -195,6 +200,10 @@ impl Delivery {
 
     pub(crate) fn is_announced(&self) -> bool {
         self.in_flight.load(Relaxed)
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.held_until.get() != Moment::LONG_AGO
     }
 
     /// The thread is about to sleep where it is woken by its word, or not any more; what was so before.
@@ -247,6 +256,7 @@ impl Delivery {
         self.in_flight.store(false, Relaxed);
         self.asleep.store(false, Relaxed);
         self.told_by_futex.store(false, Relaxed);
+        self.held_until.set(Moment::LONG_AGO);
         self.put_off.store(0, Relaxed);
     }
 }
@@ -525,6 +535,8 @@ pub(crate) struct Hooked {
     pub(crate) recounting: AtomicBool,
     /// The thread is inside of a `with_hook`.
     pub(crate) is_inside: AtomicBool,
+    /// And it is not hidden.
+    pub(crate) is_shown: AtomicBool,
     /// The place in the queue of the thread's hooks, of which the block owns a count; or null.
     pub(crate) hooks: AtomicPtr<Queued>,
     /// Counts the requests that another thread has taken from this one.
@@ -537,6 +549,7 @@ impl Hooked {
             armings: AtomicU32::new(0),
             recounting: AtomicBool::new(false),
             is_inside: AtomicBool::new(false),
+            is_shown: AtomicBool::new(false),
             hooks: AtomicPtr::new(std::ptr::null_mut()),
             taken_elsewhere: AtomicU32::new(0),
         }
@@ -552,14 +565,14 @@ impl Hooked {
         self.taken_elsewhere.load(Acquire)
     }
 
-    /// The number of the last arming.
+    /// The number of the last arming. Who sees it sees that the thread was armed.
     pub(crate) fn armings(&self) -> u32 {
-        self.armings.load(Relaxed)
+        self.armings.load(Acquire)
     }
 
     /// The thread has become armed. Counted before the hooks are looked at.
     pub(crate) fn count_arming(&self) {
-        self.armings.fetch_add(1, Relaxed);
+        self.armings.fetch_add(1, Release);
     }
 }
 

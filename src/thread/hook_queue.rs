@@ -12,11 +12,13 @@
 
 #![allow(unsafe_code)]
 
+use std::iter;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
 use super::Block;
+use super::hold;
 use crate::kernel::{Moment, futex};
 
 static IN_USE: AtomicBool = AtomicBool::new(false);
@@ -64,44 +66,65 @@ pub(crate) fn deadline_passed(block: &Block) {
         return;
     }
     block.hooked.count_arming();
-    if block.hooked.is_inside.load(Relaxed) {
-        enqueue(block.hooked.hooks.load(Relaxed));
+    if block.hooked.is_shown.load(Relaxed) {
+        let is_first = block.delivery.announce();
+        if !hold::begin(block) && is_first {
+            block.delivery.take_back();
+        }
+        // SAFETY: the handler's own thread's, which is there.
+        if let Some(queued) = unsafe { block.hooked.hooks.load(Relaxed).as_ref() } {
+            enqueue(queued);
+        }
     }
 }
 
-fn enqueue(place: *mut Queued) {
-    // SAFETY: the handler's own thread's, which is there.
-    let Some(queued) = (unsafe { place.as_ref() }) else { return };
+/// Somebody is to look at these hooks, of which the caller owns a count. Async-signal-safe.
+pub(crate) fn enqueue(queued: &Queued) {
     // If it is on the list still, it has not been looked at yet, and will be after this.
     if !queued.is_there.swap(true, AcqRel) {
-        // SAFETY: the thread owns a count; this one is the list's.
-        unsafe { (queued.retain)(place) };
-        let mut first = LIST.load(Relaxed);
-        loop {
-            queued.next.store(first, Relaxed);
-            match LIST.compare_exchange_weak(first, place, Release, Relaxed) {
-                Ok(_) => break,
-                Err(now) => first = now,
-            }
-        }
+        // SAFETY: somebody owns a count; this one is the list's.
+        unsafe { (queued.retain)(queued) };
+        add(queued, queued);
     }
     ADDITIONS.fetch_add(1, Release);
     futex::wake_all(&ADDITIONS);
 }
 
-/// Waits until something is on the list, and hands out each, with the count that the list owned.
-pub(crate) fn take_each(mut look: impl FnMut(NonNull<Queued>)) {
-    let seen = ADDITIONS.load(Acquire);
-    let mut next = LIST.swap(ptr::null_mut(), Acquire);
-    if next.is_null() {
-        futex::wait(&ADDITIONS, seen, Moment::NEVER);
+/// Puts a chain on the list.
+fn add(first: &Queued, last: &Queued) {
+    let mut next = LIST.load(Relaxed);
+    loop {
+        last.next.store(next, Relaxed);
+        let first = ptr::from_ref(first).cast_mut();
+        match LIST.compare_exchange_weak(next, first, Release, Relaxed) {
+            Ok(_) => return,
+            Err(now) => next = now,
+        }
     }
-    while let Some(place) = NonNull::new(next) {
-        // SAFETY: the list owned a count of it, which we have now.
-        let queued = unsafe { place.as_ref() };
-        next = queued.next.load(Relaxed);
+}
+
+/// Waits until something is on the list, and hands it out with the count that the list owned. The rest is
+/// left to others: this one may be slow.
+pub(crate) fn take() -> NonNull<Queued> {
+    loop {
+        let seen = ADDITIONS.load(Acquire);
+        let list = NonNull::new(LIST.swap(ptr::null_mut(), Acquire));
+        // SAFETY: what was on the list is owned by it, and is ours until it is there again.
+        let mut chain = iter::successors(list.map(|place| unsafe { place.as_ref() }), |queued| {
+            // SAFETY: as above.
+            unsafe { queued.next.load(Relaxed).as_ref() }
+        });
+        let Some(queued) = chain.next() else {
+            futex::wait(&ADDITIONS, seen, Moment::NEVER);
+            continue;
+        };
+        if let Some(second) = chain.next() {
+            add(second, chain.last().unwrap_or(second));
+            ADDITIONS.fetch_add(1, Release);
+            futex::wake_all(&ADDITIONS);
+        }
         // Before it is looked at: a handler that comes after puts it on the list again.
         queued.is_there.store(false, Release);
-        look(place);
+        return NonNull::from(queued);
     }
 }

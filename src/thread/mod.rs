@@ -5,6 +5,7 @@ pub(crate) mod brakes;
 pub(crate) mod call;
 pub(crate) mod ended_waits;
 pub(crate) mod fork_gate;
+pub(crate) mod hold;
 pub(crate) mod hook_queue;
 pub(crate) mod number;
 pub(crate) mod record;

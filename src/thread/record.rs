@@ -227,6 +227,12 @@ impl<T: Thread<N> + Clone, N: ?Sized> Record<T, N> {
         self.thread(f);
     }
 
+    /// Looks at the thread as one who may signal it, and keeps others from doing so meanwhile; none once it
+    /// has gone.
+    pub(crate) fn ring<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
+        self.bell().as_ref().map(f)
+    }
+
     /// Takes the thread from those who would signal it, until it is [given back](Self::give_back):
     /// meanwhile its tasks count as masked. What was announced before has been sent. None if somebody has
     /// taken it before.

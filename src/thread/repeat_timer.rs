@@ -104,10 +104,13 @@ pub(crate) fn prepare(block: &Block) {
     }
 }
 
-/// Has the timer shoot now; false if there is none. A timer's signal is allocated with it, so it
-/// finds room where others do not.
+/// Has the timer shoot now, or when what is held back is due; false if there is none. A timer's signal is
+/// allocated with it, so it finds room where others do not.
 pub(crate) fn shoot(block: &Block) -> bool {
-    block.repeat.timer.set_in(SOON)
+    match block.delivery.held_until.get() {
+        Moment::LONG_AGO => block.repeat.timer.set_in(SOON),
+        until => block.repeat.timer.set_at(until, Duration::ZERO),
+    }
 }
 
 /// Sets the timer for the first shot; whether there is a timer.
@@ -123,6 +126,9 @@ pub(crate) fn stop(block: &Block) {
     block.repeat.timer.stop();
     // After that: a handler of the application's that came between believes that it is watched.
     block.answering.runs.is_watched.store(false, Ordering::Relaxed);
+    if block.delivery.is_held() {
+        shoot(block);
+    }
 }
 
 /// Stops the timer if its thread is not armed any more.

@@ -18,7 +18,7 @@ use libc::c_int;
 use super::block::{self, Block, Refusals};
 use super::record::{Record, Thread};
 use super::word::Word;
-use super::{repeat_timer, sighting};
+use super::{hold, repeat_timer, sighting};
 use crate::kernel::clock::Moment;
 use crate::kernel::{futex, signals};
 use crate::signal::ours::{self, Unsendable};
@@ -92,14 +92,32 @@ impl Thread<dyn Task> for Target {
     }
 
     fn tell(&self) -> io::Result<()> {
-        let wake = || futex::wake(&self.block().word.0, 1) == 1;
-        if self.block().delivery.tell_by(wake) { Ok(()) } else { self.send() }
+        let block = self.block();
+        // The thread itself runs its hooks when it settles, and is woken by nobody.
+        let waits = block.hooked.is_shown.load(Ordering::Acquire)
+            && !ptr::eq(block, block::address())
+            && ours::in_force().is_ok()
+            && hold::begin(block);
+        if waits { Ok(()) } else { tell_now(self) }
     }
 
     fn point_at(&self, cause: Option<&dyn Task>) {
         let refusals =
             cause.map_or(ptr::null_mut(), |task| ptr::from_ref(task.refusals()).cast_mut());
         self.block().refusals.store(refusals, Ordering::Release);
+    }
+}
+
+fn tell_now(thread: &Target) -> io::Result<()> {
+    let wake = || futex::wake(&thread.block().word.0, 1) == 1;
+    if thread.block().delivery.tell_by(wake) { Ok(()) } else { thread.send() }
+}
+
+/// The thread's hooks have run: the signal that was held back for them follows. For whoever holds the bell.
+pub(crate) fn let_signal_follow(thread: &Target) {
+    if hold::end(thread.block()) {
+        // What finds our signal taken is made good by who comes next.
+        let _ = tell_now(thread);
     }
 }
 
@@ -113,7 +131,7 @@ pub(crate) fn move_over(thread: &Target) {
         }
     }
     repeat_timer::prepare(block);
-    if !block.delivery.may_be_told_by_futex() {
+    if !block.delivery.may_be_told_by_futex() && !block.delivery.is_held() {
         block.delivery.take_back();
     }
     // A shot may have been lost, also one that would have set the timer for what comes later.
