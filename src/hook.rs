@@ -16,9 +16,16 @@ pub(crate) mod thread;
 /// The hook is run once each time the thread becomes armed: at once if it is armed already, at the
 /// mask's end if it is [masked](crate::mask()), for a request and for a deadline alike. It is run
 /// by whoever interrupts, on that thread, before the `interrupt` returns; for a deadline on a
-/// thread of this crate's; or by this thread itself. Since it comes from elsewhere it must not do
+/// thread of this crate's; or by this thread itself, if the body, a task or a deadline in it ends before. (Where
+/// several threads with hooks are interrupted at once, threads of this crate's run some of them, and may be at it
+/// when the `interrupt` returns.) Since it comes from elsewhere it must not do
 /// what the body would do on an interrupt, but only wake the body: which then has to ask a
 /// [`checkpoint`](crate::checkpoint()). It should be quick, and must not wait for this thread.
+///
+/// The hook comes first: the calls of the body are interrupted, and [refused](crate::reach()), when it has returned,
+/// or after 10 ms if it has not by then. So what it wakes ends as it would by itself: a library that knows no
+/// errors, or that first has to read the answer. (Our own calls, and checkpoints, raise in any case when they begin
+/// meanwhile. Where the kernel has no timer to give, at the limit on queued signals, nothing waits for the hook.)
 ///
 /// When `with_hook` returns, the hook is not running, and will not be run any more. Nor is it
 /// running when, in the body, a task or a deadline has ended or a mask has begun, and the thread is
@@ -61,6 +68,24 @@ pub(crate) mod thread;
 /// send.send(Message::Job(1)).unwrap();
 /// worker.interrupt();
 /// assert!(worker.join().unwrap().is_err());
+/// ```
+///
+/// A library whose wait takes any error for the end of the world, and is ended by its own means:
+///
+/// ```no_run
+/// # mod signal_hook { pub struct Signals; pub struct Handle; impl Signals { pub fn handle(&self) -> Handle { Handle }
+/// # pub fn forever(&mut self) -> std::iter::Empty<i32> { std::iter::empty() } } impl Handle { pub fn close(&self) {} } }
+/// fn log_signals(signals: &mut signal_hook::Signals) {
+///     let handle = signals.handle();
+///     eintr::with_hook(
+///         move |_| handle.close(),
+///         || {
+///             for signal in signals.forever() {
+///                 println!("signal {signal}");
+///             }
+///         },
+///     );
+/// }
 /// ```
 ///
 /// # Panics

@@ -48,7 +48,7 @@ impl Interrupter {
 
     /// Asks the task to stop. Its blocking call returns, or its next checkpoint or call raises.
     ///
-    /// Returns at once, but for the task's [hooks](crate::with_hook), which it runs;
+    /// Returns at once, but for the task's [hooks](crate::with_hook), which it runs first;
     /// [`Request::wait`] waits for the answer. Requests without a reason of their
     /// own are one request until it is [taken](crate::take).
     pub fn interrupt(&self) -> Request {

@@ -60,6 +60,14 @@ enum Mistake {
     Believes,
     /// The thread has its result, and does not look whether it was told as well.
     LooksAway,
+    /// The signal waits for a hook, and no timer would send it.
+    TrustsTheHook,
+    /// The signal follows the hook, though the timer has sent it.
+    SendsTwice,
+    /// A handler that comes before the hook has returned acknowledges the signal that waits for it.
+    AcknowledgesEarly,
+    /// The thread goes on to its next task while the signal of the last waits for a hook.
+    LeavesTheHold,
 }
 
 /// A thread, with its share of the kernel.
@@ -69,6 +77,12 @@ struct Cpu {
     /// As the block's.
     on_futex: AtomicBool,
     told_by_futex: AtomicBool,
+    /// It has a hook.
+    is_shown: AtomicBool,
+    /// The signal that was announced waits for it.
+    is_held: AtomicBool,
+    /// And has for 10 ms.
+    is_over: AtomicBool,
     /// The thread has been made to look at its queue. A thread that goes to sleep looks anyway.
     kicked: AtomicBool,
     queue: Mutex<Queue>,
@@ -84,6 +98,8 @@ struct Queue {
     sent: u32,
     /// How many signals it will refuse.
     refusals: u32,
+    /// The timer is set.
+    timer: bool,
     /// The thread has ended, and its memory with it.
     gone: bool,
     /// What the thread waits for has happened.
@@ -113,6 +129,9 @@ impl Cpu {
             in_flight: AtomicBool::new(false),
             on_futex: AtomicBool::new(false),
             told_by_futex: AtomicBool::new(false),
+            is_shown: AtomicBool::new(false),
+            is_held: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
             kicked: AtomicBool::new(false),
             queue: Mutex::default(),
             woken: Condvar::new(),
@@ -146,8 +165,54 @@ impl Cpu {
             self.swap_in_flight(false);
             return armed;
         }
+        if self.is_early() {
+            if self.mistake == Mistake::AcknowledgesEarly {
+                self.swap_in_flight(false);
+            }
+            return false;
+        }
         self.swap_in_flight(false);
         self.word.is_armed()
+    }
+
+    /// As `thread::hold::is_early`.
+    fn is_early(&self) -> bool {
+        let is_held = self.is_held.load(Ordering::Relaxed);
+        let is_early = is_held && !self.is_over.load(Ordering::Relaxed);
+        if is_held && !is_early {
+            self.is_held.store(false, Ordering::Relaxed);
+        }
+        is_early
+    }
+
+    /// As `thread::hold::begin`.
+    fn hold(&self) {
+        self.is_held.store(true, Ordering::Relaxed);
+        self.queue.lock().unwrap().timer = self.mistake != Mistake::TrustsTheHook;
+    }
+
+    /// As `thread::hold::end`.
+    fn end_hold(&self) -> bool {
+        if !self.is_held.load(Ordering::Relaxed) {
+            return false;
+        }
+        let was_to_come = std::mem::take(&mut self.queue.lock().unwrap().timer);
+        let was_held = self.is_held.swap(false, Ordering::Relaxed);
+        (was_to_come || self.mistake == Mistake::SendsTwice)
+            && was_held
+            && self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// The 10 ms are over. A timer that is not set yet has all its time left.
+    fn time_passes(&self) {
+        let mut queue = self.queue.lock().unwrap();
+        if std::mem::take(&mut queue.timer) {
+            self.is_over.store(true, Ordering::Relaxed);
+            queue.sent += 1;
+            queue.pending = true;
+            self.woken.notify_one();
+            self.kicked.store(true, Ordering::Relaxed);
+        }
     }
 
     fn take_signal(&self) -> bool {
@@ -265,6 +330,10 @@ impl Thread<Task> for Arc<Cpu> {
 
     /// As `thread::block::Delivery::tell_by`.
     fn tell(&self) -> io::Result<()> {
+        if self.is_shown.load(Ordering::Relaxed) {
+            self.hold();
+            return Ok(());
+        }
         if !self.on_futex.load(Ordering::Relaxed) {
             return Thread::send(self);
         }
@@ -317,6 +386,16 @@ impl Target {
         // On real machines, too, this comes some time after the signal was queued.
         self.cpu.kicked.store(true, Ordering::Relaxed);
         delivery
+    }
+
+    /// As `hook::list::Hooks::let_signal_follow`: its hook has returned.
+    fn let_signal_follow(&self) {
+        self.record.ring(|cpu| {
+            if cpu.end_hold() {
+                Thread::send(cpu).unwrap();
+            }
+        });
+        self.cpu.kicked.store(true, Ordering::Relaxed);
     }
 
     fn asked_by_another_thread(&self, task: &Arc<Task>) -> loom_thread::JoinHandle<Delivery> {
@@ -385,7 +464,12 @@ impl Target {
             self.let_in();
         }
         if awaits() && self.cpu.mistake != Mistake::GoesOn {
-            self.record.undisturbed(|| self.cpu.notice());
+            self.record.undisturbed(|| {
+                self.cpu.notice();
+                if self.cpu.mistake != Mistake::LeavesTheHold && self.cpu.end_hold() {
+                    self.cpu.swap_in_flight(false);
+                }
+            });
             self.let_in();
         }
     }
@@ -793,4 +877,104 @@ fn a_signal_that_could_not_be_sent_is_sent_by_the_next_request() {
         target.leave(0);
         target.settle();
     });
+}
+
+/// A thread with a hook is asked, and the hook returns or does not, before the 10 ms are over or after.
+fn asked_behind_a_hook(mistake: Mistake, returns: bool, another_signal: bool) {
+    check(move || {
+        let target = Target::new(mistake);
+        let task = Arc::new(Task("task"));
+        target.enter(&task);
+        target.cpu.is_shown.store(true, Ordering::Relaxed);
+        let (askers, asked) = (target.clone(), task.clone());
+        let asker = loom_thread::spawn(move || {
+            assert!(matches!(askers.ask(&asked), Delivery::Armed));
+            if another_signal {
+                // Nobody has announced it.
+                askers.cpu.send().unwrap();
+            }
+            if !returns {
+                return askers.cpu.time_passes();
+            }
+            askers.let_signal_follow();
+        });
+        let cpu = target.cpu.clone();
+        let clock =
+            (returns && !another_signal).then(|| loom_thread::spawn(move || cpu.time_passes()));
+        assert_eq!(target.blocking_call(), task);
+        asker.join().unwrap();
+        clock.into_iter().for_each(|clock| clock.join().unwrap());
+        // Another one does, if it is still on its way when the hook has returned.
+        assert!(another_signal || target.sent() == 1, "more than one signal for one request");
+        target.leave(0);
+        target.settle();
+    });
+}
+
+#[test]
+fn the_signal_follows_the_hook() {
+    asked_behind_a_hook(Mistake::None, true, false);
+}
+
+#[test]
+fn the_signal_comes_though_the_hook_hangs() {
+    asked_behind_a_hook(Mistake::None, false, false);
+}
+
+#[test]
+fn another_signal_does_not_take_its_place() {
+    asked_behind_a_hook(Mistake::None, true, true);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn finds_the_asker_that_trusts_the_hook() {
+    asked_behind_a_hook(Mistake::TrustsTheHook, false, false);
+}
+
+#[test]
+#[should_panic(expected = "more than one signal for one request")]
+fn finds_the_signal_that_is_sent_twice() {
+    asked_behind_a_hook(Mistake::SendsTwice, true, false);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn finds_the_handler_that_acknowledges_early() {
+    asked_behind_a_hook(Mistake::AcknowledgesEarly, true, true);
+}
+
+/// The task ends while its signal waits for a hook.
+fn the_next_task_after_a_hook(mistake: Mistake) {
+    check(move || {
+        let target = Target::new(mistake);
+        let [first, next] = ["first", "next"].map(|name| Arc::new(Task(name)));
+        target.enter(&first);
+        target.cpu.is_shown.store(true, Ordering::Relaxed);
+        let (askers, asked) = (target.clone(), first.clone());
+        let asker = loom_thread::spawn(move || {
+            let _ = askers.ask(&asked);
+            askers.let_signal_follow();
+        });
+        target.leave(0);
+        target.rest();
+        target.enter(&next);
+        let before = target.sent();
+        assert!(!target.cpu.cancels());
+        target.leave(0);
+        asker.join().unwrap();
+        assert_eq!(target.sent(), before, "the signal came late");
+        target.settle();
+    });
+}
+
+#[test]
+fn the_next_task_is_left_alone_by_what_waits_for_a_hook() {
+    the_next_task_after_a_hook(Mistake::None);
+}
+
+#[test]
+#[should_panic(expected = "the signal came late")]
+fn finds_the_thread_that_leaves_the_hold() {
+    the_next_task_after_a_hook(Mistake::LeavesTheHold);
 }

@@ -80,7 +80,7 @@ use crate::thread::{block, fork_gate, number};
 /// The hooks of one thread.
 #[repr(C)]
 pub(crate) struct Hooks {
-    /// Its place in what the handlers have for the hook thread: at the beginning, by which it is known there.
+    /// Its place in what there is for the hook threads: at the beginning, by which it is known there.
     queued: Queued,
     /// Of their thread, to whom the signal is to follow.
     record: Arc<ThreadRecord>,

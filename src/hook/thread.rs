@@ -1,8 +1,8 @@
-//! Closures that other threads call, a thread's place for its hooks, and the hook thread that runs them at
-//! deadlines.
+//! Closures that other threads call, a thread's place for its hooks, and the hook threads, which run them at
+//! deadlines, and beside an asker of many.
 //!
-//! The hook thread is started where a hook and a deadline first meet; what it is to look at comes by
-//! `thread/hook_queue.rs`.
+//! The first hook thread is started where a hook and a deadline first meet; what it is to look at comes by
+//! `thread/hook_queue.rs`. One that has something to run starts the next, if no other is idle.
 //!
 //! # Safety
 //!
@@ -167,7 +167,7 @@ pub(crate) fn end(block: &Block) {
 }
 
 /// A deadline has begun on this thread, which has a hook; or a hook, and there may be a deadline. It fails
-/// where the hook thread is needed, and cannot be had (S28).
+/// where a hook thread is needed, and cannot be had (S28).
 pub(crate) fn meet_deadline() -> io::Result<()> {
     let any = block::with(|block| block.deadlines.earliest.get() != Moment::NEVER);
     if any { start() } else { Ok(()) }

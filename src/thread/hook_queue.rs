@@ -1,9 +1,9 @@
-//! Threads whose hooks the hook thread is to run, since a deadline of theirs has passed.
+//! Threads whose hooks the hook threads are to run: a deadline of theirs has passed, or somebody asks many.
 //!
 //! A deadline is noticed by a handler, which runs nothing of the user's. It puts its thread's hooks
-//! on a list and wakes the hook thread. The list is a stack of what is linked through itself, and
-//! the hook thread takes it as a whole, so the handler needs a swap and nothing else: no lock, no
-//! allocation.
+//! on a list and wakes the hook threads. The list is a stack of what is linked through itself, and
+//! a hook thread takes it as a whole, and puts back all but the first; so the handler needs a swap and
+//! nothing else: no lock, no allocation.
 //!
 //! # Safety
 //!
