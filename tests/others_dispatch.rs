@@ -14,6 +14,7 @@ use std::thread;
 
 use eintr::Road;
 use libc::{SIGSYS, SIGUSR1, c_int, c_void, siginfo_t};
+use nix::errno::Errno;
 use test_support::signals::{self, Informed, RUNS};
 use test_support::target::{came_back, is_interrupt, own_read, pipe, plain_read, target};
 use test_support::{child, escape, gettid, wait_until};
@@ -120,6 +121,11 @@ fn is_answered() {
 fn end() {
     prctl(OFF, 0, 0, ptr::null());
     assert_ne!(getppid(), ANSWER);
+}
+
+/// Ends a thread's last request, which has come by whatever road.
+fn is_taken() {
+    assert!(eintr::take().is_some());
 }
 
 fn requests_arrive() {
@@ -268,6 +274,58 @@ fn a_signal_for_the_handler_that_was_there_before() {
         }
         is_answered();
         end();
+    });
+}
+
+/// It stops what our signal's handler asks the kernel for, and is left alone. (With its selector open it could
+/// not be told.)
+#[test]
+fn a_thread_that_is_asked_while_it_dispatches() {
+    alone("a_thread_that_is_asked_while_it_dispatches", || {
+        let restorer = install(dispatcher);
+        let asked = target(move || {
+            begin(restorer);
+            for _ in 0..10 {
+                let interrupter = eintr::Interrupter::current().unwrap();
+                let asker = thread::spawn(move || {
+                    wait_until("syscalls are stopped", || SELECTOR.load(SeqCst) == BLOCK);
+                    interrupter.interrupt();
+                });
+                let before = STOPPED.load(SeqCst);
+                // Until our handler has come, and has been stopped.
+                stopped(|| while STOPPED.load(SeqCst) == before {});
+                asker.join().unwrap();
+                is_answered();
+                is_taken();
+                is_answered();
+            }
+            end();
+            let (reader, _writer) = pipe();
+            eintr::Interrupter::current().unwrap().interrupt();
+            came_back(&plain_read(&reader))
+        });
+        assert!(asked.result());
+    });
+}
+
+/// While we have its calls stopped, nobody else can.
+#[test]
+fn a_reached_thread_that_would_dispatch() {
+    alone("a_reached_thread_that_would_dispatch", || {
+        let asked = target(|| {
+            eintr::Interrupter::current().unwrap().interrupt();
+            for _ in 0..3 {
+                let (reader, _writer) = pipe();
+                assert!(came_back(&plain_read(&reader)));
+                // SAFETY: with no selector the kernel keeps two numbers.
+                assert_eq!(unsafe { libc::prctl(59, ON, 0, 0, ptr::null::<u8>()) }, -1);
+                assert_eq!(Errno::last(), Errno::EBUSY);
+                assert_eq!(eintr::support().reach, Road::Exact);
+                prctl(OFF, 0, 0, ptr::null());
+            }
+            is_taken();
+        });
+        asked.result();
     });
 }
 

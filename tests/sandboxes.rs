@@ -3,18 +3,21 @@
 //! The tests here work like this: a filter is the process's, so each case runs in a process of its
 //! own. It forbids itself a syscall, before the first use or after, and then does what others do.
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::atomic::Ordering::SeqCst;
+use std::thread;
 use std::time::Duration;
 
 use eintr::{Outcome, Road, Signal, TimedOut};
-use libc::SIGUSR1;
+use libc::{SIGUSR1, SIGUSR2};
 use test_support::child;
 use test_support::seccomp::filter;
 use test_support::signals;
 use test_support::signals::{RUNS, count};
 use test_support::target;
 use test_support::target::{came_back, is_interrupt, own_read, pipe, plain_read, target};
-use test_support::{gettid, skipped_under_emulation};
+use test_support::{gettid, skipped_under_emulation, wait_until_blocked};
 
 /// Runs a case in a process of its own, where there can be filters.
 fn alone(name: &str, case: impl FnOnce()) {
@@ -181,6 +184,17 @@ fn a_trap_of_queueing_later() {
     });
 }
 
+/// A handler that was there before, and knows nothing of it.
+#[test]
+fn a_trap_of_queueing_that_a_handler_leaves() {
+    alone("a_trap_of_queueing_that_a_handler_leaves", || {
+        signals::handle(libc::SIGSYS, count, 0, &[]);
+        trap(libc::SYS_rt_tgsigqueueinfo);
+        all_works();
+        assert_ne!(RUNS.load(SeqCst), 0);
+    });
+}
+
 /// There our handler of SIGSYS has nothing else to do.
 #[test]
 fn a_trap_of_queueing_where_there_is_no_dispatch() {
@@ -210,6 +224,73 @@ fn a_trap_of_dispatch_later() {
         all_works();
         assert_eq!(eintr::support().reach, Road::SecondBest);
     });
+}
+
+/// It comes to a thread that is reached: dispatch stays on, and what is stopped is made as asked.
+fn no_end_of_dispatch(answer: u32) {
+    let keeps = target(move || {
+        let (reader, _writer) = pipe();
+        let interrupter = eintr::Interrupter::current().unwrap();
+        for asked in 0..3 {
+            interrupter.interrupt();
+            assert!(came_back(&plain_read(&reader)));
+            if asked == 0 {
+                filter(libc::SYS_prctl, answer);
+            }
+            assert!(eintr::take().is_some());
+            lives_on();
+        }
+        // Nor is a request lost that finds it in a call of ours, or in a plain one.
+        for own in [true, false] {
+            let (interrupter, tid) = (interrupter.clone(), gettid());
+            let asker = thread::spawn(move || {
+                wait_until_blocked(tid, libc::SYS_read);
+                interrupter.interrupt();
+            });
+            let is_back = match own {
+                true => is_interrupt(&own_read(&reader)),
+                false => came_back(&plain_read(&reader)),
+            };
+            assert!(is_back);
+            asker.join().unwrap();
+            assert!(eintr::take().is_some());
+        }
+    });
+    keeps.result();
+    all_works();
+}
+
+/// Calls of all kinds: those that act on the thread itself, that make threads and children, that wait.
+fn lives_on() {
+    let (reader, writer) = pipe();
+    let write = thread::spawn(move || nix::unistd::write(writer, b"x"));
+    assert_eq!(plain_read(&reader).unwrap(), b'x');
+    assert_eq!(write.join().unwrap(), Ok(1));
+    for _ in 0..3 {
+        assert!(Command::new("true").status().unwrap().success());
+        // With something to do in the child: by fork.
+        let mut forking = Command::new("true");
+        // SAFETY: it does nothing.
+        unsafe { forking.pre_exec(|| Ok(())) };
+        assert!(forking.status().unwrap().success());
+        signals::handle(SIGUSR2, count, 0, &[]);
+        let before = RUNS.load(SeqCst);
+        signals::send(gettid(), SIGUSR2);
+        assert_eq!(RUNS.load(SeqCst), before + 1);
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn no_end_of_dispatch_by_an_error() {
+    alone("no_end_of_dispatch_by_an_error", || {
+        no_end_of_dispatch(libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
+    });
+}
+
+#[test]
+fn no_end_of_dispatch_by_a_trap() {
+    alone("no_end_of_dispatch_by_a_trap", || no_end_of_dispatch(libc::SECCOMP_RET_TRAP));
 }
 
 /// The waits of `sync` do with the older call.

@@ -368,6 +368,9 @@ pub(crate) unsafe fn return_through(_context: *const ucontext_t, _restorer: usiz
 /// There is no register for where it goes on; nor is there dispatch.
 pub(crate) fn run_there(_context: &mut ucontext_t) {}
 
+/// There is no dispatch: nothing is trapped.
+pub(crate) fn clone_there(_context: &mut ucontext_t) {}
+
 pub(crate) const RUN_DEPTH: usize = 0;
 
 /// There is no such stub.

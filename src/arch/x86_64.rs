@@ -364,6 +364,13 @@ pub(crate) fn run_there(context: &mut ucontext_t) {
     registers[libc::REG_RIP as usize] = &raw const eintr_run as usize as i64;
 }
 
+/// The same for a `clone` onto a stack of its own: `RUN_DEPTH` below its top the new thread must find
+/// where it goes on.
+pub(crate) fn clone_there(context: &mut ucontext_t) {
+    context.uc_mcontext.gregs[libc::REG_RSI as usize] -= RUN_DEPTH as i64;
+    run_there(context);
+}
+
 /// Puts a thread that is about to make a syscall by that stub, or to make it again, back to the
 /// instruction at which it was stopped. There it is asked again.
 pub(crate) fn put_back(context: &mut ucontext_t) {
@@ -384,6 +391,9 @@ pub(crate) fn put_back(context: &mut ucontext_t) {
     let registers = &mut context.uc_mcontext.gregs;
     let behind = behind.unwrap_or(registers[libc::REG_RCX as usize]);
     registers[libc::REG_RIP as usize] = behind - SYSCALL_INSTRUCTION.len() as i64;
+    if registers[libc::REG_RAX as usize] == libc::SYS_clone {
+        registers[libc::REG_RSI as usize] += RUN_DEPTH as i64;
+    }
     set_sp(context, sp + depth);
 }
 

@@ -82,15 +82,20 @@ impl Previous {
         runs
     }
 
-    /// Runs that handler, and has ours return as it would: another user of dispatch lets its own
-    /// restorer make a syscall, and not ours.
-    fn run(&self, handler: usize, number: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    /// Has our handler return as that one would: another user of dispatch lets its own restorer make a
+    /// syscall, and not ours.
+    pub(crate) fn lead_back(&self, context: *mut c_void) {
         let restorer = self.restorer.load(Ordering::Relaxed);
         if restorer != 0 {
             // SAFETY: the kernel's context, which it has given to our handler, or to one that has
             // called ours, and a restorer that it was given with the action.
             unsafe { arch::return_through(context.cast(), restorer) };
         }
+    }
+
+    /// Runs that handler, and leads back through it.
+    fn run(&self, handler: usize, number: c_int, info: *mut siginfo_t, context: *mut c_void) {
+        self.lead_back(context);
         if self.has(libc::SA_SIGINFO) {
             // SAFETY: installed with SA_SIGINFO, so it is a function of these arguments.
             let handler = unsafe {

@@ -78,6 +78,9 @@ pub(crate) unsafe extern "C" fn on_signal(
                 }
             });
     });
+    if is_target && block::with(|block| block.dispatch.is_anothers.load(Ordering::Relaxed)) {
+        dispatch::PREVIOUS.lead_back(context);
+    }
     match sender {
         Sender::Ours => {}
         Sender::Unknown if answered => {}

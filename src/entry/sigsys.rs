@@ -59,8 +59,9 @@ pub(crate) unsafe extern "C" fn on_sigsys(
     // SAFETY: the kernel's siginfo, whose first words are plain numbers.
     let trapped = unsafe { &*info.cast::<Trapped>() };
     // SAFETY: the kernel's context, ours alone until we return.
-    if trapped.code == SECCOMP && is_refused(trapped, unsafe { &mut *context.cast() }) {
-        return;
+    let saved = unsafe { &mut *context.cast::<ucontext_t>() };
+    if trapped.code == SECCOMP && is_only_ours(trapped, saved) {
+        return refuse(number, info, saved);
     }
     if trapped.code != USER_DISPATCH {
         dispatch::PREVIOUS.pass_on(number, info, context, true);
@@ -68,7 +69,11 @@ pub(crate) unsafe extern "C" fn on_sigsys(
     }
     // Another's dispatch, on a thread for which we have not begun it: our own syscalls would be
     // stopped as well, without end (S26).
-    if !(registry::is_known() && block::with(dispatch::has_begun)) {
+    let is_known = registry::is_known();
+    if !(is_known && block::with(dispatch::has_begun)) {
+        if is_known && arch::trapped_in_raw(saved) {
+            block::with(|block| block.dispatch.is_anothers.store(true, Ordering::Relaxed));
+        }
         if dispatch::PREVIOUS.hand_over(number, info, context) {
             return;
         }
@@ -80,8 +85,6 @@ pub(crate) unsafe extern "C" fn on_sigsys(
             return;
         }
     }
-    // SAFETY: the kernel's context, ours alone until we return.
-    let saved = unsafe { &mut *context.cast::<ucontext_t>() };
     block::with(|block| {
         leave::here_or(block, saved, |saved| match trapped.arch {
             arch::AUDIT_ARCH => {
@@ -93,21 +96,26 @@ pub(crate) unsafe extern "C" fn on_sigsys(
     });
 }
 
-/// A sandbox that has no handler of its own has trapped a syscall. The program's own is its end. One that
-/// only we have asked for is not there: we do without it (S27).
-fn is_refused(trapped: &Trapped, context: &mut ucontext_t) -> bool {
-    let is_ours = arch::trapped_in_raw(context)
-        || futex_wait::is_made_by(trapped.syscall) && arch::trapped_in_trampoline(context);
-    let is_refused = is_ours && !dispatch::PREVIOUS.recall().is_caught();
-    if is_refused {
+/// Whether a syscall that a sandbox has trapped is one that only we have asked for. One of the program's
+/// own, for which the sandbox has no handler, is its end.
+fn is_only_ours(trapped: &Trapped, context: &ucontext_t) -> bool {
+    arch::trapped_in_raw(context)
+        || futex_wait::is_made_by(trapped.syscall) && arch::trapped_in_trampoline(context)
+}
+
+/// The sandbox's handler answers it. Where there is none, or it leaves it (that of another copy of us
+/// does), there is no such syscall: we do without it (S27).
+fn refuse(number: c_int, info: *mut siginfo_t, context: &mut ucontext_t) {
+    let before = arch::result(context);
+    dispatch::PREVIOUS.pass_on(number, info, (&raw mut *context).cast(), false);
+    if arch::result(context) == before {
         arch::set_result(context, -libc::ENOSYS as isize);
     }
-    is_refused
 }
 
 fn answer_call(block: &Block, context: &mut ucontext_t) {
-    if !dispatch::is_wanted(block) {
-        step_aside(block, context);
+    let is_wanted = dispatch::is_wanted(block);
+    if !is_wanted && step_aside(block, context) {
         // A request that came meanwhile found it on; and on this stack its handler cannot begin it.
         if dispatch::is_wanted(block) && !dispatch::begin(block, context) {
             let _ = target::signal_block(block, block.tid.load(Ordering::Relaxed));
@@ -116,7 +124,7 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
     }
     let now = Moment::now_in_handler();
     dispatch::sweep(now);
-    if arch::trapped_in_trampoline(context) {
+    if is_wanted && arch::trapped_in_trampoline(context) {
         arch::cancel(context);
         return;
     }
@@ -136,8 +144,11 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
             let result = sigmask::change(block, context, arguments);
             arch::set_result(context, result);
         }
-        libc::SYS_rt_sigaction if dispatch::is_sigsys(arguments[0]) => {
+        libc::SYS_rt_sigaction if dispatch::is_about_sigsys(arguments) => {
             arch::set_result(context, dispatch::record_action(arguments));
+        }
+        libc::SYS_prctl if dispatch::is_about_dispatch(arguments) => {
+            arch::set_result(context, dispatch::answer_another(arguments));
         }
         // On our memory, or on a stack of its own: it must return there, and not from here.
         libc::SYS_clone if arguments[0] & libc::CLONE_VM as usize != 0 || arguments[1] != 0 => {
@@ -145,6 +156,7 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
         }
         libc::SYS_clone3 => let_through(block, context),
         _ if is_vfork(number) => let_through(block, context),
+        _ if !is_wanted => make_as_asked(block, context, number, arguments, None),
         _ => answer_by_table(block, context, now, number, arguments),
     }
 }
@@ -177,29 +189,40 @@ fn answer_by_table(
     arguments: [usize; 6],
 ) {
     let answer = answer::by_table(block, now, number, &arguments);
-    let result = match answer.or_else(|e| answer::wake(block, now, number, &arguments).ok_or(e)) {
+    match answer.or_else(|e| answer::wake(block, now, number, &arguments).ok_or(e)) {
         Ok(result) => {
             wanted::serve_at_call(block, number, context);
             let_signals_in(number, arguments);
-            result
-        }
-        Err(exception) if is_run_there(context, number, arguments, exception) => {
-            run_calls::begin(block, number);
-            return arch::run_there(context);
+            arch::set_result(context, result);
         }
         Err(exception) => {
-            let result = run(block, context, number, arguments);
-            if matches!(exception, Some(Unless::ExecStatus { .. })) && result >= 0 {
-                // That is all that there is to hear of this child.
-                let child = block.answering.forked.swap(0, Ordering::Relaxed);
-                if result > 0 {
-                    // It could not exec, says so, and ends.
-                    block.answering.dying.store(child, Ordering::Relaxed);
-                }
+            if is_run_there(context, number, arguments, exception) {
+                run_calls::begin(block, number);
             }
-            result
+            make_as_asked(block, context, number, arguments, exception);
         }
-    };
+    }
+}
+
+fn make_as_asked(
+    block: &Block,
+    context: &mut ucontext_t,
+    number: c_long,
+    arguments: [usize; 6],
+    exception: Option<&Unless>,
+) {
+    if is_run_there(context, number, arguments, exception) {
+        return arch::run_there(context);
+    }
+    let result = run(block, context, number, arguments);
+    if matches!(exception, Some(Unless::ExecStatus { .. })) && result >= 0 {
+        // That is all that there is to hear of this child.
+        let child = block.answering.forked.swap(0, Ordering::Relaxed);
+        if result > 0 {
+            // It could not exec, says so, and ends.
+            block.answering.dying.store(child, Ordering::Relaxed);
+        }
+    }
     arch::set_result(context, result);
 }
 
@@ -325,7 +348,9 @@ fn make(number: c_long, arguments: [usize; 6]) -> isize {
 /// syscall, so one of ours fires at its unblock, exactly; else the timer asks again (S13). So it does
 /// in a child that sends itself nothing while the signal is blocked (S23).
 fn let_through(block: &Block, context: &mut ucontext_t) {
-    step_aside(block, context);
+    if !step_aside(block, context) {
+        return let_through_stopped(block, context);
+    }
     let ours = crate::signal::ours::set();
     let is_blocked = *signals::saved_mask(context) & ours != 0;
     if is_blocked && !target::is_hushed(block) {
@@ -335,12 +360,38 @@ fn let_through(block: &Block, context: &mut ucontext_t) {
     }
 }
 
-/// Ends dispatch and has the syscall made again. A SIGSYS that the thread believes blocked is
-/// blocked from then on.
-fn step_aside(block: &Block, context: &mut ucontext_t) {
-    dispatch::end_after(block, context);
+/// The same where a sandbox keeps dispatch on. A thread begins behind the stub; a child that would run
+/// on our stack gets memory of its own; and what libc can do without is not there.
+fn let_through_stopped(block: &Block, context: &mut ucontext_t) {
+    let mut arguments = arch::arguments(context);
+    let vfork = [(libc::CLONE_VFORK | libc::SIGCHLD) as usize, 0, 0, 0, 0, 0];
+    let result = match arch::number(context) {
+        libc::SYS_clone if arguments[1] != 0 => {
+            let place = arguments[1].wrapping_sub(arch::RUN_DEPTH);
+            if memory::poke(place, &[arch::pc(context)]) {
+                return arch::clone_there(context);
+            }
+            -libc::EFAULT as isize
+        }
+        libc::SYS_clone => {
+            arguments[0] &= !libc::CLONE_VM as usize;
+            run(block, context, libc::SYS_clone, arguments)
+        }
+        number if is_vfork(number) => run(block, context, libc::SYS_clone, vfork),
+        _ => -libc::ENOSYS as isize,
+    };
+    arch::set_result(context, result);
+}
+
+/// Ends dispatch and has the syscall made again; not where a sandbox forbids that. A SIGSYS that the
+/// thread believes blocked is blocked from then on.
+fn step_aside(block: &Block, context: &mut ucontext_t) -> bool {
+    if !dispatch::end_after(block, context) {
+        return false;
+    }
     if block.dispatch.sigsys_blocked.swap(false, Ordering::Relaxed) {
         *signals::saved_mask(context) |= signals::bit(libc::SIGSYS);
     }
     arch::retry(context);
+    true
 }

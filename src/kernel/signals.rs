@@ -82,10 +82,14 @@ impl Action {
 /// What the kernel is told about the size of a set.
 pub(crate) const SET_SIZE: usize = size_of::<Set>();
 
+/// Where the kernel does not look: a copy of this library asks, and another copy that reaches the thread
+/// tells it what stands, and not what the program has set (S29).
+pub(crate) const ASKED_BY_A_COPY: usize = 0x72_746e_6965;
+
 /// Asks for a signal's disposition.
 pub(crate) fn action(signal: c_int) -> Result<Action, i32> {
     let mut old = Action::default();
-    let arguments = [signal as usize, 0, &raw mut old as usize, SET_SIZE];
+    let arguments = [signal as usize, 0, &raw mut old as usize, SET_SIZE, ASKED_BY_A_COPY];
     // SAFETY: the kernel writes an action into `old`.
     unsafe { raw::syscall(libc::SYS_rt_sigaction, arguments) }?;
     Ok(old)

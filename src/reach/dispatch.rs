@@ -123,7 +123,7 @@ pub(crate) fn may_begin(block: &Block) -> bool {
 /// cause has been taken. While `beginning` is set each of them has the kernel do what it wants, and
 /// leaves the flag as it is. What holds in the end is looked at in the end.
 pub(crate) fn begin_here(block: &Block) -> bool {
-    if !handler_is_ours() {
+    if !is_ours_to_begin(block) {
         return false;
     }
     let now = Moment::now();
@@ -136,7 +136,9 @@ pub(crate) fn begin_here(block: &Block) -> bool {
     block.dispatch.set(Dispatching::On);
     compiler_fence(SeqCst);
     if !is_on {
-        end(block);
+        let _ = set(OFF);
+        block.alternate_stack.take_back();
+        forget(block);
         allowance::rest(block);
     } else if is_wanted(block) {
         allowance::begin(block, now);
@@ -155,7 +157,7 @@ pub(crate) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
         return false;
     }
     let sigsys_is_blocked = *signals::saved_mask(context) & signals::bit(libc::SIGSYS) != 0;
-    if sigsys_is_blocked || !handler_is_ours() {
+    if sigsys_is_blocked || !is_ours_to_begin(block) {
         return false;
     }
     let now = Moment::now();
@@ -185,6 +187,14 @@ pub(crate) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
 /// Whether we have begun it on this thread, or are about to.
 pub(crate) fn has_begun(block: &Block) -> bool {
     block.dispatch.state() != Dispatching::Off
+}
+
+/// Whether our handler stands, and nobody else has dispatch stop this thread: to ask for the one is a
+/// syscall of ours, which is stopped then. Who has been found at it is left alone until the thread is
+/// armed anew: a selector may let ours through the next time.
+fn is_ours_to_begin(block: &Block) -> bool {
+    let is_anothers = || block.dispatch.is_anothers.load(Relaxed);
+    !is_anothers() && handler_is_ours() && !is_anothers()
 }
 
 fn handler_is_ours() -> bool {
@@ -241,21 +251,24 @@ fn open_mask(number: c_int) {
 /// Ends dispatch, on the thread itself. The flag last: a handler that comes between finds it on,
 /// and leaves it to the caller to look whether it is wanted again. (The other order: the handler
 /// turns it on, we turn it off, and the flag says for ever that it is on.)
+///
+/// A sandbox that has come meanwhile may forbid it. Then it stays on, and what is stopped is made as
+/// asked (S27).
 pub(crate) fn end(block: &Block) {
-    if block.dispatch.state() != Dispatching::Off {
-        let _ = set(OFF);
+    if block.dispatch.state() != Dispatching::Off && set(OFF).is_ok() {
         block.alternate_stack.take_back();
         forget(block);
     }
 }
 
-/// The same in the handler of SIGSYS.
-pub(crate) fn end_after(block: &Block, context: &mut ucontext_t) {
-    if block.dispatch.state() != Dispatching::Off {
-        let _ = set(OFF);
+/// The same in the handler of SIGSYS; whether it is off.
+pub(crate) fn end_after(block: &Block, context: &mut ucontext_t) -> bool {
+    let is_off = set(OFF).is_ok();
+    if is_off && block.dispatch.state() != Dispatching::Off {
         block.alternate_stack.take_back_after(context);
         forget(block);
     }
+    is_off
 }
 
 /// Whether the thread's calls are to be stopped. While its signal waits for its hooks they are not: that
@@ -275,6 +288,7 @@ pub(crate) fn settle(block: &Block) {
     repeat_timer::rest_if_unarmed(block);
     if !is_wanted(block) {
         end(block);
+        block.dispatch.is_anothers.store(false, Relaxed);
         allowance::rest(block);
         // A request that came between has found it begun.
         if is_wanted(block) && has_begun(block) {
@@ -302,9 +316,26 @@ pub(crate) fn block_sigsys(block: &Block) {
     signals::change_mask(libc::SIG_SETMASK, before | sigsys);
 }
 
-/// Whether `rt_sigaction` is about SIGSYS.
-pub(crate) fn is_sigsys(number: usize) -> bool {
-    number as c_int == libc::SIGSYS
+/// Whether a `prctl` is about dispatch.
+pub(crate) fn is_about_dispatch(arguments: [usize; 6]) -> bool {
+    arguments[0] as c_int as usize == PR_SET_SYSCALL_USER_DISPATCH
+}
+
+/// What a reached thread is told that wants it for somebody else, or to have that end: there is room
+/// for one. (A copy of this library may ask whether there is any, as we do.)
+pub(crate) fn answer_another([_, mode, _, _, selector, _]: [usize; 6]) -> isize {
+    let is_fault = selector != 0 && !memory::is_readable(selector);
+    match mode {
+        OFF => 0,
+        ON if is_fault => -libc::EFAULT as isize,
+        ON => -libc::EBUSY as isize,
+        _ => -libc::EINVAL as isize,
+    }
+}
+
+/// Whether `rt_sigaction` is the program's, about SIGSYS.
+pub(crate) fn is_about_sigsys(arguments: [usize; 6]) -> bool {
+    arguments[0] as c_int == libc::SIGSYS && arguments[4] != signals::ASKED_BY_A_COPY
 }
 
 /// An armed thread's `rt_sigaction` on SIGSYS: recorded, and not installed (S2). The result.

@@ -44,6 +44,7 @@ const NEVER_ENDED: &[c_long] = &[
     libc::SYS_renameat2,
     libc::SYS_execve,
     libc::SYS_execveat,
+    libc::SYS_clone,
     libc::SYS_exit,
     libc::SYS_exit_group,
     libc::SYS_futex,

@@ -285,6 +285,8 @@ pub(crate) struct Dispatch {
     state: AtomicU8,
     /// Whether the thread has asked to have SIGSYS blocked, which waits until dispatch is off (S2).
     pub(crate) sigsys_blocked: AtomicBool,
+    /// Somebody else has it stop this thread: a syscall of ours was stopped when we had not begun it.
+    pub(crate) is_anothers: AtomicBool,
 }
 
 /// What the thread's own code and its handlers may rely on.
@@ -305,6 +307,7 @@ impl Dispatch {
         Self {
             state: AtomicU8::new(Dispatching::Off as u8),
             sigsys_blocked: AtomicBool::new(false),
+            is_anothers: AtomicBool::new(false),
         }
     }
 
