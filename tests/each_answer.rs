@@ -562,6 +562,9 @@ fn opening() -> Vec<Probes> {
     ]
 }
 
+/// Which libc lacks.
+const IO_PGETEVENTS: i64 = if cfg!(target_arch = "x86_64") { 333 } else { 292 };
+
 /// A context of asynchronous reads and writes (see io_submit(2)), some of which are done.
 fn reads_that_are_done() -> usize {
     let [context, file] = [words([0]), file()];
@@ -685,6 +688,14 @@ fn readiness() -> Vec<Probes> {
                 error(EINVAL),
             )
             .ready(move || raw(libc::SYS_io_getevents, [context, 1, 1, buffer(), NULL]), 1),
+        probe("io_pgetevents", || raw(IO_PGETEVENTS, [0, 1, 1, buffer(), NULL, NULL]))
+            .unless(
+                "it asks for none",
+                || raw(IO_PGETEVENTS, [0, 0, 1, buffer(), NULL, NULL]),
+                error(EINVAL),
+            )
+            .unless(ZERO, || raw(IO_PGETEVENTS, [0, 1, 1, buffer(), time(0), NULL]), error(EINVAL))
+            .ready(move || raw(IO_PGETEVENTS, [context, 1, 1, buffer(), NULL, NULL]), 1),
     ]
 }
 
@@ -1049,7 +1060,8 @@ fn waits_for_room(syscall: &str) -> Option<Probe> {
 }
 
 /// What has no object here on which it would wait.
-const WITHOUT_A_WAIT: &[&str] = &["connect", "fcntl", "io_uring_enter", "io_getevents", "ioctl"];
+const WITHOUT_A_WAIT: &[&str] =
+    &["connect", "fcntl", "io_uring_enter", "io_getevents", "io_pgetevents", "ioctl"];
 
 /// A signal comes whose handler asks for the restart of the call that waits, then one whose handler
 /// does not.

@@ -410,6 +410,8 @@ table! {
     "waits for completions; they stay where they are":
         SYS_io_getevents 208: Refuse unless [AsksForNone(1), ZeroTime(4)], at_once CountInNoTime(4),
             restarts Never, undo Always;
+        SYS_io_pgetevents 333: Refuse unless [AsksForNone(1), ZeroTime(4)], at_once CountInNoTime(4),
+            restarts Never, undo Always, mask Pair(5);
 
     "waits for a child; one that is dying is reaped, or it would stay a zombie":
         SYS_wait4 61: Refuse unless [Flag(2, NOHANG), Dying(0)], at_once Reap, undo Always;
@@ -462,7 +464,6 @@ table! {
     // Like any other, which need not be said one by one.
     "":
         SYS_rt_sigaction 13: Run, mask Action(1);
-        SYS_io_pgetevents 333: Run, restarts Never, mask Pair(5);
         SYS_restart_syscall 219: Run, restarts Never;
         SYS_shutdown 48: Run, fd 0;
         SYS_sync 162: Run;
