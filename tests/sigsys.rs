@@ -121,6 +121,23 @@ fn a_handler_that_is_installed_between_two_arms() {
     });
 }
 
+/// In less time than a look at all masks is good for.
+#[test]
+fn handlers_that_are_installed_between_many_arms() {
+    alone("handlers_that_are_installed_between_many_arms", || {
+        let (task, interrupter) = eintr::task();
+        task.run(|| {
+            for handled in 1..=1000 {
+                install_with_full_mask(libc::SIGUSR2, handler);
+                interrupter.interrupt();
+                send(gettid(), libc::SIGUSR2);
+                assert_eq!(HANDLED.load(Ordering::SeqCst), handled);
+                assert!(eintr::take().is_some());
+            }
+        });
+    });
+}
+
 #[test]
 fn a_handler_that_another_thread_installs() {
     alone("a_handler_that_another_thread_installs", || {

@@ -78,12 +78,6 @@ const FFLUSH: &Limit = &Limit {
     why: "An `fflush` that is refused, later than 100 ms after the request, loses what was in the buffer. The way round: \
           `eintr_mask_begin`.",
 };
-const LIBUV: &Limit = &Limit {
-    modes: &[Mode::Storm],
-    shows: InSome,
-    why: "Where a thread installs a handler with a full mask, as libuv does, and is asked less than a millisecond later, a signal for \
-          that handler may end the process. The way round: `eintr_reach_begin(0)`.",
-};
 const ASKED: &[Mode] = &[Mode::Asked, Mode::Storm];
 
 pub const NEIGHBOURS: &[Neighbour] = &[
@@ -130,8 +124,8 @@ pub const NEIGHBOURS: &[Neighbour] = &[
     neighbour("rayon", Plain(&["locks", "rayon"])),
     neighbour("OpenMP", Source::OpenMp),
     neighbour("C++20's waits", Source::Cxx20),
-    limited("libuv, uv_spawn", C("uv", Some("libuv"), "spawn"), LIBUV),
-    limited("libuv, uv_signal_start", C("uv", Some("libuv"), "signal"), LIBUV),
+    neighbour("libuv, uv_spawn", C("uv", Some("libuv"), "spawn")),
+    neighbour("libuv, uv_signal_start", C("uv", Some("libuv"), "signal")),
     neighbour("libuv, files and async", C("uv", Some("libuv"), "files")),
     neighbour("Go, as a shared library", Source::Go),
     neighbour("Java, by JNI_CreateJavaVM", Source::Java),

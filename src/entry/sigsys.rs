@@ -305,6 +305,9 @@ fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
         }
         Some(MaskAt::Action(index)) => {
             if let Some([handler, flags, restorer, set]) = memory::peek(arguments[index]) {
+                if set != less_sigsys(set) {
+                    dispatch::note_mask_with_sigsys();
+                }
                 action = [handler, flags, restorer, less_sigsys(set)];
                 arguments[index] = action.as_ptr() as usize;
             }

@@ -42,10 +42,14 @@ pub(crate) static PREVIOUS: Previous = Previous::nothing();
 
 static AVAILABLE: AtomicBool = AtomicBool::new(false);
 static SWEPT_AT: AtomicMoment = AtomicMoment::new(Moment::LONG_AGO);
+/// A handler of the program's has had SIGSYS in its mask, so the next one will: dispatch begins after a
+/// look that is no older.
+static MASKS_HOLD_SIGSYS: AtomicBool = AtomicBool::new(false);
 
 /// How long a look at all handlers' masks is good for: not long, since a handler
 /// that is installed meanwhile can end the process, and long enough for a thousand threads to be
-/// asked at once.
+/// asked at once. (Where such a handler has been seen, that is too long: a thread that installs one
+/// itself, and is asked then, would die of it at once.)
 const SWEEP_EVERY: Duration = Duration::from_millis(1);
 
 /// How long the quickest of those looks has taken, in nanoseconds; 0 if there was none yet.
@@ -127,7 +131,7 @@ pub(crate) fn begin_here(block: &Block) -> bool {
         return false;
     }
     let now = Moment::now();
-    sweep(now);
+    sweep_to_begin(now);
     block.dispatch.set(Dispatching::Beginning);
     allowance::begin(block, now);
     compiler_fence(SeqCst);
@@ -161,7 +165,7 @@ pub(crate) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
         return false;
     }
     let now = Moment::now();
-    sweep(now);
+    sweep_to_begin(now);
     // A handler that came after ours has called it: with its own mask, and goes on with that.
     // SAFETY: the kernel's context, which such a handler hands on: a copy would be of no use to it.
     let is_ours = unsafe { arch::is_frame_of_ours(context) };
@@ -206,9 +210,21 @@ fn handler_is_ours() -> bool {
 /// Takes SIGSYS out of the masks of all handlers. Another thread may install one with a full mask
 /// at any time, so this is done again at the syscalls of a reached thread.
 pub(crate) fn sweep(now: Moment) {
-    if now.since(SWEPT_AT.get()) < SWEEP_EVERY {
-        return;
+    if now.since(SWEPT_AT.get()) >= SWEEP_EVERY {
+        sweep_now(now);
     }
+}
+
+fn sweep_to_begin(now: Moment) {
+    if MASKS_HOLD_SIGSYS.load(Relaxed) { sweep_now(now) } else { sweep(now) }
+}
+
+/// To be called where a handler of the program's has SIGSYS in its mask.
+pub(crate) fn note_mask_with_sigsys() {
+    MASKS_HOLD_SIGSYS.store(true, Relaxed);
+}
+
+fn sweep_now(now: Moment) {
     // Ours among them: another handler may stand before it.
     (1..=64).filter(|number| *number != libc::SIGSYS).for_each(open_mask);
     SWEPT_AT.set(now);
@@ -235,6 +251,7 @@ fn open_mask(number: c_int) {
     if wanted.mask & signals::bit(libc::SIGSYS) == 0 || !wanted.is_caught() {
         return;
     }
+    note_mask_with_sigsys();
     let mut expected = wanted;
     loop {
         let open = wanted.without(signals::bit(libc::SIGSYS));
