@@ -367,6 +367,29 @@ fn elsewhere<F: FnMut()>(f: &mut F) {
         // SAFETY: it is `f`, borrowed for the time of the call.
         unsafe { (*f.cast::<F>())() };
     }
+    // A handler that came in there (another's, which has called ours, may let it) would begin at the top of the
+    // one that we have left.
+    let before = signals::change_mask(libc::SIG_BLOCK, signals::ALL_BUT_SIGSYS);
     // SAFETY: `run` is called once, with `f`, and does not unwind.
     unsafe { arch::eintr_with_room(run::<F>, (&raw mut *f).cast()) };
+    signals::change_mask(libc::SIG_UNBLOCK, signals::ALL_BUT_SIGSYS & !before);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_comes_in_on_another_stack() {
+        let around =
+            stack_t { ss_sp: (here() - 2048) as *mut c_void, ss_flags: 0, ss_size: 1 << 20 };
+        let before = signals::mask();
+        let mut runs = Vec::with_capacity(1);
+        with_room(&around, || runs.push((here(), signals::mask())));
+        let [(place, mask)] = runs[..] else { panic!("{runs:?}") };
+        assert!(place.abs_diff(here()) > around.ss_size, "it ran here");
+        let never = signals::bit(libc::SIGKILL) | signals::bit(libc::SIGSTOP);
+        assert_eq!(mask | never, signals::ALL_BUT_SIGSYS);
+        assert_eq!(signals::mask(), before);
+    }
 }
