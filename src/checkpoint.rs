@@ -2,10 +2,7 @@
 
 use std::io;
 
-use crate::error::Error;
 use crate::hook::list;
-use crate::interrupted::Interrupted;
-use crate::settle;
 use crate::task::node;
 use crate::thread::{Outcome, Stop, block, brakes};
 use crate::{Error, Interrupted, settle};

@@ -14,7 +14,6 @@ use std::sync::atomic::compiler_fence;
 
 use super::standing;
 use super::timer::Signaller;
-use crate::hook::thread as hook_thread;
 use crate::hook::{list, thread as hook_thread};
 use crate::kernel::{Moment, helper_thread};
 use crate::thread::{Block, DEADLINE, Stretch, block, brakes, registry, stretches, target};
