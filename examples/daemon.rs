@@ -16,7 +16,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use eintr::termination::{self, SIGINT, SIGQUIT, SIGTERM};
-use eintr::{Builder, Group};
+use eintr::{Builder, Group, ResultExt};
 
 /// How long all of it may take to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -73,9 +73,8 @@ fn accept(listener: &TcpListener, connections: &Group, journal: &Path) -> io::Re
 }
 
 fn serve(stream: &TcpStream, journal: &Path) {
-    if let Err(error) = converse(stream, journal) {
-        // What was interrupted may have failed in any way; a checkpoint tells.
-        let why = eintr::checkpoint().map_or_else(|why| why.to_string(), |()| error.to_string());
+    // What was interrupted may have failed in any way.
+    if let Err(why) = converse(stream, journal).or_interrupted() {
         let _ = eintr::cleanup(GOODBYE, || {
             say(stream, &format!("bye: {why}"))?;
             stream.shutdown(Shutdown::Write)?;

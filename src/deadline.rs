@@ -67,6 +67,23 @@ pub(crate) mod timer;
 /// # Ok::<(), io::Error>(())
 /// ```
 ///
+/// A library's call, whose errors are not ours and not made of [`TimedOut`]:
+/// [`or_interrupted`](crate::ResultExt::or_interrupted) inside turns them into [`Error`], which is.
+///
+/// ```
+/// use eintr::{Error, ResultExt};
+/// use std::time::Duration;
+///
+/// /// A library's, with an error of its own.
+/// fn query() -> Result<u32, String> {
+///     std::thread::sleep(Duration::from_secs(3600));
+///     Err("connection lost".to_owned())
+/// }
+///
+/// let answer = eintr::timeout(Duration::from_millis(20), || query().or_interrupted());
+/// assert!(matches!(answer, Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut));
+/// ```
+///
 /// # Errors
 ///
 /// `f`'s own, or [`TimedOut`] in its place.

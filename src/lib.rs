@@ -6,6 +6,11 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("eintr is for Linux: it is made of Linux's signals and syscalls");
 
+/// By library and kind: what works as it is, and what to write around the rest. `docs/recipes.md`.
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("../docs/recipes.md")]
+pub mod recipes {}
+
 /// How it is built, for who reads or changes the code: `docs/ARCHITECTURE.md`.
 #[cfg(doc)]
 #[doc = include_str!("../docs/ARCHITECTURE.md")]
