@@ -29,7 +29,7 @@ pub const CASES: &[Case] = &[
     case("getaddrinfo, dead nameserver", getaddrinfo),
 ];
 
-fn checked(result: isize) -> io::Result<()> {
+pub fn checked(result: isize) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

@@ -9,6 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Builder;
+use tokio::task::AbortHandle;
+
 use super::scene::{By, Case, Ends, Made, Scene};
 use super::std_calls::temporary_path;
 
@@ -21,6 +24,12 @@ pub const CASES: &[Case] = &[
     case("redis: blpop, empty list", pop),
     case("rusqlite: begin, locked database", begin),
     case("touche: a server's accept loop", serve),
+    Case {
+        call: "tokio: block_on, aborted by a hook",
+        by: By::Crate,
+        plain: || block_on(|job, _abort| job()),
+        managed: || block_on(|job, abort| eintr::with_hook(|_| abort.abort(), job)),
+    },
 ];
 
 fn get() -> Made {
@@ -116,3 +125,23 @@ fn serve() -> Made {
     // What it says is Ok, as of a loop that has come to its end. Nothing else brings it there.
     Ok(Scene::new(&[libc::SYS_accept4], call).ends(Ends::Early))
 }
+
+/// A client on tokio that blocks: it reads what does not come.
+fn block_on(run: fn(&mut dyn FnMut() -> io::Result<()>, &AbortHandle) -> io::Result<()>) -> Made {
+    let (near, far) = UnixStream::pair().expect("a pair of sockets");
+    near.set_nonblocking(true).expect("it may be set");
+    let call = move || {
+        let runtime = Builder::new_current_thread().enable_io().build()?;
+        let near = near.try_clone()?;
+        let mut read =
+            runtime.spawn(async move { tokio::net::UnixStream::from_std(near)?.readable().await });
+        let abort = read.abort_handle();
+        run(&mut || runtime.block_on(&mut read).map_err(io::Error::other)?, &abort)
+    };
+    Ok(Scene::new(EPOLL, call).ends(Ends::WithItsOwnError).release(|| drop(far)))
+}
+
+#[cfg(target_arch = "x86_64")]
+const EPOLL: &[libc::c_long] = &[libc::SYS_epoll_wait, libc::SYS_epoll_pwait];
+#[cfg(not(target_arch = "x86_64"))]
+const EPOLL: &[libc::c_long] = &[libc::SYS_epoll_pwait];

@@ -8,8 +8,10 @@ mod own;
 mod resolver;
 pub mod scene;
 mod std_calls;
+mod waits;
 
 use scene::Case;
 
 /// All of them.
-pub const CASES: [&[Case]; 4] = [own::CASES, std_calls::CASES, crates::CASES, c::CASES];
+pub const CASES: [&[Case]; 5] =
+    [own::CASES, std_calls::CASES, crates::CASES, c::CASES, waits::CASES];

@@ -86,7 +86,7 @@ fn unix_accept() -> Made {
 }
 
 /// A listener whose queue is full, and what fills it.
-fn full_backlog() -> (TcpListener, Vec<TcpStream>) {
+pub fn full_backlog() -> (TcpListener, Vec<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     listen(&listener, Backlog::new(0).unwrap()).expect("a short queue");
     let address = listener.local_addr().unwrap();
