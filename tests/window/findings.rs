@@ -26,6 +26,8 @@ pub struct Findings {
     pub title: String,
     /// Whether the result was there before the call.
     pub ready: bool,
+    /// Whether it came or went at those points.
+    pub turns: bool,
     pub trials: Vec<Trial>,
 }
 
@@ -47,7 +49,7 @@ impl Findings {
 
     /// With nothing ready, it was interrupted wherever it was asked.
     pub fn assert_interrupted_unless_ready(&self) {
-        if !self.ready {
+        if !self.ready && !self.turns {
             let interrupted = self.count(|verdict| *verdict == Verdict::Interrupted);
             assert_eq!(interrupted, self.trials.len(), "{self}");
         }
@@ -56,10 +58,17 @@ impl Findings {
     /// With the result there it was returned, wherever it was asked. (But for a trial in which the
     /// machine let all the time pass that there is for that.)
     pub fn assert_done_if_ready(&self) {
-        if self.ready {
+        if self.ready && !self.turns {
             let returned = self.count(|verdict| *verdict == Verdict::Returned);
             assert!(returned * 10 >= self.trials.len() * 9, "{self}");
         }
+    }
+
+    /// Where it came or went at those points, it was there in time, and it was not.
+    pub fn assert_turned(&self) {
+        let both = [Verdict::Interrupted, Verdict::Returned];
+        let counts = both.map(|either| self.count(|verdict| *verdict == either));
+        assert!(!self.turns || counts.iter().all(|count| *count > 0), "{self}");
     }
 
     /// It can be told where an interrupt comes too late: with nothing ready, nowhere, down to the

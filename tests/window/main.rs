@@ -87,6 +87,15 @@ fn reached_if_it_waits(name: &str) {
         findings.assert_no_failure();
         findings.assert_done_if_ready();
         findings.assert_interrupted_unless_ready();
+        findings.assert_turned();
+    }
+}
+
+/// What must not fail is made, wherever it is asked.
+fn unharmed(name: &str) {
+    for findings in exhaust(name).into_iter().flatten() {
+        let returned = findings.count(|verdict| *verdict == Verdict::Returned);
+        assert_eq!(returned, findings.trials.len(), "{findings}");
     }
 }
 
@@ -136,7 +145,9 @@ tests! {
     reached: reached_accept reached_open;
     reached_if_it_waits: reached_read_exact reached_read_vectored reached_write reached_wait;
     reached_if_it_waits: reached_poll reached_select reached_epoll_wait reached_flock reached_semop;
+    reached_if_it_waits: polled_read polled_splice;
     reached_without_result: reached_sleep;
+    unharmed: unfailing;
     plain: plain_read plain_sleep abandoned;
 }
 

@@ -47,6 +47,9 @@ impl<'a> Target<'a> {
         tracee.tell(&format!("run {index} {}", index_of_variant.unwrap()));
         let mut walker = Walker::at_mark(tracee.target.clone());
         walker.may_sleep = !variant.ready;
+        if variant.turns {
+            tracee.ask();
+        }
         Self { tracee, row, variant, walker }
     }
 
@@ -87,7 +90,10 @@ impl<'a> Target<'a> {
         if self.walker.point() == Point::Nowhere {
             return Verdict::Died("before it was asked".to_owned());
         }
-        self.tracee.ask();
+        match self.variant.turns {
+            true => self.tracee.turn(),
+            false => self.tracee.ask(),
+        }
         self.finish()
     }
 
@@ -164,7 +170,7 @@ impl<'a> Target<'a> {
             Kind::Own | Kind::Reached => Duration::from_millis(100),
             Kind::Naive => Duration::from_millis(10),
             // Its timer wakes it, the first time after 1 ms.
-            Kind::Plain => LIMIT / 4,
+            Kind::Plain | Kind::Polled | Kind::Unfailing => LIMIT / 4,
         }
     }
 }

@@ -55,6 +55,10 @@ pub fn run() {
                 ask();
                 writeln!(&link, "asked").unwrap();
             }
+            ["turn"] => {
+                rows::turn::make();
+                writeln!(&link, "asked").unwrap();
+            }
             ["ask", "between", "marks"] => {
                 mark();
                 ask();
@@ -71,12 +75,12 @@ pub fn run() {
 /// How the target of that row is asked.
 fn asker(row: &Row, interrupter: Interrupter, target: libc::pthread_t) -> Box<dyn Fn()> {
     match row.kind {
-        Kind::Own | Kind::Plain | Kind::Reached => Box::new(move || drop(interrupter.interrupt())),
         Kind::Naive => Box::new(move || {
             FLAG.store(true, Ordering::SeqCst);
             // SAFETY: the target runs as long as the process.
             assert_eq!(unsafe { libc::pthread_kill(target, NAIVE as i32) }, 0);
         }),
+        _ => Box::new(move || drop(interrupter.interrupt())),
     }
 }
 
@@ -119,7 +123,7 @@ fn act(job: Job) -> Result<String, String> {
     };
     let (result, raised) = match row.kind {
         Kind::Naive => (call(), true),
-        Kind::Own | Kind::Plain | Kind::Reached => task.run(|| {
+        _ => task.run(|| {
             if eintr::is_interrupted() {
                 return Err("armed before it was asked".to_owned());
             }

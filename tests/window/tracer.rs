@@ -118,6 +118,12 @@ impl Tracee {
         self.hear_asked();
     }
 
+    /// Has the director bring what the target waits for, or take it.
+    pub fn turn(&mut self) {
+        self.tell("turn");
+        self.hear_asked();
+    }
+
     /// Waits until the director has asked the target.
     pub fn hear_asked(&mut self) {
         // Where the target is stopped, it must not hold a lock that the asker needs.

@@ -28,7 +28,7 @@ pub fn exhaust(row: &'static Row, variant: &'static Variant) -> Findings {
         recover(&mut tracee, &verdict);
         there.then_some(Trial { stop, verdict })
     });
-    Findings { title, ready: variant.ready, trials }
+    Findings { title, ready: variant.ready, turns: variant.turns, trials }
 }
 
 /// All points of the target's way: from the first mark, or from the application's signal, to the
@@ -73,7 +73,7 @@ pub fn exhaust_asker(row: &'static Row) -> Findings {
         }
         there.then_some(Trial { stop, verdict })
     });
-    Findings { title, ready: false, trials }
+    Findings { title, ready: false, turns: false, trials }
 }
 
 /// A trial for each point of a route. `attempt` is told to go there by a leap or by steps, and says

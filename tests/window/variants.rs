@@ -12,6 +12,8 @@ pub struct Variant {
     pub everywhere: bool,
     /// Whether the result is there before the call.
     pub ready: bool,
+    /// Whether it is asked first, and somebody brings the result at those points, or takes it.
+    pub turns: bool,
     /// Whether the task lets its plain calls be reached.
     pub reach: bool,
     /// What the tracer stops at: every instruction; or the kernel's door, which lies inside of the
@@ -52,6 +54,7 @@ const PLAIN: Variant = Variant {
     name: "",
     everywhere: true,
     ready: false,
+    turns: false,
     reach: true,
     pace: Pace::Instruction,
     signal: None,
@@ -70,6 +73,20 @@ const USR2: Signal = Signal::SIGUSR2;
 pub static ALL: &[Variant] = &[
     Variant { name: "nothing ready", ..PLAIN },
     Variant { name: "ready", ready: true, ..PLAIN },
+    // In the kernel alone the target sees it: between two doors it comes or goes unseen.
+    Variant {
+        name: "asked before, and it comes at the kernel's door",
+        turns: true,
+        pace: Pace::Door,
+        ..PLAIN
+    },
+    Variant {
+        name: "asked before, and somebody takes it at the kernel's door",
+        ready: true,
+        turns: true,
+        pace: Pace::Door,
+        ..PLAIN
+    },
     Variant { name: "nothing ready, without reach", ..LOCAL },
     Variant { name: "ready, without reach", ready: true, ..LOCAL },
     Variant { name: "nothing ready, at the kernel's door", pace: Pace::Door, ..PLAIN },
@@ -159,10 +176,14 @@ impl Variant {
     pub fn suits(&self, row: &Row) -> bool {
         let usual = self.handler == Handler::Works && self.restart && !self.elsewhere;
         let simple = self.signal.is_none_or(|signal| signal == (USR2, When::Asleep) && usual);
+        if self.turns {
+            return row.turns;
+        }
         match row.kind {
+            Kind::Unfailing => self.ready && self.signal.is_none(),
             Kind::Own => self.everywhere || row.name == "read",
             Kind::Plain => simple && !self.reach,
-            Kind::Reached | Kind::Naive => simple && self.reach,
+            Kind::Reached | Kind::Polled | Kind::Naive => simple && self.reach,
         }
     }
 

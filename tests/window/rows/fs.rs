@@ -13,7 +13,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::Mode;
 
-use super::{Case, equal};
+use super::{Case, equal, turn};
 
 /// By this path what a descriptor stands for is opened once more, even if it has no other name.
 fn path_of(file: &File) -> PathBuf {
@@ -29,6 +29,12 @@ fn locking(ready: bool, lock: fn(&File) -> Result<(), Error>, try_lock: fn(&File
     if !ready {
         assert!(try_lock(&second));
     }
+    let fd = second.as_raw_fd();
+    turn::is(move || {
+        let kind = if ready { libc::LOCK_EX | libc::LOCK_NB } else { libc::LOCK_UN };
+        // SAFETY: no pointers.
+        1 + unsafe { libc::flock(fd, kind) } as isize
+    });
     let first = Rc::new(first);
     let locked = first.clone();
     Case {

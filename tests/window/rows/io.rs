@@ -3,34 +3,42 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::rc::Rc;
 
 use eintr::Error;
 use nix::fcntl::{FcntlArg, fcntl};
 
-use super::{Case, drain, equal, pipe};
+use super::{Case, drain, equal, pipe, turn};
 
 /// The byte that there is to read, and what the calls that read it return.
 pub const BYTE: u8 = b'x';
 
 /// A pipe with a byte in it or not; `read` takes a byte from it.
-pub fn reading(ready: bool, mut read: impl FnMut(&File) -> Result<u64, Error> + 'static) -> Case {
+pub fn reading(ready: bool, read: impl FnMut(&File) -> Result<u64, Error> + 'static) -> Case {
     let (reader, writer) = pipe();
     if ready {
         nix::unistd::write(&writer, &[BYTE]).unwrap();
     }
+    turn::is_of_a_byte(ready, reader.as_raw_fd(), writer.as_raw_fd());
+    reading_from(ready, reader, writer, read)
+}
+
+/// The same, of what two descriptors stand for.
+pub fn reading_from(
+    ready: bool,
+    reader: Rc<File>,
+    writer: Rc<File>,
+    mut read: impl FnMut(&File) -> Result<u64, Error> + 'static,
+) -> Case {
     let from = reader.clone();
     Case {
         call: Box::new(move || read(&from)),
         intact: Box::new(move |result| {
             let left = drain(&reader);
             drop(writer);
-            match result {
-                Some(byte) => {
-                    equal("the byte read", byte, BYTE.into())?;
-                    equal("bytes left after one was read", left.len(), 0)
-                }
-                None => equal("bytes left after none was read", left.len(), ready.into()),
-            }
+            equal("the byte read", result.unwrap_or(BYTE.into()), BYTE.into())?;
+            let there = isize::from(ready) + turn::by();
+            equal("bytes left", left.len() as isize, there - isize::from(result.is_some()))
         }),
     }
 }
@@ -55,11 +63,13 @@ pub fn writing(ready: bool, write: fn(&File) -> Result<usize, Error>) -> Case {
     if before > 0 {
         nix::unistd::write(&writer, &vec![0; before]).unwrap();
     }
+    let [from, to] = [reader.as_raw_fd(), writer.as_raw_fd()];
+    turn::is(move || if ready { turn::write(to, room) } else { -turn::take(from, room) });
     Case {
         call: Box::new(move || Ok(write(&writer)? as u64)),
         intact: Box::new(move |result| {
-            let written = drain(&reader).len() - before;
-            equal("bytes written", written, result.unwrap_or(0) as usize)
+            let written = drain(&reader).len() as isize - before as isize - turn::by();
+            equal("bytes written", written, result.unwrap_or(0) as isize)
         }),
     }
 }

@@ -9,7 +9,7 @@ use nix::mqueue::{
 };
 use nix::sys::stat::Mode;
 
-use super::{Case, equal};
+use super::{Case, equal, turn};
 
 pub fn semop(ready: bool) -> Case {
     taking(ready, |set| eintr::ipc::semop(set, &[SemOp::new(0, -1)], None))
@@ -22,13 +22,20 @@ pub fn taking(ready: bool, take: fn(i32) -> Result<(), Error>) -> Case {
     assert!(set >= 0);
     // SAFETY: SETVAL takes a number.
     assert_eq!(unsafe { libc::semctl(set, 0, libc::SETVAL, i32::from(ready)) }, 0);
+    turn::is(move || {
+        let by = if ready { -1 } else { 1 };
+        let mut turn = libc::sembuf { sem_num: 0, sem_op: by, sem_flg: libc::IPC_NOWAIT as i16 };
+        // SAFETY: one operation.
+        if unsafe { libc::semop(set, &mut turn, 1) } == 0 { by.into() } else { 0 }
+    });
     Case {
         call: Box::new(move || take(set).map(|()| 1)),
         intact: Box::new(move |result| {
             // SAFETY: neither takes a fourth argument.
             let [left, _] =
                 [libc::GETVAL, libc::IPC_RMID].map(|op| unsafe { libc::semctl(set, 0, op) });
-            equal("the semaphore", left, i32::from(ready && result.is_none()))
+            let there = i32::from(ready) + turn::by() as i32;
+            equal("the semaphore", left, there - i32::from(result.is_some()))
         }),
     }
 }

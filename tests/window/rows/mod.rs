@@ -11,6 +11,8 @@ mod process;
 mod reached;
 mod sync;
 mod time;
+pub mod turn;
+mod unfailing;
 
 #[cfg(not(target_arch = "x86_64"))]
 use libc::{SYS_epoll_pwait as SYS_epoll_wait, SYS_ppoll as SYS_poll, SYS_pselect6 as SYS_select};
@@ -32,6 +34,15 @@ pub struct Row {
     pub sleeps_in: i64,
     /// Makes the object, with the result there or not.
     pub make: fn(ready: bool) -> Case,
+    /// Whether another thread can bring what it waits for, or take it: see [`turn`].
+    pub turns: bool,
+}
+
+impl Row {
+    const fn turns(mut self) -> Self {
+        self.turns = true;
+        self
+    }
 }
 
 /// Whose call it is.
@@ -43,6 +54,10 @@ pub enum Kind {
     Plain,
     /// std's, in a task with reach on.
     Reached,
+    /// The same, and it is made when poll calls it ready: then it may wait, until the timer ends it.
+    Polled,
+    /// libc's that must not fail, with reach and without.
+    Unfailing,
     /// A wrong implementation, asked by a flag and a signal.
     Naive,
 }
@@ -60,20 +75,28 @@ pub fn find(name: &str) -> &'static Row {
     ALL.iter().find(|row| row.name == name).expect("the call has a row")
 }
 
+const fn row(kind: Kind, name: &'static str, sleeps_in: i64, make: fn(bool) -> Case) -> Row {
+    Row { name, kind, sleeps_in, make, turns: false }
+}
+
 const fn own(name: &'static str, sleeps_in: i64, make: fn(bool) -> Case) -> Row {
-    Row { name, kind: Kind::Own, sleeps_in, make }
+    row(Kind::Own, name, sleeps_in, make)
 }
 
 const fn plain(name: &'static str, sleeps_in: i64, make: fn(bool) -> Case) -> Row {
-    Row { name, kind: Kind::Plain, sleeps_in, make }
+    row(Kind::Plain, name, sleeps_in, make)
 }
 
 const fn reached(name: &'static str, sleeps_in: i64, make: fn(bool) -> Case) -> Row {
-    Row { name, kind: Kind::Reached, sleeps_in, make }
+    row(Kind::Reached, name, sleeps_in, make)
+}
+
+const fn polled(name: &'static str, sleeps_in: i64, make: fn(bool) -> Case) -> Row {
+    row(Kind::Polled, name, sleeps_in, make).turns()
 }
 
 const fn naive(name: &'static str, make: fn(bool) -> Case) -> Row {
-    Row { name, kind: Kind::Naive, sleeps_in: libc::SYS_read, make }
+    row(Kind::Naive, name, libc::SYS_read, make)
 }
 
 /// The table.
@@ -97,14 +120,17 @@ pub static ALL: &[Row] = &[
     plain("plain_read", libc::SYS_read, io::plain_read),
     plain("plain_sleep", libc::SYS_clock_nanosleep, time::plain_sleep),
     plain("abandoned", libc::SYS_clock_nanosleep, abandon::call),
-    reached("reached_read_exact", libc::SYS_read, reached::read_exact),
-    reached("reached_read_vectored", libc::SYS_readv, reached::read_vectored),
-    reached("reached_write", libc::SYS_write, reached::write),
-    reached("reached_poll", SYS_poll, reached::poll),
-    reached("reached_select", SYS_select, reached::select),
-    reached("reached_epoll_wait", SYS_epoll_wait, reached::epoll_wait),
-    reached("reached_flock", libc::SYS_flock, reached::flock),
-    reached("reached_semop", libc::SYS_semtimedop, reached::semop),
+    reached("reached_read_exact", libc::SYS_read, reached::read_exact).turns(),
+    reached("reached_read_vectored", libc::SYS_readv, reached::read_vectored).turns(),
+    reached("reached_write", libc::SYS_write, reached::write).turns(),
+    reached("reached_poll", SYS_poll, reached::poll).turns(),
+    reached("reached_select", SYS_select, reached::select).turns(),
+    reached("reached_epoll_wait", SYS_epoll_wait, reached::epoll_wait).turns(),
+    reached("reached_flock", libc::SYS_flock, reached::flock).turns(),
+    reached("reached_semop", libc::SYS_semtimedop, reached::semop).turns(),
+    polled("polled_read", libc::SYS_read, reached::read_fifo),
+    polled("polled_splice", libc::SYS_splice, reached::splice),
+    row(Kind::Unfailing, "unfailing", libc::SYS_fsync, unfailing::calls),
     reached("reached_accept", libc::SYS_accept4, reached::accept),
     reached("reached_open", libc::SYS_openat, reached::open),
     reached("reached_sleep", libc::SYS_clock_nanosleep, reached::sleep),

@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, IoSliceMut, Read, Write};
-use std::os::fd::AsRawFd;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::ptr;
@@ -15,8 +16,8 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::WaitPidFlag;
 use nix::unistd::Pid;
 
-use super::{Case, event, fs, ipc, net, process};
-use crate::rows::io::{BYTE, reading, writing};
+use super::{Case, drain, equal, event, fs, ipc, net, process, turn};
+use crate::rows::io::{BYTE, reading, reading_from, writing};
 
 pub fn read_exact(ready: bool) -> Case {
     reading(ready, |mut file| {
@@ -24,6 +25,59 @@ pub fn read_exact(ready: bool) -> Case {
         file.read_exact(&mut byte)?;
         Ok(byte[0].into())
     })
+}
+
+/// A named FIFO cannot be asked in the same call.
+pub fn read_fifo(ready: bool) -> Case {
+    let path = std::env::temp_dir().join(format!("eintr-window-fifo-{}", std::process::id()));
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let both = File::options().read(true).write(true).open(&path).unwrap();
+    let [reader, writer] = [File::options().read(true), File::options().write(true)]
+        .map(|options| Rc::new(options.open(&path).unwrap()));
+    drop(both);
+    std::fs::remove_file(path).unwrap();
+    read_when_polled(ready, reader, writer, |mut file| {
+        let mut byte = [0];
+        file.read_exact(&mut byte)?;
+        Ok(byte[0].into())
+    })
+}
+
+/// Nor a socket of TCP's, which looks at no flag of splice's.
+pub fn splice(ready: bool) -> Case {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let writer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let reader = listener.accept().unwrap().0;
+    let [reader, writer] = [OwnedFd::from(reader), OwnedFd::from(writer)];
+    let [reader, writer] = [reader, writer].map(|fd| Rc::new(File::from(fd)));
+    let (moved, to) = io::pipe().unwrap();
+    let case = read_when_polled(ready, reader, writer, move |file| {
+        let none = ptr::null_mut();
+        // SAFETY: no offsets.
+        match unsafe { libc::splice(file.as_raw_fd(), none, to.as_raw_fd(), none, 1, 0) } {
+            -1 => Err(io::Error::last_os_error().into()),
+            _ => Ok(BYTE.into()),
+        }
+    });
+    let is_left = case.intact;
+    let intact = |result: Option<u64>| {
+        equal("bytes moved", drain(moved).len(), result.is_some().into())?;
+        is_left(result)
+    };
+    Case { call: case.call, intact: Box::new(intact) }
+}
+
+fn read_when_polled(
+    ready: bool,
+    reader: Rc<File>,
+    writer: Rc<File>,
+    read: impl FnMut(&File) -> Result<u64, eintr::Error> + 'static,
+) -> Case {
+    if ready {
+        nix::unistd::write(&writer, &[BYTE]).unwrap();
+    }
+    turn::is_of_a_byte(ready, reader.as_raw_fd(), writer.as_raw_fd());
+    reading_from(ready, reader, writer, read)
 }
 
 pub fn read_vectored(ready: bool) -> Case {
