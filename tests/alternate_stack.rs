@@ -96,9 +96,11 @@ fn map_two_pages() -> usize {
 fn nothing_is_written_where_nothing_can_be() {
     armed("nothing_is_written_where_nothing_can_be", || {
         let pages = map_two_pages();
+        let parent = std::os::unix::process::parent_id() as i32;
+        // There one could write.
+        assert_eq!(syscall_on(pages + PAGE, libc::SYS_getppid, [0; 2]), parent);
         // SAFETY: the first page of the new mapping.
         assert_eq!(unsafe { libc::mprotect(pages as *mut _, PAGE, libc::PROT_NONE) }, 0);
-        let parent = std::os::unix::process::parent_id() as i32;
         assert_eq!(syscall_on(pages + PAGE, libc::SYS_getppid, [0; 2]), parent);
     });
 }
@@ -117,9 +119,10 @@ fn a_stack_that_unmaps_itself() {
 fn a_stack_that_is_gone() {
     armed("a_stack_that_is_gone", || {
         let pages = map_two_pages();
+        let parent = std::os::unix::process::parent_id() as i32;
+        assert_eq!(syscall_on(pages + PAGE + PAGE / 2, libc::SYS_getppid, [0; 2]), parent);
         // SAFETY: nobody uses the mapping.
         assert_eq!(unsafe { libc::munmap(pages as *mut _, 2 * PAGE) }, 0);
-        let parent = std::os::unix::process::parent_id() as i32;
         assert_eq!(syscall_on(pages + PAGE + PAGE / 2, libc::SYS_getppid, [0; 2]), parent);
     });
 }

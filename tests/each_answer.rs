@@ -351,7 +351,8 @@ fn sending() -> Vec<Probes> {
 }
 
 /// A byte in a pipe that is libuv's lock.
-const UV_LOCK: &str = "1 byte, close-on-exec, ready, with libuv";
+const UV_LOCK: &str = "1 byte, close-on-exec, ready, signals blocked, with libuv";
+const UV_UNLOCK: &str = "1 byte, close-on-exec, ready, with libuv";
 
 /// Maps a file whose name is libuv's.
 fn map_libuv() {
@@ -405,11 +406,22 @@ fn reading() -> Vec<Probes> {
     };
     map_libuv();
     let lock = filled(empty_pipe(libc::O_CLOEXEC));
+    let uv_lock = move || {
+        let before = words([0]);
+        let set = |mask, before| {
+            raw(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as usize, mask, before, SET])
+        };
+        assert_eq!(set(words([-1]), before), 0);
+        let locked = raw(libc::SYS_read, [lock, buffer(), 1]);
+        assert_eq!(set(before, NULL), 0);
+        assert_eq!(raw(libc::SYS_read, [lock, buffer(), 1]), error(ECANCELED), "none of libuv's");
+        locked
+    };
     let now = empty_pipe(0)[0];
     vec![
         each("read", libc::SYS_read, |fd, _| [fd, buffer(), 8, 0, 0, 0])
             .unless(EXEC_STATUS, status, 8)
-            .unless(UV_LOCK, move || raw(libc::SYS_read, [lock, buffer(), 1]), 1),
+            .unless(UV_LOCK, uv_lock, 1),
         each("readv", libc::SYS_readv, |fd, _| [fd, vector(), 1, 0, 0, 0]),
         each("preadv2", libc::SYS_preadv2, |fd, flags| [fd, vector(), 1, ON, ON, flags]).unless(
             "RWF_NOWAIT",
@@ -438,7 +450,7 @@ fn writing() -> Vec<Probes> {
             .unless(OUTPUT, || raw(libc::SYS_write, [1, buffer(), 0]), 0)
             .unless(OUTPUT, || raw(libc::SYS_write, [2, buffer(), 0]), 0)
             .unless("4 or 8 bytes, close-on-exec, in a forked child", report_of_a_child, 8)
-            .unless(UV_LOCK, move || raw(libc::SYS_write, [lock, buffer(), 1]), 1),
+            .unless(UV_UNLOCK, move || raw(libc::SYS_write, [lock, buffer(), 1]), 1),
         each("writev", libc::SYS_writev, |fd, _| [fd, vector(), 1, 0, 0, 0]).unless(
             OUTPUT,
             move || raw(libc::SYS_writev, [1, empty, 1]),

@@ -3,6 +3,7 @@
 //! The tests here work like this: a filter is the process's, so each case runs in a process of its
 //! own. It forbids itself a syscall, before the first use or after, and then does what others do.
 
+use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::atomic::Ordering::SeqCst;
@@ -305,5 +306,26 @@ fn a_trap_of_waits_on_two_words() {
             let stuck = stuck.blocked_in(libc::SYS_futex).interrupted();
             assert!(stuck.result());
         }
+    });
+}
+
+/// An interrupt that comes alone is not made to wait until /proc has told what is mapped: not though a
+/// read is as short as one of libuv's.
+#[test]
+fn an_interrupt_opens_nothing() {
+    if !child::has_dispatch("an_interrupt_opens_nothing") {
+        return;
+    }
+    alone("an_interrupt_opens_nothing", || {
+        let (reader, _writer) = std::io::pipe().unwrap();
+        let reads = move || {
+            [1, 4].map(|length| {
+                let mut bytes = [0; 4];
+                (&reader).read(&mut bytes[..length]).unwrap_err().raw_os_error()
+            })
+        };
+        let stuck = target(reads).blocked_in(libc::SYS_read);
+        filter(libc::SYS_openat, libc::SECCOMP_RET_KILL_PROCESS);
+        assert_eq!(stuck.interrupted().result(), [Some(libc::ECANCELED); 2]);
     });
 }

@@ -122,6 +122,9 @@ fn words(unless: &Unless) -> String {
             "4 or 8 bytes, close-on-exec, after a fork or of packets".into()
         }
         Unless::ExecReport { .. } => "4 or 8 bytes, close-on-exec, in a forked child".into(),
+        Unless::UvLock { events: libc::POLLIN, .. } => {
+            "1 byte, close-on-exec, ready, signals blocked, with libuv".into()
+        }
         Unless::UvLock { .. } => "1 byte, close-on-exec, ready, with libuv".into(),
         Unless::Unlocks(_) => "it unlocks".into(),
         Unless::Releases { .. } => "it releases, or IPC_NOWAIT".into(),

@@ -196,7 +196,7 @@ fn answer_by_table(
             arch::set_result(context, result);
         }
         Err(exception) => {
-            if is_run_there(context, number, arguments, exception) {
+            if is_run_there(block, context, number, arguments, exception) {
                 run_calls::begin(block, number);
             }
             make_as_asked(block, context, number, arguments, exception);
@@ -211,7 +211,7 @@ fn make_as_asked(
     arguments: [usize; 6],
     exception: Option<&Unless>,
 ) {
-    if is_run_there(context, number, arguments, exception) {
+    if is_run_there(block, context, number, arguments, exception) {
         return arch::run_there(context);
     }
     let result = run(block, context, number, arguments);
@@ -232,26 +232,52 @@ fn make_as_asked(
 /// Here are made: those with a mask that is copied, and those after which there is more to do; and those
 /// that may take away the stack on which the thread stands, for that is written to.
 fn is_run_there(
+    block: &Block,
     context: &ucontext_t,
     number: c_long,
     arguments: [usize; 6],
     exception: Option<&Unless>,
 ) -> bool {
     let kills = number == libc::SYS_kill && arguments[1] as c_int == libc::SIGKILL;
-    let changes_memory =
-        matches!(number, libc::SYS_mmap | libc::SYS_munmap | libc::SYS_mremap | libc::SYS_madvise);
+    let changes_memory = changes_memory(number);
+    if changes_memory {
+        block.answering.runs.room.store(0, Ordering::Relaxed);
+    }
     let is_made_here = is_fork(number)
         || kills
         || changes_memory
         || mask_at(number).is_some()
         || matches!(exception, Some(Unless::ExecStatus { .. }));
-    !is_made_here && has_room_below(arch::sp(context))
+    !is_made_here && has_room_below(block, arch::sp(context))
+}
+
+fn changes_memory(number: c_long) -> bool {
+    matches!(
+        number,
+        libc::SYS_mmap
+            | libc::SYS_munmap
+            | libc::SYS_mremap
+            | libc::SYS_madvise
+            | libc::SYS_mprotect
+            | libc::SYS_pkey_mprotect
+            | libc::SYS_shmat
+            | libc::SYS_shmdt
+            | libc::SYS_brk
+    )
 }
 
 /// Whether the stub may write there. Our own frame need not be on that stack, nor anything be at the stack
-/// pointer: musl's threads unmap their stack and then end.
-fn has_room_below(sp: usize) -> bool {
-    memory::is_readable(sp.wrapping_sub(arch::RUN_DEPTH))
+/// pointer: musl's threads unmap their stack and then end. The last page is remembered for as long as the
+/// thread's calls are stopped and change no memory: where another thread unmaps it under this one's
+/// feet, that dies without us.
+fn has_room_below(block: &Block, sp: usize) -> bool {
+    let lowest = sp.wrapping_sub(arch::RUN_DEPTH);
+    let known = &block.answering.runs.room;
+    let has_room = known.load(Ordering::Relaxed) == lowest & !0xfff || memory::is_readable(lowest);
+    if has_room {
+        known.store(lowest & !0xfff, Ordering::Relaxed);
+    }
+    has_room
 }
 
 /// Makes the syscall as asked.
@@ -392,6 +418,7 @@ fn step_aside(block: &Block, context: &mut ucontext_t) -> bool {
     if !dispatch::end_after(block, context) {
         return false;
     }
+    block.answering.runs.room.store(0, Ordering::Relaxed);
     if block.dispatch.sigsys_blocked.swap(false, Ordering::Relaxed) {
         *signals::saved_mask(context) |= signals::bit(libc::SIGSYS);
     }

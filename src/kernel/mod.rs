@@ -9,6 +9,7 @@ pub(crate) mod mapped;
 pub(crate) mod memory;
 pub(crate) mod pid;
 pub(crate) mod primitives;
+pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod signal_name;
 pub(crate) mod signals;

@@ -17,7 +17,8 @@ use super::{allowance, at_once};
 use crate::kernel::clock::Moment;
 use crate::kernel::descriptor::{self, Kind};
 use crate::kernel::mapped::Library;
-use crate::kernel::{futex, memory};
+use crate::kernel::{futex, memory, process, signals};
+use crate::signal::ours;
 use crate::thread::block::Block;
 use crate::thread::brakes;
 use crate::thread::retries::Call;
@@ -198,7 +199,7 @@ pub(super) fn holds(unless: Unless, block: &Block, now: Moment, arguments: &[usi
             let forked = block.answering.forked.load(Ordering::Relaxed) > 0;
             let is_known = || {
                 descriptor::kind(arguments[fd]) == Some(Kind::Packets)
-                    || arguments[length] == 4 && LIBUV.is_mapped(now)
+                    || arguments[length] == 4 && process::has_children() && LIBUV.is_mapped(now)
             };
             is_exec_status(arguments[fd], arguments[length]) && (forked || is_known())
         }
@@ -207,10 +208,14 @@ pub(super) fn holds(unless: Unless, block: &Block, now: Moment, arguments: &[usi
                 && is_exec_status(arguments[fd], arguments[length])
         }
         Unless::UvLock { fd, length, events } => {
+            // It takes the lock with all signals blocked. What is mapped is asked last: it takes longer than
+            // the interrupt.
+            let is_blocked = || signals::mask() & ours::set() != 0;
             arguments[length] == 1
-                && LIBUV.is_mapped(now)
                 && descriptor::is_close_on_exec(arguments[fd])
                 && descriptor::kind(arguments[fd]) == Some(Kind::Pipe)
+                && (events == libc::POLLOUT || is_blocked())
+                && LIBUV.is_mapped(now)
                 && descriptor::is_ready_within(arguments[fd], events, UV_LOCKS_FOR)
         }
         Unless::Unlocks(index) => {

@@ -61,7 +61,8 @@ pub(crate) enum Unless {
     ExecStatus { fd: usize, length: usize },
     /// The same, in that child.
     ExecReport { fd: usize, length: usize },
-    /// The byte in a pipe that is libuv's lock, and is there, or so soon: it aborts on any error.
+    /// The byte in a pipe that is libuv's lock, and is there, or so soon: it aborts on any error. It is
+    /// read with all signals blocked.
     UvLock { fd: usize, length: usize, events: i16 },
     /// It gives back a lock: a release, or a look that does not wait. The `struct flock` is behind
     /// that pointer.

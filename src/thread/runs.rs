@@ -2,7 +2,7 @@
 //! (S18).
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 
 use crate::kernel::{AtomicMoment, Moment};
 
@@ -15,6 +15,8 @@ pub(crate) struct Runs {
     pub(crate) found: AtomicU32,
     /// When it was found first.
     pub(crate) found_at: AtomicMoment,
+    /// A page of the stack to which one may write, or 0.
+    pub(crate) room: AtomicUsize,
 }
 
 impl Runs {
@@ -24,6 +26,7 @@ impl Runs {
             is_watched: AtomicBool::new(false),
             found: AtomicU32::new(0),
             found_at: AtomicMoment::new(Moment::NEVER),
+            room: AtomicUsize::new(0),
         }
     }
 
@@ -31,5 +34,6 @@ impl Runs {
     pub(super) fn reset(&self) {
         self.is_watched.store(false, Relaxed);
         self.found_at.set(Moment::NEVER);
+        self.room.store(0, Relaxed);
     }
 }
