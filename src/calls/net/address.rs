@@ -27,6 +27,11 @@ pub enum Address {
     Unix(UnixAddr),
 }
 
+/// An address as the kernel returned it. It has no name outside, so that nobody else can implement
+/// the traits that take it.
+#[derive(Debug)]
+pub struct Returned(pub(super) RawAddress);
+
 impl Address {
     pub(super) fn raw(&self) -> RawAddress {
         match self {

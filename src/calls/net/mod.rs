@@ -13,10 +13,9 @@ pub(crate) mod connect;
 mod connect_error;
 mod flags;
 mod recv;
-mod returned;
 mod send;
 mod stream;
-pub(super) mod syscalls;
+pub(crate) mod syscalls;
 
 pub use accept::{Listener, accept};
 pub use address::Address;

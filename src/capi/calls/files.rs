@@ -12,6 +12,7 @@ use libc::{c_short, iovec, size_t, ssize_t};
 
 use super::plain::eintr_openat;
 use super::{borrowed, plain};
+use crate::calls::net::syscalls::message::header;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
 use crate::capi::border::{Errno, border, done};
 use crate::complete;
@@ -70,15 +71,6 @@ pub unsafe extern "C" fn eintr_write(fd: c_int, buffer: *const c_void, count: si
     border(-1, || unsafe { on_descriptor(fd, Way::Out, waiting, hurried) })
 }
 
-/// A message of those buffers, and nothing else.
-fn message(buffers: *const iovec, count: c_int) -> libc::msghdr {
-    // SAFETY: made of integers and pointers, for which zero is none.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = buffers.cast_mut();
-    message.msg_iovlen = count as _;
-    message
-}
-
 /// readv(2)
 ///
 /// # Safety
@@ -86,7 +78,7 @@ fn message(buffers: *const iovec, count: c_int) -> libc::msghdr {
 /// As readv.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn eintr_readv(fd: c_int, buffers: *const iovec, count: c_int) -> ssize_t {
-    let mut message = message(buffers, count);
+    let mut message = header(buffers, count as usize);
     let waiting = (libc::SYS_readv, [fd as usize, buffers as usize, count as usize]);
     let arguments = [fd as usize, &raw mut message as usize, libc::MSG_DONTWAIT as usize];
     // SAFETY: the caller's promise.
@@ -100,7 +92,7 @@ pub unsafe extern "C" fn eintr_readv(fd: c_int, buffers: *const iovec, count: c_
 /// As writev.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn eintr_writev(fd: c_int, buffers: *const iovec, count: c_int) -> ssize_t {
-    let message = message(buffers, count);
+    let message = header(buffers, count as usize);
     let waiting = (libc::SYS_writev, [fd as usize, buffers as usize, count as usize]);
     let arguments = [fd as usize, &raw const message as usize, libc::MSG_DONTWAIT as usize];
     // SAFETY: the caller's promise.

@@ -11,7 +11,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use libc::{c_int, cmsghdr, msghdr};
+use libc::{c_int, cmsghdr, iovec, msghdr};
 
 use super::number;
 use crate::kernel::RawAddress;
@@ -52,10 +52,13 @@ impl<const N: usize> Control<N> {
     }
 }
 
-/// A header that points to nothing.
-fn header() -> msghdr {
+/// A header that points to those buffers, and to nothing else.
+pub(crate) fn header(buffers: *const iovec, count: usize) -> msghdr {
     // SAFETY: made of integers and pointers, for which zero is none.
-    unsafe { std::mem::zeroed() }
+    let mut message: msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = buffers.cast_mut();
+    message.msg_iovlen = count as _;
+    message
 }
 
 #[inline]
@@ -66,12 +69,10 @@ pub(crate) fn recvmsg(
 ) -> Outcome<Message> {
     let mut sender = RawAddress::room();
     let mut control = Control::<ROOM>::new();
-    let mut message = header();
+    let mut message = header(buffers.as_mut_ptr().cast(), buffers.len());
     let [name, _] = sender.room_pointers();
     message.msg_name = name as *mut _;
     message.msg_namelen = RawAddress::ROOM;
-    message.msg_iov = buffers.as_mut_ptr().cast();
-    message.msg_iovlen = buffers.len() as _;
     message.msg_control = control.0.as_mut_ptr().cast();
     message.msg_controllen = ROOM as _;
     let flags = (flags | libc::MSG_CMSG_CLOEXEC) as usize;
@@ -91,9 +92,7 @@ pub(crate) fn recvv(
     buffers: &mut [IoSliceMut<'_>],
     flags: c_int,
 ) -> Outcome<usize> {
-    let mut message = header();
-    message.msg_iov = buffers.as_mut_ptr().cast();
-    message.msg_iovlen = buffers.len() as _;
+    let mut message = header(buffers.as_mut_ptr().cast(), buffers.len());
     // SAFETY: the kernel writes into the buffers, which are borrowed mutably (an `IoSliceMut` is an
     // iovec).
     unsafe { call(libc::SYS_recvmsg, [number(fd), &raw mut message as usize, flags as usize]) }
@@ -159,12 +158,10 @@ pub(crate) fn sendmsg(
         return Err(Stop::Errno(libc::EINVAL));
     }
     let mut control = Control::<FDS_SPACE>::new();
-    let mut message = header();
+    let mut message = header(buffers.as_ptr().cast(), buffers.len());
     let [name, length] = to.map_or([0, 0], RawAddress::pointer_and_length);
     message.msg_name = name as *mut _;
     message.msg_namelen = length as _;
-    message.msg_iov = buffers.as_ptr().cast_mut().cast();
-    message.msg_iovlen = buffers.len() as _;
     if !fds.is_empty() {
         message.msg_control = control.0.as_mut_ptr().cast();
         put_fds(&mut message, fds);
