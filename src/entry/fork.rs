@@ -13,11 +13,11 @@ use crate::kernel::pid;
 use crate::thread::{block, fork_gate, registry, roll};
 
 /// Has the three handlers run around every `fork` from now on, unless they do already.
-pub(crate) fn watch() {
+pub(crate) extern "C" fn watch() {
     static WATCHING: Once = Once::new();
     WATCHING.call_once(|| {
         // SAFETY: the handlers are plain functions that live as long as the program.
-        unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
+        unsafe { libc::pthread_atfork(Some(fork_gate::close), Some(fork_gate::open), Some(child)) };
     });
 }
 
@@ -29,19 +29,7 @@ pub(crate) fn watch() {
 // nothing that `main` has and a constructor has not.
 #[used]
 #[unsafe(link_section = ".init_array")]
-static AT_START: extern "C" fn() = at_start;
-
-extern "C" fn at_start() {
-    watch();
-}
-
-extern "C" fn prepare() {
-    fork_gate::close();
-}
-
-extern "C" fn parent() {
-    fork_gate::open();
-}
+static AT_START: extern "C" fn() = watch;
 
 extern "C" fn child() {
     fork_gate::begin_generation();

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::io;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,7 +29,7 @@ pub struct ScopedChild<'scope> {
     pub stderr: Option<ChildStderr>,
     id: u32,
     interrupter: Interrupter,
-    grace: Arc<AtomicU64>,
+    grace: Arc<Mutex<Duration>>,
     /// The thread that waits for it; none when its result has been fetched.
     minder: Option<ScopedJoinHandle<'scope, io::Result<ExitStatus>>>,
     status: Option<ExitStatus>,
@@ -84,7 +83,7 @@ impl<'scope> ScopedChild<'scope> {
         let id = child.id();
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let grace = Arc::new(AtomicU64::new(nanoseconds(GRACE)));
+        let grace = Arc::new(Mutex::new(GRACE));
         let child = Arc::new(Mutex::new(child));
         let minded = (child.clone(), grace.clone());
         let builder = Builder::new().name(format!("child {id}"));
@@ -106,7 +105,7 @@ impl<'scope> ScopedChild<'scope> {
     /// then, when that time is over, killed. 5 seconds, unless it is set; zero kills it at once
     /// after asking, and [`Duration::MAX`] never.
     pub fn set_grace(&self, grace: Duration) {
-        self.grace.store(nanoseconds(grace), Ordering::Relaxed);
+        *lock(&self.grace) = grace;
     }
 
     /// Waits for it to end. Its standard input is closed first, if it is still here. May be asked
@@ -145,27 +144,19 @@ impl<'scope> ScopedChild<'scope> {
 }
 
 /// Waits for a child, or ends it.
-fn mind(child: &Mutex<Child>, grace: &AtomicU64) -> io::Result<ExitStatus> {
+fn mind(child: &Mutex<Child>, grace: &Mutex<Duration>) -> io::Result<ExitStatus> {
     let mut child = lock(child);
     match process::wait(&mut child) {
         Err(Error::Interrupted(_)) => {
-            let grace = match grace.load(Ordering::Relaxed) {
-                u64::MAX => Duration::MAX,
-                nanoseconds => Duration::from_nanos(nanoseconds),
-            };
+            let grace = *lock(grace);
             process::end(&mut child, grace)
         }
         waited => Ok(waited?),
     }
 }
 
-fn lock(child: &Mutex<Child>) -> MutexGuard<'_, Child> {
-    child.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What does not fit is for ever.
-fn nanoseconds(grace: Duration) -> u64 {
-    u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn gone() -> io::Error {

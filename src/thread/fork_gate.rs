@@ -91,7 +91,7 @@ struct Closed(UnsafeCell<Option<RwLockWriteGuard<'static, ()>>>);
 unsafe impl Sync for Closed {}
 
 /// A fork begins: closes the gate, once all who are behind it have left.
-pub(crate) fn close() {
+pub(crate) extern "C" fn close() {
     let closed = GATE.write().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: we hold the write lock, see `Closed`.
     unsafe { *CLOSED.0.get() = Some(closed) };
@@ -100,7 +100,7 @@ pub(crate) fn close() {
 }
 
 /// It has ended: opens the gate.
-pub(crate) fn open() {
+pub(crate) extern "C" fn open() {
     // SAFETY: this thread has held the write lock since `close`.
     let closed = unsafe { (*CLOSED.0.get()).take() };
     drop(closed);
