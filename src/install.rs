@@ -1,8 +1,7 @@
 //! Choosing the signal before first use.
 
-use std::fmt;
-use std::io;
 use std::panic::Location;
+use std::{fmt, io};
 
 use libc::c_int;
 

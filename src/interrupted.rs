@@ -8,10 +8,9 @@
 #![allow(unsafe_code)]
 
 use std::error::Error as StdError;
-use std::fmt;
-use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use libc::c_int;
 

@@ -1,9 +1,8 @@
 //! What runs: [`Task`], [`spawn`], [`Builder`].
 
-use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::thread as std_thread;
+use std::{fmt, io};
 
 use crate::deadline::standing;
 use crate::entry::{fork, install};

@@ -10,7 +10,7 @@ use std::ffi::c_void;
 
 use libc::c_int;
 
-use super::border::{Errno, border};
+use super::{Errno, border};
 use crate::abandon::{self, Abandoned};
 
 /// Runs a plain call that an interrupt ends.

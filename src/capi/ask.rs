@@ -11,11 +11,8 @@ use std::ffi::c_char;
 
 use libc::{c_int, size_t};
 
-use super::border::{Errno, border, done};
-use super::handles::{self, Held};
-use super::raise;
-use super::reason::{CReason, CodeAndText};
-use super::tsan;
+use super::reason::CodeAndText;
+use super::{CReason, Errno, Held, border, done, handles, raise, tsan};
 use crate::interrupter::Outcome;
 use crate::{Request, termination};
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use libc::c_int;
 
-use super::border::Errno;
+use super::Errno;
 use crate::room::Room;
 use crate::termination::Registration;
 use crate::thread::{Gate, fork_gate};

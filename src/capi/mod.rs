@@ -6,7 +6,7 @@
 //! any more, or for something else, is an error. (Rejected: pointers. A handle that is used after
 //! it was freed would be a crash, or worse, another one's.)
 //!
-//! Each function passes [`border`]: an error becomes -1 or 0 with errno, a panic an error, and a
+//! Each function passes [`border`](border::border): an error becomes -1 or 0 with errno, a panic an error, and a
 //! success leaves errno as it was.
 //!
 //! # Pointers
@@ -28,3 +28,8 @@ mod scopes;
 mod tasks;
 mod tell;
 mod tsan;
+
+use border::{Errno, border, done};
+use handles::Held;
+use reason::CReason;
+use scopes::Open;

@@ -9,10 +9,7 @@
 
 use libc::c_int;
 
-use super::border::{Errno, border, done};
-use super::handles::{self, Held};
-use super::reason::CReason;
-use super::tsan;
+use super::{CReason, Errno, Held, border, done, handles, tsan};
 use crate::{Interrupted, Interrupter, checkpoint};
 
 /// Raises.

@@ -5,8 +5,7 @@
 
 use std::cell::RefCell;
 
-use super::border::Errno;
-use super::handles;
+use super::{Errno, handles};
 use crate::deadline::open;
 use crate::mask::Mask;
 use crate::reach::{Reach, ReachLoops};

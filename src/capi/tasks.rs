@@ -11,10 +11,7 @@ use std::ffi::{c_char, c_uint};
 
 use libc::c_int;
 
-use super::border::{Errno, border, done};
-use super::handles::{self, Held};
-use super::scopes::{self, Open};
-use super::tsan;
+use super::{Errno, Held, Open, border, done, handles, scopes, tsan};
 use crate::deadline::open::{self, Limit};
 use crate::deadline::{self, standing};
 use crate::entry::install;

@@ -12,8 +12,7 @@ use std::panic::Location;
 
 use libc::{size_t, ssize_t};
 
-use super::border::{Errno, border};
-use super::handles;
+use super::{Errno, border, handles};
 use crate::entry::install::{self, Installed};
 use crate::support::{Road, support};
 

@@ -1,11 +1,10 @@
 //! [`Group`]: tasks that come and go.
 
 use std::any::Any;
-use std::fmt;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use crate::entry::fork;
 use crate::kernel::Moment;
@@ -16,7 +15,7 @@ pub(crate) mod members;
 mod panicked;
 mod stragglers;
 
-use members::{Asked, Members};
+use members::{Asked, Members, Panics};
 
 pub use panicked::Panicked;
 pub use stragglers::Stragglers;

@@ -3,8 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::members::Panics;
-use super::panicked::Panicked;
+use super::{Panicked, Panics};
 use crate::Report;
 
 /// What did not come to a good end when a [`Group`](crate::Group) was

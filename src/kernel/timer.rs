@@ -16,8 +16,7 @@ use std::time::Duration;
 
 use libc::{c_int, itimerspec, timespec};
 
-use super::clock::timespec_of;
-use super::{Moment, syscall};
+use super::{Moment, syscall, timespec_of};
 
 /// A timer, or none yet: the signal that it sends, above the kernel's number of it, plus one.
 pub(crate) struct KernelTimer(AtomicU64);

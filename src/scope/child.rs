@@ -4,14 +4,12 @@
 //! doing. (Rejected: leaving it to the body's next look, or to the scope's end. A body that is
 //! stuck in something else, or that waits for what the child is to write, would never come to it.)
 
-use std::fmt;
-use std::io;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use std::{fmt, io};
 
-use super::handle::ScopedJoinHandle;
-use super::spawn::{Scope, TryScope};
+use super::{Scope, ScopedJoinHandle, TryScope};
 use crate::calls::process;
 use crate::{Builder, Error, Interrupter, Request, checkpoint, mask};
 

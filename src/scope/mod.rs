@@ -28,7 +28,7 @@ mod spawn;
 
 use inherited::Inheritance;
 use keep::Keep;
-use shared::Shared;
+use shared::{OnPanic, Shared};
 
 pub use child::ScopedChild;
 pub use handle::ScopedJoinHandle;

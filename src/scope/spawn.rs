@@ -1,13 +1,11 @@
 //! [`Scope`], [`TryScope`]: what spawns the threads of a scope.
 
-use std::fmt;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
 use std::thread as std_thread;
+use std::{fmt, io};
 
-use super::handle::ScopedJoinHandle;
-use super::shared::{OnPanic, Shared};
+use super::{OnPanic, ScopedJoinHandle, Shared};
 use crate::group::members::Asked;
 use crate::reach::Reach;
 use crate::task::node::Nesting;

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::how::{Interruptibly, ToTheEnd, ended};
-use super::raw::How;
-use super::{Condvar, locks};
+use super::{Condvar, How, Interruptibly, ToTheEnd, ended, locks};
 use crate::Interrupted;
 
 /// Lets threads go on once so many have come: [`std::sync::Barrier`], and beside it

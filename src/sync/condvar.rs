@@ -5,9 +5,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, PoisonError};
 use std::time::Duration;
 
-use super::how::{Interruptibly, ToTheEnd, Until};
-use super::raw::{How, RawCondvar, Slept};
-use super::{MutexGuard, locks};
+use super::{How, Interruptibly, MutexGuard, RawCondvar, Slept, ToTheEnd, Until, locks};
 use crate::Interrupted;
 use crate::kernel::primitives::AtomicU32;
 

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::how::{Interruptibly, ToTheEnd, ended};
-use super::raw::RawEvent;
+use super::{Interruptibly, RawEvent, ToTheEnd, ended};
 use crate::Interrupted;
 use crate::kernel::primitives::AtomicU32;
 

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use super::raw::{How, Slept};
+use super::{How, Slept};
 use crate::entry::futex_wait;
 use crate::kernel::primitives::AtomicU32;
 use crate::kernel::{Moment, futex};

@@ -8,8 +8,7 @@
 
 #![allow(unsafe_code)]
 
-use super::how::{Interruptibly, ToTheEnd, ended};
-use super::raw::{RawMutex, RawRwLock};
+use super::{Interruptibly, RawMutex, RawRwLock, ToTheEnd, ended};
 use crate::Interrupted;
 use crate::kernel::primitives::AtomicU32;
 

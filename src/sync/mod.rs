@@ -79,6 +79,11 @@ mod traits;
 #[doc(no_inline)]
 pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 
+use how::{Interruptibly, ToTheEnd, Until, ended};
+use poison::{Poison, Watch};
+use raw::{How, RawCondvar, RawEvent, RawMutex, RawRwLock, Sleepers, Slept, Token};
+use traits::{guard_traits, lock_traits};
+
 pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub use event::Event;

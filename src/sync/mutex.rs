@@ -4,9 +4,7 @@ use std::ops::DerefMut;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, TryLockResult};
 
-use super::locks;
-use super::poison::{self, Poison, Watch};
-use super::traits::{guard_traits, lock_traits};
+use super::{Poison, Watch, guard_traits, lock_traits, locks, poison};
 use crate::Interrupted;
 
 /// A mutual exclusion lock: [`std::sync::Mutex`], and beside it

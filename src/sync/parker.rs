@@ -6,8 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::how::{Interruptibly, ToTheEnd, Until, ended};
-use super::raw::Token;
+use super::{Interruptibly, ToTheEnd, Token, Until, ended};
 use crate::Interrupted;
 use crate::kernel::primitives::AtomicU32;
 

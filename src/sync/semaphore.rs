@@ -1,10 +1,8 @@
 //! [`Semaphore`].
 
-use std::fmt;
-use std::mem;
+use std::{fmt, mem};
 
-use super::how::{Interruptibly, ToTheEnd, ended};
-use super::raw::{How, Sleepers};
+use super::{How, Interruptibly, Sleepers, ToTheEnd, ended};
 use crate::Interrupted;
 use crate::kernel::primitives::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::kernel::primitives::{AtomicU32, Patience};

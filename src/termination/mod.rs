@@ -3,12 +3,10 @@
 //! others: SIGHUP, SIGQUIT. [`ready`] and [`stopping`] tell systemd.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::{fmt, io, thread};
 
 use libc::c_int;
 use signal_hook::iterator::{Handle, Signals};

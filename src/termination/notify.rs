@@ -1,12 +1,11 @@
 //! Telling the service manager (sd_notify(3)), in the twenty lines that it takes. (Rejected: a
 //! crate for it. It would bring as many lines again for what is not used here.)
 
-use std::env;
 use std::ffi::OsStr;
-use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::{env, io};
 
 use crate::mask;
 

@@ -1,10 +1,9 @@
 //! `select`.
 
-use std::fmt;
-use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
+use std::{fmt, io};
 
 use super::syscalls;
 use super::syscalls::select::{Words, end};

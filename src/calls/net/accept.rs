@@ -5,8 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener, UnixStream};
 
-use super::address::{self, Address, Returned};
-use super::syscalls;
+use super::{Address, Returned, address, syscalls};
 use crate::calls::socket_time::{Began, Way, complete_in_time};
 use crate::error::Error;
 use crate::kernel::address::{Name, unnamed};

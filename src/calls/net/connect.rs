@@ -7,9 +7,7 @@ use std::time::Duration;
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use super::address::Address;
-use super::connect_error::{ConnectError, ConnectState};
-use super::syscalls;
+use super::{Address, ConnectError, ConnectState, syscalls};
 use crate::calls::socket_time::{self, Began, Way};
 use crate::kernel::RawAddress;
 use crate::kernel::socket::{TCP_CONNECTING, tcp_state};

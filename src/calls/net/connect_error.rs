@@ -1,7 +1,6 @@
 //! What connect says when there is no connection.
 
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 use crate::Error;
 

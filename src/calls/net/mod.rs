@@ -17,6 +17,8 @@ mod send;
 mod stream;
 pub(crate) mod syscalls;
 
+use address::Returned;
+
 pub use accept::{Listener, accept};
 pub use address::Address;
 pub use connect::connect;

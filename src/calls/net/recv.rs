@@ -5,9 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 
-use super::address::{self, Address, Returned};
-use super::flags::RecvFlags;
-use super::syscalls;
+use super::{Address, RecvFlags, Returned, address, syscalls};
 use crate::calls::socket_time::{Began, Way, complete_in_time};
 use crate::error::Error;
 use crate::kernel::address::{Name, unnamed};

@@ -5,9 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use libc::c_int;
 
-use super::address::Address;
-use super::flags::SendFlags;
-use super::syscalls;
+use super::{Address, SendFlags, syscalls};
 use crate::Error;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
 

@@ -8,8 +8,7 @@ use std::path::Path;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
-use super::address::Address;
-use super::connect::connect;
+use super::{Address, connect};
 use crate::{Error, checkpoint};
 
 /// Opens a TCP connection, as [`TcpStream::connect`]: the addresses are tried one after the other.

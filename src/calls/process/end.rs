@@ -11,8 +11,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
-use super::child::wait;
-use super::syscalls;
+use super::{syscalls, wait};
 use crate::{Error, mask, within};
 
 /// Ends a child, whatever this thread is interrupted by meanwhile, and returns what it ended with.

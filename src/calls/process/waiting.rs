@@ -5,8 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use bitflags::bitflags;
 use libc::c_int;
 
-use super::status::Waited;
-use super::syscalls;
+use super::{Waited, syscalls};
 use crate::{Error, complete};
 
 /// Whom [`waitid`] waits for, among the children of this process.

@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use libc::{epoll_event, fd_set, nfds_t, pollfd, siginfo_t, sigset_t, timespec, timeval};
 
-use super::{signals_less_ours, span};
+use super::{Errno, border, numbered, signals_less_ours, span};
 use crate::calls::Limit;
-use crate::capi::border::{Errno, border, numbered};
 use crate::capi::handles::limit as milliseconds_of;
 use crate::complete;
 use crate::kernel::{SET_SIZE, address_of, timespec_of};

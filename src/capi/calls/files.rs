@@ -11,10 +11,9 @@ use std::ffi::{c_char, c_int, c_void};
 use libc::{c_short, iovec, size_t, ssize_t};
 
 use super::plain::eintr_openat;
-use super::{borrowed, plain};
+use super::{Errno, border, borrowed, done, plain};
 use crate::calls::net::syscalls::message::header;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
-use crate::capi::border::{Errno, border, done};
 use crate::complete;
 use crate::kernel::syscall;
 use crate::thread::call;

@@ -10,9 +10,8 @@ use std::ffi::c_int;
 
 use libc::{sembuf, size_t, timespec};
 
-use super::span;
+use super::{done, span};
 use crate::calls::Limit;
-use crate::capi::border::done;
 use crate::complete;
 use crate::kernel::{address_of, timespec_of};
 use crate::thread::call;

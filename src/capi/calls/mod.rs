@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use libc::{c_int, c_long, timespec};
 
-use super::border::Errno;
+use super::border::{Errno, border, done, numbered};
 use crate::complete;
 use crate::thread::{Outcome, Stop, call};
 

@@ -10,8 +10,7 @@ use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
 use libc::{mqd_t, off_t, pid_t, rusage, sembuf, siginfo_t, size_t, ssize_t, timespec};
 
-use super::plain;
-use crate::capi::border::border;
+use super::{border, plain};
 
 /// Exports them. The arguments that one lacks at the end are 0, or null.
 macro_rules! plain {

@@ -10,10 +10,9 @@ use std::ffi::{c_int, c_void};
 
 use libc::{msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
-use super::borrowed;
+use super::{Errno, border, borrowed, done};
 use crate::calls::net::connect::connect_raw;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
-use crate::capi::border::{Errno, border, done};
 use crate::kernel::RawAddress;
 use crate::thread::call;
 

@@ -12,10 +12,9 @@ use std::time::Duration;
 
 use libc::{clockid_t, timespec};
 
-use super::{at_once, plain, span};
+use super::{Errno, at_once, border, done, numbered, plain, span};
 use crate::calls::Limit;
 use crate::calls::time::syscalls::sleep_until;
-use crate::capi::border::{Errno, border, done, numbered};
 use crate::complete;
 use crate::entry::futex_wait;
 use crate::kernel::{Moment, futex, timespec_of};

@@ -1,8 +1,7 @@
 //! The error of an interrupted send.
 
 use std::error::Error as StdError;
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 use crate::{Error, Interrupted};
 

@@ -67,6 +67,7 @@ pub use receiver::Receiver;
 pub use sender::{Sender, SyncSender};
 
 use channel::Channel;
+use unsent::Unsent;
 
 /// A channel that holds any number of messages: to send never waits.
 ///

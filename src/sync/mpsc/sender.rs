@@ -4,9 +4,7 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::mpsc::{SendError, TrySendError};
 
-use super::InterruptedSend;
-use super::channel::Channel;
-use super::unsent::Unsent;
+use super::{Channel, InterruptedSend, Unsent};
 use crate::sync::how::{Interruptibly, ToTheEnd};
 
 /// Sends into a [`channel`](super::channel()): [`std::sync::mpsc::Sender`].

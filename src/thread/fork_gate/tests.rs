@@ -15,7 +15,6 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::io;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -23,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
-use std::{env, fs, hint, ptr, thread};
+use std::{env, fs, hint, io, ptr, thread};
 
 use crate::deadline::open::{Limit, Open};
 use crate::entry::futex_wait;
