@@ -36,7 +36,9 @@ fn told_steadily<T>(target: &Target<T>) -> (String, Option<i32>, String, Report)
     let told = |report: &Report| {
         let thread = report.thread.as_ref().unwrap();
         let what = thread.waits_on.clone().unwrap_or_default();
-        (thread.syscall.clone().unwrap(), thread.fd, what)
+        let syscall = thread.syscall.clone().unwrap();
+        // What connects anew may get another number, for a report opens files meanwhile.
+        (syscall.clone(), thread.fd.filter(|_| syscall != "connect"), what)
     };
     let (mut first, mut cure, mut retries) = (None, None, 0);
     for round in 0..if emulated() { 20 } else { 100 } {
@@ -141,17 +143,30 @@ fn swallows_errors(listener: &TcpListener, stop: &AtomicBool) {
 }
 
 #[inline(never)]
-fn sleeps_and_looks(stop: &AtomicBool) {
+fn sleeps_and_looks(stop: &AtomicBool) -> u64 {
+    let mut rounds = 0;
     while !std::hint::black_box(stop).load(SeqCst) {
+        rounds += 1;
         computes();
+        let _ = std::path::Path::new("/nonexistent").exists();
         std::thread::sleep(Duration::from_millis(100));
     }
+    rounds
 }
 
 #[inline(never)]
 fn swallows_errors_and_sleeps(listener: &TcpListener, stop: &AtomicBool) {
     while !stop.load(SeqCst) {
         if listener.accept().is_err() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+#[inline(never)]
+fn connects_anew(listener: &TcpListener, stop: &AtomicBool) {
+    while !stop.load(SeqCst) {
+        if std::net::TcpStream::connect(listener.local_addr().unwrap()).is_err() {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -184,6 +199,24 @@ fn a_loop_that_swallows_errors_is_shown_in_its_call() {
     });
 }
 
+/// Its socket is closed while it sleeps.
+#[test]
+fn a_loop_that_connects_anew_is_shown_in_its_connect() {
+    if !has_dispatch("a loop of sleeps") {
+        return;
+    }
+    watched("a_loop_that_connects_anew_is_shown_in_its_connect", || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (stop, stopped) = flag();
+        let looping = target(move || connects_anew(&listener, &stopped));
+        let (syscall, _, what, report) = told_steadily(&looping);
+        assert!(syscall == "connect" && what.starts_with("TCP socket"), "{syscall} {what}");
+        assert_cure(&report, &["eintr::checkpoint()?", "swallows"], "connects_anew");
+        stop.store(true, SeqCst);
+        looping.result();
+    });
+}
+
 #[test]
 fn a_loop_that_sleeps_and_looks_is_shown_in_its_sleep() {
     if !has_dispatch("a loop of sleeps") {
@@ -196,7 +229,10 @@ fn a_loop_that_sleeps_and_looks_is_shown_in_its_sleep() {
         assert_cure(&report, &["eintr::checkpoint()?", "sleeps and looks"], "sleeps_and_looks");
         assert!(syscall.ends_with("nanosleep") && fd.is_none(), "{syscall}");
         stop.store(true, SeqCst);
-        looping.result();
+        let interrupter = looping.thread.interrupter();
+        let rounds = looping.result();
+        // What interrupts our own pause cuts no call short. (The first may be interrupted and then refused.)
+        assert!(interrupter.report().refused <= rounds + 1, "{rounds}: {}", interrupter.report());
     });
 }
 

@@ -26,9 +26,11 @@ pub(crate) fn undo_restart(context: &mut ucontext_t) -> bool {
 }
 
 /// Whether the context stands behind a call that a signal has cut short: it has returned EINTR. Not
-/// behind a wait on a futex: most who wait so go on (S20).
+/// behind a wait on a futex: most who wait so go on (S20). Nor behind a pause of ours, which goes on.
 pub(crate) fn was_cut_short(context: &ucontext_t) -> bool {
-    instruction::is_behind_interrupted_syscall(context) && !is_behind_futex_wait(context)
+    instruction::is_behind_interrupted_syscall(context)
+        && !is_behind_futex_wait(context)
+        && !arch::trapped_in_raw(context)
 }
 
 /// Where the number is gone, the arguments tell. (A poll of 128 descriptors looks the same.)

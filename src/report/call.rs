@@ -3,6 +3,7 @@
 #[cfg(not(target_arch = "x86_64"))]
 use std::fs;
 
+use crate::arch;
 use crate::reach::table::{self, Answer, Row};
 
 /// The syscall in which a thread is.
@@ -29,6 +30,11 @@ impl Call {
         } else {
             table::row(self.number)
         }
+    }
+
+    /// Whether we make it for ourselves, and no interrupt ends it.
+    pub(super) fn is_ours(&self) -> bool {
+        arch::is_raw(self.pc)
     }
 
     pub(super) fn is_sleep(&self) -> bool {

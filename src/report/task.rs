@@ -78,7 +78,9 @@ impl Report {
         // number may be another's.
         let thread = thread.filter(|_| look().tid == figures.tid);
         let thread = thread.map(|thread| match &figures.retried {
-            Some(retried) if thread.is_retrying(retried) => thread.retrying(retried),
+            Some(retried) if thread.is_retrying(retried) => {
+                thread.retrying(retried, || look().retried)
+            }
             _ => thread,
         });
         Self {

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::call::Call;
+use super::call::Call as Found;
 use super::cure::Place;
-use super::waits_on;
-use crate::kernel::clock::Moment;
+use super::{kernel, waits_on};
+use crate::kernel::clock::{self, Moment};
 use crate::reach::table;
-use crate::thread::retries::Retried;
-use crate::{arch, thread::call};
+use crate::thread::call;
+use crate::thread::retries::{Call, Retried};
 
 /// The thread in a [`Report`](crate::Report), as the kernel sees it; but one that makes a call again
 /// and again, though it is cut short each time, is shown in that call.
@@ -48,7 +48,7 @@ pub struct ThreadReport {
     /// Whether it waits for another thread's end.
     pub(super) joins: bool,
     /// The syscall as it was found.
-    pub(super) call: Option<Call>,
+    pub(super) call: Option<Found>,
 }
 
 impl ThreadReport {
@@ -57,18 +57,38 @@ impl ThreadReport {
     pub(super) fn is_retrying(&self, retried: &Retried) -> bool {
         const ON_ITS_WAY: Duration = Duration::from_secs(1);
         let can_move = matches!(self.state, Some(ThreadState::Running | ThreadState::Sleeping));
-        let pauses = |call: &Call| call.is_sleep() && arch::is_raw(call.pc);
         can_move
-            && (self.call.as_ref().is_some_and(pauses)
+            && (self.call.as_ref().is_some_and(|call| call.is_sleep() && call.is_ours())
                 || Moment::now().since(retried.last) < ON_ITS_WAY)
     }
 
-    /// As it is shown then.
-    pub(super) fn retrying(self, retried: &Retried) -> Self {
+    /// As it is shown then. A loop that connects anew has no socket for half of its time, or another thread
+    /// has its number: so the thread is looked at while it pauses in that call, if it is soon found there; be it
+    /// with another descriptor.
+    pub(super) fn retrying(self, retried: &Retried, again: impl Fn() -> Option<Retried>) -> Self {
+        const TRIES: u32 = 50;
         let call = retried.call;
         let row = table::row(call.number);
-        let waits_on = row
-            .map_or_else(Default::default, |row| waits_on::of_retried(self.tid, row, call.about));
+        let look = |call: Call| {
+            let look = |row| waits_on::of_retried(self.tid, row, call.about);
+            row.map_or_else(Default::default, look)
+        };
+        let pause = || {
+            let retried = again()?;
+            kernel::call_of(self.tid)?.is_ours().then_some((retried.last_call, retried.count))
+        };
+        let looks = (0..TRIES).find_map(|tries| {
+            if tries > 0 {
+                clock::pause(Duration::from_millis(1));
+            }
+            let before = pause();
+            let (now, _) = before.filter(|(now, _)| {
+                *now == call || tries > TRIES / 2 && now.number == call.number
+            })?;
+            let waits_on = look(now);
+            (pause() == before).then_some(waits_on)
+        });
+        let waits_on = looks.unwrap_or_else(|| look(call));
         Self {
             state: Some(ThreadState::Retrying),
             syscall: Some(
@@ -92,7 +112,7 @@ impl ThreadReport {
 
     /// Whether it is in a wait of ours that no interrupt ends.
     pub(super) fn is_in_own_wait(&self) -> bool {
-        self.call.as_ref().is_some_and(|call| arch::is_raw(call.pc))
+        self.call.as_ref().is_some_and(Found::is_ours)
     }
 
     #[cfg(feature = "stacks")]

@@ -25,8 +25,9 @@ pub(crate) struct Retries {
     count: AtomicU32,
     since: AtomicMoment,
     last: AtomicMoment,
-    /// How many others came since it did.
+    /// How many others came since it did, and how often it had another descriptor.
     others: AtomicU32,
+    other_descriptors: AtomicU32,
 }
 
 /// A call that was cut short again and again.
@@ -35,6 +36,8 @@ pub(crate) struct Retried {
     pub(crate) call: Call,
     /// How often in a row.
     pub(crate) count: u32,
+    /// The one that was cut short last.
+    pub(crate) last_call: Call,
     /// When it was first, and last.
     pub(crate) since: Moment,
     pub(crate) last: Moment,
@@ -55,9 +58,9 @@ const OTHERS: u32 = 16;
 impl Retries {
     pub(super) const fn new() -> Self {
         let [asked, shown] = [const { AtomicU64::new(0) }; 2];
-        let [count, others] = [const { AtomicU32::new(0) }; 2];
+        let [count, others, other_descriptors] = [const { AtomicU32::new(0) }; 3];
         let [asked_at, since, last] = [const { AtomicMoment::new(Moment::LONG_AGO) }; 3];
-        Self { asked, asked_at, shown, count, since, last, others }
+        Self { asked, asked_at, shown, count, since, last, others, other_descriptors }
     }
 
     /// That call is about to be cut short. Async-signal-safe.
@@ -70,24 +73,29 @@ impl Retries {
     pub(super) fn count(&self, is_first: bool) {
         let [asked, shown] = [&self.asked, &self.shown].map(|call| call.load(Relaxed));
         let [asked_call, shown_call] = [asked, shown].map(Call::of);
-        let is_same = !is_first && asked_call.number == shown_call.number;
         self.last.set(self.asked_at.get());
-        if is_same {
+        if !is_first && asked_call.number == shown_call.number {
             self.count.fetch_add(1, Relaxed);
-        }
-        if asked == shown && is_same {
             self.others.store(0, Relaxed);
+            if asked == shown {
+                self.other_descriptors.store(0, Relaxed);
+            } else if self.other_descriptors.fetch_add(1, Relaxed) >= OTHERS {
+                self.show(asked);
+            }
         } else if is_first
             || shown_call.is_sleep() && !asked_call.is_sleep()
             || self.others.fetch_add(1, Relaxed) >= OTHERS
         {
-            if !is_same {
-                self.count.store(1, Relaxed);
-                self.since.set(self.asked_at.get());
-            }
-            self.others.store(0, Relaxed);
-            self.shown.store(asked, Relaxed);
+            self.count.store(1, Relaxed);
+            self.since.set(self.asked_at.get());
+            self.show(asked);
         }
+    }
+
+    fn show(&self, call: u64) {
+        self.others.store(0, Relaxed);
+        self.other_descriptors.store(0, Relaxed);
+        self.shown.store(call, Relaxed);
     }
 
     /// Whether that is the call that is shown.
@@ -96,9 +104,13 @@ impl Retries {
     }
 
     pub(super) fn look(&self) -> Retried {
-        let call = Call::of(self.shown.load(Relaxed));
-        let count = self.count.load(Relaxed);
-        Retried { call, count, since: self.since.get(), last: self.last.get() }
+        Retried {
+            call: Call::of(self.shown.load(Relaxed)),
+            count: self.count.load(Relaxed),
+            last_call: Call::of(self.asked.load(Relaxed)),
+            since: self.since.get(),
+            last: self.last.get(),
+        }
     }
 }
 
@@ -156,6 +168,8 @@ mod tests {
         assert_eq!(shown([(SLEEP, 0), (SLEEP, 0), (READ, 3)])[1..], [(SLEEP, 0, 2), (READ, 3, 1)]);
         let left = [(READ, 3)].into_iter().chain([(SLEEP, 0); 20]);
         assert_eq!(shown(left).last(), Some(&(SLEEP, 0, 4)));
+        let renamed = [(READ, 3)].into_iter().chain([(READ, 4), (SLEEP, 0)].repeat(20));
+        assert_eq!(shown(renamed).last(), Some(&(READ, 4, 21)));
         let other = [(READ, 3)].into_iter().chain([(READ, 4); 20]);
         assert_eq!(shown(other).last(), Some(&(READ, 4, 21)));
     }
