@@ -370,7 +370,9 @@ fn an_event_loop_is_told_to_have_a_hook() {
         let looping = target(move || runs_an_event_loop(&epoll));
         let (syscall, told_fd, what, report) = told_steadily(&looping);
         assert!(syscall.starts_with("epoll_"), "{syscall}");
-        assert_eq!((told_fd, &*what), (Some(fd), "eventpoll"));
+        // Without dispatch on aarch64 its descriptor is gone where it is answered.
+        let known = (told_fd, &*what);
+        assert!(known == (Some(fd), "eventpoll") || emulated() && told_fd.is_none(), "{known:?}");
         assert_cure(&report, &["eintr::with_hook", "event loop"], "runs_an_event_loop");
         drop(writer);
         looping.result();

@@ -86,7 +86,7 @@ fn of(report: &Report, thread: &ThreadReport, place: &Place) -> Option<String> {
 
 /// That of a wait which looks like a lock's.
 fn of_futex(thread: &ThreadReport, place: &Place) -> String {
-    let cure = if thread.is_in_own_wait() {
+    let cure = if thread.is_in_own_wait() || place.is_inside(&["eintr::sync::"]) {
         return of_own_wait(place);
     } else if thread.joins || place.is_inside(&["pthread_join", "pthread_clockjoin"]) {
         "eintr::JoinHandle::wait in place of that join, of a thread that eintr::spawn has begun"

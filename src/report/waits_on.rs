@@ -48,7 +48,9 @@ pub(super) fn look(tid: i32, call: &Call) -> WaitsOn {
 pub(super) fn of_retried(tid: i32, row: &Row, about: i32) -> WaitsOn {
     match row.name {
         "wait4" => WaitsOn { fd: None, what: child(about) },
-        "poll" | "ppoll" if about >= 0 => of_descriptor(tid, about),
+        // Without dispatch the first argument may be gone where the call is cut short.
+        _ if about < 0 => WaitsOn::default(),
+        "poll" | "ppoll" => of_descriptor(tid, about),
         _ if row.fd_at == Some(0) => of_descriptor(tid, about),
         _ => WaitsOn::default(),
     }
