@@ -37,8 +37,10 @@ impl Call {
         arch::is_raw(self.pc)
     }
 
-    pub(super) fn is_sleep(&self) -> bool {
-        self.row().is_some_and(|row| row.answer == Answer::Zero)
+    /// Whether that is the pause of a thread that is braked: a sleep, or a poll of an event loop's.
+    pub(super) fn is_our_pause(&self) -> bool {
+        let answer = self.row().map(|row| row.answer);
+        self.is_ours() && matches!(answer, Some(Answer::Zero | Answer::Poll))
     }
 
     /// Its name, or its number.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::call::Call as Found;
 use super::cure::Place;
-use super::{kernel, waits_on};
+use super::kernel;
+use super::waits_on::{self, WaitsOn};
 use crate::kernel::clock::{self, Moment};
 use crate::reach::table;
 use crate::thread::call;
@@ -53,29 +54,31 @@ pub struct ThreadReport {
 
 impl ThreadReport {
     /// Whether it is found where it would be if it goes on making that call: in our own pause, or on its way
-    /// back to it. One that waits elsewhere by now was there a while ago.
+    /// back to it, which on a busy machine is long. One that waits elsewhere by now was there a while ago.
     pub(super) fn is_retrying(&self, retried: &Retried) -> bool {
-        const ON_ITS_WAY: Duration = Duration::from_secs(1);
-        let can_move = matches!(self.state, Some(ThreadState::Running | ThreadState::Sleeping));
-        can_move
-            && (self.call.as_ref().is_some_and(|call| call.is_sleep() && call.is_ours())
-                || Moment::now().since(retried.last) < ON_ITS_WAY)
+        let waits = self.call.is_some() || self.faults;
+        let on_its_way = Duration::from_secs(if waits { 1 } else { 10 });
+        matches!(self.state, Some(ThreadState::Running | ThreadState::Sleeping))
+            && (self.call.as_ref().is_some_and(Found::is_our_pause)
+                || Moment::now().since(retried.last) < on_its_way)
     }
 
     /// As it is shown then. A loop that connects anew has no socket for half of its time, or another thread
     /// has its number: so the thread is looked at while it pauses in that call, if it is soon found there; be it
     /// with another descriptor.
     pub(super) fn retrying(self, retried: &Retried, again: impl Fn() -> Option<Retried>) -> Self {
-        const TRIES: u32 = 50;
+        const TRIES: u32 = 200;
         let call = retried.call;
         let row = table::row(call.number);
         let look = |call: Call| {
             let look = |row| waits_on::of_retried(self.tid, row, call.about);
             row.map_or_else(Default::default, look)
         };
+        let unknown = WaitsOn { fd: Some(call.about).filter(|fd| *fd >= 0), what: None };
         let pause = || {
-            let retried = again()?;
-            kernel::call_of(self.tid)?.is_ours().then_some((retried.last_call, retried.count))
+            // In this order: a pause that is seen first is that of the call, or of one before.
+            let is_there = kernel::call_of(self.tid)?.is_our_pause();
+            again().filter(|_| is_there).map(|retried| (retried.last_call, retried.count))
         };
         let looks = (0..TRIES).find_map(|tries| {
             if tries > 0 {
@@ -88,7 +91,9 @@ impl ThreadReport {
             let waits_on = look(now);
             (pause() == before).then_some(waits_on)
         });
-        let waits_on = looks.unwrap_or_else(|| look(call));
+        // What is there now is another's, if the thread is not in that call.
+        let is_last = || again().is_some_and(|now| now.last_call == call);
+        let waits_on = looks.unwrap_or_else(|| if is_last() { look(call) } else { unknown });
         Self {
             state: Some(ThreadState::Retrying),
             syscall: Some(
