@@ -6,9 +6,12 @@
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
@@ -80,6 +83,28 @@ fn an_open_that_waits_for_a_lease_is_refused() {
         let open = move || errno(File::open(&path));
         assert_eq!(told(open, libc::SYS_openat), [Some(libc::ECANCELED); 2]);
     });
+}
+
+/// SPLICE_F_NONBLOCK says that it does not wait, and TCP does not look at it.
+#[test]
+fn a_splice_that_was_said_not_to_wait_is_refused() {
+    if !has_dispatch("a_splice_that_was_said_not_to_wait") {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let socket = Arc::new(listener.accept().unwrap().0);
+    let pipe = Arc::new(io::pipe().unwrap());
+    let splice = move || {
+        let [from, to] = [socket.as_raw_fd(), pipe.1.as_raw_fd()];
+        let (none, flag) = (ptr::null_mut(), libc::SPLICE_F_NONBLOCK);
+        // SAFETY: no offsets.
+        match unsafe { libc::splice(from, none, to, none, 1, flag) } {
+            -1 => errno(Err::<(), _>(io::Error::last_os_error())),
+            _ => None,
+        }
+    };
+    assert_eq!(told(splice, libc::SYS_splice), [Some(libc::ECANCELED); 2]);
 }
 
 #[test]

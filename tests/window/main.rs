@@ -145,6 +145,7 @@ tests! {
     reached: reached_accept reached_open;
     reached_if_it_waits: reached_read_exact reached_read_vectored reached_write reached_wait;
     reached_if_it_waits: reached_poll reached_select reached_epoll_wait reached_flock reached_semop;
+    reached_if_it_waits: reached_ofd_lock;
     reached_if_it_waits: polled_read polled_splice;
     reached_without_result: reached_sleep;
     unharmed: unfailing;

@@ -2,7 +2,8 @@
 
 use std::cell::Cell;
 use std::fs::{File, OpenOptions, remove_file};
-use std::os::fd::AsRawFd;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -31,9 +32,10 @@ fn locking(ready: bool, lock: fn(&File) -> Result<(), Error>, try_lock: fn(&File
     }
     let fd = second.as_raw_fd();
     turn::is(move || {
-        let kind = if ready { libc::LOCK_EX | libc::LOCK_NB } else { libc::LOCK_UN };
-        // SAFETY: no pointers.
-        1 + unsafe { libc::flock(fd, kind) } as isize
+        // SAFETY: it is open, and is not closed here.
+        let second = ManuallyDrop::new(unsafe { File::from_raw_fd(fd) });
+        let is_done = if ready { try_lock(&second) } else { unlock(&second) };
+        isize::from(is_done)
     });
     let first = Rc::new(first);
     let locked = first.clone();
@@ -49,6 +51,21 @@ fn locking(ready: bool, lock: fn(&File) -> Result<(), Error>, try_lock: fn(&File
     }
 }
 
+/// Of either kind.
+fn unlock(file: &File) -> bool {
+    file.unlock().is_ok() && set_ofd_lock(file, libc::F_UNLCK)
+}
+
+fn set_ofd_lock(file: &File, kind: i32) -> bool {
+    fcntl(file, FcntlArg::F_OFD_SETLK(&range(kind))).is_ok()
+}
+
+/// The first byte.
+pub fn range(kind: i32) -> libc::flock {
+    let [l_type, l_whence] = [kind as i16, libc::SEEK_SET as i16];
+    libc::flock { l_type, l_whence, l_start: 0, l_len: 1, l_pid: 0 }
+}
+
 pub fn flock(ready: bool) -> Case {
     flocking(ready, |file| eintr::fs::flock(file, LockKind::Exclusive))
 }
@@ -60,12 +77,11 @@ pub fn flocking(ready: bool, lock: fn(&File) -> Result<(), Error>) -> Case {
 }
 
 pub fn ofd_lock(ready: bool) -> Case {
-    let lock = |file: &File| eintr::fs::ofd_lock(file, LockKind::Exclusive, 0..1);
-    locking(ready, lock, |file| {
-        let [l_type, l_whence] = [libc::F_WRLCK as i16, libc::SEEK_SET as i16];
-        let range = libc::flock { l_type, l_whence, l_start: 0, l_len: 1, l_pid: 0 };
-        fcntl(file, FcntlArg::F_OFD_SETLK(&range)).is_ok()
-    })
+    ofd_locking(ready, |file| eintr::fs::ofd_lock(file, LockKind::Exclusive, 0..1))
+}
+
+pub fn ofd_locking(ready: bool, lock: fn(&File) -> Result<(), Error>) -> Case {
+    locking(ready, lock, |file| set_ofd_lock(file, libc::F_WRLCK))
 }
 
 pub fn open(ready: bool) -> Case {

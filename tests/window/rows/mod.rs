@@ -127,6 +127,7 @@ pub static ALL: &[Row] = &[
     reached("reached_select", SYS_select, reached::select).turns(),
     reached("reached_epoll_wait", SYS_epoll_wait, reached::epoll_wait).turns(),
     reached("reached_flock", libc::SYS_flock, reached::flock).turns(),
+    reached("reached_ofd_lock", libc::SYS_fcntl, reached::ofd_lock).turns(),
     reached("reached_semop", libc::SYS_semtimedop, reached::semop).turns(),
     polled("polled_read", libc::SYS_read, reached::read_fifo),
     polled("polled_splice", libc::SYS_splice, reached::splice),

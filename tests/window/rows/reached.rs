@@ -11,6 +11,7 @@ use std::ptr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::FcntlArg;
 use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitPidFlag;
@@ -150,6 +151,15 @@ pub fn flock(ready: bool) -> Case {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error().into()),
         }
+    })
+}
+
+pub fn ofd_lock(ready: bool) -> Case {
+    fs::ofd_locking(ready, |file| {
+        let lock = fs::range(libc::F_WRLCK);
+        Ok(nix::fcntl::fcntl(file, FcntlArg::F_OFD_SETLKW(&lock))
+            .map(drop)
+            .map_err(io::Error::from)?)
     })
 }
 
