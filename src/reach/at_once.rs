@@ -11,7 +11,7 @@
 
 #![allow(unsafe_code)]
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 use libc::{c_int, c_long, timespec};
 
@@ -288,13 +288,14 @@ fn made_if(
 
 /// Makes a call that our timer's signal ends.
 fn made_within_limits(block: &Block, number: c_long, arguments: Arguments) -> Result<usize, c_int> {
-    let ours = crate::signal::ours::set();
-    let can_be_ended = signals::mask() & ours == 0 && repeat_timer::start(block);
-    if !can_be_ended {
+    if signals::mask() & crate::signal::ours::set() != 0 {
         return Err(libc::EAGAIN);
     }
+    // Before the timer is set: a shot that finds none under way is the last.
     block.answering.limited.store(true, Ordering::Relaxed);
-    let result = call(number, arguments);
+    compiler_fence(Ordering::SeqCst);
+    let result =
+        if repeat_timer::start(block) { call(number, arguments) } else { Err(libc::EAGAIN) };
     block.answering.limited.store(false, Ordering::Relaxed);
     repeat_timer::stop(block);
     result

@@ -104,16 +104,11 @@ impl Display for Findings {
         }
         writeln!(f, ")")?;
         let mut index = 0;
-        for run in self.runs().into_iter().take(50) {
-            let last = run.len() - 1;
-            writeln!(
-                f,
-                "    {:4} to {:4}: {} to {}",
-                index,
-                index + last,
-                run[0],
-                run[last].place()
-            )?;
+        for (number, run) in self.runs().into_iter().enumerate() {
+            let (end, to) = (index + run.len() - 1, run[run.len() - 1].place());
+            if number < 50 || run[0].verdict.is_failure() {
+                writeln!(f, "    {index:4} to {end:4}: {} to {to}", run[0])?;
+            }
             index += run.len();
         }
         Ok(())

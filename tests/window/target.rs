@@ -31,6 +31,9 @@ impl Verdict {
     }
 }
 
+/// More than the first pause of a thread's timer.
+const TIMER: Duration = Duration::from_millis(2);
+
 /// The target, on its way through the call.
 pub struct Target<'a> {
     tracee: &'a mut Tracee,
@@ -91,7 +94,14 @@ impl<'a> Target<'a> {
             return Verdict::Died("before it was asked".to_owned());
         }
         match self.variant.turns {
-            true => self.tracee.turn(),
+            true => {
+                let arrived = Instant::now();
+                // So long as its timer takes: the shot comes wherever it stands.
+                while self.row.kind == Kind::Polled && arrived.elapsed() < TIMER {
+                    std::hint::spin_loop();
+                }
+                self.tracee.turn();
+            }
             false => self.tracee.ask(),
         }
         self.finish()
