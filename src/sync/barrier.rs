@@ -1,9 +1,8 @@
 //! [`Barrier`].
 
-use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::{Condvar, How, Interruptibly, ToTheEnd, ended, locks};
+use super::{Condvar, How, Interruptibly, ToTheEnd, ended, locks, opaque};
 use crate::Interrupted;
 
 /// Lets threads go on once so many have come: [`std::sync::Barrier`], and beside it
@@ -105,8 +104,4 @@ impl Barrier {
 impl UnwindSafe for Barrier {}
 impl RefUnwindSafe for Barrier {}
 
-impl fmt::Debug for Barrier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Barrier").finish_non_exhaustive()
-    }
-}
+opaque!(Barrier);

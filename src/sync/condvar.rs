@@ -1,11 +1,10 @@
 //! [`Condvar`].
 
-use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, PoisonError};
 use std::time::Duration;
 
-use super::{How, Interruptibly, MutexGuard, RawCondvar, Slept, ToTheEnd, Until, locks};
+use super::{How, Interruptibly, MutexGuard, RawCondvar, Slept, ToTheEnd, Until, locks, opaque};
 use crate::Interrupted;
 use crate::kernel::primitives::AtomicU32;
 
@@ -33,6 +32,7 @@ use crate::kernel::primitives::AtomicU32;
 /// assert_eq!(worker.join().unwrap()?, 7);
 /// # Ok::<(), eintr::Interrupted>(())
 /// ```
+#[derive(Default)]
 pub struct Condvar {
     raw: RawCondvar,
 }
@@ -268,14 +268,4 @@ fn map<T, U>(result: LockResult<T>, f: impl FnOnce(T) -> U) -> LockResult<U> {
 impl UnwindSafe for Condvar {}
 impl RefUnwindSafe for Condvar {}
 
-impl Default for Condvar {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for Condvar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Condvar").finish_non_exhaustive()
-    }
-}
+opaque!(Condvar);

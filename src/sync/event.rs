@@ -23,6 +23,7 @@ use crate::kernel::primitives::AtomicU32;
 /// worker.join().unwrap()?;
 /// # Ok::<(), eintr::Interrupted>(())
 /// ```
+#[derive(Default)]
 pub struct Event {
     raw: RawEvent,
 }
@@ -70,12 +71,6 @@ impl Event {
     /// does not look.
     pub fn wait_interruptible(&self) -> Result<(), Interrupted> {
         self.raw.wait(&Interruptibly::begin()?)
-    }
-}
-
-impl Default for Event {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -82,7 +82,7 @@ pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 use how::{Interruptibly, ToTheEnd, Until, ended};
 use poison::{Poison, Watch};
 use raw::{How, RawCondvar, RawEvent, RawMutex, RawRwLock, Sleepers, Slept, Token};
-use traits::{guard_traits, lock_traits};
+use traits::{guard_traits, lock_traits, opaque};
 
 pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};

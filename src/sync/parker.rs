@@ -1,14 +1,12 @@
 //! [`Parker`] and [`Unparker`].
 
 use std::cell::Cell;
-use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Interruptibly, ToTheEnd, Token, Until, ended};
+use super::{Interruptibly, ToTheEnd, Token, Until, ended, opaque};
 use crate::Interrupted;
-use crate::kernel::primitives::AtomicU32;
 
 /// Waits for a token, which its [`Unparker`]s give: [`std::thread::park`], interruptible.
 ///
@@ -27,6 +25,7 @@ use crate::kernel::primitives::AtomicU32;
 /// worker.join().unwrap()?;
 /// # Ok::<(), eintr::Interrupted>(())
 /// ```
+#[derive(Default)]
 pub struct Parker {
     unparker: Unparker,
     /// One thread at a time parks.
@@ -34,14 +33,13 @@ pub struct Parker {
 }
 
 /// Gives the token to its [`Parker`].
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Unparker(Arc<Token>);
 
 impl Parker {
     /// A parker without the token.
     pub fn new() -> Self {
-        let token = Token { word: AtomicU32::new(0) };
-        Self { unparker: Unparker(Arc::new(token)), _not_sync: PhantomData }
+        Self::default()
     }
 
     /// What gives the token.
@@ -89,20 +87,4 @@ impl Unparker {
     }
 }
 
-impl Default for Parker {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for Parker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parker").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Unparker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unparker").finish_non_exhaustive()
-    }
-}
+opaque!(Parker Unparker);

@@ -31,6 +31,7 @@ pub struct Semaphore {
 }
 
 /// A permit of a [`Semaphore`], given back when dropped.
+#[derive(Debug)]
 #[must_use = "if unused the permit is given back at once"]
 pub struct SemaphorePermit<'a>(&'a Semaphore);
 
@@ -117,11 +118,5 @@ impl Drop for SemaphorePermit<'_> {
 impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Semaphore").field("available", &self.available()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for SemaphorePermit<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SemaphorePermit").field(self.0).finish()
     }
 }

@@ -60,4 +60,15 @@ macro_rules! guard_traits {
     )*};
 }
 
-pub(super) use {guard_traits, lock_traits};
+/// Types that show nothing of what is in them.
+macro_rules! opaque {
+    ($($name:ident)*) => {$(
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+pub(super) use {guard_traits, lock_traits, opaque};

@@ -8,7 +8,6 @@
 //! signal; in any other, [`net::send`](crate::net::send) does not raise it.
 
 mod copy;
-mod offset;
 mod random;
 mod read_write;
 mod splice;
@@ -17,9 +16,8 @@ pub(super) mod syscalls;
 mod whole;
 
 pub use copy::copy;
-pub use offset::{pread, pwrite};
 pub use random::getrandom;
-pub use read_write::{read, readv, write, writev};
+pub use read_write::{pread, pwrite, read, readv, write, writev};
 pub use splice::{SpliceFlags, copy_file_range, sendfile, splice};
 pub use stream::Stream;
 pub use whole::{read_exact, write_all};

@@ -11,6 +11,7 @@ use crate::kernel::futex;
 use crate::kernel::primitives::AtomicU32;
 use crate::kernel::primitives::Ordering::Relaxed;
 
+#[derive(Default)]
 pub(crate) struct RawCondvar {
     pub(crate) count: AtomicU32,
 }

@@ -14,6 +14,7 @@ const MARK: u32 = 2;
 /// The count, in the upper bits.
 const ONCE: u32 = 4;
 
+#[derive(Default)]
 pub(crate) struct RawEvent {
     pub(crate) word: AtomicU32,
 }

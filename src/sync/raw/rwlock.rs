@@ -60,14 +60,8 @@ impl RawRwLock {
 
     #[inline]
     pub(crate) fn try_read(&self) -> bool {
-        let mut word = self.word.load(Relaxed);
-        while is_readable(word) {
-            match self.change(word, word + READER) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
-        false
+        let read = |word| is_readable(word).then_some(word + READER);
+        self.word.fetch_update(Acquire, Relaxed, read).is_ok()
     }
 
     #[inline]
@@ -90,14 +84,8 @@ impl RawRwLock {
 
     #[inline]
     pub(crate) fn try_write(&self) -> bool {
-        let mut word = self.word.load(Relaxed);
-        while is_free(word) {
-            match self.change(word, word | WRITER) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
-        false
+        let write = |word| is_free(word).then_some(word | WRITER);
+        self.word.fetch_update(Acquire, Relaxed, write).is_ok()
     }
 
     #[inline]

@@ -10,6 +10,7 @@ const GIVEN: u32 = 1;
 /// None, and somebody sleeps for it.
 const AWAITED: u32 = 2;
 
+#[derive(Default)]
 pub(crate) struct Token {
     pub(crate) word: AtomicU32,
 }
