@@ -38,15 +38,11 @@ impl<I: Iterator> Iterator for Interruptible<I> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let items = self.items.as_mut()?;
-        if let Err(interrupted) = checkpoint() {
-            self.items = None;
-            return Some(Err(interrupted));
-        }
-        let item = items.next();
-        if item.is_none() {
+        let next = checkpoint().map(|()| items.next()).transpose();
+        if !matches!(next, Some(Ok(_))) {
             self.items = None;
         }
-        item.map(Ok)
+        next
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -124,20 +124,13 @@ fn set(number: c_int) -> Result<c_int, i32> {
     previous.stands_before(action.handler);
     ours::choose(Some(number));
     // SAFETY: `on_signal` is made to run at any instruction of any thread.
-    let before = unsafe { signals::set_action(number, &action) };
-    match before {
-        Ok(before) => {
-            previous.remember(&before);
-            pid::prepare();
-            repeat_timer::learn_tick();
-            dispatch::prepare(sigsys::on_sigsys as *const () as usize);
-            Ok(number)
-        }
-        Err(errno) => {
-            ours::choose(None);
-            Err(errno)
-        }
-    }
+    let set = unsafe { signals::set_action(number, &action) };
+    let before = set.inspect_err(|_| ours::choose(None))?;
+    previous.remember(&before);
+    pid::prepare();
+    repeat_timer::learn_tick();
+    dispatch::prepare(sigsys::on_sigsys as *const () as usize);
+    Ok(number)
 }
 
 /// Installs the handler for a signal that nobody uses, and chooses it; false if somebody uses it by now.

@@ -23,17 +23,11 @@ pub(crate) fn arguments(word: &AtomicU32, expected: u32, until: &Option<timespec
 /// Whether a syscall's first arguments look like those of a wait: an aligned address that is no
 /// descriptor, and a private operation that sleeps.
 pub(crate) fn is_private_wait(word: usize, operation: usize) -> bool {
+    use libc::{FUTEX_LOCK_PI, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAIT_REQUEUE_PI};
     const PAGE: usize = 4096;
+    const SLEEP: [i32; 4] = [FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_LOCK_PI, FUTEX_WAIT_REQUEUE_PI];
     let command = (operation as i32 & !libc::FUTEX_CLOCK_REALTIME) ^ libc::FUTEX_PRIVATE_FLAG;
-    word >= PAGE
-        && word % size_of::<u32>() == 0
-        && matches!(
-            command,
-            libc::FUTEX_WAIT
-                | libc::FUTEX_WAIT_BITSET
-                | libc::FUTEX_LOCK_PI
-                | libc::FUTEX_WAIT_REQUEUE_PI
-        )
+    word >= PAGE && word % size_of::<u32>() == 0 && SLEEP.contains(&command)
 }
 
 /// Sleeps while the word is `expected`, until it is woken or the moment comes; false if it was the

@@ -62,22 +62,21 @@ pub(crate) fn look(block: &Block, tid: i32) {
     }
     block.seen.forget();
     let mut buffer = [0_u8; 256];
-    let Some(line) = read_syscall_file(tid, &mut buffer) else { return };
-    // The number; six arguments, the stack pointer and the counter.
+    if let Some((number, place)) = read_syscall_file(tid, &mut buffer).and_then(number_and_place) {
+        block.seen.set(number, place);
+    }
+}
+
+/// Of a line with the number, six arguments, the stack pointer and the counter.
+fn number_and_place(line: &str) -> Option<(c_long, [usize; 4])> {
     let mut words = line.split_ascii_whitespace();
-    let number = words.next().and_then(|word| word.parse().ok()).filter(|number| *number >= 0);
+    let number = words.next()?.parse().ok().filter(|number| *number >= 0)?;
     let mut addresses = [0; 8];
     for address in &mut addresses {
-        let hexadecimal = words.next().and_then(|word| word.strip_prefix("0x"));
-        let Some(word) = hexadecimal.and_then(|word| usize::from_str_radix(word, 16).ok()) else {
-            return;
-        };
-        *address = word;
+        *address = usize::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok()?;
     }
     let [first, second, .., sp, pc] = addresses;
-    if let Some(number) = number {
-        block.seen.set(number, [first, second, sp, pc]);
-    }
+    Some((number, [first, second, sp, pc]))
 }
 
 /// `/proc/self/task/TID/syscall`, without an allocation: the caller holds the record's lock.

@@ -102,12 +102,10 @@ impl<T> Iterator for IterInterruptible<'_, T> {
     type Item = Result<T, Interrupted>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = match self.receiver?.recv_interruptible() {
-            Ok(Ok(message)) => return Some(Ok(message)),
-            Ok(Err(_disconnected)) => None,
-            Err(interrupted) => Some(Err(interrupted)),
-        };
-        self.receiver = None;
+        let next = self.receiver?.recv_interruptible().map(Result::ok).transpose();
+        if !matches!(next, Some(Ok(_))) {
+            self.receiver = None;
+        }
         next
     }
 }
