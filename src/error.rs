@@ -72,12 +72,6 @@ pub struct Partial {
     pub error: Error,
 }
 
-impl Partial {
-    pub(crate) fn new(done: u64, error: Error) -> Self {
-        Self { done, error }
-    }
-}
-
 impl From<Partial> for Error {
     /// Forgets how far the call got.
     fn from(partial: Partial) -> Self {

@@ -129,11 +129,10 @@ pub extern "C" fn eintr_remaining() -> c_int {
 /// Turns reach on or off.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_reach_begin(on: c_int) -> u64 {
-    border(0, || {
-        if !(0..=2).contains(&on) {
-            return Err(Errno(libc::EINVAL));
-        }
-        scopes::begin(None, || Ok(Open::Reach((Reach::set(on != 0), ReachLoops::set(on == 2)))))
+    let begin = || Ok(Open::Reach((Reach::set(on != 0), ReachLoops::set(on == 2))));
+    border(0, || match on {
+        0..=2 => scopes::begin(None, begin),
+        _ => Err(Errno(libc::EINVAL)),
     })
 }
 

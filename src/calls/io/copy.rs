@@ -54,13 +54,13 @@ use crate::{Error, Partial, complete, mask};
 /// [splice(2)](https://man7.org/linux/man-pages/man2/splice.2.html).
 pub fn copy(reader: impl AsFd, writer: impl AsFd) -> Result<u64, Partial> {
     let (reader, writer) = (reader.as_fd(), writer.as_fd());
-    let mut route = Route::between(reader, writer).map_err(|error| Partial::new(0, error))?;
+    let mut route = Route::between(reader, writer).map_err(|error| Partial { done: 0, error })?;
     let mut done = 0;
     loop {
         match route.step(reader, writer) {
             Ok(0) => return Ok(done),
             Ok(moved) => done += moved as u64,
-            Err(partial) => return Err(Partial::new(done + partial.done, partial.error)),
+            Err(partial) => return Err(Partial { done: done + partial.done, ..partial }),
         }
     }
 }
@@ -98,7 +98,7 @@ impl Route {
 
     /// Moves some bytes; 0 at the end.
     fn step(&mut self, reader: BorrowedFd<'_>, writer: BorrowedFd<'_>) -> Result<usize, Partial> {
-        let nothing = |error| Partial::new(0, error);
+        let nothing = |error| Partial { done: 0, error };
         match self {
             Self::FromFile(chunk) => {
                 let length = read(reader, chunk).map_err(nothing)?;

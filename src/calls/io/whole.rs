@@ -74,7 +74,7 @@ fn whole(
             Ok(0) => Err(Error::Io(StdError::new(kind, text))),
             gone_on => gone_on,
         }
-        .map_err(|error| Partial::new(done as u64, error))?;
+        .map_err(|error| Partial { done: done as u64, error })?;
     }
     Ok(())
 }

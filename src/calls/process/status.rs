@@ -2,8 +2,6 @@
 
 use libc::c_int;
 
-use super::syscalls::Change;
-
 /// A child that was waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -35,18 +33,18 @@ pub enum WaitStatus {
 }
 
 impl Waited {
-    /// From what `waitid` tells.
-    pub(super) fn from_change(change: Change) -> Self {
-        let signal = change.status;
-        let status = match change.code {
-            libc::CLD_EXITED => WaitStatus::Exited(change.status),
+    /// From what `waitid` tells; the code is one of `CLD_EXITED` and its kin.
+    pub(super) fn from_change(pid: i32, code: c_int, status: c_int) -> Self {
+        let signal = status;
+        let status = match code {
+            libc::CLD_EXITED => WaitStatus::Exited(status),
             libc::CLD_KILLED => WaitStatus::Signaled { signal, core_dumped: false },
             libc::CLD_DUMPED => WaitStatus::Signaled { signal, core_dumped: true },
             libc::CLD_CONTINUED => WaitStatus::Continued,
             // CLD_STOPPED, CLD_TRAPPED
             _ => WaitStatus::Stopped(signal),
         };
-        Self { pid: change.pid, status }
+        Self { pid, status }
     }
 
     /// From what `waitpid` tells.

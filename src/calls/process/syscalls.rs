@@ -10,19 +10,11 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use libc::{c_int, siginfo_t};
 
+use super::Waited;
 use crate::kernel::syscall;
 use crate::thread::{Outcome, call};
 
-/// A child's change of state, as `waitid` tells it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Change {
-    pub(crate) pid: i32,
-    /// One of `CLD_EXITED` and its kin.
-    pub(crate) code: c_int,
-    pub(crate) status: c_int,
-}
-
-pub(crate) fn waitid(kind: libc::idtype_t, id: i32, options: c_int) -> Outcome<Change> {
+pub(crate) fn waitid(kind: libc::idtype_t, id: i32, options: c_int) -> Outcome<Waited> {
     // SAFETY: a siginfo is plain numbers, and all zeros is one.
     let mut info: siginfo_t = unsafe { std::mem::zeroed() };
     let [kind, id, address] = [kind as usize, id as usize, &raw mut info as usize];
@@ -30,16 +22,16 @@ pub(crate) fn waitid(kind: libc::idtype_t, id: i32, options: c_int) -> Outcome<C
     unsafe { call(libc::SYS_waitid, [kind, id, address, options as usize, 0]) }?;
     // SAFETY: the kernel filled in a child's siginfo.
     let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-    Ok(Change { pid, code: info.si_code, status })
+    Ok(Waited::from_change(pid, info.si_code, status))
 }
 
 /// The child and its status, encoded as for `WIFEXITED` and its kin.
-pub(crate) fn wait4(pid: i32, options: c_int) -> Outcome<(i32, c_int)> {
+pub(crate) fn wait4(pid: i32, options: c_int) -> Outcome<Waited> {
     let mut status: c_int = 0;
     let [pid, address] = [pid as usize, &raw mut status as usize];
     // SAFETY: the kernel writes the status; there is no rusage.
     let pid = unsafe { call(libc::SYS_wait4, [pid, address, options as usize, 0]) }?;
-    Ok((pid as i32, status))
+    Ok(Waited::from_encoded(pid as i32, status))
 }
 
 /// A descriptor of a process, which stays that process's when its number is another's. It is closed

@@ -72,7 +72,7 @@ pub fn waitid(id: WaitId<'_>, options: WaitOptions) -> Result<Waited, Error> {
         WaitId::Group(group) => (libc::P_PGID, group),
     };
     let options = options.bits() as c_int;
-    complete(|| syscalls::waitid(kind, id, options)).map(Waited::from_change)
+    complete(|| syscalls::waitid(kind, id, options))
 }
 
 /// Waits for a child to end, or to change otherwise if that is among the options. `pid` is as in
@@ -102,6 +102,5 @@ pub fn waitid(id: WaitId<'_>, options: WaitOptions) -> Result<Waited, Error> {
 pub fn waitpid(pid: i32, options: WaitOptions) -> Result<Waited, Error> {
     // Without EXITED, which this syscall does not know.
     let options = options.bits() as c_int & !(libc::WEXITED as c_int);
-    let (pid, status) = complete(|| syscalls::wait4(pid, options))?;
-    Ok(Waited::from_encoded(pid, status))
+    complete(|| syscalls::wait4(pid, options))
 }
