@@ -268,7 +268,8 @@ const char *eintr_version(void);
 /* Each is its man page's, but for two things. Interrupted, it returns -1 with errno ECANCELED, and then the operation did
  * not happen: no byte was consumed, no connection accepted, no child reaped. What did happen is returned, and the cause is
  * raised by the next call. And no other signal ends it or starts its timeout anew: it never says EINTR. Without a cause it
- * makes exactly the syscalls of the plain call. */
+ * makes exactly the syscalls of the plain call. None is a point of cancellation (pthread_cancel(3)): that begins only in libc's own
+ * calls. A thread that may wait in one of these is cancelled and interrupted: the call returns, and what follows is such a point. */
 
 ssize_t eintr_read(int fd, void *buffer, size_t count);
 ssize_t eintr_write(int fd, const void *buffer, size_t count);

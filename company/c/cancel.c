@@ -1,4 +1,4 @@
-/* pthread_cancel of a thread that runs a task: its cleanup runs, it is joined, and nothing aborts. */
+/* pthread_cancel of a thread that runs a task, or its own pthread_exit: its cleanup runs, it is joined, and nothing aborts. */
 #include "company.h"
 
 #include <fcntl.h>
@@ -28,6 +28,15 @@ static void *until_cancelled(void *task) {
     }
     if (!strcmp(argument, "read"))
         for (;;) if (read(fds[0], &byte, 1) > 0) wrong("a read of nothing");
+    if (!strcmp(argument, "exit")) {
+        if (read(fds[0], &byte, 1) > 0) wrong("a read of nothing");
+        pthread_exit(PTHREAD_CANCELED);
+    }
+    if (!strcmp(argument, "own"))
+        for (;;) {
+            if ((with_us() ? eintr_read(fds[0], &byte, 1) : read(fds[0], &byte, 1)) > 0) wrong("a read of nothing");
+            pthread_testcancel();
+        }
     if (!strcmp(argument, "write"))
         for (;;) if (write(fds[1], &byte, 1) == 0) wrong("a write of nothing");
     if (!strcmp(argument, "asynchronous")) {
@@ -68,7 +77,10 @@ static void one(int delay) {
     if (is_mode("asked")) eintr_interrupt(interrupter);
     if (is_mode("storm")) pthread_create(&asker, NULL, storm, &interrupter);
     pause_for(delay);
-    if (pthread_cancel(thread)) wrong("pthread_cancel");
+    if (!strcmp(argument, "exit")) close(fds[1]);
+    else if (pthread_cancel(thread)) wrong("pthread_cancel");
+    /* It is no point of cancellation. */
+    if (!strcmp(argument, "own") && with_us()) eintr_interrupt(interrupter);
     void *result;
     pthread_join(thread, &result);
     if (result != PTHREAD_CANCELED) wrong("it was not cancelled");
@@ -77,7 +89,7 @@ static void one(int delay) {
     if (is_mode("storm")) pthread_join(asker, NULL);
     if (with_us()) eintr_interrupter_free(interrupter);
     close(fds[0]);
-    close(fds[1]);
+    if (strcmp(argument, "exit")) close(fds[1]);
 }
 
 int main(int count, char **arguments) {

@@ -79,7 +79,7 @@ impl Built {
                 let flags: Vec<&str> = flags.split_whitespace().collect();
                 self.gcc(source, &flags, &[argument])
             }
-            Source::Go => {
+            Source::Go(argument) => {
                 let library = self.out.join("lib/libcompany_go.so");
                 output(
                     Command::new("go")
@@ -87,7 +87,12 @@ impl Built {
                         .arg(&library)
                         .arg("company/go/main.go"),
                 )?;
-                self.gcc("go", &["-lcompany_go"], &[])
+                self.gcc("go", &["-lcompany_go"], &[argument])
+            }
+            Source::Python(argument) => {
+                let path: PathBuf = "company/python/beside_faulthandler.py".into();
+                output(Command::new("/usr/bin/python3").arg("-V"))?;
+                Ok(Program { path, ..program("", &[argument]) })
             }
             Source::OpenMp => self.gcc("openmp", &["-fopenmp"], &[]),
             Source::Cxx20 => {

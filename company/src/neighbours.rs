@@ -24,8 +24,10 @@ pub enum Source {
     Preloaded(&'static str, &'static [&'static str]),
     /// A program of `c/`, with a package of pkg-config's (or none), and an argument.
     C(&'static str, Option<&'static str>, &'static str),
-    /// `c/go.c` with the library of `go/`.
-    Go,
+    /// `c/go.c` with the library of `go/`, and an argument.
+    Go(&'static str),
+    /// `python/beside_faulthandler.py` with Debian's Python, and an argument.
+    Python(&'static str),
     /// `c/openmp.c`, by the compiler's own library.
     OpenMp,
     /// `c/cxx20.c` with `c/cxx20.cpp`.
@@ -108,6 +110,7 @@ pub const NEIGHBOURS: &[Neighbour] = &[
     limited("exec by a thread that is asked", Plain(&["children", "exec"]), EXEC),
     neighbour("process::exec by such a thread", Plain(&["children", "process::exec"])),
     neighbour("a small alternate stack", Plain(&["alternate-stack"])),
+    neighbour("one with SS_AUTODISARM", Plain(&["alternate-stack", "autodisarm"])),
     neighbour("vfork, in C", C("children", None, "vfork")),
     neighbour("popen, in C", C("children", None, "popen")),
     neighbour("exit with output in a buffer", C("stdio", None, "exit")),
@@ -118,6 +121,9 @@ pub const NEIGHBOURS: &[Neighbour] = &[
     neighbour("cancelled in write", C("cancel", None, "write")),
     neighbour("cancelled asynchronously", C("cancel", None, "asynchronous")),
     neighbour("cancelled in fsync", C("cancel", None, "fsync")),
+    neighbour("pthread_exit", C("cancel", None, "exit")),
+    neighbour("cancelled and asked in eintr_read", C("cancel", None, "own")),
+    neighbour("swapcontext, in C", C("contexts", None, "")),
     neighbour("locks of std", Plain(&["locks", "std"])),
     neighbour("locks of parking_lot", Plain(&["locks", "parking_lot"])),
     neighbour("channels of crossbeam", Plain(&["locks", "crossbeam"])),
@@ -127,7 +133,11 @@ pub const NEIGHBOURS: &[Neighbour] = &[
     neighbour("libuv, uv_spawn", C("uv", Some("libuv"), "spawn")),
     neighbour("libuv, uv_signal_start", C("uv", Some("libuv"), "signal")),
     neighbour("libuv, files and async", C("uv", Some("libuv"), "files")),
-    neighbour("Go, as a shared library", Source::Go),
+    neighbour("Go, as a shared library", Source::Go("")),
+    neighbour("Go, network", Source::Go("network")),
+    neighbour("Go, exec", Source::Go("exec")),
+    neighbour("Python's faulthandler, before us", Source::Python("before")),
+    neighbour("Python's faulthandler, after us", Source::Python("after")),
     neighbour("Java, by JNI_CreateJavaVM", Source::Java),
     neighbour("another copy of us, apart", C("two", None, "apart")),
     neighbour("another copy of us, nested", C("two", None, "nested")),
@@ -156,4 +166,43 @@ pub const NEIGHBOURS: &[Neighbour] = &[
     neighbour("seccomp, timer_create: TRAP", Plain(&["sandbox", "TRAP", "timer_create"])),
     neighbour("seccomp, timer_settime: EPERM", Plain(&["sandbox", "EPERM", "timer_settime"])),
     neighbour("seccomp, timer_settime: TRAP", Plain(&["sandbox", "TRAP", "timer_settime"])),
+    neighbour("docker's list, before us", Plain(&["sandbox", "EPERM", "docker", "before"])),
+    neighbour("getpid: EPERM, before us", Plain(&["sandbox", "EPERM", "getpid", "before"])),
+    neighbour("gettid: EPERM, before us", Plain(&["sandbox", "EPERM", "gettid", "before"])),
+    neighbour("prctl: EPERM, before us", Plain(&["sandbox", "EPERM", "prctl", "before"])),
+    neighbour(
+        "process_vm_readv: EPERM, before us",
+        Plain(&["sandbox", "EPERM", "process_vm_readv", "before"]),
+    ),
+    neighbour(
+        "rt_tgsigqueueinfo: EPERM, before us",
+        Plain(&["sandbox", "EPERM", "rt_tgsigqueueinfo", "before"]),
+    ),
+    neighbour(
+        "sigaltstack: EPERM, before us",
+        Plain(&["sandbox", "EPERM", "sigaltstack", "before"]),
+    ),
+    neighbour("tgkill: EPERM, before us", Plain(&["sandbox", "EPERM", "tgkill", "before"])),
+    neighbour(
+        "timer_create: EPERM, before us",
+        Plain(&["sandbox", "EPERM", "timer_create", "before"]),
+    ),
+    neighbour(
+        "timer_settime: EPERM, before us",
+        Plain(&["sandbox", "EPERM", "timer_settime", "before"]),
+    ),
+    neighbour("prctl: TRAP, before us", Plain(&["sandbox", "TRAP", "prctl", "before"])),
+    neighbour(
+        "process_vm_readv: TRAP, before us",
+        Plain(&["sandbox", "TRAP", "process_vm_readv", "before"]),
+    ),
+    neighbour(
+        "rt_tgsigqueueinfo: TRAP, before us",
+        Plain(&["sandbox", "TRAP", "rt_tgsigqueueinfo", "before"]),
+    ),
+    neighbour("tgkill: TRAP, before us", Plain(&["sandbox", "TRAP", "tgkill", "before"])),
+    neighbour(
+        "timer_create: TRAP, before us",
+        Plain(&["sandbox", "TRAP", "timer_create", "before"]),
+    ),
 ];

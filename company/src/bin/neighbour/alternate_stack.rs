@@ -15,14 +15,19 @@ thread_local! {
     static STACK: OnceCell<&'static [u8]> = const { OnceCell::new() };
 }
 
-pub fn run(company: &Company) {
-    company.beside(&[&round]);
+/// What libc lacks.
+const SS_AUTODISARM: i32 = 1 << 31;
+
+pub fn run(company: &Company, what: &str) {
+    let flags = if what == "autodisarm" { SS_AUTODISARM } else { 0 };
+    company.beside(&[&|| round(flags)]);
 }
 
-fn round() -> Result<(), Box<dyn Error>> {
-    let area = STACK.with(|stack| *stack.get_or_init(set));
+fn round(flags: i32) -> Result<(), Box<dyn Error>> {
+    let area = STACK.with(|stack| *stack.get_or_init(|| set(flags)));
     let waited = wait();
-    if current().ss_sp.cast_const().cast() != area[BELOW..].as_ptr() {
+    let now = current();
+    if now.ss_sp.cast_const().cast() != area[BELOW..].as_ptr() || now.ss_flags != flags {
         wrong("another alternate stack than the thread has set");
     }
     // SAFETY: initialised; a handler may write there meanwhile, and then this ends the program.
@@ -33,13 +38,13 @@ fn round() -> Result<(), Box<dyn Error>> {
     waited
 }
 
-fn set() -> &'static [u8] {
+fn set(flags: i32) -> &'static [u8] {
     // SAFETY: no pointer is taken.
     let least = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
     let size = least.max(libc::MINSIGSTKSZ);
     let area: &'static mut [u8] = Box::leak(vec![UNTOUCHED; BELOW + size].into_boxed_slice());
-    let stack =
-        libc::stack_t { ss_sp: area[BELOW..].as_mut_ptr().cast(), ss_flags: 0, ss_size: size };
+    let ss_sp = area[BELOW..].as_mut_ptr().cast();
+    let stack = libc::stack_t { ss_sp, ss_flags: flags, ss_size: size };
     // SAFETY: it is there for ever.
     if unsafe { libc::sigaltstack(&stack, ptr::null_mut()) } != 0 {
         wrong(std::io::Error::last_os_error());

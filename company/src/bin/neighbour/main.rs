@@ -17,7 +17,7 @@ fn main() {
     let company = Company::from_arguments();
     let argument = |index| company.arguments.get(index).map_or("", String::as_str);
     match argument(0) {
-        "alternate-stack" => alternate_stack::run(&company),
+        "alternate-stack" => alternate_stack::run(&company, argument(1)),
         "children" => children::run(&company, argument(1)),
         "coroutines" => coroutines::run(&company, argument(1)),
         #[cfg(target_arch = "x86_64")]
@@ -25,7 +25,7 @@ fn main() {
         "forks" => forks::run(&company),
         "limits" => limits::run(&company, argument(1)),
         "locks" => locks::run(&company, argument(1)),
-        "sandbox" => sandbox::run(&company, argument(1), argument(2)),
+        "sandbox" => sandbox::run(&company, argument(1), argument(2), argument(3) == "before"),
         "signals" => signals::run(&company, argument(1)),
         name => wrong(format!("no such neighbour: {name:?}")),
     }
