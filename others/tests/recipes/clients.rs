@@ -12,9 +12,9 @@ use eintr::{CleanupOnDrop, Error, ResultExt, with_hook};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use postgres::{Client, NoTls};
-use test_support::{wait_until, watched};
+use test_support::{sleeping_in, wait_until, watched};
 
-use super::{LONG, POLLS, asked, asked_when, skipped};
+use super::{LONG, POLLS, asked_when, ends_with_us, skipped};
 
 /// A server of our own, if this machine has PostgreSQL.
 struct Postgres {
@@ -52,13 +52,7 @@ impl Postgres {
         assert!(initialize.status().unwrap().success());
         let mut serve = program("postgres");
         serve.args(["-c", "fsync=off", "-h", "", "-k"]).arg(&directory);
-        // SAFETY: one call of the kernel's. It ends with this thread, even if that is aborted.
-        unsafe {
-            serve.pre_exec(|| {
-                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGQUIT);
-                Ok(())
-            });
-        }
+        ends_with_us(&mut serve);
         let process = serve.spawn().unwrap();
         Some(Self { directory, process })
     }
@@ -139,7 +133,8 @@ fn tokio_a_client_gets_its_answer() {
             told.recv().unwrap();
             io::Write::write_all(&mut theirs, b"answer").unwrap();
         });
-        let answer = asked(POLLS, move || {
+        let polls = |tid| sleeping_in(tid).is_some_and(|number| POLLS.contains(&number));
+        let answer = asked_when(polls, move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
             with_hook(

@@ -14,9 +14,11 @@ mod library;
 mod terminals;
 mod threads;
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
-use eintr::Outcome;
+use eintr::{Outcome, within};
 use test_support::{LIMIT, gettid, sleeping_in, wait_until};
 
 /// The syscalls that wait for readiness.
@@ -30,21 +32,26 @@ pub const POLLS: &[i64] = &[
     libc::SYS_epoll_pwait2,
 ];
 
+const SHORT: Duration = Duration::from_millis(50);
 /// For a goodbye: longer than any.
 pub const LONG: Duration = LIMIT;
 
-/// Runs it in a thread that is asked once it sleeps in one of these syscalls, and returns what it
-/// returned. The asker has been told that it was felt.
+/// Runs it in a thread that is asked once it sleeps in one of these syscalls, and then with a deadline.
+/// What it returned in either way.
 #[track_caller]
 pub fn asked<T: Send + 'static>(
     syscalls: &'static [i64],
-    body: impl FnOnce() -> T + Send + 'static,
-) -> T {
+    body: impl Fn() -> T + Send + Clone + 'static,
+) -> [T; 2] {
     let sleeps = |tid| sleeping_in(tid).is_some_and(|number| syscalls.contains(&number));
-    asked_when(sleeps, body)
+    let by_request = asked_when(sleeps, body.clone());
+    let late = within(SHORT, body);
+    assert!(late.expired);
+    [by_request, late.value]
 }
 
-/// The same, where something else than a syscall says that it is time to ask.
+/// Runs it in a thread that is asked when it is time. The asker is told that it was felt, or that the thread
+/// has left.
 #[track_caller]
 pub fn asked_when<T: Send + 'static>(
     mut is_time: impl FnMut(i32) -> bool,
@@ -65,4 +72,15 @@ pub fn asked_when<T: Send + 'static>(
 /// Says that something is not tried.
 pub fn skipped(what: &str, why: &str) {
     eprintln!("skipped: {what}: {why}");
+}
+
+/// A server that is told to end when this thread does, be it by an abort.
+pub fn ends_with_us(command: &mut Command) {
+    // SAFETY: one call of the kernel's.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGQUIT);
+            Ok(())
+        });
+    }
 }
