@@ -86,7 +86,11 @@ impl Drop for Puller {
         // SAFETY: both are open until here.
         unsafe {
             (self.zmq.close)(self.socket);
-            while (self.zmq.terminate)(self.context) != 0 && (self.zmq.errno)() == libc::EINTR {}
+            // While an interrupt stands it may not wait for libzmq's threads.
+            while (self.zmq.terminate)(self.context) != 0
+                && (self.zmq.errno)() == libc::EINTR
+                && !eintr::is_interrupted()
+            {}
         }
         let _ = self.closed.send(eintr::is_interrupted());
     }
