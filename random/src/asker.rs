@@ -1,5 +1,6 @@
 //! Who interrupts: one thread that asks whatever tasks there are, after pauses of random length.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -9,16 +10,20 @@ use std::time::Duration;
 
 use eintr::{Interrupter, Outcome, Request};
 
+use crate::plant::planted;
 use crate::seed::{self, Random};
 use crate::wrong;
 
-/// A task of this number was asked, and no other.
+/// A task of this number was asked, and no other, by this request.
 #[derive(Debug)]
-pub struct Asked(pub u64);
+pub struct Asked {
+    pub task: u64,
+    pub request: u64,
+}
 
 impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "task {} was asked", self.0)
+        write!(f, "task {} was asked", self.task)
     }
 }
 
@@ -29,7 +34,12 @@ impl Error for Asked {}
 pub struct Tasks {
     next: AtomicU64,
     current: Mutex<Vec<(u64, Interrupter)>>,
-    requests: Mutex<Vec<(Request, Interrupter)>>,
+    requests: Mutex<Vec<(Request, Interrupter, u64)>>,
+    next_request: AtomicU64,
+    /// Requests that a thread was told.
+    felt: Mutex<HashSet<u64>>,
+    /// To be asked when their thread sleeps.
+    asleep: Mutex<Vec<(i32, u64, Interrupter)>>,
     threads: Mutex<Vec<i32>>,
 }
 
@@ -42,6 +52,7 @@ impl Tasks {
 
     pub fn remove(&self, number: u64) {
         locked(&self.current).retain(|(known, _)| *known != number);
+        locked(&self.asleep).retain(|(_, known, _)| *known != number);
     }
 
     /// A thread that signals of others' may come to.
@@ -66,16 +77,38 @@ impl Tasks {
     }
 
     pub fn ask_this(&self, number: u64, interrupter: Interrupter) {
-        let request = interrupter.interrupt_with(Asked(number));
-        locked(&self.requests).push((request, interrupter));
+        let name = self.next_request.fetch_add(1, Relaxed);
+        let request = interrupter.interrupt_with(Asked { task: number, request: name });
+        locked(&self.requests).push((request, interrupter, name));
+    }
+
+    /// As soon as its thread sleeps.
+    pub fn ask_asleep(&self, tid: i32, number: u64, interrupter: Interrupter) {
+        locked(&self.asleep).push((tid, number, interrupter));
+    }
+
+    fn ask_those_asleep(&self) {
+        let first = locked(&self.asleep).first().cloned();
+        if let Some((tid, number, interrupter)) = first
+            && test_support::sleeping_in(tid).is_some()
+        {
+            locked(&self.asleep).retain(|(_, known, _)| *known != number);
+            self.ask_this(number, interrupter);
+        }
+    }
+
+    /// A thread was told this request.
+    pub fn is_felt(&self, request: u64) {
+        locked(&self.felt).insert(request);
     }
 
     fn stray(&self, which: usize) {
         // Under the lock: the thread is still there.
         let threads = locked(&self.threads);
         if !threads.is_empty() {
-            let tid = threads[which % threads.len()];
-            test_support::signals::send(tid, libc::SIGUSR1);
+            let tid = threads[which / 2 % threads.len()];
+            let signal = [libc::SIGUSR1, libc::SIGALRM][which % 2];
+            test_support::signals::send(tid, signal);
         }
     }
 
@@ -83,8 +116,12 @@ impl Tasks {
     pub fn balance(&self) -> (usize, usize) {
         let requests = std::mem::take(&mut *locked(&self.requests));
         let mut raised = 0;
-        for (request, interrupter) in &requests {
-            match request.wait(Duration::ZERO) {
+        let felt = locked(&self.felt);
+        for (request, interrupter, name) in &requests {
+            let outcome = request.wait(Duration::ZERO);
+            let told = felt.contains(name) != planted("outcome", *name as usize);
+            match outcome {
+                Outcome::Finished if told => wrong("a request was told, and is not raised"),
                 Outcome::Raised if interrupter.raised().is_some() => raised += 1,
                 Outcome::Finished => {}
                 other => wrong(format_args!("a request is {other:?} after all")),
@@ -113,8 +150,10 @@ pub struct Step {
 }
 
 pub fn steps(mut random: Random, whom: Whom) -> impl Iterator<Item = Step> {
+    // Some are in a hurry.
+    let pause = [200, 2_000, 50_000][random.below(3) as usize];
     std::iter::repeat_with(move || Step {
-        spins: random.below(2_000) as u32,
+        spins: random.below(pause) as u32,
         yields: random.one_in(16),
         which: random.below(1 << 16) as usize,
         stray: whom == Whom::TasksAndThreads && random.one_in(8),
@@ -136,6 +175,7 @@ pub fn beside<T>(tasks: &Tasks, whom: Whom, body: impl FnOnce() -> T) -> T {
                 if step.yields {
                     thread::yield_now();
                 }
+                tasks.ask_those_asleep();
                 if step.stray { tasks.stray(step.which) } else { tasks.ask(step.which) }
             }
         });

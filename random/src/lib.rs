@@ -1,15 +1,18 @@
 //! Random operations on several threads, and what must balance after them: `docs/random.md`.
 //!
 //! What is random is what is done, and when. It is drawn from one seed, as data: [`operation`] has what threads do,
-//! [`asker`] who interrupts them. A [`round`] makes them, on [`objects`] that count what goes in and out. What must
-//! not happen ends the process by [`wrong`].
+//! [`asker`] who interrupts them. [`kinds`] has the table of calls, one more row for one more of them. A [`round`] makes
+//! them, on [`objects`] that count what goes in and out. What must not happen ends the process by [`wrong`].
 
 use std::fmt::Display;
 use std::io::{self, Write};
 
 pub mod asker;
+pub mod kinds;
 pub mod objects;
 pub mod operation;
+pub mod peer;
+pub mod plant;
 pub mod round;
 pub mod seed;
 pub mod watch;
@@ -18,6 +21,11 @@ pub mod worker;
 /// Ends the program: this must not happen, asked or not.
 pub fn wrong(what: impl Display) -> ! {
     // Not by `eprintln!`: a test harness keeps that to itself, and does not live to show it.
-    let _ = writeln!(io::stderr(), "wrong: {what}\nEINTR_SEED={}", seed::current());
+    let _ = writeln!(io::stderr(), "wrong: {what}\n{}", seed::command());
     std::process::abort()
+}
+
+/// What a call of libc's told.
+fn answer(answer: isize) -> io::Result<usize> {
+    usize::try_from(answer).map_err(|_| io::Error::last_os_error())
 }

@@ -2,8 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use eintr_random::round::Sum;
-use eintr_random::{seed, watch};
+use eintr_random::kinds::signals;
+use eintr_random::round::{self, Sum};
+use eintr_random::{seed, watch, wrong};
+
+/// After so many rounds, allocators and stacks have what they keep.
+const WARM: u64 = 20;
 
 fn main() -> std::io::Result<()> {
     let seconds = std::env::args().nth(1).map_or(60, |seconds| seconds.parse().expect("seconds"));
@@ -11,16 +15,32 @@ fn main() -> std::io::Result<()> {
     // Signals of our number that are not ours go on to a handler that was there.
     test_support::signals::share_the_signal();
     let end = Instant::now() + Duration::from_secs(seconds);
-    let mut sum = Sum::default();
+    let (mut sum, mut mapped) = (Sum::default(), usize::MAX);
     watch::over(|| -> std::io::Result<()> {
         while sum.rounds == 0 || Instant::now() < end {
             sum.add_round(first.wrapping_add(sum.rounds))?;
+            if sum.rounds == WARM {
+                mapped = round::mappings()?;
+            }
         }
         Ok(())
     })?;
-    let Sum { rounds, bytes, connections, messages, requests, raised } = sum;
-    println!("balanced: {rounds} rounds, {} calls", watch::calls());
-    println!("bytes {bytes}, connections {connections}, messages {messages}");
+    let now = round::mappings()?;
+    // One for each round would be many.
+    if now.saturating_sub(mapped) > 64 + sum.rounds as usize / 8 {
+        wrong(format_args!("{mapped} mappings after {WARM} rounds, {now} after {}", sum.rounds));
+    }
+    let alarms = signals::balance();
+    signals::balance_at_the_end();
+    let Sum { rounds, bytes, connections, messages, children, requests, raised } = sum;
+    let (rows, cells, all) = watch::cells();
+    println!(
+        "balanced: {rounds} rounds, {} calls, {rows} rows, {cells} of {all} cells",
+        watch::calls()
+    );
+    println!(
+        "bytes {bytes}, connections {connections}, messages {messages}, children {children}, alarms {alarms}"
+    );
     println!("requests {requests}: raised {raised}, too late {}", requests - raised);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::kinds::{self, Row};
 use crate::seed::Random;
 
 #[derive(Debug, Clone)]
@@ -20,16 +21,33 @@ pub struct Body {
     pub operations: Vec<Operation>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    No,
+    Before,
+    /// As soon as /proc says that the thread sleeps.
+    WhileBlocked,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub enum Stretch {
-    Task { root: bool, reach: bool, asked_before: bool },
+    Task {
+        root: bool,
+        reach: bool,
+        asked: Asked,
+    },
     Timeout(Duration),
     Within(Duration),
     Cleanup(Duration),
+    CleanupOnDrop(Duration),
     Mask,
     Reach,
     WithoutReach,
     Hook,
+    /// Again and again, until it is interrupted; but not for ever.
+    Loop,
+    /// All signals are blocked.
+    Blocked,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,40 +60,51 @@ pub enum Threads {
 }
 
 /// Whose call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Whose {
     Own,
     Std,
+    C,
 }
 
-/// Numbers are taken modulo what there is.
+/// How a call finds what it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    Ready,
+    NotReady,
+    /// While the call waits, or before.
+    Becomes,
+    /// It is ready, and somebody else takes it.
+    Taken,
+}
+
+pub const STATES: [State; 4] = [State::Ready, State::NotReady, State::Becomes, State::Taken];
+
+/// What was drawn to end a call. What stands around it may end it as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    No,
+    AskedBefore,
+    AskedWhileBlocked,
+    Deadline,
+}
+
+pub const CAUSES: [Cause; 4] =
+    [Cause::No, Cause::AskedBefore, Cause::AskedWhileBlocked, Cause::Deadline];
+
 #[derive(Debug, Clone, Copy)]
-pub enum Call {
-    /// A write to the thread's own pipe, and a read of what it wrote: neither has to wait.
-    ThroughOwnPipe(Whose, usize),
-    Read(Whose, usize, usize),
-    Write(Whose, usize, usize),
-    Poll(Whose, usize, Duration),
-    Sleep(Whose, Duration),
-    Flock(Whose, usize),
-    Accept(Whose),
-    Connect(Whose),
-    /// A child that ends by itself, or one that does not, and is waited for.
-    Wait(Whose, bool),
-    Status(bool),
-    /// A lock that others have for a moment only; by std's name, or interruptibly.
-    Lock {
-        interruptibly: bool,
-        number: usize,
-    },
-    StdLock(usize),
-    Permit,
-    Send,
-    Receive,
-    Checkpoint,
-    Take,
-    /// Another task is asked, or one's own.
-    Ask(usize),
+pub struct Call {
+    pub row: &'static Row,
+    pub whose: Whose,
+    pub state: State,
+    /// Whether what it is about is the thread's own, so that nobody else makes it ready or takes it.
+    pub alone: bool,
+    /// Taken modulo what there is.
+    pub number: usize,
+    pub length: usize,
+    pub time: Duration,
+    pub reach: bool,
+    pub cause: Cause,
 }
 
 /// Where an operation stands.
@@ -86,11 +115,14 @@ struct Place {
     may_wait: bool,
     /// Whether that is so of a plain call that is made again after EINTR.
     reach: bool,
+    /// Whether our signal does not come in.
+    blocked: bool,
+    cause: Cause,
 }
 
 /// What a thread does that is not managed.
 pub fn thread(random: &mut Random) -> Vec<Operation> {
-    let place = Place { depth: 0, may_wait: false, reach: true };
+    let place = Place { depth: 0, may_wait: false, reach: true, blocked: false, cause: Cause::No };
     (0..20).map(|_| operation(random, place)).collect()
 }
 
@@ -103,34 +135,60 @@ fn body(random: &mut Random, place: Place) -> Body {
 
 fn operation(random: &mut Random, place: Place) -> Operation {
     // Most of what stands at the bottom is a task.
-    let chance = if place.depth == 0 { 9 } else { 4 };
+    let chance = if place.depth == 0 { 8 } else { 3 };
     if place.depth >= 4 || random.below(10) >= chance {
-        return Operation::Call(call(random, place));
+        return point(random, place);
     }
     if random.one_in(12) {
         return threads(random, place);
     }
     let stretch = stretch(random);
-    let inside = match stretch {
+    Operation::Stretch(stretch, body(random, inside(place, stretch)))
+}
+
+/// A call, and what ends it.
+fn point(random: &mut Random, place: Place) -> Operation {
+    let cause = CAUSES[random.below(4) as usize];
+    let reach = random.one_in(2);
+    let limit = Duration::from_micros(random.below(2_000));
+    let task = |asked| Stretch::Task { root: false, reach, asked };
+    let around = match cause {
+        Cause::No => return Operation::Call(call(random, Place { cause, ..place })),
+        Cause::AskedBefore => vec![task(Asked::Before)],
+        Cause::AskedWhileBlocked => vec![task(Asked::WhileBlocked)],
+        Cause::Deadline if reach => vec![Stretch::Reach, Stretch::Timeout(limit)],
+        Cause::Deadline => vec![Stretch::WithoutReach, Stretch::Timeout(limit)],
+    };
+    let place =
+        around.iter().fold(Place { cause, ..place }, |place, around| inside(place, *around));
+    let call = Operation::Call(call(random, place));
+    around.into_iter().rev().fold(call, |operation, around| {
+        Operation::Stretch(around, Body { leaves: true, operations: vec![operation] })
+    })
+}
+
+fn inside(place: Place, stretch: Stretch) -> Place {
+    match stretch {
         Stretch::Task { reach, .. } => Place { may_wait: true, reach, ..place },
-        Stretch::Timeout(_) | Stretch::Within(_) | Stretch::Cleanup(_) => {
-            Place { may_wait: true, ..place }
-        }
+        Stretch::Timeout(_)
+        | Stretch::Within(_)
+        | Stretch::Cleanup(_)
+        | Stretch::CleanupOnDrop(_) => Place { may_wait: true, ..place },
         Stretch::Mask => Place { may_wait: false, ..place },
         Stretch::Reach => Place { reach: true, ..place },
         Stretch::WithoutReach => Place { reach: false, ..place },
-        Stretch::Hook => place,
-    };
-    Operation::Stretch(stretch, body(random, inside))
+        Stretch::Blocked => Place { blocked: true, ..place },
+        Stretch::Hook | Stretch::Loop => place,
+    }
 }
 
 fn stretch(random: &mut Random) -> Stretch {
     let limit = Duration::from_micros(random.below(5_000));
-    match random.below(14) {
+    match random.below(17) {
         0..5 => Stretch::Task {
             root: random.one_in(4),
             reach: !random.one_in(4),
-            asked_before: random.one_in(8),
+            asked: if random.one_in(8) { Asked::Before } else { Asked::No },
         },
         5 | 6 => Stretch::Timeout(limit),
         7 => Stretch::Within(limit),
@@ -138,6 +196,9 @@ fn stretch(random: &mut Random) -> Stretch {
         9 | 10 => Stretch::Mask,
         11 => Stretch::Reach,
         12 => Stretch::WithoutReach,
+        13 => Stretch::CleanupOnDrop(limit),
+        14 => Stretch::Loop,
+        15 => Stretch::Blocked,
         _ => Stretch::Hook,
     }
 }
@@ -145,48 +206,40 @@ fn stretch(random: &mut Random) -> Stretch {
 fn threads(random: &mut Random, place: Place) -> Operation {
     // Not many: each may have some of its own.
     let place = Place { depth: place.depth + 1, ..place };
+    let free = Place { may_wait: true, reach: true, ..place };
     let (how, inside) = match random.below(4) {
         0 => (Threads::Scope, place),
         1 => (Threads::TryScope, place),
-        2 => (Threads::Spawned, Place { may_wait: true, reach: true, ..place }),
-        _ => (Threads::Group, Place { may_wait: true, reach: true, ..place }),
+        2 => (Threads::Spawned, free),
+        _ => (Threads::Group, free),
     };
     let count = 1 + random.below(3);
     Operation::Threads(how, (0..count).map(|_| body(random, inside)).collect())
 }
 
 fn call(random: &mut Random, place: Place) -> Call {
-    let whose = if random.one_in(2) { Whose::Own } else { Whose::Std };
-    let number = random.below(1 << 16) as usize;
-    let length = 1 + random.below(6_000) as usize;
-    let short = Duration::from_micros(random.below(300));
-    match random.below(8) {
-        0 => return Call::Checkpoint,
-        1 => return Call::Take,
-        2 => return Call::ThroughOwnPipe(whose, length.min(4_000)),
-        3 => return Call::Lock { interruptibly: false, number },
-        4 if random.one_in(2) => return Call::StdLock(number),
-        4 => return Call::Ask(number),
-        _ => {}
-    }
-    // What may wait for ever is made where it is ended.
-    if !place.may_wait || (whose == Whose::Std && !place.reach) {
-        return Call::Sleep(whose, short);
-    }
-    let long = if random.one_in(3) { Duration::from_secs(1_000) } else { short };
-    match random.below(16) {
-        0 | 1 => Call::Read(whose, number, length),
-        2 | 3 => Call::Write(whose, number, length),
-        4 => Call::Poll(whose, number, long),
-        5 => Call::Sleep(whose, long),
-        6 | 7 => Call::Flock(whose, number),
-        8 => Call::Accept(whose),
-        9 => Call::Connect(whose),
-        10 => Call::Wait(whose, random.one_in(2)),
-        11 => Call::Status(random.one_in(2)),
-        12 => Call::Lock { interruptibly: true, number },
-        13 => Call::Permit,
-        14 => Call::Send,
-        _ => Call::Receive,
+    let row = kinds::drawn(random);
+    let whose = row.whose().nth(random.below(row.whose().count() as u64) as usize);
+    let whose = whose.expect("each row has somebody's call");
+    let ended = row.ended.contains(&whose)
+        && place.may_wait
+        && !place.blocked
+        && (whose != Whose::Std || place.reach);
+    let drawn = STATES[random.below(4) as usize];
+    Call {
+        row,
+        whose,
+        // What may wait for ever is made where it is ended.
+        state: match drawn {
+            State::NotReady if !ended => State::Becomes,
+            State::Taken if !ended => State::Ready,
+            drawn => drawn,
+        },
+        alone: !ended || random.one_in(2),
+        number: random.below(1 << 16) as usize,
+        length: 1 + random.below(6_000) as usize,
+        time: Duration::from_micros(random.below(300)),
+        reach: place.reach,
+        cause: place.cause,
     }
 }

@@ -29,6 +29,11 @@ pub fn current() -> u64 {
     }
 }
 
+/// What makes the current round again, and those that follow.
+pub fn command() -> String {
+    format!("EINTR_SEED={} .ci/random 60", current())
+}
+
 /// SplitMix64: each number of a counter, well mixed.
 #[derive(Clone)]
 pub struct Random(u64);

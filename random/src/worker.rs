@@ -1,20 +1,40 @@
 //! A thread that does what is drawn, and looks at each answer: an interrupt must be for what stands on this thread.
 
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::Ordering::SeqCst;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::cell::OnceCell;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
 
-use eintr::event::{Events, PollFd};
-use eintr::fs::LockKind;
-use eintr::{Error, Group, Interrupted, Interrupter, Partial, Reason, Task, TimedOut};
+use eintr::{CleanupOnDrop, Error, Group, Interrupted, Interrupter, Reason, Task, TimedOut};
 use test_support::signals;
 
-use crate::asker::{Asked, Tasks};
-use crate::objects::Objects;
-use crate::operation::{Body, Call, Operation, Stretch, Threads, Whose};
+use crate::asker::{Asked as AskedTask, Tasks};
+use crate::kinds::connections::Listening;
+use crate::kinds::counters::Counter;
+use crate::kinds::file_locks::LockedFile;
+use crate::kinds::futexes::Futexes;
+use crate::kinds::signals as alarms;
+use crate::kinds::streams::Stream;
+use crate::objects::{Objects, Own, Set};
+use crate::operation::{Asked, Body, Call, Operation, State, Stretch, Threads};
+use crate::peer::Peer;
+use crate::plant::planted;
 use crate::{watch, wrong};
+
+/// What makes a call ready, and what takes that away; neither waits.
+pub trait Readiness: Send + 'static {
+    fn ready(&self);
+    fn unready(&self);
+    /// When the call is over.
+    fn after(&self) {}
+}
+
+/// A time of no certain length.
+pub fn pause(number: usize) {
+    for _ in 0..number % 4096 {
+        std::hint::spin_loop();
+    }
+}
 
 /// An operation ended early, and was not wrong.
 pub struct Stop;
@@ -33,6 +53,15 @@ impl From<TimedOut> for Left {
 
 type Done = Result<(), Stop>;
 
+/// A destructor that has something to do.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        self.0();
+    }
+}
+
 /// What stands on the thread's stack.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Standing {
@@ -41,27 +70,25 @@ enum Standing {
     Mask,
 }
 
-pub struct Worker<'a> {
-    objects: &'a Objects,
-    tasks: &'a Tasks,
-    tid: i32,
+pub struct Worker {
+    pub objects: Arc<Objects>,
+    pub tasks: Arc<Tasks>,
+    pub tid: i32,
     standing: Vec<Standing>,
-    pipe: (PipeReader, PipeWriter),
-    /// How many bytes went through the pipe; each is its number's.
-    through: usize,
+    own: OnceCell<Own>,
+    peer: OnceCell<Peer>,
 }
 
-impl<'a> Worker<'a> {
-    pub fn new(objects: &'a Objects, tasks: &'a Tasks) -> Self {
+impl Worker {
+    pub fn new(objects: Arc<Objects>, tasks: Arc<Tasks>) -> Self {
         Self::inside(objects, tasks, Vec::new())
     }
 
     /// In a thread that inherits what stands there.
-    fn inside(objects: &'a Objects, tasks: &'a Tasks, standing: Vec<Standing>) -> Self {
-        let pipe = eintr::mask(|| io::pipe().unwrap_or_else(|error| wrong(error)));
+    fn inside(objects: Arc<Objects>, tasks: Arc<Tasks>, standing: Vec<Standing>) -> Self {
         let tid = test_support::gettid();
         tasks.add_thread(tid);
-        Self { objects, tasks, tid, standing, pipe, through: 0 }
+        Self { objects, tasks, tid, standing, own: OnceCell::new(), peer: OnceCell::new() }
     }
 
     /// As a thread that is not managed.
@@ -109,19 +136,14 @@ impl<'a> Worker<'a> {
         match operation {
             Operation::Stretch(stretch, body) => self.stretch(*stretch, body),
             Operation::Threads(how, bodies) => self.threads(*how, bodies),
-            Operation::Call(call) => {
-                watch::begins(self.tid, *call);
-                self.call(*call)
-            }
+            Operation::Call(call) => self.call(call),
         }
     }
 
     fn stretch(&mut self, stretch: Stretch, body: &Body) -> Done {
         let began = Instant::now();
         match stretch {
-            Stretch::Task { root, reach, asked_before } => {
-                self.task(root, reach, asked_before, body)
-            }
+            Stretch::Task { root, reach, asked } => self.task(root, reach, asked, body),
             Stretch::Timeout(limit) => {
                 let done = self.with(&[Standing::Deadline], |worker| {
                     eintr::timeout(limit, || worker.body(body).map_err(Left::Early))
@@ -150,15 +172,39 @@ impl<'a> Worker<'a> {
             Stretch::Reach => eintr::reach(|| self.body(body)),
             Stretch::WithoutReach => eintr::without_reach(|| self.body(body)),
             Stretch::Hook => eintr::with_hook(|_| {}, || self.body(body)),
+            Stretch::CleanupOnDrop(limit) => {
+                let mut done = Ok(());
+                self.with(&[Standing::Mask, Standing::Deadline], |worker| {
+                    drop(CleanupOnDrop::new(limit, OnDrop(|| done = worker.body(body))));
+                });
+                done
+            }
+            Stretch::Loop => {
+                for _ in 0..16 {
+                    self.body(body)?;
+                    if eintr::is_interrupted() {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+            Stretch::Blocked => {
+                let before = signals::change_mask(libc::SIG_BLOCK, &signals::full());
+                let done = self.body(body);
+                signals::change_mask(libc::SIG_SETMASK, &before);
+                done
+            }
         }
     }
 
-    fn task(&mut self, root: bool, reach: bool, asked_before: bool, body: &Body) -> Done {
+    fn task(&mut self, root: bool, reach: bool, asked: Asked, body: &Body) -> Done {
         let task = if root { Task::root() } else { Task::new() }.reach(reach);
         let interrupter = task.interrupter();
         let number = self.tasks.add(interrupter.clone());
-        if asked_before {
-            self.tasks.ask_this(number, interrupter.clone());
+        match asked {
+            Asked::No => {}
+            Asked::Before => self.tasks.ask_this(number, interrupter.clone()),
+            Asked::WhileBlocked => self.tasks.ask_asleep(self.tid, number, interrupter.clone()),
         }
         let standing: &[_] = match root {
             true => &[Standing::Mask, Standing::Task(number)],
@@ -166,7 +212,7 @@ impl<'a> Worker<'a> {
         };
         let done = self.with(standing, |worker| {
             task.run(|| {
-                if asked_before && eintr::checkpoint().is_ok() {
+                if asked == Asked::Before && eintr::checkpoint().is_ok() {
                     wrong("a request before the start was lost");
                 }
                 worker.body(body)
@@ -180,232 +226,141 @@ impl<'a> Worker<'a> {
     }
 
     fn threads(&mut self, how: Threads, bodies: &[Body]) -> Done {
-        let (objects, tasks) = (self.objects, self.tasks);
+        let inside = |standing: &[Standing]| {
+            let (objects, tasks) = (self.objects.clone(), self.tasks.clone());
+            let standing = standing.to_vec();
+            move |body: &Body| Self::inside(objects, tasks, standing).managed(body)
+        };
         match how {
             Threads::Scope => eintr::scope(|scope| {
                 for body in bodies {
-                    let standing = self.standing.clone();
-                    scope.spawn(move || Self::inside(objects, tasks, standing).managed(body));
+                    let run = inside(&self.standing);
+                    scope.spawn(move || run(body));
                 }
             }),
             Threads::TryScope => {
                 return eintr::try_scope(|scope| {
                     for body in bodies {
-                        let standing = self.standing.clone();
-                        scope.spawn(move || Self::inside(objects, tasks, standing).managed(body));
+                        let run = inside(&self.standing);
+                        scope.spawn(move || run(body));
                     }
                     Ok(())
                 });
             }
-            // In threads of std's: our own that inherit nothing may not borrow.
-            Threads::Spawned | Threads::Group => {
+            Threads::Spawned => {
+                let spawn = |body: &Body| {
+                    let (run, body) = (inside(&[]), body.clone());
+                    eintr::spawn(move || run(&body))
+                };
+                let handles: Vec<_> = bodies.iter().map(spawn).collect();
+                let waited = handles.iter().try_for_each(|handle| self.felt(handle.wait()));
+                for handle in handles {
+                    drop(handle.join().expect("nobody panics"));
+                }
+                return waited;
+            }
+            Threads::Group => {
                 let group = Group::new();
-                thread::scope(|scope| {
-                    for body in bodies {
-                        scope.spawn(|| {
-                            let (task, interrupter) = eintr::task();
-                            if let Threads::Group = how {
-                                group.add(interrupter);
-                            }
-                            let _ = task.run(|| Self::new(objects, tasks).managed(body));
-                        });
-                    }
-                    if let Threads::Group = how
-                        && let Err(stragglers) = group.stop(test_support::LIMIT)
-                    {
-                        wrong(stragglers);
-                    }
-                });
+                for body in bodies {
+                    let (run, body) = (inside(&[]), body.clone());
+                    group.spawn(move || run(&body));
+                }
+                if let Err(stragglers) = group.stop(test_support::LIMIT) {
+                    wrong(stragglers);
+                }
             }
         }
         Ok(())
     }
 
-    fn call(&mut self, call: Call) -> Done {
-        let objects = self.objects;
-        match call {
-            Call::ThroughOwnPipe(whose, length) => self.through_own_pipe(whose, length),
-            Call::Read(whose, number, length) => {
-                let stream = &objects.streams[number % objects.streams.len()];
-                let mut buffer = vec![0; length];
-                let read = match whose {
-                    Whose::Own => self.own(eintr::io::read(&stream.reader, &mut buffer))?,
-                    Whose::Std => self.std((&stream.reader).read(&mut buffer))?,
-                };
-                stream.read.fetch_add(read as u64, SeqCst);
-                Ok(())
+    fn call(&mut self, call: &Call) -> Done {
+        watch::begins(self.tid, call);
+        while planted("stuck", call.number) {
+            eintr::mask(std::thread::park);
+        }
+        let done = (call.row.run)(self, call);
+        watch::ends(self.tid);
+        done
+    }
+
+    /// Makes a call that finds what it is about as it was drawn.
+    pub fn meets<T>(
+        &self,
+        call: &Call,
+        object: impl Readiness + Clone,
+        body: impl FnOnce() -> T,
+    ) -> T {
+        let (other, number) = (object.clone(), call.number);
+        let value = match call.state {
+            State::Ready => {
+                eintr::mask(|| object.ready());
+                body()
             }
-            Call::Write(whose, number, length) => {
-                let stream = &objects.streams[number % objects.streams.len()];
-                let buffer = vec![0; length];
-                let count = |done: u64| stream.written.fetch_add(done, SeqCst);
-                match whose {
-                    Whose::Own => match eintr::io::write_all(&stream.writer, &buffer) {
-                        Ok(()) => drop(count(length as u64)),
-                        Err(Partial { done, error, .. }) => {
-                            count(done);
-                            self.own(Err(error))?;
-                        }
-                    },
-                    Whose::Std => {
-                        let written = self.std((&stream.writer).write(&buffer))?;
-                        count(written as u64);
+            State::NotReady => {
+                eintr::mask(|| object.unready());
+                body()
+            }
+            State::Becomes => {
+                eintr::mask(|| object.unready());
+                let job = move |over: &crate::peer::Over| {
+                    pause(number);
+                    while !over.yet() {
+                        other.ready();
+                        std::thread::yield_now();
                     }
-                }
-                Ok(())
-            }
-            Call::Poll(whose, number, time) => {
-                let stream = &objects.streams[number % objects.streams.len()];
-                let mut fds = [PollFd::new(&stream.reader, Events::IN)];
-                match whose {
-                    Whose::Own => self.own(eintr::event::poll(&mut fds, Some(time))).map(drop),
-                    Whose::Std => self.plain_poll(&stream.reader, time),
-                }
-            }
-            Call::Sleep(Whose::Own, time) => self.own(eintr::time::sleep(time)),
-            Call::Sleep(Whose::Std, time) => {
-                thread::sleep(time);
-                Ok(())
-            }
-            Call::Flock(whose, number) => self.flock(whose, number % objects.locked_files),
-            Call::Accept(whose) => {
-                let accepted = match whose {
-                    Whose::Own => self.own(eintr::net::accept(&objects.listener))?.0,
-                    Whose::Std => self.std(objects.listener.accept())?.0,
                 };
-                objects.accepted.fetch_add(1, SeqCst);
-                drop(accepted);
-                Ok(())
+                self.peer().beside(job, body)
             }
-            Call::Connect(whose) => {
-                let path = objects.socket();
-                let connected = match whose {
-                    Whose::Own => self.own(eintr::net::unix_connect(path)),
-                    Whose::Std => self.std(std::os::unix::net::UnixStream::connect(path)),
+            State::Taken => {
+                eintr::mask(|| object.ready());
+                let job = move |_: &crate::peer::Over| {
+                    pause(number);
+                    other.unready();
                 };
-                let count = if connected.is_ok() { &objects.connected } else { &objects.given_up };
-                count.fetch_add(1, SeqCst);
-                connected.map(drop)
+                self.peer().beside(job, body)
             }
-            Call::Wait(whose, ends) => self.wait(whose, ends),
-            Call::Status(ends) => {
-                let status = eintr::process::status(&mut command(ends), Duration::from_millis(5));
-                self.own(status).map(drop)
-            }
-            Call::Lock { interruptibly, number } => {
-                let counted = &objects.locks[number % objects.locks.len()];
-                let mut locked = match interruptibly {
-                    true => self.felt(counted.locked.lock_interruptible())?,
-                    false => counted.locked.lock(),
-                }
-                .expect("nobody panics");
-                *locked += 1;
-                counted.counted.fetch_add(1, SeqCst);
-                Ok(())
-            }
-            Call::StdLock(_) => {
-                *objects.std_lock.lock().expect("nobody panics") += 1;
-                objects.std_counted.fetch_add(1, SeqCst);
-                Ok(())
-            }
-            Call::Permit => self.felt(objects.permits.acquire_interruptible()).map(drop),
-            Call::Send => {
-                let sent = objects.sender.send_interruptible(1);
-                self.felt(sent.map_err(|unsent| unsent.interrupted))?.expect("there is a receiver");
-                objects.sent.fetch_add(1, SeqCst);
-                Ok(())
-            }
-            Call::Receive => {
-                self.felt(objects.receiver.recv_interruptible())?.expect("there is a sender");
-                objects.received.fetch_add(1, SeqCst);
-                Ok(())
-            }
-            Call::Checkpoint => self.felt(eintr::checkpoint()),
-            Call::Take => {
-                if let Some(interrupted) = eintr::take() {
-                    self.must_stand(&interrupted);
-                }
-                Ok(())
-            }
-            Call::Ask(number) => {
-                self.tasks.ask(number);
-                Ok(())
-            }
-        }
-    }
-
-    fn through_own_pipe(&mut self, whose: Whose, length: usize) -> Done {
-        let bytes: Vec<u8> = (self.through..self.through + length).map(|byte| byte as u8).collect();
-        let (reader, writer) = &mut self.pipe;
-        let written = match whose {
-            Whose::Own => eintr::io::write(&*writer, &bytes).map_err(io::Error::from),
-            Whose::Std => writer.write(&bytes),
         };
-        // What is in the pipe is read in peace.
-        let mut read = vec![0; length + 1];
-        let count = eintr::mask(|| match written {
-            Ok(_) => reader.read(&mut read),
-            Err(_) => Ok(0),
-        });
-        let count = count.unwrap_or_else(|error| wrong(format_args!("masked: {error}")));
-        if let Ok(written) = written
-            && (count != written || read[..count] != bytes[..count])
-        {
-            wrong(format_args!("wrote {written} bytes and read {count}, or others"));
-        }
-        self.through += count;
-        self.std(written).map(drop)
+        eintr::mask(|| object.after());
+        value
     }
 
-    fn plain_poll(&self, fd: &impl std::os::fd::AsRawFd, time: Duration) -> Done {
-        let mut fd = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        let time = time.as_millis() as libc::c_int;
-        // SAFETY: one that is borrowed.
-        match unsafe { libc::poll(&mut fd, 1, time) } {
-            -1 => {
-                let error = io::Error::last_os_error();
-                // A signal that comes to nothing ends it as well.
-                if error.raw_os_error() == Some(libc::EINTR) {
-                    return Err(Stop);
-                }
-                self.std(Err(error))
-            }
-            _ => Ok(()),
-        }
+    pub fn peer(&self) -> &Peer {
+        self.peer.get_or_init(|| Peer::new(self.tasks.clone()))
     }
 
-    fn flock(&self, whose: Whose, number: usize) -> Done {
-        let file = eintr::mask(|| self.objects.locked_file(number));
-        let file = file.unwrap_or_else(|error| wrong(error));
-        match whose {
-            Whose::Own => self.own(eintr::fs::flock(&file, LockKind::Exclusive))?,
-            Whose::Std => self.std(file.lock())?,
-        }
-        let holders = &self.objects.holders[number];
-        if holders.fetch_add(1, SeqCst) != 0 {
-            wrong("two hold a lock of flock's");
-        }
-        thread::yield_now();
-        holders.fetch_sub(1, SeqCst);
-        Ok(())
+    pub fn own_things(&self) -> &Own {
+        self.own.get_or_init(|| {
+            eintr::mask(|| Own::new(&self.objects)).unwrap_or_else(|error| wrong(error))
+        })
     }
 
-    fn wait(&self, whose: Whose, ends: bool) -> Done {
-        let child = eintr::mask(|| command(ends).spawn());
-        let mut child: Child = child.unwrap_or_else(|error| wrong(error));
-        let waited = match whose {
-            Whose::Own => self.own(eintr::process::wait(&mut child)),
-            Whose::Std => self.std(child.wait()),
-        };
-        // Once it is reaped, this is the same status again.
-        eintr::mask(|| {
-            let _ = child.kill();
-            child.wait().unwrap_or_else(|error| wrong(format_args!("a child is gone: {error}")));
-        });
-        waited.map(drop)
+    fn set(&self, call: &Call) -> &Set {
+        if call.alone { &self.own_things().set } else { &self.objects.set }
     }
 
-    fn own<T>(&self, result: Result<T, Error>) -> Result<T, Stop> {
+    /// A stream of any kind, or a socket.
+    pub fn stream(&self, call: &Call, sockets: bool) -> Arc<Stream> {
+        let number = if sockets { 2 + call.number % 2 } else { call.number % 4 };
+        self.set(call).streams[number].clone()
+    }
+
+    pub fn listening(&self, call: &Call) -> Arc<Listening> {
+        self.set(call).listeners[call.number % 2].clone()
+    }
+
+    pub fn counter(&self, call: &Call) -> Arc<Counter> {
+        self.set(call).counter.clone()
+    }
+
+    pub fn locked_file(&self, call: &Call) -> Arc<LockedFile> {
+        self.set(call).locked_file.clone()
+    }
+
+    pub fn futexes(&self, call: &Call) -> Arc<Futexes> {
+        self.set(call).futexes.clone()
+    }
+
+    pub fn own<T>(&self, result: Result<T, Error>) -> Result<T, Stop> {
         match result {
             Err(Error::Interrupted(interrupted)) => self.felt(Err(interrupted)),
             Err(error) => wrong(format_args!("an own call: {error}")),
@@ -413,30 +368,47 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn felt<T>(&self, result: Result<T, Interrupted>) -> Result<T, Stop> {
+    pub fn felt<T>(&self, result: Result<T, Interrupted>) -> Result<T, Stop> {
         result.map_err(|interrupted| {
             self.must_stand(&interrupted);
             Stop
         })
     }
 
-    fn std<T>(&self, result: io::Result<T>) -> Result<T, Stop> {
+    pub fn std<T>(&self, result: io::Result<T>) -> Result<T, Stop> {
         result.map_err(|error| {
             match (Interrupted::of(&error), error.raw_os_error()) {
                 (Some(interrupted), _) => self.must_stand(&interrupted),
                 (None, Some(libc::EINTR | libc::ECANCELED)) if eintr::is_interrupted() => {}
+                (None, Some(libc::EINTR)) if !alarms::restarts() => {}
                 _ => wrong(format_args!("{error} with {:?}", self.standing)),
             }
             Stop
         })
     }
 
+    /// What libc's call told.
+    pub fn c(&self, answer: isize) -> Result<usize, Stop> {
+        self.std(crate::answer(answer))
+    }
+
+    /// Of those that no signal has made again: one that comes to nothing ends them as well.
+    pub fn c_once(&self, answer: isize) -> Result<usize, Stop> {
+        match crate::answer(answer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Stop),
+            told => self.std(told),
+        }
+    }
+
     /// An interrupt is for a task or a deadline of this thread, with no mask between.
-    fn must_stand(&self, interrupted: &Interrupted) {
+    pub fn must_stand(&self, interrupted: &Interrupted) {
         let mask = self.standing.iter().rposition(|standing| *standing == Standing::Mask);
         let visible = &self.standing[mask.map_or(0, |mask| mask + 1)..];
-        let stands = match (interrupted.downcast_ref::<Asked>(), interrupted.reason()) {
-            (Some(Asked(number)), _) => visible.contains(&Standing::Task(*number)),
+        let stands = match (interrupted.downcast_ref::<AskedTask>(), interrupted.reason()) {
+            (Some(AskedTask { task, request }), _) => {
+                self.tasks.is_felt(*request);
+                visible.contains(&Standing::Task(*task))
+            }
             (None, Reason::Deadline) => visible.contains(&Standing::Deadline),
             // A scope's or a group's.
             _ => visible.iter().any(|standing| matches!(standing, Standing::Task(_))),
@@ -447,18 +419,11 @@ impl<'a> Worker<'a> {
     }
 }
 
-impl Drop for Worker<'_> {
+impl Drop for Worker {
     fn drop(&mut self) {
         self.tasks.remove_thread(self.tid);
-        watch::ends(self.tid);
+        if let Some(own) = self.own.get() {
+            eintr::mask(|| own.balance(&self.objects));
+        }
     }
-}
-
-fn command(ends: bool) -> Command {
-    let mut command = Command::new(if ends { "true" } else { "sleep" });
-    command.stdin(Stdio::null());
-    if !ends {
-        command.arg("1000");
-    }
-    command
 }

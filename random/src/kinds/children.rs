@@ -1,0 +1,200 @@
+//! Children: spawned and forked, waited for, and reaped.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use std::{io, mem, ptr};
+
+use eintr::process::WaitOptions;
+use test_support::signals;
+
+use super::{Done, Row, row};
+use crate::operation::Call;
+use crate::operation::State::{Becomes, Ready};
+use crate::operation::Whose::{C, Own, Std};
+use crate::worker::{Readiness, Worker};
+use crate::wrong;
+
+pub const ROWS: &[Row] = &[
+    row("wait", &[Own, Std], &[], wait),
+    row("waitpid of a fork", &[Own, C], &[], fork),
+    row("status", &[Own], &[], |worker, call| {
+        let status = eintr::process::status(&mut command(call), Duration::from_millis(5));
+        worker.own(status).map(drop)
+    }),
+    row("output", &[Own], &[], |worker, call| {
+        let output = eintr::process::output(&mut command(call), Duration::from_millis(5));
+        worker.own(output).map(drop)
+    }),
+];
+
+#[derive(Default)]
+pub struct Children {
+    made: AtomicU64,
+    reaped: AtomicU64,
+}
+
+impl Children {
+    pub fn balance(&self) -> u64 {
+        let (made, reaped) = (self.made.load(SeqCst), self.reaped.load(SeqCst));
+        // SAFETY: no status is asked for.
+        let left = unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) };
+        if left != -1 || made != reaped {
+            wrong(format_args!("{made} children were made, {reaped} reaped; one is left: {left}"));
+        }
+        made
+    }
+}
+
+/// One that ends at once, or one that does not end by itself.
+fn command(call: &Call) -> Command {
+    let ends = matches!(call.state, Ready | Becomes);
+    let mut command = Command::new(if ends { "true" } else { "sleep" });
+    if !ends {
+        command.arg("1000");
+    }
+    command.stdin(Stdio::null());
+    resets(&mut command, call);
+    command
+}
+
+/// Some children give up what handlers they inherited. This also makes std fork.
+fn resets(command: &mut Command, call: &Call) {
+    if call.number % 4 == 0 {
+        // SAFETY: what is called is async-signal-safe.
+        unsafe {
+            command.pre_exec(|| {
+                reset_signals();
+                Ok(())
+            })
+        };
+    }
+}
+
+fn reset_signals() {
+    for signal in 1..=64 {
+        // SAFETY: no pointers.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// Ends when its input does.
+#[derive(Clone)]
+struct Input(Arc<Mutex<Option<ChildStdin>>>);
+
+impl Readiness for Input {
+    fn ready(&self) {
+        drop(self.0.lock().expect("nobody panics").take());
+    }
+
+    fn unready(&self) {}
+}
+
+fn wait(worker: &Worker, call: &Call) -> Done {
+    let mut command = Command::new("cat");
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
+    resets(&mut command, call);
+    let child = match call.number % 2 {
+        0 => Ok(command.spawn().unwrap_or_else(|error| wrong(format_args!("spawn: {error}")))),
+        _ => eintr::mask(|| command.spawn()),
+    };
+    let mut child: Child = child.unwrap_or_else(|error| wrong(error));
+    worker.objects.children.made.fetch_add(1, SeqCst);
+    let input = Input(Arc::new(Mutex::new(child.stdin.take())));
+    if call.state == Ready {
+        input.ready();
+        eintr::mask(|| has_ended(child.id()));
+    }
+    let waited = worker.meets(call, input.clone(), || match call.whose {
+        Own => worker.own(eintr::process::wait(&mut child)),
+        _ => worker.std(child.wait()),
+    });
+    if crate::plant::planted("child", call.number) {
+        mem::forget(child);
+        return Ok(());
+    }
+    // Once it is reaped, this is the same status again.
+    eintr::mask(|| {
+        let _ = child.kill();
+        child.wait().unwrap_or_else(|error| wrong(format_args!("a child is gone: {error}")));
+    });
+    worker.objects.children.reaped.fetch_add(1, SeqCst);
+    waited.map(drop)
+}
+
+/// Waits until it can be reaped.
+fn has_ended(pid: u32) {
+    // SAFETY: all bytes zero are an answer, which is borrowed.
+    unsafe {
+        let mut answer = mem::zeroed();
+        while libc::waitid(libc::P_PID, pid, &mut answer, libc::WEXITED | libc::WNOWAIT) != 0 {}
+    }
+}
+
+fn fork(worker: &Worker, call: &Call) -> Done {
+    let blocks = call.number % 2 == 0;
+    let before = blocks.then(|| signals::change_mask(libc::SIG_BLOCK, &signals::full()));
+    // SAFETY: the child is said to do what may be done there.
+    let pid = match unsafe { libc::fork() } {
+        0 => child(call, blocks),
+        -1 => wrong(io::Error::last_os_error()),
+        pid => pid,
+    };
+    if let Some(before) = before {
+        signals::change_mask(libc::SIG_SETMASK, &before);
+    }
+    worker.objects.children.made.fetch_add(1, SeqCst);
+    if call.state == Ready {
+        eintr::mask(|| has_ended(pid as u32));
+    }
+    let mut status = -1;
+    let waited = match call.whose {
+        Own => worker.own(eintr::process::waitpid(pid, WaitOptions::empty())).map(drop),
+        // SAFETY: the status is borrowed.
+        _ => worker.c(unsafe { libc::waitpid(pid, &mut status, 0) } as isize).map(drop),
+    };
+    if waited.is_err() {
+        // SAFETY: the status is borrowed, and the child is not reaped.
+        eintr::mask(|| unsafe {
+            libc::kill(pid, libc::SIGKILL);
+            while let Err(error) = crate::answer(libc::waitpid(pid, &mut status, 0) as isize) {
+                if error.kind() != io::ErrorKind::Interrupted {
+                    wrong(format_args!("a child whose wait was interrupted: {error}"));
+                }
+            }
+        });
+    } else if call.whose == C && status != 0 {
+        wrong(format_args!("a forked child has ended with {status:#x}"));
+    }
+    worker.objects.children.reaped.fetch_add(1, SeqCst);
+    waited
+}
+
+/// What a child does that has one thread, and whatever stood on it.
+fn child(call: &Call, blocks: bool) -> ! {
+    // SAFETY: no pointers.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    let ends = matches!(call.state, Ready | Becomes);
+    let right = if blocks && ends {
+        // As a program does that is about to run another one.
+        reset_signals();
+        signals::change_mask(libc::SIG_SETMASK, &signals::set_of(&[]));
+        true
+    } else if ends {
+        let slept: Result<(), eintr::Error> = eintr::mask(|| {
+            eintr::timeout(call.time, || eintr::time::sleep(Duration::from_secs(1_000)))
+        });
+        slept.is_err()
+    } else {
+        eintr::mask(|| {
+            loop {
+                // SAFETY: no pointers.
+                unsafe { libc::pause() };
+            }
+        })
+    };
+    // SAFETY: nothing of this process is left to be done.
+    unsafe { libc::_exit(if right { 0 } else { 1 }) }
+}

@@ -1,0 +1,48 @@
+//! The checker is checked: a fault that is made on purpose is found, and what is drawn comes from the seed alone.
+
+use std::process::{Command, Output};
+
+use eintr_random::operation;
+use eintr_random::seed::Random;
+
+fn run(fault: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_eintr-random"));
+    command.arg("20").env("EINTR_SEED", "1").env("EINTR_PLANT", fault).env("EINTR_LIMIT", "5");
+    command.output().expect("it can be run")
+}
+
+fn is_found(fault: &str, told: &str) {
+    let output = run(fault);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{fault} is not found\n{stderr}");
+    assert!(stderr.contains(told), "{fault} is found, but not told by {told:?}\n{stderr}");
+    assert!(stderr.contains(".ci/random 60"), "it does not say how it is made again\n{stderr}");
+}
+
+macro_rules! faults {
+    ($($fault:ident: $told:literal;)*) => {
+        $(#[test]
+        fn $fault() {
+            is_found(stringify!($fault), $told);
+        })*
+    };
+}
+
+faults! {
+    bytes: "bytes written";
+    connection: "given up";
+    child: "children were made";
+    descriptor: "before: Left";
+    thread: "before: Left";
+    timer: "before: Left";
+    lock: "is not free at the end";
+    outcome: "a request was told";
+    stuck: "for ";
+}
+
+#[test]
+fn the_same_seed_draws_the_same() {
+    let drawn = |seed| format!("{:?}", operation::thread(&mut Random::new(seed, 0)));
+    assert_eq!(drawn(1), drawn(1));
+    assert_ne!(drawn(1), drawn(2));
+}
