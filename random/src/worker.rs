@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use eintr::{CleanupOnDrop, Error, Group, Interrupted, Interrupter, Reason, Task, TimedOut};
 use test_support::signals;
@@ -28,6 +28,9 @@ pub trait Readiness: Send + 'static {
     /// When the call is over.
     fn after(&self) {}
 }
+
+/// How long those wait who have nothing to do but to look again.
+pub const MOMENT: Duration = Duration::from_micros(50);
 
 /// A time of no certain length.
 pub fn pause(number: usize) {
@@ -306,7 +309,7 @@ impl Worker {
                     pause(number);
                     while !over.yet() {
                         other.ready();
-                        std::thread::yield_now();
+                        std::thread::sleep(MOMENT);
                     }
                 };
                 self.peer().beside(job, body)

@@ -14,7 +14,7 @@ use super::{Done, Row, row};
 use crate::operation::Call;
 use crate::operation::State::{NotReady, Ready};
 use crate::operation::Whose::{C, Own, Std};
-use crate::worker::{Readiness, Worker, pause};
+use crate::worker::{MOMENT, Readiness, Worker, pause};
 use crate::wrong;
 
 const PERMITS: u32 = 2;
@@ -100,7 +100,7 @@ fn held<T>(
             begins.store(true, SeqCst);
             pause(number);
             while state == NotReady && !over.yet() {
-                thread::yield_now();
+                thread::sleep(MOMENT);
             }
         });
         begins.store(true, SeqCst);
