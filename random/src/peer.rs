@@ -5,9 +5,21 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
+use test_support::signals;
+
 use crate::asker::Tasks;
 
 type Job = Box<dyn FnOnce(&Over) + Send>;
+
+/// Something on the side that must not be interrupted. Our signal is let in: it may set limits to itself.
+pub fn in_peace<T>(f: impl FnOnce() -> T) -> T {
+    eintr::mask(|| {
+        let before = signals::change_mask(libc::SIG_UNBLOCK, &signals::set_of(&[libc::SIGUSR1]));
+        let value = f();
+        signals::change_mask(libc::SIG_SETMASK, &before);
+        value
+    })
+}
 
 /// Whether the worker's call is over.
 #[derive(Clone, Default)]
@@ -36,7 +48,7 @@ impl Peer {
                 let tid = test_support::gettid();
                 tasks.add_thread(tid);
                 for job in todo {
-                    job(&seen);
+                    in_peace(|| job(&seen));
                     let _ = tell.send(());
                 }
                 tasks.remove_thread(tid);

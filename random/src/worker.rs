@@ -17,7 +17,7 @@ use crate::kinds::signals as alarms;
 use crate::kinds::streams::Stream;
 use crate::objects::{Objects, Own, Set};
 use crate::operation::{Asked, Body, Call, Operation, State, Stretch, Threads};
-use crate::peer::Peer;
+use crate::peer::{Peer, in_peace};
 use crate::plant::planted;
 use crate::{watch, wrong};
 
@@ -296,15 +296,15 @@ impl Worker {
         let (other, number) = (object.clone(), call.number);
         let value = match call.state {
             State::Ready => {
-                eintr::mask(|| object.ready());
+                in_peace(|| object.ready());
                 body()
             }
             State::NotReady => {
-                eintr::mask(|| object.unready());
+                in_peace(|| object.unready());
                 body()
             }
             State::Becomes => {
-                eintr::mask(|| object.unready());
+                in_peace(|| object.unready());
                 let job = move |over: &crate::peer::Over| {
                     pause(number);
                     while !over.yet() {
@@ -315,7 +315,7 @@ impl Worker {
                 self.peer().beside(job, body)
             }
             State::Taken => {
-                eintr::mask(|| object.ready());
+                in_peace(|| object.ready());
                 let job = move |_: &crate::peer::Over| {
                     pause(number);
                     other.unready();
@@ -323,7 +323,7 @@ impl Worker {
                 self.peer().beside(job, body)
             }
         };
-        eintr::mask(|| object.after());
+        in_peace(|| object.after());
         value
     }
 
@@ -426,7 +426,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.tasks.remove_thread(self.tid);
         if let Some(own) = self.own.get() {
-            eintr::mask(|| own.balance(&self.objects));
+            in_peace(|| own.balance(&self.objects));
         }
     }
 }
