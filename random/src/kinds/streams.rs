@@ -110,6 +110,13 @@ impl Stream {
         }
     }
 
+    fn has_room(&self) -> bool {
+        let fd = self.writer.as_raw_fd();
+        let mut fd = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+        // SAFETY: one that is borrowed.
+        unsafe { libc::poll(&mut fd, 1, 0) == 1 }
+    }
+
     /// Counts the bytes that are left.
     pub fn balance(&self) -> u64 {
         let read = self.read.load(SeqCst);
@@ -169,7 +176,11 @@ struct ToWrite(Arc<Stream>);
 
 impl Readiness for ToWrite {
     fn ready(&self) {
+        // What is on its way through the network fills the room again.
         self.0.drain();
+        while !self.0.has_room() {
+            self.0.drain();
+        }
     }
 
     fn unready(&self) {
