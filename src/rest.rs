@@ -1,11 +1,13 @@
 //! What the signals and dispatch of a thread do when nothing stands there any more.
 
+use std::sync::atomic::Ordering;
+
 use crate::deadline::timer;
 use crate::kernel::{raw, signals};
 use crate::reach::dispatch;
 use crate::signal::ours;
 use crate::thread::hold;
-use crate::thread::{Block, block, fork_gate, registry};
+use crate::thread::{Block, block, fork_gate, registry, target};
 
 /// Makes dispatch and the timer follow from the word. If nothing stands any more, a signal that is still
 /// on its way is let in.
@@ -38,13 +40,17 @@ fn let_signal_in(block: &Block) {
         if let Some(record) = registry::registered() {
             record.undisturbed(|| {
                 block.delivery.acknowledge_futex();
-                if hold::end(block) {
+                if !block.word.is_armed() && hold::give_up(block) {
                     block.delivery.take_back();
                 }
             });
         }
         drop(gate);
         raw::gettid();
+    }
+    // It may have become armed since the look, by a deadline: what was held back for that is made good.
+    if block.word.is_armed() {
+        let _ = target::signal_block(block, block.tid.load(Ordering::Relaxed));
     }
 }
 

@@ -104,6 +104,36 @@ fn a_deadline_is_felt_after_the_hook() {
     });
 }
 
+/// Not when the 10 ms are over: in some round it comes before.
+#[test]
+fn it_follows_at_once() {
+    watched("it_follows_at_once", || {
+        let (reader, _writer) = pipe();
+        let (reader, mut has_followed) = (&reader, false);
+        while !has_followed {
+            let (task, interrupter) = task();
+            let (tell, told) = mpsc::channel();
+            has_followed = thread::scope(|s| {
+                let waiting = s.spawn(move || {
+                    let tid = test_support::gettid();
+                    task.run(|| with_hook(|_| (), || (tell.send(tid), plain_read(reader)))).1
+                });
+                wait_until_blocked(told.recv().unwrap(), libc::SYS_read);
+                let began = Instant::now();
+                interrupter.interrupt();
+                assert!(waiting.join().unwrap().is_err());
+                began.elapsed() < HELD
+            });
+        }
+        has_followed = false;
+        while !has_followed {
+            let at = Instant::now() + SHORT;
+            assert!(timeout_at(at, || with_hook(|_| (), || plain_read(reader))).is_err());
+            has_followed = at.elapsed() < HELD;
+        }
+    });
+}
+
 /// Another signal of ours comes while the first one waits for the hook.
 #[test]
 fn a_deadline_that_passes_meanwhile() {
@@ -264,7 +294,8 @@ fn rounds() -> usize {
 fn once_for_each_deadline_that_is_noticed_at_once() {
     watched("once_for_each_deadline_that_is_noticed_at_once", || {
         let runs = AtomicUsize::new(0);
-        let hook = |_: &eintr::Interrupted| {
+        let hook = |cause: &eintr::Interrupted| {
+            assert_eq!(cause.to_string(), "deadline passed");
             runs.fetch_add(1, Ordering::Relaxed);
         };
         let taken = || runs.swap(0, Ordering::Relaxed);

@@ -116,7 +116,7 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     let beneath = block.alternate_stack.beneath(context);
     wanted::serve(block, beneath, !ptr::eq(beneath, context));
     let shot = timer::look(block);
-    if !block.word.is_armed() || block.delivery.is_held() {
+    if !block.word.is_armed() || block.delivery.waits_for_hooks() {
         return shot != Shot::None;
     }
     // 2. Where does the program counter stand?

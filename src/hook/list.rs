@@ -74,8 +74,8 @@ use crate::room::{Full, Room};
 use crate::task::node::{self, Armed};
 use crate::thread::hook_queue::{self, Queued};
 use crate::thread::stretches::{self, Ended, Stretch};
-use crate::thread::target::{self, ThreadRecord};
-use crate::thread::{block, fork_gate, number};
+use crate::thread::target::ThreadRecord;
+use crate::thread::{block, fork_gate, hold, number};
 
 /// The hooks of one thread.
 #[repr(C)]
@@ -169,13 +169,14 @@ impl Hooks {
         })
     }
 
-    /// Runs those that are due. To be called with no lock of ours held.
-    pub(crate) fn run_due(&self, cause: &Interrupted) {
+    /// Runs those that are due, and tells them why. To be called with no lock of ours held.
+    fn run_due(&self, cause: impl Fn() -> Interrupted) {
         while let Some(Call { id, hook }) = self.locked(Stack::next_due).flatten() {
+            let cause = cause();
             let running = thread::Running::begin();
             let mut masked = Masked::begin();
             settle();
-            let outcome = catch_unwind(AssertUnwindSafe(|| hook.run(cause)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| hook.run(&cause)));
             // A hook that has gone on elsewhere, on a coroutine, is found out here.
             let ended = catch_unwind(AssertUnwindSafe(|| masked.end()));
             if let Ok(true) = ended {
@@ -197,7 +198,7 @@ impl Hooks {
     /// Runs those that are due, and has the signal follow that waits for them. For another thread than theirs, with no
     /// lock of ours held.
     fn run_for_other(&self, cause: &Interrupted) {
-        self.run_due(cause);
+        self.run_due(|| cause.clone());
         self.let_signal_follow();
     }
 
@@ -224,7 +225,7 @@ impl Hooks {
         if self.is_native() {
             self.record.ring(|thread| {
                 if thread.block().delivery.is_held() && self.stack().is_settled() {
-                    target::let_signal_follow(thread);
+                    hold::let_follow(thread.block());
                 }
             });
         }
@@ -377,9 +378,7 @@ impl Registered {
         let registered = Self { hooks, hook };
         helper_thread::needed(thread::meet_deadline());
         // This takes the record's lock in any case.
-        if let Some(cause) = node::cause() {
-            registered.hooks.run_due(&cause);
-        }
+        run_due_here(&registered.hooks);
         registered
     }
 
@@ -445,18 +444,19 @@ pub(crate) fn settle() {
 /// To be called after this thread, which has hooks, changed its own stack: those that are due are
 /// run, and those that somebody else runs are waited for if the thread is not armed any more.
 fn settle_hooks(hooks: &Hooks) {
-    if !run_due_here(hooks) && !thread::Running::is_any_here() {
-        hooks.wait_until(Stack::is_at_rest);
+    run_due_here(hooks);
+    if !block::is_armed() && !thread::Running::is_any_here() {
+        hooks.wait_until(|stack| stack.is_at_rest() || block::is_armed());
     }
 }
 
-/// Runs those of this thread's that are due; whether it is armed. (What it was armed by may have ended before an asker
-/// came to tell the hooks what it was.)
-fn run_due_here(hooks: &Hooks) -> bool {
-    let cause = node::cause();
-    let is_armed = cause.is_some();
-    hooks.run_due(&cause.unwrap_or_else(|| Interrupted::new(Reason::Requested)));
-    is_armed
+/// Runs those of this thread's that are due. Takes the record's lock in any case.
+fn run_due_here(hooks: &Hooks) {
+    let _seen = node::cause();
+    // Asked once one is due: a deadline may have passed since. What an asker has armed it by may be over before
+    // that one comes to tell the hooks.
+    let cause = || node::cause().unwrap_or_else(|| Interrupted::new(Reason::Requested));
+    hooks.run_due(cause);
 }
 
 /// To be called before this thread ends what may arm it: hooks that are due hear what it is.

@@ -88,13 +88,6 @@ impl KernelTimer {
         self.set_in(Duration::ZERO);
     }
 
-    /// The same; whether it was set, and has not fired. For whom nobody replaces it meanwhile.
-    pub(crate) fn cancel(&self) -> bool {
-        // SAFETY: a time is made of numbers.
-        let nothing = unsafe { std::mem::zeroed() };
-        self.id().is_some_and(|id| stands(&settime(id, 0, &nothing)))
-    }
-
     fn set(&self, flags: c_int, it_value: timespec, interval: Duration) -> bool {
         let setting = itimerspec { it_interval: timespec_of(interval), it_value };
         loop {
@@ -130,16 +123,14 @@ fn hand_on(from: usize, to: usize) {
     let mut setting: itimerspec = unsafe { std::mem::zeroed() };
     // SAFETY: the kernel writes the setting.
     let _ = unsafe { syscall(libc::SYS_timer_gettime, [from, &raw mut setting as usize]) };
+    let stands =
+        |setting: &itimerspec| setting.it_value.tv_sec != 0 || setting.it_value.tv_nsec != 0;
     if stands(&setting) {
         let own = settime(to, 0, &setting);
         if stands(&own) {
             settime(to, 0, &own);
         }
     }
-}
-
-fn stands(setting: &itimerspec) -> bool {
-    setting.it_value.tv_sec != 0 || setting.it_value.tv_nsec != 0
 }
 
 /// What it was set for.

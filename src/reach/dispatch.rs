@@ -291,7 +291,7 @@ pub(crate) fn end_after(block: &Block, context: &mut ucontext_t) -> bool {
 /// Whether the thread's calls are to be stopped. While its signal waits for its hooks they are not: that
 /// comes after, and begins it again.
 pub(crate) fn is_wanted(block: &Block) -> bool {
-    block.word.is_armed() && block.reach.is_on() && !block.delivery.is_held()
+    block.word.is_armed() && block.reach.is_on() && !block.delivery.waits_for_hooks()
 }
 
 /// Forgets that it was on: in a child of a fork it is not.

@@ -206,6 +206,12 @@ impl Delivery {
         self.held_until.get() != Moment::LONG_AGO
     }
 
+    /// Whether the thread may leave the word alone, since the signal follows its hooks. (A handler that had
+    /// acknowledged it when it came to be held back must do its part: none will follow.)
+    pub(crate) fn waits_for_hooks(&self) -> bool {
+        self.is_held() && self.is_announced()
+    }
+
     /// The thread is about to sleep where it is woken by its word, or not any more; what was so before.
     pub(crate) fn set_asleep(&self, asleep: bool) -> bool {
         self.asleep.swap(asleep, Relaxed)

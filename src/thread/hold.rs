@@ -4,8 +4,8 @@
 //! it would by itself, and is not refused before. So the signal is announced, and held back. Who has run
 //! the hooks sends it.
 //!
-//! Before any hook runs, the thread's timer is set: it sends the signal if a hook does not return, or if
-//! nobody is left to run it. It is the repeat timer, which stands still on a thread that was not armed. A
+//! Before any hook runs, the thread's timer is set to send it: also if a hook does not return, or nobody is left to
+//! run it. Who has run the hooks sets it to now. It is the repeat timer, which stands still on a thread that was not armed. A
 //! handler that comes early, by another's signal or by a deadline's shot, leaves what is held alone, and
 //! sets the timer anew.
 //!
@@ -50,16 +50,23 @@ pub(crate) fn is_early(block: &Block) -> bool {
     is_early
 }
 
-/// Ends it; whether the signal is still to be sent. For whoever holds the bell.
-pub(crate) fn end(block: &Block) -> bool {
-    if !block.delivery.is_held() {
-        return false;
-    }
-    let was_to_come = block.repeat.timer.cancel();
-    let was_held = block.delivery.held_until.replace(Moment::LONG_AGO) != Moment::LONG_AGO;
-    if was_to_come && !was_held {
-        // The time was up, and the thread's handler has set the timer for itself.
+/// The hooks have run: the signal follows. For whoever holds the bell.
+///
+/// By the timer, whose time is up now. (Rejected: to stop it and send. If its shot is pending, a signal that is sent
+/// merges with that, and the kernel throws the shot of a stopped timer away, since 6.13.)
+pub(crate) fn let_follow(block: &Block) {
+    if block.delivery.is_held() {
+        block.delivery.held_until.set(Moment::now_in_handler());
         repeat_timer::shoot(block);
     }
-    was_to_come && was_held && block.delivery.is_announced()
+}
+
+/// The signal is not to come any more; whether it was held back. For the thread itself, which is not armed, with the
+/// bell held.
+pub(crate) fn give_up(block: &Block) -> bool {
+    let was_held = block.delivery.held_until.replace(Moment::LONG_AGO) != Moment::LONG_AGO;
+    if was_held {
+        block.repeat.timer.stop();
+    }
+    was_held
 }

@@ -126,7 +126,8 @@ pub(crate) fn stop(block: &Block) {
     block.repeat.timer.stop();
     // After that: a handler of the application's that came between believes that it is watched.
     block.answering.runs.is_watched.store(false, Ordering::Relaxed);
-    if block.delivery.is_held() {
+    // What was announced meanwhile has had its timer stopped, which may be all that it had.
+    if block.delivery.is_announced() && block.word.is_armed() {
         shoot(block);
     }
 }
@@ -137,8 +138,7 @@ pub(crate) fn rest_if_unarmed(block: &Block) {
         return;
     }
     stop(block);
-    // A request that came between the look and the stop has had its timer stopped, which may be all
-    // that it had.
+    // Or a handler has set it.
     if block.word.is_armed() {
         shoot(block);
     }

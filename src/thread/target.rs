@@ -113,14 +113,6 @@ fn tell_now(thread: &Target) -> io::Result<()> {
     if thread.block().delivery.tell_by(wake) { Ok(()) } else { thread.send() }
 }
 
-/// The thread's hooks have run: the signal that was held back for them follows. For whoever holds the bell.
-pub(crate) fn let_signal_follow(thread: &Target) {
-    if hold::end(thread.block()) {
-        // What finds our signal taken is made good by who comes next.
-        let _ = tell_now(thread);
-    }
-}
-
 /// Our signal is another by now: what was announced may never come, and the thread's timers send the
 /// old one. For whoever holds the bell.
 pub(crate) fn move_over(thread: &Target) {
