@@ -584,7 +584,8 @@ fn a_loop_that_does_not_listen_is_braked() {
                 again();
                 start.elapsed() >= BRAKE
             };
-            while !is_braked() {}
+            // Eight in a row: one may be as slow because the thread had to wait for a processor.
+            while !(0..8).all(|_| is_braked()) {}
             let (start, used) = (Instant::now(), cpu_time_of_this_thread());
             (0..TIMES).for_each(|_| again());
             let (took, used) = (start.elapsed(), cpu_time_of_this_thread() - used);
