@@ -81,7 +81,9 @@ fn names(report: &Report, cure: &str, function: &str) -> bool {
     let named =
         |frame: &&eintr::Frame| frame.function.as_ref().is_some_and(|f| f.contains(function));
     let Some(frame) = stack.frames().into_iter().find(|frame| named(&frame)) else { return false };
-    cure.contains(&format!("::{function}"))
+    // Where debug information has lines only, the crate is not named.
+    let is_named = ["::", ": "].iter().any(|before| cure.contains(&format!("{before}{function}")));
+    is_named
         && frame.location.is_none_or(|line| line.contains("cures.rs:") && cure.ends_with(&line))
 }
 

@@ -35,6 +35,9 @@ fn console_takes_eintr_for_ctrl_c() {
         return;
     }
     dies_by(SIGINT, case, || {
+        // It may be ignored, where tests run in the background.
+        // SAFETY: no handler.
+        unsafe { libc::signal(SIGINT, libc::SIG_DFL) };
         terminal();
         let _ = asked(POLLS, || console::Term::stderr().read_key().map(drop));
     });

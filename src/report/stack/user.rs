@@ -29,13 +29,19 @@ const PLUMBING: &[&str] = &[
     "tokio",
     "tokio_util",
 ];
+
+/// Where we are. Where debug information has lines only, a name does not say its crate.
+const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/");
+
 /// Files of the C library and the kernel's.
 const LIBC: &[&str] = &["libc.", "libc-", "libpthread", "librt", "ld-", "[vdso]"];
 
 impl Place {
     pub(in crate::report) fn of(frames: &[Frame]) -> Self {
-        let is_rusts =
-            |frame: &Frame| frame.function.as_ref().is_some_and(|name| name.contains("::"));
+        let is_rusts = |frame: &Frame| {
+            let is_named = frame.function.as_ref().is_some_and(|name| name.contains("::"));
+            is_named || frame.location.as_ref().is_some_and(|place| place.contains(".rs:"))
+        };
         let user = frames.iter().position(|frame| is_users(frame) && is_rusts(frame));
         let user = user.or_else(|| frames.iter().position(is_users));
         let inner = frames[..user.unwrap_or(frames.len())].iter();
@@ -50,13 +56,15 @@ impl Place {
 fn is_users(frame: &Frame) -> bool {
     let Some(function) = &frame.function else { return false };
     let is_libcs = |(file, _): &(String, usize)| LIBC.iter().any(|libc| file.starts_with(libc));
-    // Where std was compiled, and where cargo keeps what it has fetched.
-    let is_fetched = |file: &String| file.starts_with("/rustc/") || file.contains("/registry/src/");
+    let is_librarys = |file: &String| {
+        let begins = ["/rustc/", "library/", OURS];
+        begins.iter().any(|begin| file.starts_with(begin)) || file.contains("/registry/src/")
+    };
     let first = crate_of(function);
     !PLUMBING.contains(&first)
         && !first.starts_with("eintr_")
         && !frame.module.as_ref().is_some_and(is_libcs)
-        && !frame.location.as_ref().is_some_and(is_fetched)
+        && !frame.location.as_ref().is_some_and(is_librarys)
 }
 
 /// The crate that a function is from: that of the type in `<a::B as c::D>::e`, or of the trait where the
@@ -113,6 +121,14 @@ mod tests {
         let from_rust = [&of_c[..1], &frames[4..]].concat();
         assert_eq!(Place::of(&from_rust).inner, ["PQexec"]);
         assert_eq!(Place::of(&of_c[1..]).user.as_deref(), Some("work in app+0x10"));
+        let ours = format!("{OURS}thread/block.rs:123");
+        let of_lines = [
+            frame(Some("look<eintr::thread::Block>"), "app", Some(&ours)),
+            frame(Some("join<()>"), "app", Some("library/std/src/thread/lifecycle.rs:241")),
+            frame(Some("serve"), "app", Some("/app/src/main.rs:7")),
+            frames[5].clone(),
+        ];
+        assert_eq!(Place::of(&of_lines).user.as_deref(), Some("serve at /app/src/main.rs:7"));
         let unnamed = Place::of(&[frame(None, "app", None), frame(None, "app", None)]);
         assert!(unnamed.user.is_none() && unnamed.inner.is_empty());
     }
