@@ -16,37 +16,12 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use test_support::notices::{Notice, ask_about_me, let_one_on};
 use test_support::{gettid, skipped_under_emulation, watched};
 
 /// What the filtered thread has become: not yet, a descriptor, or refused.
 const NOT_YET: i32 = -1;
 const REFUSED: i32 = -2;
-
-/// The kernel's `struct seccomp_notif`.
-#[repr(C)]
-#[derive(Default)]
-struct Notice {
-    id: u64,
-    pid: u32,
-    flags: u32,
-    number: i32,
-    arch: u32,
-    pointer: u64,
-    arguments: [u64; 6],
-}
-
-/// The kernel's `struct seccomp_notif_resp`.
-#[repr(C)]
-struct Reply {
-    id: u64,
-    value: i64,
-    error: i32,
-    flags: u32,
-}
-
-const RECEIVE: libc::Ioctl = 0xc050_2100_u32 as libc::Ioctl;
-const SEND: libc::Ioctl = 0xc018_2101_u32 as libc::Ioctl;
-const CONTINUE: u32 = 1;
 
 /// A syscall that nothing here makes otherwise.
 fn mark() {
@@ -55,20 +30,6 @@ fn mark() {
 }
 
 const MARK: i64 = libc::SYS_getsid;
-
-/// Has the kernel ask about each of this thread's syscalls from now on: where.
-fn ask_about_me() -> i32 {
-    let answer = (libc::BPF_RET | libc::BPF_K) as u16;
-    let ask = libc::sock_filter { code: answer, jt: 0, jf: 0, k: libc::SECCOMP_RET_USER_NOTIF };
-    let program = libc::sock_fprog { len: 1, filter: (&raw const ask).cast_mut() };
-    // SAFETY: numbers, and a program that lives through the call.
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        let [mode, flag] =
-            [libc::SECCOMP_SET_MODE_FILTER as u64, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER];
-        libc::syscall(libc::SYS_seccomp, mode, flag, &raw const program) as i32
-    }
-}
 
 /// What a thread runs.
 type Body = Box<dyn FnOnce() + Send>;
@@ -108,11 +69,12 @@ fn syscalls_of(body: fn(), spawn: fn(Body) -> Join) -> Option<Vec<i32>> {
     let listener = unsafe { OwnedFd::from_raw_fd(listener) };
     let (notes, id) = (seen.clone(), id.load(Ordering::SeqCst) as u32);
     let answers = thread::spawn(move || {
-        while let Some(notice) = next_notice(&listener) {
+        let note = |notice: &Notice| {
             if notice.pid == id {
                 notes.lock().unwrap().push(notice.number);
             }
-        }
+        };
+        while let_one_on(&listener, note) {}
     });
     join();
     answers.join().unwrap();
@@ -121,27 +83,6 @@ fn syscalls_of(body: fn(), spawn: fn(Body) -> Join) -> Option<Vec<i32>> {
     let [_before, body, after] = [between.next(), between.next(), between.next()];
     assert!(after.is_some(), "both marks were seen");
     body.map(<[i32]>::to_vec)
-}
-
-/// Waits for the next syscall, and lets it go on; none when nobody is left to ask about.
-fn next_notice(listener: &OwnedFd) -> Option<Notice> {
-    loop {
-        let mut poll = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one descriptor.
-        assert_eq!(unsafe { libc::poll(&mut poll, 1, -1) }, 1);
-        if poll.revents & libc::POLLIN == 0 {
-            return None;
-        }
-        let mut notice = Notice::default();
-        // SAFETY: a notice is written.
-        if unsafe { libc::ioctl(poll.fd, RECEIVE, &mut notice) } != 0 {
-            continue;
-        }
-        let reply = Reply { id: notice.id, value: 0, error: 0, flags: CONTINUE };
-        // SAFETY: a reply is read. Whoever is gone needs none.
-        unsafe { libc::ioctl(poll.fd, SEND, &reply) };
-        return Some(notice);
-    }
 }
 
 fn on_a_plain_thread(body: Body) -> Join {

@@ -12,6 +12,7 @@ pub mod asked;
 pub mod child;
 mod emulation;
 pub mod escape;
+pub mod notices;
 pub mod public;
 pub mod seccomp;
 pub mod signals;

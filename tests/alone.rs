@@ -1,0 +1,214 @@
+//! How many syscalls an interrupt takes that comes alone: more than a millisecond after the last, so
+//! that nothing is known any more of the handlers of the process (S2). And the first of a process.
+//!
+//! The tests here work like this: the asker and the asked thread are under filters that have the kernel
+//! ask about each of their syscalls (see [`test_support::notices`]). A thread's syscall waits until it
+//! has been noted; so what the thread itself finds noted is all that it has made. Each test has a process
+//! of its own, in which one thread is interrupted twice.
+
+use std::io::Read;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use eintr::Interrupter;
+use eintr::sync::Event;
+use test_support::child::{alone, has_dispatch};
+use test_support::notices::{ask_about_me, let_one_on};
+use test_support::{gettid, sleeps_in, wait_until};
+
+/// A thread's syscalls.
+#[derive(Default)]
+struct Noted {
+    /// Where the kernel asks; 0 until the thread is under its filter.
+    listener: AtomicI32,
+    tid: AtomicI32,
+    numbers: Mutex<Vec<i32>>,
+    /// So many have been let on.
+    answered: AtomicUsize,
+}
+
+impl Noted {
+    /// To be noted from now on, by a thread that is made here.
+    fn start() -> Arc<Self> {
+        let noted = Arc::new(Self::default());
+        let notes = noted.clone();
+        thread::spawn(move || {
+            wait_until("a thread is under its filter", || notes.listener.load(SeqCst) != 0);
+            // SAFETY: it is new, and nobody else's.
+            let listener = unsafe { OwnedFd::from_raw_fd(notes.listener.load(SeqCst)) };
+            while let_one_on(&listener, |notice| notes.numbers.lock().unwrap().push(notice.number))
+            {
+                notes.answered.fetch_add(1, SeqCst);
+            }
+        });
+        noted
+    }
+
+    /// The calling thread's are to be noted.
+    fn mine(&self) {
+        self.tid.store(gettid(), SeqCst);
+        let listener = ask_about_me();
+        assert!(listener > 0, "the kernel tells of syscalls");
+        self.listener.store(listener, SeqCst);
+    }
+
+    /// Those that the calling thread makes by `f`.
+    fn by<T>(&self, f: impl FnOnce() -> T) -> Vec<i32> {
+        let before = self.numbers.lock().unwrap().len();
+        f();
+        self.numbers.lock().unwrap()[before..].to_vec()
+    }
+
+    /// Whether the thread sleeps in that syscall, and not in the filter.
+    fn sleeps_in(&self, number: i64) -> bool {
+        let is_let_on = {
+            let numbers = self.numbers.lock().unwrap();
+            numbers.len() == self.answered.load(SeqCst) && numbers.last() == Some(&(number as i32))
+        };
+        is_let_on && sleeps_in(self.tid.load(SeqCst), number)
+    }
+}
+
+/// What an interrupt took: the asker up to the sending, the target after the call that was interrupted.
+#[derive(Debug)]
+struct Took {
+    asker: Vec<i32>,
+    target: Vec<i32>,
+}
+
+/// The first interrupt of this process, and the next, which comes alone.
+fn interrupt_twice(call: impl Fn() + Send + 'static, sleeps_in: i64) -> [Took; 2] {
+    let [target, asker] = [Noted::start(), Noted::start()];
+    let to_ask = Arc::new(Mutex::new(None::<Interrupter>));
+    let round = Arc::new(AtomicUsize::new(0));
+    let asked = thread::spawn({
+        let (target, to_ask) = (target.clone(), to_ask.clone());
+        move || {
+            target.mine();
+            [(); 2].map(|()| {
+                let (task, interrupter) = eintr::task();
+                *to_ask.lock().unwrap() = Some(interrupter);
+                task.run(|| {
+                    let made = target.by(&call);
+                    eintr::take().expect("it was asked");
+                    made
+                })
+            })
+        }
+    });
+    let asking = thread::spawn({
+        let (asker, round) = (asker.clone(), round.clone());
+        move || {
+            asker.mine();
+            [1, 2].map(|this| {
+                while round.load(SeqCst) < this {
+                    std::hint::spin_loop();
+                }
+                let interrupter = to_ask.lock().unwrap().take().unwrap();
+                asker.by(|| interrupter.interrupt())
+            })
+        }
+    });
+    for this in [1, 2] {
+        wait_until("it sleeps in its call", || target.sleeps_in(sleeps_in));
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(2) {}
+        round.store(this, SeqCst);
+        // Until then it sleeps in the same.
+        let made = target.answered.load(SeqCst);
+        wait_until("it has been woken", || target.answered.load(SeqCst) > made);
+    }
+    let targets = asked.join().unwrap();
+    let askers = asking.join().unwrap();
+    let mut took = askers.into_iter().zip(targets).map(|(mut asker, mut target)| {
+        let sends = |number: &i32| {
+            [libc::SYS_rt_tgsigqueueinfo, libc::SYS_futex].contains(&i64::from(*number))
+        };
+        let sent = asker.iter().position(sends).expect("it was told");
+        asker.truncate(sent + 1);
+        let slept = target.iter().position(|number| i64::from(*number) == sleeps_in);
+        target.drain(..=slept.expect("it slept"));
+        Took { asker, target }
+    });
+    [took.next().unwrap(), took.next().unwrap()]
+}
+
+/// The most that the target may make: of the first of a process, and of one that comes alone.
+#[derive(Clone, Copy)]
+struct AtMost {
+    first: usize,
+    alone: usize,
+}
+
+fn holds(took: [Took; 2], at_most: AtMost) {
+    for (took, at_most) in took.iter().zip([at_most.first, at_most.alone]) {
+        println!(
+            "{} by the asker, {} by the target: {took:?}",
+            took.asker.len(),
+            took.target.len()
+        );
+        assert!(took.asker.len() <= 2, "{took:?}");
+        assert!(took.target.len() <= at_most, "at most {at_most}: {took:?}");
+    }
+}
+
+fn silent() -> std::io::PipeReader {
+    let (reader, writer) = std::io::pipe().unwrap();
+    std::mem::forget(writer);
+    reader
+}
+
+#[test]
+fn a_call_of_our_own() {
+    if has_dispatch("a_call_of_our_own") {
+        alone("a_call_of_our_own", || {
+            let reader = silent();
+            let read = move || drop(eintr::io::read(&reader, &mut [0]).unwrap_err());
+            holds(interrupt_twice(read, libc::SYS_read), AtMost { first: 70, alone: 68 });
+        });
+    }
+}
+
+#[test]
+fn a_call_of_stds() {
+    if has_dispatch("a_call_of_stds") {
+        alone("a_call_of_stds", || {
+            let reader = silent();
+            let read = move || {
+                let error = (&reader).read(&mut [0; 2]).unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
+            };
+            holds(interrupt_twice(read, libc::SYS_read), AtMost { first: 140, alone: 138 });
+        });
+    }
+}
+
+#[test]
+fn a_sleep_of_stds() {
+    if has_dispatch("a_sleep_of_stds") {
+        alone("a_sleep_of_stds", || {
+            let sleep = || thread::sleep(Duration::from_secs(1_000));
+            let took = interrupt_twice(sleep, libc::SYS_clock_nanosleep);
+            holds(took, AtMost { first: 140, alone: 138 });
+        });
+    }
+}
+
+#[test]
+fn a_waiter() {
+    if has_dispatch("a_waiter") {
+        alone("a_waiter", || {
+            let event = Event::new();
+            let wait = move || drop(event.wait_interruptible().unwrap_err());
+            let took = interrupt_twice(wait, libc::SYS_futex_waitv);
+            assert!(
+                took.iter().all(|took| i64::from(took.asker[0]) == libc::SYS_futex),
+                "no signal: {took:?}"
+            );
+            holds(took, AtMost { first: 70, alone: 68 });
+        });
+    }
+}
