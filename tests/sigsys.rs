@@ -151,6 +151,61 @@ fn a_handler_that_another_thread_installs() {
     });
 }
 
+/// The asker looks at the handlers once it has told the thread, which makes no syscall meanwhile: what the
+/// storm sends waits until then, and no longer.
+#[test]
+fn a_storm_on_a_handler_that_nobody_has_looked_at() {
+    alone("a_storm_on_a_handler_that_nobody_has_looked_at", || {
+        install_with_full_mask(libc::SIGUSR2, handler);
+        let (tell, told) = mpsc::channel();
+        let worker = thread::spawn(move || {
+            let (reader, _writer) = UnixStream::pair().unwrap();
+            for _ in 0..20 {
+                let (task, interrupter) = eintr::task();
+                tell.send((gettid(), interrupter)).unwrap();
+                task.run(|| {
+                    assert!(eintr::io::read(&reader, &mut [0]).is_err());
+                    let handled = HANDLED.load(Ordering::SeqCst);
+                    while HANDLED.load(Ordering::SeqCst) < handled + 3 {
+                        std::hint::spin_loop();
+                    }
+                    eintr::take().unwrap();
+                });
+            }
+        });
+        let is_over = &AtomicBool::new(false);
+        let storm_on = &AtomicI32::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::SeqCst) {
+                    match storm_on.load(Ordering::SeqCst) {
+                        0 => thread::yield_now(),
+                        tid => {
+                            let arguments = [std::process::id() as i32, tid, libc::SIGUSR2];
+                            let [process, thread, signal] = arguments;
+                            // It may have ended.
+                            // SAFETY: no pointers.
+                            unsafe { libc::syscall(libc::SYS_tgkill, process, thread, signal) };
+                        }
+                    }
+                }
+            });
+            for (tid, interrupter) in told {
+                // The last look is good for a millisecond, and knows nothing of this one.
+                let start = Instant::now();
+                while start.elapsed() < Duration::from_millis(2) {}
+                install_with_full_mask(libc::SIGUSR2, handler);
+                storm_on.store(tid, Ordering::SeqCst);
+                interrupter.interrupt();
+                wait_until("it has ended", || interrupter.is_finished());
+                storm_on.store(0, Ordering::SeqCst);
+            }
+            is_over.store(true, Ordering::SeqCst);
+        });
+        worker.join().unwrap();
+    });
+}
+
 #[test]
 fn a_pending_signal_is_let_in_while_sigsys_stays_blocked() {
     alone("a_pending_signal_is_let_in_while_sigsys_stays_blocked", || {

@@ -33,7 +33,7 @@ use std::time::Duration;
 use super::helper;
 use crate::kernel::Moment;
 use crate::reach::dispatch;
-use crate::signal::{Unsendable, ours};
+use crate::signal::{Unsendable, handlers, ours};
 use crate::thread::block::{DeadlineTimer, Dispatching};
 use crate::thread::{Block, DEADLINE, hook_queue, registry, repeat_timer, target};
 
@@ -128,7 +128,7 @@ pub(crate) fn look(block: &Block) -> Shot {
     let clock = if is_dispatching { Moment::now_in_handler } else { Moment::now };
     let mut now = clock();
     if stands_at <= now && now < earliest && earliest.since(now) <= dispatch::lead(block) {
-        dispatch::sweep(now);
+        handlers::open_all(now);
         while now < earliest {
             spin_loop();
             now = clock();

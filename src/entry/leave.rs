@@ -90,7 +90,7 @@ pub(crate) fn look(block: &Block, context: &ucontext_t) -> Leave {
     }
     // SAFETY: the frame is open, and holds the mask of its entry.
     let mask_then = unsafe { arch::abandon_mask(frame) };
-    let ours = ours::set() | signals::bit(libc::SIGSYS);
+    let ours = ours::set() | signals::bit(libc::SIGSYS) | block.dispatch.waiting();
     if (signals::mask_in(context) ^ mask_then) & !ours != 0 {
         Leave::NotNow
     } else {

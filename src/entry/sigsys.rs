@@ -26,6 +26,7 @@ use crate::kernel::signals::{self, Action};
 use crate::kernel::{memory, raw};
 use crate::reach::table::{self, MaskAt, Unless};
 use crate::reach::{allowance, answer, dispatch, run_calls, sigmask};
+use crate::signal::handlers;
 use crate::thread::block::{self, Block};
 use crate::thread::{registry, repeat_timer, target, wanted};
 
@@ -122,13 +123,24 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
         }
         return;
     }
-    let now = Moment::now_in_handler();
-    dispatch::sweep(now);
+    let number = arch::number(context);
+    // An asker has told this thread, and is about to look at the handlers: it is still then.
+    let is_at_once = block.dispatch.waits_for_asker() && leaves_masks_alone(number);
+    let now = match is_at_once {
+        true => block.answering.counted_to.get(),
+        false => Moment::now_in_handler(),
+    };
+    if !is_at_once {
+        handlers::open_all(now);
+        // What a handler returns to has a mask of its own.
+        if number != libc::SYS_rt_sigreturn {
+            dispatch::let_in(block, context);
+        }
+    }
     if is_wanted && arch::trapped_in_trampoline(context) {
         arch::cancel(context);
         return;
     }
-    let number = arch::number(context);
     let arguments = arch::arguments(context);
     match number {
         libc::SYS_rt_sigreturn => {
@@ -159,6 +171,14 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
         _ if !is_wanted => make_as_asked(block, context, number, arguments, None),
         _ => answer_by_table(block, context, now, number, arguments),
     }
+}
+
+/// Whether a syscall is refused as a rule, and has no mask: it is answered while signals wait for an asker
+/// that has told this thread, and is about to look at the handlers.
+fn leaves_masks_alone(number: c_long) -> bool {
+    use table::Answer::{Run, WakeTwice};
+    table::row(number)
+        .is_some_and(|row| row.mask_at.is_none() && !matches!(row.answer, Run | WakeTwice))
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -332,7 +352,7 @@ fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
         Some(MaskAt::Action(index)) => {
             if let Some([handler, flags, restorer, set]) = memory::peek(arguments[index]) {
                 if set != less_sigsys(set) {
-                    dispatch::note_mask_with_sigsys();
+                    handlers::note_mask_with_sigsys();
                 }
                 action = [handler, flags, restorer, less_sigsys(set)];
                 arguments[index] = action.as_ptr() as usize;

@@ -25,6 +25,11 @@ pub(crate) const ALL: Set = !0;
 /// sandbox traps them, a blocked SIGSYS is death (S2).
 pub(crate) const ALL_BUT_SIGSYS: Set = ALL & !bit(libc::SIGSYS);
 
+/// All but those that a thread's own instructions cause, and SIGSYS.
+pub(crate) const MAY_WAIT: Set = ALL_BUT_SIGSYS
+    & !(bit(libc::SIGSEGV) | bit(libc::SIGBUS) | bit(libc::SIGFPE))
+    & !(bit(libc::SIGILL) | bit(libc::SIGTRAP));
+
 /// NPTL's own two, by which it cancels a thread and changes its user.
 pub(crate) const CANCELLATION: Set = bit(32) | bit(33);
 
@@ -124,10 +129,7 @@ pub(crate) struct PutOff(Set);
 /// Has the calling thread take signals later, and the threads that it makes meanwhile take none:
 /// but for those that the thread's own instructions cause, and SIGSYS (S2).
 pub(crate) fn put_off() -> PutOff {
-    let own =
-        [libc::SIGSYS, libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP];
-    let others = own.into_iter().fold(ALL, |set, signal| set & !bit(signal));
-    PutOff(others & !change_mask(libc::SIG_BLOCK, others))
+    PutOff(MAY_WAIT & !change_mask(libc::SIG_BLOCK, MAY_WAIT))
 }
 
 impl Drop for PutOff {

@@ -93,8 +93,14 @@ impl AlternateStack {
         if self.holds(here()) {
             return false;
         }
-        self.note(&in_force());
-        self.ours().is_some_and(|ours| put_in_force(&ours).is_ok())
+        // Ours is to be as large as the thread's own.
+        if !self.is_there() {
+            self.note(&in_force());
+        }
+        let Some(Ok(before)) = self.ours().map(|ours| put_in_force(&ours)) else { return false };
+        self.note(&before);
+        before.ss_size <= self.size.load(Relaxed)
+            || self.ours().is_some_and(|larger| put_in_force(&larger).is_ok())
     }
 
     /// Dispatch has ended, by the thread's own code: the thread's own stack is in force. (Code on
@@ -325,10 +331,13 @@ fn in_force() -> stack_t {
     now
 }
 
-/// Makes it that one: ours, or the one that the thread had set and that nobody but it gives up.
-fn put_in_force(stack: &stack_t) -> Result<usize, i32> {
-    // SAFETY: the kernel reads it, and writes to it from then on, as it may.
-    unsafe { syscall(libc::SYS_sigaltstack, [&raw const *stack as usize, 0]) }
+/// Makes it that one: ours, or the one that the thread had set and that nobody but it gives up. Which it
+/// was.
+fn put_in_force(stack: &stack_t) -> Result<stack_t, i32> {
+    let mut before = NONE;
+    let arguments = [&raw const *stack as usize, &raw mut before as usize];
+    // SAFETY: the kernel writes which it was, reads the other, and writes to it from then on, as it may.
+    unsafe { syscall(libc::SYS_sigaltstack, arguments) }.map(|_| before)
 }
 
 /// The same from a handler that may run on the one which is in force: from the new one, on which

@@ -17,7 +17,7 @@ use super::{allowance, at_once};
 use crate::kernel::clock::Moment;
 use crate::kernel::descriptor::{self, Kind};
 use crate::kernel::mapped::Library;
-use crate::kernel::{futex, memory, process, signals};
+use crate::kernel::{memory, process, signals};
 use crate::signal::ours;
 use crate::thread::block::Block;
 use crate::thread::brakes;
@@ -146,8 +146,7 @@ pub(crate) fn note_cut_short(block: &Block) {
     // thread's stack, and it is this thread that takes it off.
     if let Some(refusals) = unsafe { block.refusals.load(Ordering::Acquire).as_ref() } {
         refusals.count.fetch_add(1, Ordering::Release);
-        refusals.changes.fetch_add(1, Ordering::Release);
-        futex::wake_all(&refusals.changes);
+        refusals.tell_change();
     }
 }
 

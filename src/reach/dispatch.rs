@@ -18,18 +18,19 @@
 #![allow(unsafe_code)]
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicU64, compiler_fence};
+use std::sync::atomic::{AtomicBool, compiler_fence};
 use std::time::Duration;
 
 use libc::{c_int, ucontext_t};
 
 use super::{allowance, alternate_stack};
 use crate::arch;
-use crate::kernel::clock::{AtomicMoment, Moment};
+use crate::kernel::clock::Moment;
 use crate::kernel::memory;
 use crate::kernel::raw::syscall;
 use crate::kernel::signals::{self, Action};
 use crate::signal::previous::Previous;
+use crate::signal::{handlers, ours};
 use crate::thread::block::{Block, Dispatching};
 use crate::thread::{repeat_timer, sighting, target};
 
@@ -41,19 +42,6 @@ const ON: usize = 1;
 pub(crate) static PREVIOUS: Previous = Previous::nothing();
 
 static AVAILABLE: AtomicBool = AtomicBool::new(false);
-static SWEPT_AT: AtomicMoment = AtomicMoment::new(Moment::LONG_AGO);
-/// A handler of the program's has had SIGSYS in its mask, so the next one will: dispatch begins after a
-/// look that is no older.
-static MASKS_HOLD_SIGSYS: AtomicBool = AtomicBool::new(false);
-
-/// How long a look at all handlers' masks is good for: not long, since a handler
-/// that is installed meanwhile can end the process, and long enough for a thousand threads to be
-/// asked at once. (Where such a handler has been seen, that is too long: a thread that installs one
-/// itself, and is asked then, would die of it at once.)
-const SWEEP_EVERY: Duration = Duration::from_millis(1);
-
-/// How long the quickest of those looks has taken, in nanoseconds; 0 if there was none yet.
-static SWEEP_TAKES: AtomicU64 = AtomicU64::new(0);
 
 /// Whether this process can be reached by dispatch.
 pub(crate) fn is_available() -> bool {
@@ -131,7 +119,14 @@ pub(crate) fn begin_here(block: &Block) -> bool {
         return false;
     }
     let now = Moment::now();
-    sweep_to_begin(now);
+    if !handlers::are_open(now) {
+        let others = others();
+        let added = others & !signals::change_mask(libc::SIG_BLOCK, others);
+        if !block.dispatch.put_off(added) {
+            signals::change_mask(libc::SIG_UNBLOCK, added);
+            handlers::open_to_begin(now);
+        }
+    }
     block.dispatch.set(Dispatching::Beginning);
     allowance::begin(block, now);
     compiler_fence(SeqCst);
@@ -142,6 +137,7 @@ pub(crate) fn begin_here(block: &Block) -> bool {
     if !is_on {
         let _ = set(OFF);
         block.alternate_stack.take_back();
+        let_in_here(block);
         forget(block);
         allowance::rest(block);
     } else if is_wanted(block) {
@@ -155,6 +151,13 @@ pub(crate) fn begin_here(block: &Block) -> bool {
 /// Begins dispatch on this armed thread, from the handler; whether it is on.
 pub(crate) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
     if block.dispatch.state() == Dispatching::On {
+        if !block.dispatch.waits_for_asker() {
+            let_in(block, context);
+            // Not here, in a handler of SIGSYS's or of a fault.
+            if block.dispatch.has_waiting() {
+                repeat_timer::repeat(block);
+            }
+        }
         return true;
     }
     if !block.reach.is_on() || !is_available() {
@@ -164,8 +167,6 @@ pub(crate) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
     if sigsys_is_blocked || !is_ours_to_begin(block) {
         return false;
     }
-    let now = Moment::now();
-    sweep_to_begin(now);
     // A handler that came after ours has called it: with its own mask, and goes on with that.
     // SAFETY: the kernel's context, which such a handler hands on: a copy would be of no use to it.
     let is_ours = unsafe { arch::is_frame_of_ours(context) };
@@ -173,19 +174,51 @@ pub(crate) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
     if !block.alternate_stack.lend(context, !is_ours) {
         return false;
     }
+    let now = Moment::now();
     if !is_ours {
         signals::change_mask(libc::SIG_UNBLOCK, signals::bit(libc::SIGSYS));
+        handlers::open_to_begin(now);
+    } else if !handlers::are_open(now) {
+        let mask = signals::saved_mask(context);
+        let added = others() & !*mask;
+        match block.dispatch.put_off(added) {
+            true => *mask |= added,
+            false => handlers::open_to_begin(now),
+        }
     }
     // First: under another's mask a handler may come between, whose calls are stopped.
     block.dispatch.change(Dispatching::Off, Dispatching::On);
     compiler_fence(SeqCst);
     if set(ON).is_err() {
+        let_in(block, context);
         forget(block);
         block.alternate_stack.take_back_after(context);
         return false;
     }
     allowance::begin(block, now);
     true
+}
+
+/// The signals that wait until all handlers have been looked at: not ours, nor what the thread's own
+/// instructions cause.
+fn others() -> signals::Set {
+    signals::MAY_WAIT & !ours::set()
+}
+
+/// They wait no longer, from the handler's return on. (Code on the stack that we have lent is itself a
+/// handler: what it returns to has a mask of its own.)
+pub(crate) fn let_in(block: &Block, context: &mut ucontext_t) {
+    if !block.alternate_stack.holds(arch::sp(context)) {
+        *signals::saved_mask(context) &= !block.dispatch.let_in();
+    }
+}
+
+/// The same for the thread's own code.
+fn let_in_here(block: &Block) {
+    let waiting = block.dispatch.let_in();
+    if waiting != 0 {
+        signals::change_mask(libc::SIG_UNBLOCK, waiting);
+    }
 }
 
 /// Whether we have begun it on this thread, or are about to.
@@ -207,62 +240,11 @@ fn handler_is_ours() -> bool {
     is_ours
 }
 
-/// Takes SIGSYS out of the masks of all handlers. Another thread may install one with a full mask
-/// at any time, so this is done again at the syscalls of a reached thread.
-pub(crate) fn sweep(now: Moment) {
-    if now.since(SWEPT_AT.get()) >= SWEEP_EVERY {
-        sweep_now(now);
-    }
-}
-
-fn sweep_to_begin(now: Moment) {
-    if MASKS_HOLD_SIGSYS.load(Relaxed) { sweep_now(now) } else { sweep(now) }
-}
-
-/// To be called where a handler of the program's has SIGSYS in its mask.
-pub(crate) fn note_mask_with_sigsys() {
-    MASKS_HOLD_SIGSYS.store(true, Relaxed);
-}
-
-fn sweep_now(now: Moment) {
-    // Ours among them: another handler may stand before it.
-    (1..=64).filter(|number| *number != libc::SIGSYS).for_each(open_mask);
-    SWEPT_AT.set(now);
-    // One that was preempted tells nothing.
-    let taken = Moment::now_in_handler().since(now).as_nanos() as u64;
-    let quickest = SWEEP_TAKES.load(Relaxed);
-    if quickest == 0 || taken < quickest {
-        SWEEP_TAKES.store(taken, Relaxed);
-    }
-}
-
 /// How long before a moment a thread should begin to be made ready, that is to be reached from that
 /// moment on.
 pub(crate) fn lead(block: &Block) -> Duration {
-    const AT_MOST: u64 = 20_000;
     let is_to_be = block.reach.is_on() && is_available();
-    let lead = if is_to_be { SWEEP_TAKES.load(Relaxed).min(AT_MOST) } else { 0 };
-    Duration::from_nanos(lead)
-}
-
-/// Takes SIGSYS out of the mask of a signal's handler.
-fn open_mask(number: c_int) {
-    let Ok(mut wanted) = signals::action(number) else { return };
-    if wanted.mask & signals::bit(libc::SIGSYS) == 0 || !wanted.is_caught() {
-        return;
-    }
-    note_mask_with_sigsys();
-    let mut expected = wanted;
-    loop {
-        let open = wanted.without(signals::bit(libc::SIGSYS));
-        // SAFETY: a disposition that was there, but for its mask.
-        match unsafe { signals::set_action(number, &open) } {
-            // Another thread has set one since we looked, and we have undone that: theirs is to
-            // stand.
-            Ok(before) if before != expected => (wanted, expected) = (before, open),
-            _ => return,
-        }
-    }
+    if is_to_be { handlers::look_takes() } else { Duration::ZERO }
 }
 
 /// Ends dispatch, on the thread itself. The flag last: a handler that comes between finds it on,
@@ -274,6 +256,7 @@ fn open_mask(number: c_int) {
 pub(crate) fn end(block: &Block) {
     if block.dispatch.state() != Dispatching::Off && set(OFF).is_ok() {
         block.alternate_stack.take_back();
+        let_in_here(block);
         forget(block);
     }
 }
@@ -283,6 +266,7 @@ pub(crate) fn end_after(block: &Block, context: &mut ucontext_t) -> bool {
     let is_off = set(OFF).is_ok();
     if is_off && block.dispatch.state() != Dispatching::Off {
         block.alternate_stack.take_back_after(context);
+        let_in(block, context);
         forget(block);
     }
     is_off

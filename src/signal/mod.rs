@@ -1,5 +1,6 @@
 //! Our signal: which it is, whose a signal is, and who was there before us.
 
+pub(crate) mod handlers;
 pub(crate) mod ours;
 pub(crate) mod pending;
 pub(crate) mod previous;

@@ -66,7 +66,6 @@ struct Life {
     raised_at: Option<Moment>,
     /// Refusals that `raised` and `raised_up_to` know of.
     refused: u64,
-    waiters: u32,
 }
 
 #[derive(Clone)]
@@ -197,7 +196,6 @@ impl Node {
                 raises: 0,
                 raised_at: None,
                 refused: 0,
-                waiters: 0,
             }),
         })
     }
@@ -539,12 +537,12 @@ impl Node {
             // wake-up could fall between.
             let seen = self.refusals.changes.load(Ordering::Acquire);
             let gate = fork_gate::gate();
-            let Some(mut life) = self.life(&gate) else { return Progress::Finished };
+            let Some(life) = self.life(&gate) else { return Progress::Finished };
             let progress = life.progress(self, request);
             if enough(&progress) || until <= Moment::now() {
                 return progress;
             }
-            life.waiters += 1;
+            self.refusals.waiters.fetch_add(1, Ordering::SeqCst);
             // What the kernel had no room for, it may have room for later (S5).
             let again = life.untold.is_some().then(|| Moment::in_time(TELL_AGAIN));
             drop(life);
@@ -565,20 +563,17 @@ impl Node {
     /// task has ended.
     pub(crate) fn begin_wait(&self) -> Option<(&AtomicU32, u32)> {
         let gate = fork_gate::gate();
-        let mut life = self.life(&gate)?;
+        let life = self.life(&gate)?;
         if matches!(life.phase, Phase::Finished) {
             return None;
         }
-        life.waiters += 1;
+        self.refusals.waiters.fetch_add(1, Ordering::SeqCst);
         Some((&self.refusals.changes, self.refusals.changes.load(Ordering::Relaxed)))
     }
 
     /// Ends a wait.
     pub(crate) fn end_wait(&self) {
-        let gate = fork_gate::gate();
-        if let Some(mut life) = self.life(&gate) {
-            life.waiters -= 1;
-        }
+        self.refusals.waiters.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// The tasks that run on the thread of that record, outermost first.
@@ -624,12 +619,8 @@ impl Node {
 
     /// Tells the waiters, and lets go of the lock before waking them.
     fn changed(&self, life: MutexGuard<'_, Life>) {
-        self.refusals.changes.fetch_add(1, Ordering::Relaxed);
-        let somebody_waits = life.waiters > 0;
         drop(life);
-        if somebody_waits {
-            futex::wake_all(&self.refusals.changes);
-        }
+        self.refusals.tell_change();
     }
 }
 

@@ -19,7 +19,7 @@
 
 #![allow(unsafe_code)]
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
 };
@@ -34,7 +34,7 @@ use super::hook_queue::Queued;
 use super::retries::Retries;
 use super::runs::Runs;
 use super::wanted::Wanted;
-use crate::kernel::{AtomicMoment, KernelTimer, Moment};
+use crate::kernel::{AtomicMoment, KernelTimer, Moment, Set, futex, signals};
 
 /// One thread's block.
 #[repr(C)]
@@ -137,6 +137,7 @@ impl Block {
         self.answering.runs.is_watched.store(false, Relaxed);
         self.deadlines.timer.reset();
         self.dispatch.change(Dispatching::On, Dispatching::Off);
+        self.dispatch.waiting.store(0, Relaxed);
         self.delivery.reset();
     }
 }
@@ -293,7 +294,13 @@ pub(crate) struct Dispatch {
     pub(crate) sigsys_blocked: AtomicBool,
     /// Somebody else has it stop this thread: a syscall of ours was stopped when we had not begun it.
     pub(crate) is_anothers: AtomicBool,
+    /// Signals that wait, blocked by us, until the masks of all handlers have been looked at (S2); and
+    /// SIGSYS in their set, as long as an asker is going to do so.
+    waiting: AtomicU64,
 }
+
+/// An asker is going to look.
+const ASKER_LOOKS: Set = signals::bit(libc::SIGSYS);
 
 /// What the thread's own code and its handlers may rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -314,7 +321,43 @@ impl Dispatch {
             state: AtomicU8::new(Dispatching::Off as u8),
             sigsys_blocked: AtomicBool::new(false),
             is_anothers: AtomicBool::new(false),
+            waiting: AtomicU64::new(0),
         }
+    }
+
+    /// An asker, before it tells the thread: it is going to look at all handlers.
+    pub(crate) fn promise_look(&self) {
+        self.waiting.fetch_or(ASKER_LOOKS, Relaxed);
+    }
+
+    /// It has; whether signals wait for that, and the thread is to hear of it.
+    pub(crate) fn keep_promise(&self) -> bool {
+        self.waiting.fetch_and(!ASKER_LOOKS, Relaxed) & !ASKER_LOOKS != 0
+    }
+
+    /// These signals wait for that; false if nobody is going to look.
+    pub(crate) fn put_off(&self, signals: Set) -> bool {
+        let after = ASKER_LOOKS | signals;
+        self.waiting.compare_exchange(ASKER_LOOKS, after, Relaxed, Relaxed).is_ok()
+    }
+
+    pub(crate) fn waiting(&self) -> Set {
+        self.waiting.load(Relaxed)
+    }
+
+    /// Whether signals wait.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.waiting() & !ASKER_LOOKS != 0
+    }
+
+    /// Whether they wait for an asker that has not looked.
+    pub(crate) fn waits_for_asker(&self) -> bool {
+        self.has_waiting() && self.waiting() & ASKER_LOOKS != 0
+    }
+
+    /// Those that have waited and do no longer.
+    pub(crate) fn let_in(&self) -> Set {
+        self.waiting.fetch_and(ASKER_LOOKS, Relaxed) & !ASKER_LOOKS
     }
 
     pub(crate) fn state(&self) -> Dispatching {
@@ -526,12 +569,24 @@ pub(crate) struct Refusals {
     pub(crate) count: AtomicU64,
     /// Counts whatever a waiter might wait for; a futex.
     pub(crate) changes: AtomicU32,
+    /// Who waits there, or is about to.
+    pub(crate) waiters: AtomicU32,
 }
 
 impl Refusals {
     pub(crate) fn of(id: u64) -> Self {
         let [taken, count] = [0; 2].map(AtomicU64::new);
-        Self { id, taken, count, changes: AtomicU32::new(0) }
+        let [changes, waiters] = [0; 2].map(AtomicU32::new);
+        Self { id, taken, count, changes, waiters }
+    }
+
+    /// Wakes the waiters, if there are any. A waiter counts itself, and then has the kernel look whether
+    /// there was a change; here it is the other way round. Async-signal-safe.
+    pub(crate) fn tell_change(&self) {
+        self.changes.fetch_add(1, SeqCst);
+        if self.waiters.load(SeqCst) > 0 {
+            futex::wake_all(&self.changes);
+        }
     }
 }
 

@@ -56,7 +56,7 @@ fn stop(result: isize, nr: c_long, first: usize) -> Stop {
         let polled = (nr == libc::SYS_ppoll).then(|| memory::peek(first)).flatten();
         let about = polled.map_or(first, |[polled]| polled);
         let call = Call { is_own: true, ..Call::plain(nr, about) };
-        block::with(|block| block.retries.ask(call, Moment::now_in_handler()));
+        block::with(|block| block.retries.ask(call, Moment::now()));
     }
     stop
 }

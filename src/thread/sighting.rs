@@ -50,14 +50,18 @@ static IS_NEEDED: AtomicBool = AtomicBool::new(true);
 
 /// Says whether there is none. Seldom written: every asker reads it.
 pub(crate) fn is_needed_if(is_needed: bool) {
-    if IS_NEEDED.load(Ordering::Relaxed) != is_needed {
+    if self::is_needed() != is_needed {
         IS_NEEDED.store(is_needed, Ordering::Relaxed);
     }
 }
 
+pub(crate) fn is_needed() -> bool {
+    IS_NEEDED.load(Ordering::Relaxed)
+}
+
 /// The asker's look at a thread that it is about to signal.
 pub(crate) fn look(block: &Block, tid: i32) {
-    if arch::KEEPS_NUMBER || !IS_NEEDED.load(Ordering::Relaxed) || !block.reach.is_on() {
+    if arch::KEEPS_NUMBER || !is_needed() || !block.reach.is_on() {
         return;
     }
     block.seen.forget();

@@ -22,7 +22,7 @@ use super::{hold, repeat_timer, sighting};
 use crate::kernel::clock::Moment;
 use crate::kernel::{futex, signals};
 use crate::signal::ours::{self, Unsendable};
-use crate::signal::siginfo;
+use crate::signal::{handlers, siginfo};
 
 /// The record of one thread.
 pub(crate) type ThreadRecord = Record<Target, dyn Task>;
@@ -108,9 +108,24 @@ impl Thread<dyn Task> for Target {
     }
 }
 
+///
+/// Then looks at all handlers, if nobody has just done so: the thread's own does not, and has signals wait
+/// until then (S2). One who holds the bell does that at a time.
 fn tell_now(thread: &Target) -> io::Result<()> {
-    let wake = || futex::wake(&thread.block().word.0, 1) == 1;
-    if thread.block().delivery.tell_by(wake) { Ok(()) } else { thread.send() }
+    let block = thread.block();
+    let looks = block.reach.is_on() && !sighting::is_needed() && !handlers::are_open(Moment::now());
+    if looks {
+        block.dispatch.promise_look();
+    }
+    let wake = || futex::wake(&block.word.0, 1) == 1;
+    let told = if block.delivery.tell_by(wake) { Ok(()) } else { thread.send() };
+    if looks {
+        handlers::open_to_begin(Moment::now());
+        if block.dispatch.keep_promise() {
+            let _ = thread.signal();
+        }
+    }
+    told
 }
 
 /// Our signal is another by now: what was announced may never come, and the thread's timers send the

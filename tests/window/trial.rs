@@ -41,7 +41,7 @@ fn route(
 ) -> Vec<Stop> {
     let mut target = Target::begin(tracee, row, variant);
     target.disturb(undisturbed);
-    let route = target.walker.route(variant.pace);
+    let route = target.walker.route(variant.pace, None);
     let verdict = target.judged();
     recover(tracee, &verdict);
     route
@@ -57,7 +57,8 @@ pub fn exhaust_asker(row: &'static Row) -> Findings {
         tracee.trace_director();
         let mut target = Target::begin(&mut tracee, row, variant);
         let mut asker = target.asker();
-        let route = asker.route(Pace::Instruction);
+        // What it does once it has told the target takes some ten thousand instructions more.
+        let route = asker.route(Pace::Instruction, Some("open_to_begin"));
         target.judged_after(asker);
         (tracee, route)
     });

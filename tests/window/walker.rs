@@ -76,8 +76,8 @@ impl Walker {
         }
     }
 
-    /// All points from here on.
-    pub fn route(&mut self, pace: Pace) -> Vec<Stop> {
+    /// All points from here on; or to where it enters that function.
+    pub fn route(&mut self, pace: Pace, until: Option<&str>) -> Vec<Stop> {
         let mut route: Vec<Stop> = Vec::new();
         loop {
             let mut stop = self.stop();
@@ -85,8 +85,10 @@ impl Walker {
             // Where it stands at first, a breakpoint is hit or not: better none.
             let start = route.first().is_some_and(|first| first.place == stop.place);
             stop.earlier = if start { usize::MAX / 4 } else { route.iter().filter(same).count() };
+            let name = stop.place.as_ref().map_or("", |place| &place.name);
+            let is_there = until.is_some_and(|function| name.contains(function));
             route.push(stop);
-            if self.point().is_last() {
+            if is_there || self.point().is_last() {
                 return route;
             }
             self.advance(pace);
