@@ -15,7 +15,7 @@ use crate::timer::{Timer, now};
 /// How far ahead the deadlines are: long enough for the thread to sleep.
 const AHEAD: Duration = Duration::from_millis(1);
 
-fn eintr_is_late_by(reader: &File) -> Duration {
+pub fn eintr_is_late_by(reader: &File) -> Duration {
     let deadline = Instant::now() + AHEAD;
     let told =
         eintr::timeout_at(deadline, || Ok::<_, io::Error>(eintr::io::read(reader, &mut [0])?));
@@ -26,13 +26,18 @@ fn eintr_is_late_by(reader: &File) -> Duration {
 
 /// A timer of one's own, and another one that comes to the rescue: what the first one sends is lost
 /// if it comes before the call has begun.
-struct Timers {
+pub struct Timers {
     timer: Timer,
     rescue: Timer,
 }
 
 impl Timers {
-    fn are_late_by(&self, reader: &File) -> Duration {
+    pub fn new() -> Self {
+        let timer = || Timer::new(libc::SIGRTMIN()).unwrap();
+        Self { timer: timer(), rescue: timer() }
+    }
+
+    pub fn are_late_by(&self, reader: &File) -> Duration {
         let mut byte = [0_u8];
         self.rescue.set(100 * AHEAD);
         let moment = now() + AHEAD;
@@ -47,8 +52,7 @@ impl Timers {
 }
 
 pub fn bench(criterion: &mut Criterion, table: &mut Table) {
-    let timer = || Timer::new(libc::SIGRTMIN()).unwrap();
-    let timers = Timers { timer: timer(), rescue: timer() };
+    let timers = Timers::new();
     let (reader, _writer) = nix::unistd::pipe().unwrap();
     let reader = File::from(reader);
     let sum = |late: &dyn Fn() -> Duration, times| (0..times).map(|_| late()).sum();

@@ -12,6 +12,7 @@ mod call;
 mod checkpoint;
 mod many;
 mod memory;
+#[allow(dead_code, reason = "the benchmark of what comes alone uses all of it")]
 mod stuck;
 mod wakeup;
 

@@ -2,14 +2,16 @@
 //! or in libc's by a signal with an empty handler. The same threads do both, so that neither has
 //! the better ones.
 
-use std::io;
-use std::os::fd::AsRawFd;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::thread::JoinHandleExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
+use eintr::sync::Event;
 use eintr::{Interrupter, Task};
 use nix::sys::eventfd::EventFd;
 
@@ -25,6 +27,10 @@ pub enum How {
     EintrWithReach,
     /// In libc's.
     PthreadKill,
+    /// In std's, in a task with reach.
+    Std,
+    /// In a wait of `sync`'s, in a task with reach.
+    Waiter,
 }
 
 /// How long a round took.
@@ -46,6 +52,8 @@ pub struct Stuck {
 struct Common {
     /// Nothing ever comes out of it.
     silent: EventFd,
+    silent_file: File,
+    never: Event,
     /// Counts rounds.
     round: AtomicU32,
     over: AtomicBool,
@@ -68,8 +76,11 @@ struct Own {
 impl Stuck {
     pub fn new(count: usize) -> io::Result<Self> {
         ignore_signal();
+        let silent = EventFd::new()?;
         let common = Arc::new(Common {
-            silent: EventFd::new()?,
+            silent_file: silent.as_fd().try_clone_to_owned()?.into(),
+            silent,
+            never: Event::new(),
             round: AtomicU32::new(0),
             over: AtomicBool::new(false),
             how: Mutex::new(How::PthreadKill),
@@ -94,7 +105,7 @@ impl Stuck {
         common.left.store(self.threads.len(), Ordering::Relaxed);
         self.begin_round();
         for (_, own) in &self.threads {
-            while !own.sits_in_read() {
+            while !own.is_stuck() {
                 thread::yield_now();
             }
         }
@@ -105,7 +116,7 @@ impl Stuck {
 
         let start = Instant::now();
         match how {
-            How::Eintr | How::EintrWithReach => {
+            How::Eintr | How::EintrWithReach | How::Std | How::Waiter => {
                 interrupters.iter().for_each(|interrupter| drop(interrupter.interrupt()));
             }
             How::PthreadKill => pthreads.iter().for_each(|pthread| kill(*pthread)),
@@ -142,20 +153,24 @@ impl Common {
         while !self.over.load(Ordering::Relaxed) {
             let how = *locked(&self.how);
             round = match how {
-                How::Eintr | How::EintrWithReach => {
-                    let task = Task::root().reach(how == How::EintrWithReach);
+                How::Eintr | How::EintrWithReach | How::Std | How::Waiter => {
+                    let task = Task::root().reach(how != How::Eintr);
                     *locked(&own.interrupter) = Some(task.interrupter());
-                    task.run(|| self.read_ours(round))
+                    task.run(|| self.stuck_in_ours(how, round))
                 }
                 How::PthreadKill => self.read_plainly(round),
             }
         }
     }
 
-    fn read_ours(&self, round: u32) -> u32 {
-        let result = eintr::io::read(&self.silent, &mut [0; 8]);
+    fn stuck_in_ours(&self, how: How, round: u32) -> u32 {
+        let is_cut_short = match how {
+            How::Waiter => self.never.wait_interruptible().is_err(),
+            How::Std => (&self.silent_file).read(&mut [0; 8]).is_err(),
+            _ => eintr::io::read(&self.silent, &mut [0; 8]).is_err(),
+        };
         self.returned();
-        assert!(result.is_err_and(|error| error.interrupted().is_some()));
+        assert!(is_cut_short);
         // Plain waiting calls of an armed thread are interrupted again and again, and so would the
         // wait for the next round be.
         assert!(eintr::take().is_some());
@@ -194,13 +209,13 @@ impl Common {
 }
 
 impl Own {
-    /// Whether the thread sleeps in read. The kernel says "running" instead of a number if it does
+    /// Whether the thread sleeps in read, or in a wait of `sync`'s. The kernel says "running" instead of a number if it does
     /// not sleep.
-    fn sits_in_read(&self) -> bool {
+    fn is_stuck(&self) -> bool {
         let tid = self.tid.load(Ordering::Relaxed);
         let syscall = std::fs::read_to_string(format!("/proc/self/task/{tid}/syscall"));
         let number = syscall.ok().and_then(|line| line.split(' ').next()?.parse().ok());
-        number == Some(libc::SYS_read)
+        matches!(number, Some(libc::SYS_read | libc::SYS_futex_waitv))
     }
 }
 
