@@ -163,10 +163,20 @@ impl Hooks {
 
     /// Adds a hook; its number.
     fn add(&self, hook: Hook) -> Option<u64> {
-        fork_gate::with_room(|_, room| match self.is_native() {
-            true => self.stack().add(hook, room).map(Some),
-            false => Ok(None),
+        fork_gate::with_room(|_, room| {
+            if !self.is_native() {
+                return Ok(None);
+            }
+            let mut stack = self.stack();
+            let arming = self.arming(&stack);
+            stack.add(hook, arming, room).map(Some)
         })
+    }
+
+    /// The last arming, and whether it stands. An asker sets the word and then counts, under the record's lock.
+    fn arming(&self, stack: &Stack) -> (u32, bool) {
+        let arming = self.record.thread(|_| stack.thread.arming());
+        arming.unwrap_or_else(|| stack.thread.arming())
     }
 
     /// Runs those that are due, and tells them why. To be called with no lock of ours held.
@@ -278,12 +288,16 @@ impl Hooks {
 }
 
 impl Stack {
-    fn add(&mut self, hook: Hook, room: &mut Room<Vec<Registration>>) -> Result<u64, Full> {
+    fn add(
+        &mut self,
+        hook: Hook,
+        (arming, is_armed): (u32, bool),
+        room: &mut Room<Vec<Registration>>,
+    ) -> Result<u64, Full> {
         room.for_one_more(&mut self.hooks)?;
         self.last_id += 1;
         let id = self.last_id;
         // It is due at once if the thread is armed.
-        let (arming, is_armed) = self.thread.arming();
         let told = arming.wrapping_sub(u32::from(is_armed));
         self.hooks.push(Registration {
             id,
@@ -473,7 +487,7 @@ pub(crate) fn hide() -> Option<HiddenHooks> {
     let hooks = thread::own()?;
     hooks.locked(|stack| {
         stack.hide(stack.hooks.len());
-        let (arming, is_armed) = stack.thread.arming();
+        let (arming, is_armed) = hooks.arming(stack);
         let arming = is_armed.then_some(arming);
         HiddenHooks { arming, taken_elsewhere: block::with(|block| block.hooked.taken_elsewhere()) }
     })

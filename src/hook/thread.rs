@@ -66,9 +66,14 @@ impl HookedThread {
         self.block().hooked.armings()
     }
 
-    /// The same, and whether it stands. In this order: one that comes between is due later.
+    /// The same, and whether it stands. A handler may come between, and make the next.
     pub(crate) fn arming(&self) -> (u32, bool) {
-        (self.armings(), self.block().word.is_armed())
+        loop {
+            let arming = (self.armings(), self.block().word.is_armed());
+            if self.armings() == arming.0 {
+                return arming;
+            }
+        }
     }
 
     /// Whether there is a hook that is not hidden. For its own thread.
