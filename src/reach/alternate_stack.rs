@@ -390,8 +390,11 @@ mod tests {
 
     #[test]
     fn nobody_comes_in_on_another_stack() {
-        let around =
-            stack_t { ss_sp: (here() - 2048) as *mut c_void, ss_flags: 0, ss_size: 1 << 20 };
+        let around = stack_t {
+            ss_sp: (here() - ENOUGH_FOR_OURS) as *mut c_void,
+            ss_flags: 0,
+            ss_size: 1 << 20,
+        };
         let before = signals::mask();
         let mut runs = Vec::with_capacity(1);
         with_room(&around, || runs.push((here(), signals::mask())));
