@@ -118,6 +118,29 @@ fn reads_around_a_poll_that_is_ignored_end() {
     });
 }
 
+#[test]
+fn polls_that_are_ignored_lead_to_a_read() {
+    asked("polls without a read", || {
+        let [(near, _far), (other, _there)] = [(); 2].map(|()| UnixStream::pair().unwrap());
+        near.set_nonblocking(true).unwrap();
+        let fd = near.as_raw_fd();
+        let told = loop {
+            match poll(&[fd], -1) {
+                Err(errno) => assert!([libc::EINTR, libc::ECANCELED].contains(&errno)),
+                Ok(count) => break count,
+            }
+        };
+        assert_eq!(told, 1);
+        assert_eq!((&near).read(&mut [0]).unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+        // Who asks for something else is not told that there is anything.
+        let mut urgent = libc::pollfd { fd: other.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
+        for _ in 0..20 {
+            // SAFETY: the one descriptor.
+            assert_eq!(unsafe { libc::poll(&raw mut urgent, 1, -1) }, -1);
+        }
+    });
+}
+
 fn select(set: &mut libc::fd_set, fd: RawFd) -> Result<i32, i32> {
     // SAFETY: the set is borrowed, the others are null.
     outcome(unsafe { libc::select(fd + 1, set, ptr::null_mut(), ptr::null_mut(), ptr::null_mut()) })

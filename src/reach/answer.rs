@@ -106,6 +106,7 @@ fn refuse_poll(block: &Block, now: Moment, number: c_long, arguments: &[usize; 6
         }
         Tell::InterruptedForEver => unheeded(block, INTERRUPTED),
         Tell::Refused => refuse(block),
+        Tell::Readable => unheeded(block, 1),
     }
 }
 

@@ -6,7 +6,9 @@
 //! by its descriptors, since where they lie changes from one try to the next, and so does its time.
 //!
 //! Some take no heed of any error, and go on to a read with O_NONBLOCK, whose EAGAIN leads back to the
-//! poll: CPython's ssl with a timeout, libdbus. That flag does not keep such a read from being refused.
+//! poll: CPython's ssl with a timeout. That flag does not keep such a read from being refused. Others poll
+//! again, as if nothing had been told: libdbus. They are told that there is something to read, as a poll
+//! may, and come to the read.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -23,6 +25,9 @@ const FOR: Duration = Duration::from_millis(1);
 /// How long it is remembered, at least. More polls than there is room for are told nothing else.
 const REMEMBERED: Duration = Duration::from_millis(100);
 
+/// Of a `struct pollfd`, all but what it is told.
+const ASKED: usize = 0xffff_ffff_ffff;
+
 /// So often a poll of one descriptor is refused, with nothing done between and no wait of an event
 /// loop's, before it counts as ignored.
 const IGNORED: u32 = 16;
@@ -38,20 +43,35 @@ pub(crate) enum Tell {
     /// EINTR, as ever, and the caller is braked.
     InterruptedForEver,
     Refused,
+    /// That there is something to read, and the caller is braked.
+    Readable,
 }
 
 /// What this `poll` or `select` is told now.
 pub(crate) fn ask(block: &Block, now: Moment, number: c_long, arguments: &[usize; 6]) -> Tell {
     let (descriptors, only) = descriptors(number, arguments);
     let told = find(block, now, allowance::cause(block) ^ descriptors);
+    let mut refused = 0;
     if let Some(told) = told {
         if now.since(told.since.get()) <= FOR {
             return Tell::Interrupted;
         }
         told.only.store(only, Relaxed);
-        told.refused.fetch_add(1, Relaxed);
+        refused = told.refused.fetch_add(1, Relaxed);
     }
-    if LIBZMQ.is_mapped(now) { Tell::InterruptedForEver } else { Tell::Refused }
+    match () {
+        () if LIBZMQ.is_mapped(now) => Tell::InterruptedForEver,
+        () if only >= 0 && refused >= IGNORED && tell_readable(arguments[0]) => Tell::Readable,
+        () => Tell::Refused,
+    }
+}
+
+/// Says of a `struct pollfd` that there is something to read, if that was asked.
+fn tell_readable(address: usize) -> bool {
+    const IN: usize = libc::POLLIN as usize;
+    memory::peek(address).is_some_and(|[polled]: [usize; 1]| {
+        polled >> 32 & IN != 0 && memory::poke(address, &[polled & ASKED | IN << 48])
+    })
 }
 
 /// Whether what polls of that descriptor were told is ignored.
@@ -93,7 +113,6 @@ fn descriptors(number: c_long, arguments: &[usize; 6]) -> (u64, i32) {
     let mut polled = [0_usize; 64];
     let count = second.min(polled.len());
     // What came of the last try is no part of it.
-    const ASKED: usize = 0xffff_ffff_ffff;
     memory::copy(first, polled.as_mut_ptr().cast(), count * size_of::<libc::pollfd>());
     polled.iter_mut().for_each(|polled| *polled &= ASKED);
     (mixed(second, &polled[..count]), if second == 1 { polled[0] as i32 } else { -1 })

@@ -8,7 +8,7 @@ use std::ptr::{null, null_mut};
 use std::sync::{Arc, Mutex};
 
 use eintr::{CleanupOnDrop, checkpoint, with_hook, without_reach};
-use test_support::child::alone;
+use test_support::child::{alone, has_dispatch};
 use test_support::watched;
 
 use super::library::{Handle, Library};
@@ -281,11 +281,11 @@ impl DBus {
     }
 }
 
-#[test]
-fn dbus_a_call_is_ended_by_a_hook() {
+/// Asks one that never answers, by a request and by a deadline.
+fn dbus_asks(name: &'static str, ask: fn(DBus, Handle, &CStr) -> bool) {
     let Some(dbus) = DBus::load() else { return };
     let Some((_bus, address)) = Bus::start() else { return };
-    watched("dbus_a_call_is_ended_by_a_hook", || {
+    watched(name, || {
         let silent = dbus.connect(&address);
         // SAFETY: its name, which is the connection's.
         let whom = unsafe { CStr::from_ptr((dbus.name)(silent.get())) }.to_owned();
@@ -294,16 +294,30 @@ fn dbus_a_call_is_ended_by_a_hook() {
         let connections = Arc::new(Mutex::new(vec![one, other]));
         let replied = asked(POLLS, move || {
             let connection = connections.lock().unwrap().pop().unwrap();
-            let fd = dbus.descriptor(connection);
-            without_reach(|| {
-                with_hook(
-                    // SAFETY: a descriptor that is open until the end.
-                    move |_| _ = unsafe { libc::shutdown(fd, libc::SHUT_RDWR) },
-                    || dbus.ask(connection, &whom),
-                )
-            })
+            ask(dbus, connection, &whom)
         });
         assert_eq!(replied, [false, false]);
+    });
+}
+
+#[test]
+fn dbus_a_call() {
+    if has_dispatch("dbus_a_call") {
+        dbus_asks("dbus_a_call", DBus::ask);
+    }
+}
+
+#[test]
+fn dbus_a_call_is_ended_by_a_hook() {
+    dbus_asks("dbus_a_call_is_ended_by_a_hook", |dbus, connection, whom| {
+        let fd = dbus.descriptor(connection);
+        without_reach(|| {
+            with_hook(
+                // SAFETY: a descriptor that is open until the end.
+                move |_| _ = unsafe { libc::shutdown(fd, libc::SHUT_RDWR) },
+                || dbus.ask(connection, whom),
+            )
+        })
     });
 }
 
