@@ -57,8 +57,11 @@ fn is_users(frame: &Frame) -> bool {
     let Some(function) = &frame.function else { return false };
     let is_libcs = |(file, _): &(String, usize)| LIBC.iter().any(|libc| file.starts_with(libc));
     let is_librarys = |file: &String| {
-        let begins = ["/rustc/", "library/", OURS];
-        begins.iter().any(|begin| file.starts_with(begin)) || file.contains("/registry/src/")
+        let parts =
+            ["library/std/src/", "library/core/src/", "library/alloc/src/", "/registry/src/"];
+        let begins = ["/rustc/", OURS];
+        begins.iter().any(|begin| file.starts_with(begin))
+            || parts.iter().any(|part| file.contains(part))
     };
     let first = crate_of(function);
     !PLUMBING.contains(&first)
