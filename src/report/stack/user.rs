@@ -30,9 +30,6 @@ const PLUMBING: &[&str] = &[
     "tokio_util",
 ];
 
-/// Where we are. Where debug information has lines only, a name does not say its crate.
-const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/");
-
 /// Files of the C library and the kernel's.
 const LIBC: &[&str] = &["libc.", "libc-", "libpthread", "librt", "ld-", "[vdso]"];
 
@@ -42,6 +39,8 @@ impl Place {
             let is_named = frame.function.as_ref().is_some_and(|name| name.contains("::"));
             is_named || frame.location.as_ref().is_some_and(|place| place.contains(".rs:"))
         };
+        let ours = folder_of_ours(frames);
+        let is_users = |frame: &Frame| is_users(frame, ours);
         let user = frames.iter().position(|frame| is_users(frame) && is_rusts(frame));
         let user = user.or_else(|| frames.iter().position(is_users));
         let inner = frames[..user.unwrap_or(frames.len())].iter();
@@ -52,15 +51,27 @@ impl Place {
     }
 }
 
+/// Where our files are, as one of our functions on the stack tells. Where debug information has lines only, not
+/// every name says its crate.
+fn folder_of_ours(frames: &[Frame]) -> Option<&str> {
+    frames.iter().find_map(|frame| {
+        let place = frame.location.as_ref().filter(|_| {
+            frame.function.as_ref().is_some_and(|function| crate_of(function) == "eintr")
+        })?;
+        const SOURCES: &str = "/src/";
+        Some(&place[..place.rfind(SOURCES)? + SOURCES.len()])
+    })
+}
+
 /// Whether it is a function of the program's. One without a name may be anybody's.
-fn is_users(frame: &Frame) -> bool {
+fn is_users(frame: &Frame, ours: Option<&str>) -> bool {
     let Some(function) = &frame.function else { return false };
     let is_libcs = |(file, _): &(String, usize)| LIBC.iter().any(|libc| file.starts_with(libc));
     let is_librarys = |file: &String| {
         let parts =
             ["library/std/src/", "library/core/src/", "library/alloc/src/", "/registry/src/"];
-        let begins = ["/rustc/", OURS];
-        begins.iter().any(|begin| file.starts_with(begin))
+        let begins = [Some("/rustc/"), ours];
+        begins.iter().flatten().any(|begin| file.starts_with(begin))
             || parts.iter().any(|part| file.contains(part))
     };
     let first = crate_of(function);
@@ -124,12 +135,16 @@ mod tests {
         let from_rust = [&of_c[..1], &frames[4..]].concat();
         assert_eq!(Place::of(&from_rust).inner, ["PQexec"]);
         assert_eq!(Place::of(&of_c[1..]).user.as_deref(), Some("work in app+0x10"));
-        let ours = format!("{OURS}thread/block.rs:123");
         let of_lines = [
-            frame(Some("look<eintr::thread::Block>"), "app", Some(&ours)),
+            frame(
+                Some("look<eintr::thread::Block>"),
+                "app",
+                Some("/x/eintr/src/thread/block.rs:123"),
+            ),
             frame(Some("join<()>"), "app", Some("library/std/src/thread/lifecycle.rs:241")),
             frame(Some("serve"), "app", Some("/app/src/main.rs:7")),
             frames[5].clone(),
+            frame(Some("eintr::task::Task::run"), "app", Some("/x/eintr/src/task.rs:113")),
         ];
         assert_eq!(Place::of(&of_lines).user.as_deref(), Some("serve at /app/src/main.rs:7"));
         let unnamed = Place::of(&[frame(None, "app", None), frame(None, "app", None)]);
