@@ -6,8 +6,7 @@ use crate::deadline::timer;
 use crate::kernel::{raw, signals};
 use crate::reach::dispatch;
 use crate::signal::ours;
-use crate::thread::hold;
-use crate::thread::{Block, block, fork_gate, registry, target};
+use crate::thread::{Block, block, fork_gate, hold, registry, target};
 
 /// Makes dispatch and the timer follow from the word. If nothing stands any more, a signal that is still
 /// on its way is let in.

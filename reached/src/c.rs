@@ -14,7 +14,7 @@ use super::resolver;
 use super::scene::{By, Case, Ends, Made, Scene};
 use super::std_calls::{POLL, temporary_path};
 
-const fn case(call: &'static str, make: fn() -> Made) -> Case {
+pub(super) const fn case(call: &'static str, make: fn() -> Made) -> Case {
     Case::foreign(call, By::C, make)
 }
 

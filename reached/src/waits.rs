@@ -13,13 +13,9 @@ use std::thread;
 use eintr::Road;
 use libc::c_int;
 
-use super::c::checked;
+use super::c::{case, checked};
 use super::scene::{By, Case, Ends, Made, Scene};
 use super::std_calls::{POLL, full_backlog, temporary_path};
-
-const fn case(call: &'static str, make: fn() -> Made) -> Case {
-    Case::foreign(call, By::C, make)
-}
 
 pub const CASES: &[Case] = &[
     case("poll, again after EINTR", poll_again),

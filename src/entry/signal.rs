@@ -25,8 +25,7 @@ use crate::deadline::timer::{self, Shot};
 use crate::kernel::{raw, signals};
 use crate::reach::{alternate_stack, answer, dispatch, eintr, run_calls, signal_only};
 use crate::signal::{Sender, ours, siginfo};
-use crate::thread::hold;
-use crate::thread::{Block, block, registry, repeat_timer, target, wanted};
+use crate::thread::{Block, block, hold, registry, repeat_timer, target, wanted};
 
 /// Keeps the interrupted code's errno.
 pub(crate) struct ErrnoGuard(c_int);

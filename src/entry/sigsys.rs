@@ -168,7 +168,7 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
         }
         libc::SYS_clone3 => let_through(block, context),
         _ if is_vfork(number) => let_through(block, context),
-        _ if !is_wanted => make_as_asked(block, context, number, arguments, None),
+        _ if !is_wanted => _ = make_as_asked(block, context, number, arguments, None),
         _ => answer_by_table(block, context, now, number, arguments),
     }
 }
@@ -216,23 +216,24 @@ fn answer_by_table(
             arch::set_result(context, result);
         }
         Err(exception) => {
-            if is_run_there(block, context, number, arguments, exception) {
+            if make_as_asked(block, context, number, arguments, exception) {
                 run_calls::begin(block, number);
             }
-            make_as_asked(block, context, number, arguments, exception);
         }
     }
 }
 
+/// Makes the syscall, or has it made where the thread stands: which.
 fn make_as_asked(
     block: &Block,
     context: &mut ucontext_t,
     number: c_long,
     arguments: [usize; 6],
     exception: Option<&Unless>,
-) {
+) -> bool {
     if is_run_there(block, context, number, arguments, exception) {
-        return arch::run_there(context);
+        arch::run_there(context);
+        return true;
     }
     let result = run(block, context, number, arguments);
     if matches!(exception, Some(Unless::ExecStatus { .. })) && result >= 0 {
@@ -244,6 +245,7 @@ fn make_as_asked(
         }
     }
     arch::set_result(context, result);
+    false
 }
 
 /// Whether a syscall is made where the thread stands, when we have returned (S24): a cancellation

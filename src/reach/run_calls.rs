@@ -51,7 +51,7 @@ const NEVER_ENDED: &[c_long] = &[
     libc::SYS_futex_waitv,
 ];
 
-/// To be called before a call is run where the thread stands.
+/// To be called where a call is to be run where the thread stands.
 pub(crate) fn begin(block: &Block, number: c_long) {
     let runs = &block.answering.runs;
     runs.count.fetch_add(1, Relaxed);

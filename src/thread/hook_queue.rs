@@ -17,8 +17,7 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
-use super::Block;
-use super::hold;
+use super::{Block, hold};
 use crate::kernel::{Moment, futex};
 
 static IN_USE: AtomicBool = AtomicBool::new(false);

@@ -108,9 +108,10 @@ impl Thread<dyn Task> for Target {
     }
 }
 
+/// Wakes a thread that sleeps in a wait of ours, or sends it our signal. For whoever holds the bell.
 ///
 /// Then looks at all handlers, if nobody has just done so: the thread's own does not, and has signals wait
-/// until then (S2). One who holds the bell does that at a time.
+/// until then (S2).
 fn tell_now(thread: &Target) -> io::Result<()> {
     let block = thread.block();
     let looks = block.reach.is_on() && !sighting::is_needed() && !handlers::are_open(Moment::now());
