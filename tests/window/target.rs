@@ -49,7 +49,8 @@ impl<'a> Target<'a> {
         let index_of_variant = variants::ALL.iter().position(|other| std::ptr::eq(other, variant));
         tracee.tell(&format!("run {index} {}", index_of_variant.unwrap()));
         let mut walker = Walker::at_mark(tracee.target.clone());
-        walker.may_sleep = !variant.ready;
+        // One that was asked sleeps in pauses only: they are no ends of its way.
+        walker.may_sleep = !variant.ready && !variant.turns;
         if variant.turns {
             tracee.ask();
         }
