@@ -91,6 +91,11 @@ impl Task {
         Interrupter(Asked::Task(self.node.clone()))
     }
 
+    /// A task that belongs to that one, on whatever thread both run.
+    pub(crate) fn inside(outer: &Node, reach: bool) -> Self {
+        Self::with(None, Nesting::Task(outer.id()), reach)
+    }
+
     pub(crate) fn node(&self) -> &Arc<Node> {
         &self.node
     }

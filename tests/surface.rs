@@ -201,6 +201,11 @@ fn structure() {
     });
     assert_eq!((length, twice.unwrap()), (8, 16));
 
+    let context: eintr::Context = eintr::context();
+    let _: fn(&eintr::Context) -> bool = eintr::Context::is_finished;
+    let _: &(dyn Send + Sync) = &context.clone();
+    assert_eq!(context.run(|| 7), 7);
+
     let mut runs = 0;
     assert_eq!(eintr::with_hook(|_: &Interrupted| runs += 1, || 7), 7);
     assert_eq!(runs, 0);

@@ -103,23 +103,6 @@ pub(crate) fn remaining() -> Option<std::time::Duration> {
     (earliest != Moment::NEVER).then(left)
 }
 
-/// The deadlines in force here, innermost first, for another thread to keep as well.
-pub(crate) fn in_force() -> Vec<Deadline> {
-    let mut all = Vec::new();
-    stretches::each_deadline(|deadline| {
-        all.push(deadline);
-        false
-    });
-    all
-}
-
-/// Marks those of the deadlines in force here that were raised elsewhere, by their numbers, which
-/// are in the order of [`in_force`].
-pub(crate) fn mark_raised_elsewhere(raised: impl Fn(usize) -> bool) {
-    let mut numbers = 0..;
-    stretches::each_deadline(|_| numbers.next().is_some_and(&raised));
-}
-
 /// Begins a mask, which hides all deadlines that this thread has now.
 pub(crate) fn begin_mask() -> Stretch {
     block::with(|block| {

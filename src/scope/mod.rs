@@ -2,7 +2,7 @@
 //!
 //! std's scope does the joining, and std's bounds say what may be borrowed and what must not
 //! escape; ours adds a task that runs on all of its threads. What they inherit, and how they are
-//! all reached, is in [`inherited`].
+//! all reached, is in [`inherited`](crate::inherited).
 //!
 //! # It ends
 //!
@@ -17,16 +17,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread as std_thread;
 
 use crate::entry::install;
+use crate::inherited::Inheritance;
 use crate::{Interrupter, Task, reach};
 
 mod child;
 mod handle;
-mod inherited;
 mod keep;
 mod shared;
 mod spawn;
 
-use inherited::Inheritance;
 use keep::Keep;
 use shared::{OnPanic, Shared};
 
@@ -210,20 +209,10 @@ fn run<'env, T>(
     let node = task.node().clone();
     let inheritance = Inheritance::here().and(node.clone());
     let shared = Shared::new(node, inheritance, reach);
-    let settled = Settled(Arc::new(shared));
     task.run(|| {
         keep::scope(|std, keep| {
-            let shared = keep.outer(settled.0.clone());
+            let shared = keep.outer(shared);
             body(std, keep, shared)
         })
     })
-}
-
-/// When all have ended, also by a panic, the caller is told what they have raised.
-struct Settled(Arc<Shared>);
-
-impl Drop for Settled {
-    fn drop(&mut self) {
-        self.0.inheritance.settle();
-    }
 }

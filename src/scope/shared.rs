@@ -4,8 +4,8 @@ use std::error::Error as StdError;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use super::inherited::Inheritance;
 use crate::group::members::Asked;
+use crate::inherited::Inheritance;
 use crate::task::node::Node;
 use crate::{Interrupted, Interrupter, Reason};
 

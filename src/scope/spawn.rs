@@ -1,13 +1,11 @@
 //! [`Scope`], [`TryScope`]: what spawns the threads of a scope.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
 use std::thread as std_thread;
 use std::{fmt, io};
 
 use super::{OnPanic, ScopedJoinHandle, Shared};
 use crate::group::members::Asked;
-use crate::reach::Reach;
 use crate::task::node::Nesting;
 use crate::{Builder, Interrupted, Interrupter, Request};
 
@@ -64,11 +62,7 @@ impl<'scope> Scope<'scope, '_> {
         let interrupter = task.interrupter();
         let reach = shared.reach;
         let task = if reach { task } else { task.reach(false) };
-        let body = move || {
-            let _reach = Reach::set(reach);
-            let run = || catch_unwind(AssertUnwindSafe(|| task.run(f)));
-            shared.inheritance.run(run).unwrap_or_else(|payload| resume_unwind(payload))
-        };
+        let body = move || shared.inheritance.run(reach, Some(task), f);
         let thread = builder.into_std().spawn_scoped(self.std, body)?;
         Ok(ScopedJoinHandle { thread, interrupter })
     }

@@ -285,7 +285,9 @@ impl Node {
                 if life.guests.is_none() {
                     std::mem::swap(&mut life.guests, &mut guests);
                 }
-                if let Some(guests) = &mut life.guests {
+                let is_home =
+                    matches!(&life.phase, Phase::Running(home) if Arc::ptr_eq(home, record));
+                if let Some(guests) = life.guests.as_mut().filter(|_| !is_home) {
                     guests.add(record, to_add)?;
                 }
             }
@@ -299,10 +301,14 @@ impl Node {
     pub(crate) fn end_beside(&self, record: &Arc<ThreadRecord>, place: usize, floor: Floor) {
         let gate = fork_gate::gate();
         let mut life = self.life(&gate);
-        if let Some(guests) = life.as_mut().and_then(|life| life.guests.as_mut()) {
-            guests.remove(record);
-        }
         let frame = record.leave(place, floor);
+        // A pool may run one job inside of another.
+        let goes_on = record.runs(self);
+        if let Some(guests) = life.as_mut().and_then(|life| life.guests.as_mut()) {
+            if !goes_on {
+                guests.remove(record);
+            }
+        }
         drop(life);
         drop(gate);
         drop(frame);
@@ -332,6 +338,7 @@ impl Node {
         let last = life.last_raised().cloned();
         let raised = std::mem::replace(&mut life.raised, last);
         let pending = std::mem::take(&mut life.pending);
+        life.clear_guests(self);
         let frame = leave();
         self.changed(life);
         Leftovers { _phase: phase, _pending: pending, _raised: raised, _frame: frame }
@@ -369,12 +376,7 @@ impl Node {
         self.refusals.taken.fetch_add(1, Ordering::Relaxed);
         if life.pending.is_empty() {
             record.clear(&**self);
-            life.each_guest(|guest| {
-                if hook_queue::in_use() {
-                    guest.thread(|thread| thread.block().hooked.note_taken_elsewhere());
-                }
-                guest.clear(&**self);
-            });
+            life.clear_guests(self);
         }
         let before = life.raised.replace(interrupted.clone());
         Some((interrupted, before))
@@ -732,6 +734,16 @@ impl Life {
             by_group: false,
         });
         Ok(self.pending.len() - 1)
+    }
+
+    /// The other threads have no request of that task's any more, whose life this is.
+    fn clear_guests(&self, node: &Node) {
+        self.each_guest(|guest| {
+            if hook_queue::in_use() {
+                guest.thread(|thread| thread.block().hooked.note_taken_elsewhere());
+            }
+            guest.clear(node);
+        });
     }
 
     fn each_guest(&self, f: impl FnMut(&Arc<ThreadRecord>)) {

@@ -7,6 +7,7 @@ pub(crate) mod ended_waits;
 pub(crate) mod fork_gate;
 pub(crate) mod hold;
 pub(crate) mod hook_queue;
+mod lent;
 pub(crate) mod number;
 pub(crate) mod record;
 pub(crate) mod registry;

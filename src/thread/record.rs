@@ -206,9 +206,7 @@ impl<T: Thread<N> + Clone, N: ?Sized> Record<T, N> {
     /// A task of this thread has no more requests.
     pub(crate) fn clear(&self, task: &N) {
         self.locked(|stack| {
-            if let Some((_, frame)) = stack.find(task) {
-                frame.pending = false;
-            }
+            stack.mark(task, false);
             stack.refresh();
         });
     }
@@ -280,8 +278,13 @@ impl<T: Thread<N> + Clone, N: ?Sized> Record<T, N> {
     pub(crate) fn is_masked(&self, task: &N) -> bool {
         self.locked(|stack| {
             let floor = stack.floor;
-            stack.find(task).is_some_and(|(index, _)| index < floor)
+            stack.find(task).is_some_and(|index| index < floor)
         })
+    }
+
+    /// Whether the thread runs that task.
+    pub(crate) fn runs(&self, task: &N) -> bool {
+        self.locked(|stack| stack.find(task).is_some())
     }
 
     /// Looks at the thread while it runs that task; none if it does not.
@@ -307,6 +310,10 @@ fn copy<N: ?Sized>(frames: &[Frame<N>], room: &mut RoomToCopy<N>) -> Result<Vec<
 impl<N: ?Sized> Frame<N> {
     pub(crate) fn task(&self) -> &Arc<N> {
         &self.task
+    }
+
+    fn is_of(&self, task: &N) -> bool {
+        ptr::addr_eq(Arc::as_ptr(&self.task), task)
     }
 }
 
@@ -335,11 +342,16 @@ impl<T: Thread<N>, N: ?Sized> Stack<T, N> {
         &self.frames[self.floor.min(self.frames.len())..]
     }
 
-    fn find(&mut self, task: &N) -> Option<(usize, &mut Frame<N>)> {
-        self.frames
-            .iter_mut()
-            .enumerate()
-            .rfind(|(_, frame)| ptr::addr_eq(Arc::as_ptr(&frame.task), task))
+    /// The innermost place of a task. (In a pool that runs one job inside of another it has several.)
+    fn find(&self, task: &N) -> Option<usize> {
+        self.frames.iter().rposition(|frame| frame.is_of(task))
+    }
+
+    /// Notes in all its places whether a task has requests.
+    fn mark(&mut self, task: &N, pending: bool) {
+        for frame in self.frames.iter_mut().filter(|frame| frame.is_of(task)) {
+            frame.pending = pending;
+        }
     }
 
     /// Makes the word say what the stack says. A thread that arms itself signals itself as well:
@@ -375,8 +387,8 @@ impl<T: Thread<N>, N: ?Sized> Stack<T, N> {
     /// (S5). What announces the signal here is seen by a thread that leaves the task after.
     fn request(&mut self, task: &N) -> Found {
         let floor = self.floor;
-        let Some((index, frame)) = self.find(task) else { return Found::Absent };
-        frame.pending = true;
+        let Some(index) = self.find(task) else { return Found::Absent };
+        self.mark(task, true);
         if index < floor {
             return Found::Masked;
         }

@@ -26,13 +26,13 @@ use std::cell::{Cell, RefCell};
 use std::mem::{self, ManuallyDrop};
 use std::num::NonZeroU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicU64, AtomicUsize, compiler_fence};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, compiler_fence};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::block::{self, Choice};
 use super::record::Floor;
-use super::{Block, fork_gate};
+use super::{Block, fork_gate, lent};
 use crate::kernel::{Moment, Set};
 use crate::room::Room;
 
@@ -66,6 +66,8 @@ const OWES: u32 = 1 << 8;
 const KEPT: u32 = 1 << 9;
 /// It has ended.
 const ENDED: u32 = 1 << 10;
+/// It is a deadline, and others keep it as well.
+const LENT: u32 = 1 << 11;
 
 /// A stretch in the list.
 #[derive(Debug, Clone, Copy)]
@@ -178,6 +180,10 @@ impl Few {
 impl Entry {
     fn is(&self, mark: u32) -> bool {
         self.marks & mark != 0
+    }
+
+    fn was_raised(&self) -> bool {
+        self.is(RAISED) || self.is(LENT) && lent::was_raised(self.number)
     }
 
     fn owed(&self) -> Set {
@@ -312,7 +318,7 @@ impl Stretches {
 
     fn deadline(&self, index: usize, entry: &Entry) -> Deadline {
         let tasks_outside = self.count(TASK, index);
-        Deadline { began: entry.began, at: entry.at, tasks_outside, was_raised: entry.is(RAISED) }
+        Deadline { began: entry.began, at: entry.at, tasks_outside, was_raised: entry.was_raised() }
     }
 
     /// Works out what stands before each, and what stands now.
@@ -576,7 +582,7 @@ pub(crate) fn end_deadline(block: &Block, deadline: Stretch) -> Option<bool> {
     with(|all| {
         let place = all.last(deadline)?;
         let marks = all.few.marks[place].get();
-        if marks & (OWES | KEPT) != 0 {
+        if marks & (OWES | KEPT | LENT) != 0 {
             return None;
         }
         let earliest = all.few.earliest[place].get();
@@ -601,7 +607,10 @@ pub(crate) struct EndedOtherwise {
 /// Ends a deadline. None as for [`end`].
 pub(crate) fn end_deadline_otherwise(block: &Block, deadline: Stretch) -> Option<EndedOtherwise> {
     let (ended, entry) = with(|all| all.end_otherwise(block, deadline))?;
-    let [was_raised, tell_keeper] = [RAISED, KEPT].map(|mark| entry.is(mark));
+    let [was_raised, tell_keeper] = [entry.was_raised(), entry.is(KEPT)];
+    if entry.is(LENT) {
+        lent::forget(entry.number);
+    }
     Some(EndedOtherwise { at: entry.at, was_raised, tell_keeper, ended })
 }
 
@@ -694,16 +703,16 @@ pub(crate) struct Deadline {
     pub(crate) was_raised: bool,
 }
 
-/// Looks at the deadlines that are not hidden, innermost first, and marks those for which that is
-/// true as raised.
-pub(crate) fn each_deadline(mut look: impl FnMut(Deadline) -> bool) {
+/// The deadlines that are not hidden, outermost first, for other threads to keep as well: each with
+/// what an heir sets if it has raised it.
+pub(crate) fn lend_deadlines() -> Vec<(Deadline, Arc<AtomicBool>)> {
     with(|all| {
-        for (index, entry) in all.deadlines().rev() {
-            if look(all.deadline(index, &entry)) {
-                all.change(index, |entry| entry.marks |= RAISED);
-            }
-        }
-    });
+        let lend = |(index, entry): (usize, Entry)| {
+            all.change(index, |entry| entry.marks |= LENT);
+            (all.deadline(index, &entry), lent::lend(entry.number))
+        };
+        all.deadlines().map(lend).collect()
+    })
 }
 
 /// The outermost deadline that has passed by then and is not hidden. Marks it as raised, if so

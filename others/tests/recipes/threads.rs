@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::mpsc;
 
-use eintr::{Error, Group, ResultExt, checkpoint, with_hook, without_reach};
+use eintr::{Error, ResultExt, checkpoint, with_hook, without_reach};
 use rayon::prelude::*;
 use test_support::{has_dispatch, watched};
 
@@ -49,7 +49,7 @@ fn notify_events_end_with_their_watcher() {
     });
 }
 
-/// Each job is a task of a group's; who waits for the pool has a hook that interrupts them.
+/// Each job takes along what is in force where the pool is waited for.
 #[test]
 fn rayon_a_pool_that_is_waited_for() {
     if !has_dispatch("rayon's jobs") {
@@ -59,17 +59,9 @@ fn rayon_a_pool_that_is_waited_for() {
         let left = asked(&[libc::SYS_futex], || {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
             let (silent, _writer) = io::pipe().unwrap();
-            let jobs = Group::new();
-            let job = |_| {
-                let (task, interrupter) = eintr::task();
-                jobs.add(interrupter);
-                task.run(|| (&silent).read(&mut [0]).map(drop))
-            };
-            let read = with_hook(
-                |_| _ = jobs.interrupt(),
-                || pool.install(|| (0..8).into_par_iter().try_for_each(job)),
-            );
-            read.or_interrupted()
+            let context = eintr::context();
+            let job = |_| context.run(|| (&silent).read(&mut [0]).map(drop));
+            pool.install(|| (0..8).into_par_iter().try_for_each(job)).or_interrupted()
         });
         assert!(left.iter().all(|left| matches!(left, Err(Error::Interrupted(_)))));
     });

@@ -1,16 +1,16 @@
-//! What the threads of a scope inherit: the tasks, deadlines and masks in force where it began.
+//! What the threads of a scope inherit, and who runs a context: the tasks, deadlines and masks in
+//! force where it began.
 //!
-//! Each of its threads has on its own stack what the scope's caller has on its own, in the same
-//! order: a task on that stack runs on the scope's threads as well, so that a request to it arms
-//! them all; a deadline is kept by each with its own timer, at the same moment. What is masked
-//! there is masked for the whole of the scope, and so it is left out. All that is said about one
-//! thread (the outermost cause is raised first, a task takes only what was meant for it) then holds
-//! on each by itself.
+//! Each heir has on its own stack what the giver has on its own, in the same order: a task on that
+//! stack runs on the heirs as well, so that a request to it arms them all; a deadline is kept by each
+//! with its own timer, at the same moment. What is masked there is left out. All that is said about
+//! one thread (the outermost cause is raised first, a task takes only what was meant for it) then
+//! holds on each by itself.
 //!
 //! (Rejected: a node for each thread, to which the tasks around it hand their requests on. A
 //! request that is taken back would have to be found again in all of them; nobody could tell
-//! whether it is the thread's own, or is to be raised before a deadline; and a request that a
-//! thread of the scope has raised would not count as raised.)
+//! whether it is the thread's own, or is to be raised before a deadline; and a request that an heir
+//! has raised would not count as raised.)
 //!
 //! # Nobody is missed
 //!
@@ -23,22 +23,23 @@
 //!
 //! # Who was raised
 //!
-//! A deadline that was raised on one of the scope's threads was raised inside of it as much as on
-//! the caller's own, and its `timeout` is to know that. Each thread notes it, and the caller marks
-//! its own deadlines when all have ended.
+//! A deadline that was raised on an heir was raised inside of it as much as on the giver's own
+//! thread, and its `timeout` is to know that. The giver lends its deadline, and the heir notes it
+//! there ([`stretches`]).
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::deadline::open::{self, Limit};
-use crate::deadline::standing;
 use crate::kernel::Moment;
+use crate::reach::Reach;
 use crate::task::node::{Node, node_of};
 use crate::thread::record::RoomToCopy;
 use crate::thread::stretches::{self, Deadline};
 use crate::thread::target::Task;
 use crate::thread::{Stretch, ThreadRecord, fork_gate, registry};
-use crate::{rest, settle, unblocked};
+use crate::{Task as NewTask, rest, settle, unblocked};
 
 /// What is in force on a thread, for others.
 pub(crate) struct Inheritance {
@@ -52,7 +53,7 @@ enum Cause {
         began: Moment,
         at: Moment,
         /// One of the heirs has raised it.
-        raised: AtomicBool,
+        raised: Arc<AtomicBool>,
     },
 }
 
@@ -66,12 +67,12 @@ impl Inheritance {
         let mut causes = Vec::new();
         let mut tasks =
             tasks.into_iter().map(|task| Cause::Task(node_of(task))).enumerate().peekable();
-        for Deadline { began, at, tasks_outside, .. } in standing::in_force().into_iter().rev() {
+        for (Deadline { began, at, tasks_outside, .. }, raised) in stretches::lend_deadlines() {
             let is_outside = |(index, _): &(usize, _)| masked + index < tasks_outside;
             while let Some((_, task)) = tasks.next_if(is_outside) {
                 causes.push(task);
             }
-            causes.push(Cause::Deadline { began, at, raised: AtomicBool::new(false) });
+            causes.push(Cause::Deadline { began, at, raised });
         }
         causes.extend(tasks.map(|(_, task)| task));
         Self { causes }
@@ -83,24 +84,28 @@ impl Inheritance {
         self
     }
 
-    /// Runs `f` on this thread, which has nothing in force yet, with all of it in force.
-    pub(crate) fn run<T>(&self, f: impl FnOnce() -> T) -> T {
-        let record = registry::register();
-        let unblocked = unblocked::unblock_signals();
-        let value = run(&self.causes, &record, f);
-        settle::settle();
-        rest::block_again(unblocked);
-        value
+    /// The innermost task.
+    pub(crate) fn task(&self) -> Option<&Arc<Node>> {
+        self.causes.iter().rev().find_map(|cause| match cause {
+            Cause::Task(node) => Some(node),
+            Cause::Deadline { .. } => None,
+        })
     }
 
-    /// To be called where it came from, when all heirs have ended.
-    pub(crate) fn settle(&self) {
-        let raised = |cause: &Cause| match cause {
-            Cause::Task(_) => None,
-            Cause::Deadline { raised, .. } => Some(raised.load(Ordering::Relaxed)),
+    /// Runs `f` on this thread, where nothing else is in force, with all of it in force, and as that
+    /// task inside.
+    pub(crate) fn run<T>(&self, reach: bool, task: Option<NewTask>, f: impl FnOnce() -> T) -> T {
+        let _reach = Reach::set(reach);
+        let record = registry::register();
+        let unblocked = unblocked::unblock_signals();
+        let body = || match task {
+            Some(task) => task.run(f),
+            None => f(),
         };
-        let raised: Vec<_> = self.causes.iter().rev().filter_map(raised).collect();
-        standing::mark_raised_elsewhere(|number| raised.get(number) == Some(&true));
+        let value = run(&self.causes, &record, || catch_unwind(AssertUnwindSafe(body)));
+        settle::settle();
+        rest::block_again(unblocked);
+        value.unwrap_or_else(|payload| resume_unwind(payload))
     }
 }
 
