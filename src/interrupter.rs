@@ -2,7 +2,9 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::group::members::Asked;
@@ -11,7 +13,8 @@ use crate::interrupted::{Interrupted, Reason};
 use crate::kernel::clock::Moment;
 use crate::report::Report;
 use crate::settle;
-use crate::task::node::{self, Armed, Progress};
+use crate::task::node::{self, Armed, Node, Progress};
+use crate::thread::roll;
 
 /// Interrupts one task, from any thread, at any time.
 ///
@@ -44,6 +47,16 @@ impl Interrupter {
     pub fn current() -> Option<Self> {
         settle::take_in_strays();
         node::current().map(|node| Self(Asked::Task(node)))
+    }
+
+    /// The task's number, unique in the process: the one that a [`Report`] shows.
+    pub fn id(&self) -> u64 {
+        self.0.id()
+    }
+
+    /// The task's name, if it has been given one.
+    pub fn name(&self) -> Option<String> {
+        self.0.figures().name.as_deref().map(String::from)
     }
 
     /// Asks the task to stop. Its blocking call returns, or its next checkpoint or call raises.
@@ -158,7 +171,51 @@ impl Interrupter {
 
     /// Where the task is now, without its thread's stack: nobody is disturbed.
     pub fn report(&self) -> Report {
-        Report::of(|| self.0.figures())
+        Report::of(&self.0)
+    }
+}
+
+/// The interrupter of the task of that number, which runs on some thread of the process; none if none
+/// does.
+///
+/// For an admin endpoint, which hears of a task by the number that a [`Report`] shows.
+///
+/// ```
+/// let (task, _) = eintr::task();
+/// let id = task.interrupter().id();
+/// assert!(eintr::find(id).is_none()); // not yet
+/// task.run(|| {
+///     eintr::find(id).unwrap().interrupt_with("by order of the administrator");
+///     assert!(eintr::checkpoint().is_err());
+/// });
+/// assert!(eintr::find(id).is_none());
+/// ```
+pub fn find(id: u64) -> Option<Interrupter> {
+    let is_it = |task: &Arc<Node>| task.id() == id && !task.is_finished();
+    let records = roll::records();
+    let task = records.iter().find_map(|record| Node::all_on(record).into_iter().find(is_it));
+    task.map(|task| Interrupter(Asked::Task(task)))
+}
+
+impl Report {
+    /// The interrupter of the task, or of the group, that it tells of.
+    pub fn interrupter(&self) -> Option<Interrupter> {
+        Some(Interrupter(self.asked.clone()))
+    }
+}
+
+/// Those of one task are equal.
+impl PartialEq for Interrupter {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl Eq for Interrupter {}
+
+impl Hash for Interrupter {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
     }
 }
 

@@ -74,7 +74,7 @@ pub use group::{Group, Panicked, Stragglers};
 pub use hook::with_hook;
 pub use install::{InstallError, Signal, install};
 pub use interrupted::{Interrupted, Reason};
-pub use interrupter::{Interrupter, Outcome, Request};
+pub use interrupter::{Interrupter, Outcome, Request, find};
 pub use iter::{Interruptible, IteratorExt};
 pub use join::JoinHandle;
 pub use mask::mask;

@@ -51,6 +51,11 @@ fn tasks_and_threads() {
 fn asking() {
     let _: fn() -> Option<Interrupter> = Interrupter::current;
     let _: fn(&Interrupter) -> Request = Interrupter::interrupt;
+    let _: fn(u64) -> Option<Interrupter> = eintr::find;
+    let _: fn(&Interrupter) -> u64 = Interrupter::id;
+    let _: fn(&Interrupter) -> Option<String> = Interrupter::name;
+    let _: fn(&Report) -> Option<Interrupter> = Report::interrupter;
+    let _: &dyn Fn(Interrupter) -> std::collections::HashSet<Interrupter> = &|one| [one].into();
     let _: fn(&Interrupter) -> bool = Interrupter::is_finished;
     let _: fn(&Interrupter, Duration) -> Result<(), Report> = Interrupter::wait_finished;
     let _: fn(&Interrupter) -> Option<Interrupted> = Interrupter::raised;
@@ -184,6 +189,7 @@ fn structure() {
     let _: fn(&Group) -> Interrupter = Group::interrupter;
     let _: fn(&Group, Duration) -> Result<(), Stragglers> = Group::stop;
     let _: fn(&Group) -> Group = Clone::clone;
+    let _: fn(&Group) -> Vec<Interrupter> = Group::members;
     let _: fn(&Stragglers) -> &[Report] = Stragglers::reports;
     let _: fn(&Stragglers) -> &[Panicked] = Stragglers::panics;
     let _: Interrupter = (&Group::new()).into();

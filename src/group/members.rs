@@ -18,9 +18,9 @@
 //!
 //! That lock is taken behind the fork gate, like all of ours, and no other inside of it.
 
-use std::array;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::{array, fmt};
 
 use super::panicked::Panicked;
 use crate::Interrupted;
@@ -177,6 +177,12 @@ impl List {
         let some = array::from_fn(|_| round.next().cloned());
         self.swept_up_to = some.iter().flatten().last().map_or(0, Asked::id);
         some
+    }
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.id())
     }
 }
 

@@ -181,9 +181,24 @@ impl Group {
         if is_clean { Ok(()) } else { Err(Stragglers { reports, panics }) }
     }
 
+    /// The members that have not ended; those of groups in it are members as well.
+    ///
+    /// ```
+    /// let group = eintr::Group::new();
+    /// let worker = group.spawn(|| eintr::time::sleep(std::time::Duration::MAX));
+    /// assert_eq!(group.members(), [worker.interrupter()]);
+    /// group.interrupt();
+    /// assert!(worker.join().unwrap().is_err());
+    /// ```
+    pub fn members(&self) -> Vec<Interrupter> {
+        let mut tasks = self.asked().tasks();
+        tasks.retain(|task| !task.is_finished());
+        tasks.into_iter().map(|task| Interrupter(Asked::Task(task))).collect()
+    }
+
     /// How many members have not ended.
     pub fn len(&self) -> usize {
-        self.asked().tasks().iter().filter(|task| !task.is_finished()).count()
+        self.members().len()
     }
 
     /// Whether all members have ended.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::group::members::Asked;
 use crate::task::node::Node;
 use crate::thread::roll;
 
@@ -67,7 +68,7 @@ pub fn report() -> Vec<Report> {
     for record in roll::records() {
         let mut tasks = Node::all_on(&record);
         innermost.extend(tasks.pop().map(|task| dump.look(&task)));
-        outer.extend(tasks.iter().map(|task| Report::of(|| task.figures())));
+        outer.extend(tasks.into_iter().map(|task| Report::of(&Asked::Task(task))));
     }
     dump.end(innermost.iter_mut());
     let mut reports = innermost;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::task::Report;
+use crate::group::members::Asked;
 use crate::task::node::Node;
 
 pub(super) struct Dump;
@@ -13,7 +14,7 @@ impl Dump {
     }
 
     pub(super) fn look(&mut self, task: &Arc<Node>) -> Report {
-        Report::of(|| task.figures())
+        Report::of(&Asked::Task(task.clone()))
     }
 
     pub(super) fn end<'a>(self, _reports: impl Iterator<Item = &'a mut Report>) {}

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::kernel;
 use super::thread::ThreadReport;
+use crate::group::members::Asked;
 use crate::kernel::clock::Moment;
 use crate::signal::ours;
-use crate::task::node::Figures;
 
 /// Where a task is, and what has become of the requests to it. A snapshot: by the time it is read,
 /// the task may have moved on.
@@ -62,6 +62,7 @@ pub struct Report {
     /// Whether the program has replaced our handler by one of its own since: nothing can be
     /// interrupted then.
     pub handler_replaced: bool,
+    pub(crate) asked: Asked,
 }
 
 /// How long ago that was, or up to a tick of the kernel's clock more.
@@ -71,15 +72,15 @@ fn ago(tick: Moment) -> Duration {
 
 impl Report {
     /// Of a task, or of a group.
-    pub(crate) fn of(look: impl Fn() -> Figures) -> Self {
-        let figures = look();
+    pub(crate) fn of(asked: &Asked) -> Self {
+        let figures = asked.figures();
         let thread = figures.tid.and_then(kernel::look);
         // The kernel was asked about a number. If the task has left that thread meanwhile, the
         // number may be another's.
-        let thread = thread.filter(|_| look().tid == figures.tid);
+        let thread = thread.filter(|_| asked.figures().tid == figures.tid);
         let thread = thread.map(|thread| match &figures.retried {
             Some(retried) if thread.is_retrying(retried) => {
-                thread.retrying(retried, || look().retried)
+                thread.retrying(retried, || asked.figures().retried)
             }
             _ => thread,
         });
@@ -95,6 +96,7 @@ impl Report {
             refused: figures.refused,
             masked: figures.masked,
             handler_replaced: ours::is_replaced(),
+            asked: asked.clone(),
         }
     }
 

@@ -15,6 +15,7 @@ use super::frame::Address;
 use super::names::Names;
 use super::unwind::Unwinder;
 use super::{Stack, notice};
+use crate::group::members::Asked;
 use crate::report::task::Report;
 use crate::report::thread::ThreadState;
 use crate::report::{kernel, snapshot};
@@ -42,12 +43,13 @@ impl Dump {
 
     /// The report on a task, whose thread's stack is taken.
     pub(crate) fn look(&mut self, task: &Arc<Node>) -> Report {
-        let mut report = Report::of(|| task.figures());
+        let asked = Asked::Task(task.clone());
+        let mut report = Report::of(&asked);
         for _ in 0..LOOKS {
             if !has_moved_on(&report) {
                 break;
             }
-            report = Report::of(|| task.figures());
+            report = Report::of(&asked);
         }
         let left = self.until.saturating_duration_since(Instant::now());
         let limit = left.min(ANSWER);
