@@ -87,6 +87,33 @@ impl Context {
         inheritance.run(*reach, inheritance.task().map(inside), f)
     }
 
+    /// As [`run`](Self::run), with that task in the place of one of its own: for a job that can also be
+    /// interrupted by itself. The task is made where the context is taken; made elsewhere it stands for
+    /// itself, and hides what the context carries.
+    ///
+    /// ```
+    /// let (outer, _) = eintr::task();
+    /// let worker = outer.run(|| {
+    ///     let (context, task) = (eintr::context(), eintr::Task::new());
+    ///     task.interrupter().interrupt_with("this one only");
+    ///     std::thread::spawn(move || context.run_task(task, eintr::checkpoint))
+    /// });
+    /// assert_eq!(worker.join().unwrap().unwrap_err().to_string(), "interrupted: this one only");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`run`](Self::run).
+    #[track_caller]
+    pub fn run_task<T>(&self, task: Task, f: impl FnOnce() -> T) -> T {
+        let _mask = Mask::begin();
+        if self.is_finished() {
+            return task.run(f);
+        }
+        let Carried { inheritance, reach } = &*self.0;
+        inheritance.run(*reach, Some(task), f)
+    }
+
     /// Whether the innermost task that was in force has ended. What is run then runs with nothing in
     /// force.
     ///

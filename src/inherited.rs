@@ -30,6 +30,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use crate::deadline::open::{self, Limit};
 use crate::kernel::Moment;
@@ -93,20 +94,27 @@ impl Inheritance {
     }
 
     /// Runs `f` on this thread, where nothing else is in force, with all of it in force, and as that
-    /// task inside.
+    /// task inside. (Deadlines alone are kept inside of it: as nobody's it is a root, and would hide
+    /// them.)
     pub(crate) fn run<T>(&self, reach: bool, task: Option<NewTask>, f: impl FnOnce() -> T) -> T {
         let _reach = Reach::set(reach);
         let record = registry::register();
         let unblocked = unblocked::unblock_signals();
-        let body = || match task {
-            Some(task) => task.run(f),
-            None => f(),
+        let value = match task {
+            Some(task) if self.task().is_none() => {
+                task.run(|| run(&self.causes, &record, || caught(f)))
+            }
+            Some(task) => run(&self.causes, &record, || caught(|| task.run(f))),
+            None => run(&self.causes, &record, || caught(f)),
         };
-        let value = run(&self.causes, &record, || catch_unwind(AssertUnwindSafe(body)));
         settle::settle();
         rest::block_again(unblocked);
         value.unwrap_or_else(|payload| resume_unwind(payload))
     }
+}
+
+fn caught<T>(f: impl FnOnce() -> T) -> thread::Result<T> {
+    catch_unwind(AssertUnwindSafe(f))
 }
 
 /// `f` does not panic: its caller catches that.

@@ -289,6 +289,25 @@ fn where_nothing_is_in_force_nothing_is_carried() {
 }
 
 #[test]
+fn a_deadline_holds_also_around_a_job_that_is_a_task() {
+    watched("a_deadline_holds_also_around_a_job_that_is_a_task", || {
+        let cut = within(SHORT, || {
+            let (context, (job, its)) = (context(), task());
+            elsewhere(move || {
+                context.run_task(job, || {
+                    let slept = is_interrupt(&sleep());
+                    its.interrupt_with("itself");
+                    (slept, raised())
+                })
+            })
+        });
+        // Who asks the job asks what is outside of the deadline.
+        assert_eq!(cut.value, (true, "interrupted: itself".to_owned()));
+        assert!(cut.cut_short);
+    });
+}
+
+#[test]
 fn a_panic_ends_what_was_in_force() {
     in_a_task(|context, interrupter| {
         elsewhere(|| {

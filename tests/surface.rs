@@ -211,6 +211,7 @@ fn structure() {
     let _: fn(&eintr::Context) -> bool = eintr::Context::is_finished;
     let _: &(dyn Send + Sync) = &context.clone();
     assert_eq!(context.run(|| 7), 7);
+    assert_eq!(context.run_task(Task::new(), || 7), 7);
 
     let mut runs = 0;
     assert_eq!(eintr::with_hook(|_: &Interrupted| runs += 1, || 7), 7);
