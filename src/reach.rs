@@ -9,6 +9,7 @@ pub(crate) mod answer;
 pub(crate) mod at_once;
 pub(crate) mod dispatch;
 pub(crate) mod eintr;
+pub(crate) mod found;
 pub(crate) mod instruction;
 pub(crate) mod patience;
 pub(crate) mod run_calls;

@@ -14,18 +14,21 @@ mod table;
 
 use std::arch::asm;
 use std::ffi::CString;
+use std::io::Write;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use std::{array, hint, io, ptr, thread};
 
+use eintr::Interrupter;
 use libc::{SA_RESTART, SIGTRAP, SIGUSR1, c_int, c_long, c_void, siginfo_t, ucontext_t};
 use table::{Row, TABLE, Undo};
 use test_support::child::{alone, has_dispatch};
 use test_support::signals::{RUNS, share_the_signal};
 use test_support::target::{pipe, unreached_task};
-use test_support::{gettid, signals};
+use test_support::{gettid, signals, wait_until};
 
 static STEPPING: AtomicBool = AtomicBool::new(false);
 static LET_IN: AtomicUsize = AtomicUsize::new(0);
@@ -41,6 +44,11 @@ extern "C" fn step(_signal: c_int, _info: *mut siginfo_t, context: *mut c_void) 
         let next = registers[libc::REG_RIP as usize] as *const [u8; 2];
         if !STEPPING.load(SeqCst) {
             registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
+        } else if *next == [0x0f, 0x05] && TO_ASK.lock().unwrap().is_some() {
+            LET_IN.fetch_add(1, SeqCst);
+            registers[libc::REG_RCX as usize] = next as i64 + 2;
+            TO_ASK.lock().unwrap().take().unwrap().interrupt();
+            STEPPING.store(false, SeqCst);
         } else if *next == [0x0f, 0x05] && FROM_OUTSIDE.load(SeqCst) {
             let_in_from_outside();
         } else if *next == [0x0f, 0x05] {
@@ -322,6 +330,58 @@ fn what_is_run_as_asked_is_made_however_often_it_is_found() {
             assert!(child > 0 && RUNS.load(SeqCst) > runs);
         });
     });
+}
+
+/// Who is asked at the next instruction. The thread is at no lock there.
+static TO_ASK: Mutex<Option<Interrupter>> = Mutex::new(None);
+
+/// A register says that the kernel was entered, for a call that was made by this instruction before.
+#[test]
+fn what_has_not_begun_is_not_taken_for_what_has_waited() {
+    if !has_dispatch("what_has_not_begun_is_not_taken_for_what_has_waited") {
+        return;
+    }
+    alone("what_has_not_begun_is_not_taken_for_what_has_waited", || {
+        steps_are_handled();
+        let asked_at = |number, arguments: [usize; 6]| {
+            let (task, interrupter) = eintr::task();
+            task.run(|| {
+                *TO_ASK.lock().unwrap() = Some(interrupter);
+                stepped(|| syscall(number, arguments))
+            })
+        };
+        let mut byte = 0u8;
+        let at = &raw mut byte as usize;
+        let read =
+            |fd: &dyn AsRawFd| asked_at(libc::SYS_read, [fd.as_raw_fd() as usize, at, 1, 0, 0, 0]);
+        let (reader, writer) = pipe();
+        assert_eq!(read(&reader), Err(libc::ECANCELED));
+        nix::unistd::write(&writer, b"x").unwrap();
+        assert_eq!(read(&reader), Ok(1));
+        assert_eq!(read(&std::fs::File::open("/proc/self/stat").unwrap()), Ok(1));
+        let (socket, mut peer) = std::os::unix::net::UnixStream::pair().unwrap();
+        let receive =
+            || asked_at(libc::SYS_recvfrom, [socket.as_raw_fd() as usize, at, 1, 0, 0, 0]);
+        assert_eq!(receive(), Err(libc::ECANCELED));
+        peer.write_all(b"xy").unwrap();
+        assert_eq!((receive(), read(&socket)), (Ok(1), Ok(1)));
+        socket.set_nonblocking(true).unwrap();
+        assert_eq!((receive(), read(&socket)), (Err(libc::EAGAIN), Err(libc::EAGAIN)));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let accept = || asked_at(libc::SYS_accept, [listener.as_raw_fd() as usize, 0, 0, 0, 0, 0]);
+        assert_eq!(accept(), Err(libc::ECANCELED));
+        listener.set_nonblocking(true).unwrap();
+        assert_eq!(accept(), Err(libc::EAGAIN));
+        let child = std::process::Command::new("true").spawn().unwrap().id() as usize;
+        let wait = || asked_at(libc::SYS_wait4, [child, 0, 0, 0, 0, 0]);
+        wait_until("the child is dead", || is_zombie(child));
+        assert_eq!((wait(), wait()), (Ok(child as i64), Err(libc::ECHILD)));
+    });
+}
+
+fn is_zombie(process: usize) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    stat.rsplit(')').next().unwrap().starts_with(" Z")
 }
 
 #[test]

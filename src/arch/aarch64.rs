@@ -378,6 +378,11 @@ pub(crate) fn number_made_again(_context: &ucontext_t) -> Option<c_long> {
     None
 }
 
+/// No register tells.
+pub(crate) fn was_entered(_context: &ucontext_t) -> bool {
+    false
+}
+
 /// There is no such stub.
 pub(crate) fn end_run(_context: &mut ucontext_t, _result: isize) {}
 

@@ -21,7 +21,7 @@
 //!   and `return_through`, to return from it as another's would;
 //! * `run_there`, which has a trapped syscall made where the thread stands and writes `RUN_DEPTH`
 //!   bytes below its stack pointer; `clone_there`, the same where a new thread is to come out as well; `put_back`, which puts a thread that has not made it back to where
-//!   it was trapped; `number_made_again` and `end_run`, for one that a signal has interrupted;
+//!   it was trapped; `number_made_again` and `end_run`, for one that a signal has interrupted; `was_entered`, whether it looks as if one had, wherever it is made;
 //! * `CAN_DISPATCH`, `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscall, what
 //!   leaves the stack, and the restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
 //!
@@ -120,7 +120,7 @@ pub(crate) use machine::{
     AUDIT_ARCH, CAN_DISPATCH, KEEPS_NUMBER, RESTORER_FLAG, RUN_DEPTH, SYSCALL_INSTRUCTION,
     abandon_mask, arguments, clone_there, end_run, is_frame_of_ours, mark_before, mask_to_restore,
     number, number_behind, number_made_again, pc, put_back, registers, result, retry,
-    return_through, run_there, set_result, sp, sp_to_restore, stack_to_restore,
+    return_through, run_there, set_result, sp, sp_to_restore, stack_to_restore, was_entered,
 };
 
 /// Where the restorer is.

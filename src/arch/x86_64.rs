@@ -406,6 +406,13 @@ pub(crate) fn number_made_again(context: &ucontext_t) -> Option<c_long> {
     (is_before && rcx == &raw const eintr_run_end as usize).then(|| number(context))
 }
 
+/// Whether it looks as if the kernel had been entered at the instruction at which the context stands: by that
+/// register, which code leaves alone for a while.
+pub(crate) fn was_entered(context: &ucontext_t) -> bool {
+    let rcx = context.uc_mcontext.gregs[libc::REG_RCX as usize] as usize;
+    rcx == pc(context).wrapping_add(SYSCALL_INSTRUCTION.len())
+}
+
 /// Has the thread go on behind such a syscall, with that result.
 pub(crate) fn end_run(context: &mut ucontext_t, result: isize) {
     let sp = sp(context);

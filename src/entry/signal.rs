@@ -23,7 +23,7 @@ use super::place::{Place, is_on_alternate_stack};
 use crate::arch;
 use crate::deadline::timer::{self, Shot};
 use crate::kernel::{raw, signals};
-use crate::reach::{alternate_stack, answer, dispatch, eintr, run_calls, signal_only};
+use crate::reach::{alternate_stack, answer, dispatch, eintr, found, run_calls, signal_only};
 use crate::signal::{Sender, ours, siginfo};
 use crate::thread::{Block, block, hold, registry, repeat_timer, target, wanted};
 
@@ -122,6 +122,7 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     let place = Place::of(block, context);
     // 3. What will the next plain call meet? (Whatever this instruction belongs to, the next call may be
     // one.)
+    let was_reached = dispatch::has_begun(block);
     let is_reached = dispatch::begin(block, context);
     match place {
         Place::OwnCallBefore => arch::cancel(context),
@@ -136,7 +137,12 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
             repeat_timer::repeat(block);
             return true;
         }
-        Place::NotToBeLeft | Place::Elsewhere if is_reached => note_if_cut_short(block, context),
+        Place::NotToBeLeft | Place::Elsewhere if is_reached => {
+            note_if_cut_short(block, context);
+            if !was_reached {
+                found::answer(block, context);
+            }
+        }
         Place::NotToBeLeft | Place::Elsewhere if block.reach.is_on() => {
             signal_only::interrupt(block, context);
         }

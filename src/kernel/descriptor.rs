@@ -91,12 +91,20 @@ pub(crate) fn is_ready(fd: usize, events: i16) -> bool {
     is_ready_within(fd, events, Duration::ZERO)
 }
 
+/// Whether it is known not to be.
+pub(crate) fn is_silent(fd: usize, events: i16) -> bool {
+    poll(fd, events, Duration::ZERO) == Ok(0)
+}
+
 /// Whether it is, or gets so within a short time.
 pub(crate) fn is_ready_within(fd: usize, events: i16, time: Duration) -> bool {
+    poll(fd, events, time) == Ok(1)
+}
+
+fn poll(fd: usize, events: i16, time: Duration) -> Result<usize, i32> {
     let mut poll = libc::pollfd { fd: fd as i32, events, revents: 0 };
     let time = clock::timespec_of(time);
     let arguments = [&raw mut poll as usize, 1, &raw const time as usize, 0, 0];
     // SAFETY: the kernel reads and writes one pollfd and reads a time.
-    let ready = unsafe { syscall(libc::SYS_ppoll, arguments) };
-    ready == Ok(1)
+    unsafe { syscall(libc::SYS_ppoll, arguments) }
 }

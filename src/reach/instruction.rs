@@ -11,6 +11,8 @@ use libc::ucontext_t;
 use crate::arch;
 use crate::kernel::memory::is_readable;
 
+const WORD: usize = size_of::<usize>();
+
 /// Whether the context stands at a syscall instruction: about to make the syscall, or to make it
 /// again.
 pub(crate) fn is_at_syscall(context: &ucontext_t) -> bool {
@@ -30,9 +32,10 @@ fn is_syscall_instruction(address: usize) -> bool {
         return false;
     }
     // Where the thread executes there is code, but it may be mapped for execution only; and before
-    // it there may be nothing.
+    // it there may be nothing. The kernel is asked about words.
     let last = address + arch::SYSCALL_INSTRUCTION.len() - 1;
-    if !is_readable(address) || !is_readable(last) {
+    let is_in_one_word = address / WORD == last / WORD;
+    if !is_readable(address) || !is_in_one_word && !is_readable(last) {
         return false;
     }
     // SAFETY: it can be read, as the kernel has just said.
