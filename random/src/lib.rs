@@ -21,6 +21,7 @@ pub mod worker;
 /// Ends the program: this must not happen, asked or not.
 pub fn wrong(what: impl Display) -> ! {
     // Not by `eprintln!`: a test harness keeps that to itself, and does not live to show it.
+    kinds::queues::remove_all();
     let _ = writeln!(io::stderr(), "wrong: {what}\n{}", seed::command());
     std::process::abort()
 }

@@ -1,12 +1,12 @@
 //! What calls are about: some that all threads share, and some of each thread's own.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::FromRawFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 
 use crate::kinds::children::Children;
 use crate::kinds::connections::{Listeners, listeners};
@@ -14,7 +14,9 @@ use crate::kinds::counters::{Counter, timer};
 use crate::kinds::fifo;
 use crate::kinds::file_locks::LockedFile;
 use crate::kinds::futexes::Futexes;
-use crate::kinds::streams::{Stream, Streams, streams};
+use crate::kinds::queues::Queue;
+use crate::kinds::rings::Ring;
+use crate::kinds::streams::{Stream, Streams, streams, terminal};
 
 /// One of each kind.
 pub struct Set {
@@ -23,6 +25,10 @@ pub struct Set {
     pub counter: Arc<Counter>,
     pub locked_file: Arc<LockedFile>,
     pub futexes: Arc<Futexes>,
+    /// Its lines come from a pty's other side.
+    pub terminal: Arc<Stream>,
+    /// There are few of POSIX's: made where they are used.
+    pub queues: [OnceLock<Arc<Queue>>; 2],
 }
 
 impl Set {
@@ -33,6 +39,8 @@ impl Set {
             counter: Counter::new()?,
             locked_file: LockedFile::new(folder)?,
             futexes: Futexes::new(),
+            terminal: terminal()?,
+            queues: Default::default(),
         })
     }
 
@@ -40,10 +48,11 @@ impl Set {
     fn balance(&self) -> [u64; 3] {
         self.counter.balance();
         self.locked_file.balance();
+        let queues = self.queues.iter().filter_map(OnceLock::get);
         [
-            self.streams.iter().map(|stream| stream.balance()).sum(),
+            self.streams.iter().chain([&self.terminal]).map(|stream| stream.balance()).sum(),
             self.listeners.iter().map(|listening| listening.balance()).sum(),
-            self.futexes.balance(),
+            self.futexes.balance() + queues.map(|queue| queue.balance()).sum::<u64>(),
         ]
     }
 }
@@ -71,6 +80,10 @@ impl Objects {
         Ok(Arc::new(Self { folder, set, children, file, went: Default::default() }))
     }
 
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// When all threads have ended: how many bytes, connections, messages and children there were.
     pub fn balance(self) -> [u64; 4] {
         let mut went = self.set.balance();
@@ -91,13 +104,14 @@ pub struct Own {
     pub through: Cell<usize>,
     pub fifo: PathBuf,
     pub timer: Arc<File>,
+    pub ring: OnceCell<Option<Arc<Ring>>>,
 }
 
 impl Own {
     pub fn new(objects: &Objects) -> io::Result<Self> {
         let [pipe, ..] = streams(&objects.folder)?;
         let (set, fifo) = (Set::new(&objects.folder)?, fifo::make(&objects.folder, "fifo")?);
-        Ok(Self { set, pipe, through: Cell::new(0), fifo, timer: timer()? })
+        Ok(Self { set, pipe, through: Cell::new(0), fifo, timer: timer()?, ring: OnceCell::new() })
     }
 
     pub fn balance(&self, objects: &Objects) {

@@ -118,6 +118,14 @@ pub fn mappings() -> io::Result<usize> {
 }
 
 fn plant_what_is_left() {
+    if plant::planted("mappings", 0) {
+        // Two that lie side by side with the same access would be one.
+        for access in [libc::PROT_NONE, libc::PROT_READ].into_iter().cycle().take(200) {
+            let (at, flags) = (std::ptr::null_mut(), libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+            // SAFETY: new memory, wherever there is room.
+            unsafe { libc::mmap(at, 4096, access, flags, -1, 0) };
+        }
+    }
     if plant::planted("thread", 0) {
         thread::spawn(thread::park);
     }

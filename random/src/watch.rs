@@ -90,5 +90,6 @@ fn tell() -> ! {
     for report in eintr::report() {
         let _ = writeln!(stderr, "{report}");
     }
+    kinds::queues::remove_all();
     std::process::abort()
 }

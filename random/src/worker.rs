@@ -13,6 +13,8 @@ use crate::kinds::connections::Listening;
 use crate::kinds::counters::Counter;
 use crate::kinds::file_locks::LockedFile;
 use crate::kinds::futexes::Futexes;
+use crate::kinds::queues::Queue;
+use crate::kinds::rings::Ring;
 use crate::kinds::signals as alarms;
 use crate::kinds::streams::Stream;
 use crate::objects::{Objects, Own, Set};
@@ -345,6 +347,23 @@ impl Worker {
     pub fn stream(&self, call: &Call, sockets: bool) -> Arc<Stream> {
         let number = if sockets { 2 + call.number % 2 } else { call.number % 4 };
         self.set(call).streams[number].clone()
+    }
+
+    pub fn pipe(&self, call: &Call) -> Arc<Stream> {
+        self.set(call).streams[call.number % 2].clone()
+    }
+
+    pub fn terminal(&self, call: &Call) -> Arc<Stream> {
+        self.set(call).terminal.clone()
+    }
+
+    pub fn queue(&self, call: &Call, kind: usize) -> Arc<Queue> {
+        let made = || eintr::mask(|| Queue::new(kind)).unwrap_or_else(|error| wrong(error));
+        self.set(call).queues[kind].get_or_init(made).clone()
+    }
+
+    pub fn ring(&self) -> Option<Arc<Ring>> {
+        self.own_things().ring.get_or_init(|| eintr::mask(Ring::new)).clone()
     }
 
     pub fn listening(&self, call: &Call) -> Arc<Listening> {

@@ -5,9 +5,9 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use std::{io, mem, ptr};
+use std::{ffi::CString, io, mem, ptr};
 
-use eintr::process::WaitOptions;
+use eintr::process::{WaitOptions, WaitStatus};
 use test_support::signals;
 
 use super::{Done, Row, row};
@@ -20,6 +20,7 @@ use crate::wrong;
 pub const ROWS: &[Row] = &[
     row("wait", &[Own, Std], &[], wait),
     row("waitpid of a fork", &[Own, C], &[], fork),
+    row("exec in a fork", &[], &[Own, C], exec),
     row("status", &[Own], &[], |worker, call| {
         let status = eintr::process::status(&mut command(call), Duration::from_millis(5));
         worker.own(status).map(drop)
@@ -170,6 +171,61 @@ fn fork(worker: &Worker, call: &Call) -> Done {
     }
     worker.objects.children.reaped.fetch_add(1, SeqCst);
     waited
+}
+
+/// The first argument of a program that tells whether its second is what it has inherited.
+pub const INHERITED: &str = "inherited";
+
+/// What a new program inherits, and what is pending; or nothing, as it should be there.
+pub fn inheritance(looks: bool) -> String {
+    let known = (1..=64).filter(|signal| !matches!(signal, 32 | 33));
+    let ignored = known.filter(|signal| signals::action(*signal).sa_sigaction == libc::SIG_IGN);
+    // SAFETY: all bytes zero are a set, which is borrowed.
+    let pending = unsafe {
+        let mut set = mem::zeroed();
+        libc::sigpending(&mut set);
+        let pending = |signal: &i32| looks && libc::sigismember(&set, *signal) == 1;
+        (1..=64).filter(pending).collect::<Vec<_>>()
+    };
+    let (blocked, ignored) = (signals::blocked(), ignored.collect::<Vec<_>>());
+    format!("blocked {blocked:?}, ignored {ignored:?}, pending {pending:?}")
+}
+
+/// A new program in a forked child has what the thread had, and nothing waits for it.
+fn exec(worker: &Worker, call: &Call) -> Done {
+    let right = inheritance(false);
+    let mut command = Command::new("/proc/self/exe");
+    command.args([INHERITED, &right]);
+    let arguments = ["/proc/self/exe", INHERITED, &right];
+    let arguments = arguments.map(|argument| CString::new(argument).expect("it has no zero"));
+    let [program, first, second] = arguments.each_ref().map(|argument| argument.as_ptr());
+    let pointers = [program, first, second, ptr::null()];
+    // SAFETY: the child is said to do what may be done there.
+    let pid = match unsafe { libc::fork() } {
+        0 => {
+            if crate::plant::planted("inherited", call.number) {
+                signals::block(&[libc::SIGUSR2]);
+                signals::send(test_support::gettid(), libc::SIGUSR2);
+            }
+            if call.whose == Own {
+                drop(eintr::process::exec(&mut command));
+            }
+            // SAFETY: the pointers are borrowed, and end with null; nothing of this process is left to be done.
+            unsafe {
+                libc::execv(program, pointers.as_ptr());
+                libc::_exit(3)
+            }
+        }
+        -1 => wrong(io::Error::last_os_error()),
+        pid => pid,
+    };
+    worker.objects.children.made.fetch_add(1, SeqCst);
+    let waited = eintr::mask(|| eintr::process::waitpid(pid, WaitOptions::empty()));
+    worker.objects.children.reaped.fetch_add(1, SeqCst);
+    match waited.map(|waited| waited.status) {
+        Ok(WaitStatus::Exited(0)) => Ok(()),
+        other => wrong(format_args!("a new program has inherited something else: {other:?}")),
+    }
 }
 
 /// What a child does that has one thread, and whatever stood on it.

@@ -14,6 +14,7 @@ use super::{Done, Row, row};
 use crate::operation::Call;
 use crate::operation::State::{NotReady, Ready};
 use crate::operation::Whose::{C, Own, Std};
+use crate::plant::planted;
 use crate::worker::{MOMENT, Readiness, Worker, pause};
 use crate::wrong;
 
@@ -151,6 +152,72 @@ fn mutex(worker: &Worker, call: &Call) -> Done {
     Ok(())
 }
 
+/// A mutex of libc's, whose holder the kernel knows.
+struct Inherits {
+    mutex: UnsafeCell<libc::pthread_mutex_t>,
+    number: UnsafeCell<u64>,
+}
+
+// SAFETY: what it is for.
+unsafe impl Sync for Inherits {}
+// SAFETY: it has no thread of its own.
+unsafe impl Send for Inherits {}
+
+impl Inherits {
+    fn new() -> Arc<Self> {
+        // SAFETY: all bytes zero are a mutex; it is made anew where it stays, before anybody has it.
+        unsafe {
+            let (mutex, number) = (UnsafeCell::new(mem::zeroed()), UnsafeCell::new(0));
+            let new = Arc::new(Self { mutex, number });
+            let mut attributes = mem::zeroed();
+            libc::pthread_mutexattr_init(&mut attributes);
+            libc::pthread_mutexattr_setprotocol(&mut attributes, libc::PTHREAD_PRIO_INHERIT);
+            libc::pthread_mutex_init(new.mutex.get(), &attributes);
+            new
+        }
+    }
+
+    fn with<T>(&self, f: impl FnOnce(*mut u64) -> T) -> T {
+        // SAFETY: it is made.
+        let locked = unsafe { libc::pthread_mutex_lock(self.mutex.get()) };
+        let value = f(self.number.get());
+        // SAFETY: it is locked by this thread.
+        let unlocked = unsafe { libc::pthread_mutex_unlock(self.mutex.get()) };
+        if locked != 0 || unlocked != 0 {
+            wrong(format_args!(
+                "a mutex that inherits: {locked} at its lock, {unlocked} at its end"
+            ));
+        }
+        value
+    }
+}
+
+fn inherits(worker: &Worker, call: &Call) -> Done {
+    let mutex = Inherits::new();
+    let other = mutex.clone();
+    let times = 1 + call.number % 3;
+    let holds = move |until: &dyn Fn()| {
+        for _ in 0..times {
+            // SAFETY: it is locked.
+            other.with(|number| unsafe {
+                until();
+                *number += 1;
+            });
+        }
+    };
+    held(worker, call, holds, || {
+        // SAFETY: it is locked.
+        mutex.with(|number| unsafe { *number += 1 });
+    });
+    let (all, there) = (1 + if call.state == Ready { 0 } else { times as u64 }, mutex.number.get());
+    // SAFETY: the other thread is done with it.
+    let there = unsafe { *there };
+    if there != all {
+        wrong(format_args!("{there} under a mutex that inherits, where {all} were counted"));
+    }
+    Ok(())
+}
+
 fn write_both(numbers: &mut [u64; 2]) {
     for number in numbers {
         *number += 1;
@@ -246,7 +313,7 @@ fn condvar(worker: &Worker, call: &Call) -> Done {
         }
         Ok(())
     })?;
-    futexes.taken.fetch_add(1, SeqCst);
+    futexes.taken.fetch_add(if planted("tokens", call.number) { 2 } else { 1 }, SeqCst);
     Ok(())
 }
 
@@ -290,7 +357,9 @@ fn receive(worker: &Worker, call: &Call) -> Done {
             worker.felt(futexes.receiver.recv_interruptible())
         })?
         .expect("there is a sender");
-    futexes.received.fetch_add(1, SeqCst);
+    if !planted("messages", call.number) {
+        futexes.received.fetch_add(1, SeqCst);
+    }
     Ok(())
 }
 
@@ -318,6 +387,9 @@ fn permit(worker: &Worker, call: &Call) -> Done {
         let _permits = [other.permits.try_acquire(), other.permits.try_acquire()];
         until();
     };
+    if planted("permits", call.number) {
+        futexes.permits.release(1);
+    }
     held(worker, call, holds, || worker.felt(futexes.permits.acquire_interruptible()).map(drop))
 }
 
@@ -437,6 +509,7 @@ fn sem_wait(worker: &Worker, call: &Call) -> Done {
 pub const ROWS: &[Row] = &[
     row("Mutex::lock", &[], &[Own, Std], mutex),
     row("Mutex::lock_interruptible", &[Own], &[], mutex),
+    row("PI mutex", &[], &[C], inherits),
     row("RwLock", &[], &[Own, Std], rwlock),
     row("RwLock, interruptibly", &[Own], &[], rwlock),
     row("Condvar", &[Own], &[Std], condvar),

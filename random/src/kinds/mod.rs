@@ -12,11 +12,14 @@ pub mod counters;
 pub mod fifo;
 pub mod file_locks;
 pub mod futexes;
+pub mod queues;
 pub mod readiness;
+pub mod rings;
 pub mod signals;
 pub mod streams;
 pub mod task;
 pub mod time;
+pub mod watches;
 
 pub type Done = Result<(), Stop>;
 
@@ -51,18 +54,21 @@ const fn row(
     Row { name, ended, others, run }
 }
 
-pub static TABLES: [&[Row]; 11] = [
+pub static TABLES: [&[Row]; 14] = [
     children::ROWS,
     connections::ROWS,
     counters::ROWS,
     fifo::ROWS,
     file_locks::ROWS,
     futexes::ROWS,
+    queues::ROWS,
     readiness::ROWS,
+    rings::ROWS,
     signals::ROWS,
     streams::ROWS,
     task::ROWS,
     time::ROWS,
+    watches::ROWS,
 ];
 
 pub fn all() -> impl Iterator<Item = &'static Row> {

@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Instant;
 
 use eintr::io::SpliceFlags;
 use eintr::net::{Message, RecvFlags, SendFlags};
@@ -19,12 +20,12 @@ use crate::operation::Call;
 use crate::operation::Whose::{C, Own, Std};
 use crate::plant::planted;
 use crate::worker::{Readiness, Stop, Worker};
-use crate::wrong;
+use crate::{watch, wrong};
 
 pub struct Stream {
     pub reader: File,
     pub writer: File,
-    /// Of a pipe: the ends once more, with O_NONBLOCK.
+    /// Of a pipe or a terminal: the ends once more, with O_NONBLOCK.
     calm: Option<[File; 2]>,
     pub written: AtomicU64,
     pub read: AtomicU64,
@@ -33,6 +34,29 @@ pub struct Stream {
 static SMALL: i32 = 16 << 10;
 
 pub type Streams = [Arc<Stream>; 4];
+
+/// A terminal's side of a pty is read. Nobody waits at the other side.
+pub fn terminal() -> io::Result<Arc<Stream>> {
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: the descriptors are new. All bytes zero are what the kernel fills in, and the name has its length.
+    unsafe {
+        let writer = crate::answer(libc::posix_openpt(flags | libc::O_NONBLOCK) as isize)? as i32;
+        let writer = File::from_raw_fd(writer);
+        let (mut name, fd) = ([0; 64], writer.as_raw_fd());
+        libc::unlockpt(fd);
+        let _ = libc::ptsname_r(fd, name.as_mut_ptr(), name.len());
+        let open = |more| crate::answer(libc::open(name.as_ptr(), flags | more) as isize);
+        let reader = File::from_raw_fd(open(0)? as i32);
+        let calm = File::from_raw_fd(open(libc::O_NONBLOCK)? as i32);
+        let mut way: libc::termios = std::mem::zeroed();
+        crate::answer(libc::tcgetattr(reader.as_raw_fd(), &mut way) as isize)?;
+        libc::cfmakeraw(&mut way);
+        crate::answer(libc::tcsetattr(reader.as_raw_fd(), libc::TCSANOW, &way) as isize)?;
+        let calm = Some([calm, writer.try_clone()?]);
+        let (written, read) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Arc::new(Stream { reader, writer, calm, written, read }))
+    }
+}
 
 /// One of each kind.
 pub fn streams(folder: &Path) -> io::Result<Streams> {
@@ -119,8 +143,15 @@ impl Stream {
 
     /// Counts the bytes that are left.
     pub fn balance(&self) -> u64 {
-        let read = self.read.load(SeqCst);
+        let (read, began) = (self.read.load(SeqCst), Instant::now());
         self.drain();
+        // The kernel carries them to a terminal when it has time.
+        while self.written.load(SeqCst) > self.read.load(SeqCst)
+            && self.calm.is_some()
+            && began.elapsed() < watch::limit()
+        {
+            self.drain();
+        }
         if self.calm.is_none() {
             // Some may be on their way through the network: up to the end.
             // SAFETY: no pointers.
@@ -205,7 +236,10 @@ type Reads = fn(&Worker, &Call, &Stream, &mut [u8]) -> Result<usize, Stop>;
 type Writes = fn(&Worker, &Call, &Stream, &[u8]) -> Result<usize, Stop>;
 
 fn reading(worker: &Worker, call: &Call, sockets: bool, read: Reads) -> Done {
-    let stream = worker.stream(call, sockets);
+    reading_from(worker, call, worker.stream(call, sockets), read)
+}
+
+fn reading_from(worker: &Worker, call: &Call, stream: Arc<Stream>, read: Reads) -> Done {
     let mut bytes = vec![0; call.length];
     let meets = ToRead(stream.clone(), call.length);
     let read = worker.meets(call, meets, || read(worker, call, &stream, &mut bytes))?;
@@ -216,7 +250,10 @@ fn reading(worker: &Worker, call: &Call, sockets: bool, read: Reads) -> Done {
 }
 
 fn writing(worker: &Worker, call: &Call, sockets: bool, write: Writes) -> Done {
-    let stream = worker.stream(call, sockets);
+    writing_to(worker, call, worker.stream(call, sockets), write)
+}
+
+fn writing_to(worker: &Worker, call: &Call, stream: Arc<Stream>, write: Writes) -> Done {
     let bytes = vec![0; call.length];
     let meets = ToWrite(stream.clone());
     let written = worker.meets(call, meets, || write(worker, call, &stream, &bytes))?;
@@ -367,6 +404,29 @@ pub const ROWS: &[Row] = &[
             worker.own(eintr::net::sendmsg(&stream.writer, &message, SendFlags::empty()))
         })
     }),
+    row("read of a terminal", &[Own, Std, C], &[], |worker, call| {
+        reading_from(worker, call, worker.terminal(call), |worker, call, stream, bytes| {
+            match call.whose {
+                Own => worker.own(eintr::terminal::read(&stream.reader, bytes)),
+                Std => worker.std((&stream.reader).read(bytes)),
+                // SAFETY: the bytes are borrowed.
+                C => worker.c(unsafe {
+                    libc::read(stream.reader.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len())
+                }),
+            }
+        })
+    }),
+    row("tee", &[C], &[], tee),
+    row("vmsplice from", &[C], &[], |worker, call| {
+        reading_from(worker, call, worker.pipe(call), |worker, _, stream, bytes| {
+            worker.c(vmsplice(&stream.reader, bytes))
+        })
+    }),
+    row("vmsplice to", &[C], &[], |worker, call| {
+        writing_to(worker, call, worker.pipe(call), |worker, _, stream, bytes| {
+            worker.c(vmsplice(&stream.writer, &mut bytes.to_vec()))
+        })
+    }),
     row("through the thread's own pipe", &[], &[Own, Std], through_own_pipe),
 ];
 
@@ -374,6 +434,30 @@ fn splice(from: &File, to: &File, length: usize) -> isize {
     let (from, to, none) = (from.as_raw_fd(), to.as_raw_fd(), std::ptr::null_mut());
     // SAFETY: no offsets.
     unsafe { libc::splice(from, none, to, none, length, 0) }
+}
+
+/// Bytes to a pipe or from it, by the kernel's pages where it can.
+fn vmsplice(pipe: &File, bytes: &mut [u8]) -> isize {
+    let part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    // SAFETY: the part is borrowed. Nobody looks at what the bytes are that go through a shared pipe.
+    unsafe { libc::vmsplice(pipe.as_raw_fd(), &part, 1, 0) }
+}
+
+/// What is copied to the thread's own pipe is there, and stays where it was.
+fn tee(worker: &Worker, call: &Call) -> Done {
+    let (stream, pipe) = (worker.pipe(call), &worker.own_things().pipe);
+    let before = pipe.read.load(SeqCst);
+    let copied = worker.meets(call, ToRead(stream.clone(), call.length), || {
+        let (from, to) = (stream.reader.as_raw_fd(), pipe.writer.as_raw_fd());
+        // SAFETY: no pointers.
+        worker.c(unsafe { libc::tee(from, to, call.length, 0) })
+    });
+    eintr::mask(|| pipe.drain());
+    let came = pipe.read.load(SeqCst) - before;
+    if came != copied.as_ref().map_or(0, |copied| *copied as u64) {
+        wrong(format_args!("tee has copied {came} bytes, and told others"));
+    }
+    copied.map(drop)
 }
 
 /// A write, and a read of what was written: neither has to wait, and each byte is its number's.
