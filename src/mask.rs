@@ -34,6 +34,7 @@ pub fn mask<T>(f: impl FnOnce() -> T) -> T {
 pub(crate) struct Mask(Masked);
 
 impl Mask {
+    #[inline(never)] // See `stretches`.
     pub(crate) fn begin() -> Self {
         let mask = Self(Masked::begin());
         settle::settle();
@@ -42,6 +43,7 @@ impl Mask {
 }
 
 impl Drop for Mask {
+    #[inline(never)] // See `stretches`.
     fn drop(&mut self) {
         if self.0.end() {
             settle::settle();

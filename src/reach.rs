@@ -97,6 +97,7 @@ impl Drop for ReachLoops {
 pub(crate) struct Reach(Stretch);
 
 impl Reach {
+    #[inline(never)] // See `stretches`.
     pub(crate) fn set(on: bool) -> Self {
         let reach = Self(stretches::begin_reach(on));
         settle::settle();
@@ -105,6 +106,7 @@ impl Reach {
 }
 
 impl Drop for Reach {
+    #[inline(never)] // See `stretches`.
     fn drop(&mut self) {
         let Some(ended) = stretches::end(self.0) else {
             return stretches::tell_of_stray("a stretch with reach on or off");

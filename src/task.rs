@@ -159,6 +159,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    #[inline(never)] // See `stretches`.
     fn begin(node: Arc<Node>, reach: bool) -> Self {
         let record = registry::register();
         settle::take_in_strays();
@@ -186,6 +187,7 @@ impl Running {
 }
 
 impl Drop for Running {
+    #[inline(never)] // See `stretches`.
     fn drop(&mut self) {
         list::run_before_end();
         let Some(ended) = stretches::end(self.stretch) else {

@@ -65,7 +65,7 @@ pub(crate) struct Open(Stretch);
 
 impl Open {
     /// Fails where a helper thread is needed that cannot be had: then it has not begun.
-    #[inline(always)]
+    #[inline(never)] // See `stretches`.
     pub(crate) fn begin(limit: Limit) -> io::Result<Self> {
         block::with(|block| {
             let earliest = block.deadlines.earliest.get();
@@ -121,7 +121,7 @@ impl Drop for Open {
     }
 }
 
-#[inline(always)]
+#[inline(never)] // See `stretches`.
 fn end(deadline: Stretch) -> bool {
     block::with(|block| {
         let is_armed = || block.word.is_armed_by(DEADLINE);

@@ -385,6 +385,7 @@ pub(super) struct Registered {
 
 impl Registered {
     #[track_caller]
+    #[inline(never)] // See `stretches`.
     pub(super) fn begin(hook: &mut (dyn FnMut(&Interrupted) + Send)) -> Self {
         let hooks = thread::register();
         let hook = hooks.add(Hook::new(hook)).map(|id| (id, stretches::begin_hook()));
@@ -420,6 +421,7 @@ impl Registered {
         }
     }
 
+    #[inline(never)] // See `stretches`.
     fn remove(&mut self) -> Option<Panicked> {
         self.retire();
         let (_, stretch) = self.hook.take()?;

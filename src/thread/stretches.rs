@@ -17,7 +17,11 @@
 //! its own, and is not touched. The number is put among the strays, which each thread looks through
 //! when it next comes by; and the end panics, for there is no way to do what was meant: what has
 //! begun was in force where the code ran before, and not where it went on. (Not in a destructor that
-//! a panic runs: that would end the process.)
+//! a panic runs: that would end the process.) Where the thread on which it began has ended before, it has left
+//! the number, and the two cancel each other out.
+//!
+//! What begins a stretch for code that is not ours, and what ends it, are never inlined there: a compiler takes it that a
+//! function stays on its thread, and keeps where the list is across whatever the function calls.
 //!
 //! (Rejected: a lock on each list, for others to take things off it. Beginning and ending a deadline
 //! is a look at the clock and a few stores.)
@@ -645,7 +649,7 @@ impl Stretches {
     fn end_otherwise(&self, block: &Block, stretch: Stretch) -> Option<(Ended, Entry)> {
         let ended = self.remove(block, stretch.number);
         if ended.is_none() {
-            note_stray(stretch.number);
+            note_stray(ENDED_ELSEWHERE, stretch.number);
         }
         ended
     }
@@ -747,17 +751,29 @@ pub(crate) fn any_deadline_but(deadline: Stretch) -> bool {
 
 // Strays.
 
-/// Numbers of stretches that have ended on another thread than they began on.
-static STRAYS: Mutex<Vec<u64>> = Mutex::new(Vec::new());
-/// How many there are.
+/// Numbers of stretches that have ended on another thread than they began on; and of those whose thread has ended before
+/// them, of which nobody ends most (a thread in C may have been cancelled): so many are remembered.
+static STRAYS: Mutex<[Vec<u64>; 2]> = Mutex::new([const { Vec::new() }; 2]);
+const ENDED_ELSEWHERE: usize = 0;
+const LEFT: usize = 1;
+const MOST_LEFT: usize = 4096;
+/// How many have ended elsewhere.
 static STRAY: AtomicUsize = AtomicUsize::new(0);
 
-fn note_stray(number: u64) {
+/// Notes one half of what becomes of a stretch; if the other half is known, there is nothing to note.
+fn note_stray(half: usize, number: u64) {
     fork_gate::with_room(|_, room: &mut Room<Vec<_>>| {
         let mut strays = STRAYS.lock().unwrap_or_else(PoisonError::into_inner);
-        room.for_one_more(&mut strays)?;
-        strays.push(number);
-        STRAY.store(strays.len(), Relaxed);
+        if let Some(place) = strays[1 - half].iter().position(|other| *other == number) {
+            strays[1 - half].swap_remove(place);
+        } else {
+            room.for_one_more(&mut strays[half])?;
+            strays[half].push(number);
+            if half == LEFT && strays[LEFT].len() > MOST_LEFT {
+                strays[LEFT].swap_remove(0);
+            }
+        }
+        STRAY.store(strays[ENDED_ELSEWHERE].len(), Relaxed);
         Ok(())
     });
 }
@@ -783,21 +799,62 @@ pub(crate) fn take_in_stray(block: &Block) -> Option<Ended> {
         return None;
     }
     with(|all| {
-        let gate = fork_gate::gate();
-        let mut strays = STRAYS.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = strays.iter().position(|number| all.find(*number).is_some())?;
-        let number = strays.swap_remove(place);
-        STRAY.store(strays.len(), Relaxed);
-        drop((strays, gate));
+        let number = {
+            let _gate = fork_gate::gate();
+            let strays =
+                &mut STRAYS.lock().unwrap_or_else(PoisonError::into_inner)[ENDED_ELSEWHERE];
+            let place = strays.iter().position(|number| all.find(*number).is_some())?;
+            let number = strays.swap_remove(place);
+            STRAY.store(strays.len(), Relaxed);
+            number
+        };
         all.remove(block, number).map(|(ended, _)| ended)
     })
 }
 
 /// At the end of the thread: nothing is in force any more, be it that nothing has ended it.
 pub(crate) fn forget(block: &Block) {
-    while take_in_stray(block).is_some() {}
     with(|all| {
+        for (_, entry) in all.between(0, all.length.get()) {
+            note_stray(LEFT, entry.number);
+        }
         all.truncate(0);
         all.replay(block);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_noted(stretch: Stretch) -> bool {
+        STRAYS.lock().unwrap().iter().flatten().any(|number| *number == stretch.number)
+    }
+
+    #[test]
+    fn nothing_is_noted_of_what_has_ended_on_both_sides() {
+        let begun = |then: fn(Stretch)| {
+            let thread = move || {
+                crate::task().0.run(|| ());
+                let stretch = begin_reach(true);
+                then(stretch);
+                stretch
+            };
+            std::thread::spawn(thread).join().unwrap()
+        };
+        let end_elsewhere = |stretch| {
+            assert!(end(stretch).is_none());
+        };
+        // The thread ends first.
+        let stretch = begun(|_| {});
+        assert!(is_noted(stretch));
+        end_elsewhere(stretch);
+        assert!(!is_noted(stretch));
+        // It ends last.
+        let stretch = begun(|stretch| {
+            std::thread::spawn(move || assert!(end(stretch).is_none())).join().unwrap();
+            assert!(is_noted(stretch));
+        });
+        assert!(!is_noted(stretch));
+    }
 }
