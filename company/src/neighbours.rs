@@ -101,6 +101,8 @@ pub const NEIGHBOURS: &[Neighbour] = &[
     neighbour("jobserver, after us", Plain(&["signals", "jobserver-after"])),
     neighbour("corosensei, deadlines", Plain(&["coroutines", "deadlines"])),
     neighbour("corosensei, tasks", Plain(&["coroutines", "tasks"])),
+    neighbour("may, what coroutines begin", Plain(&["may", "stretches"])),
+    neighbour("may, reached", Plain(&["may", "reach"])),
     neighbour("a dispatcher, before us", Plain(&["dispatch", "before"])),
     neighbour("a dispatcher, after us", Plain(&["dispatch", "after"])),
     neighbour("Command", Plain(&["children", "command"])),

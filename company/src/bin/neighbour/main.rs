@@ -9,6 +9,7 @@ mod coroutines;
 mod dispatch;
 mod limits;
 mod locks;
+mod may;
 mod reader;
 mod sandbox;
 mod signals;
@@ -26,6 +27,7 @@ fn main() {
         "limits" => limits::run(&company, argument(1)),
         "locks" => locks::run(&company, argument(1)),
         "sandbox" => sandbox::run(&company, argument(1), argument(2), argument(3) == "before"),
+        "may" => may::run(&company, argument(1)),
         "signals" => signals::run(&company, argument(1)),
         name => wrong(format!("no such neighbour: {name:?}")),
     }
