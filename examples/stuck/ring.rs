@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 struct Parameters {
     head: [u32; 10],
     submission: Offsets,
-    _completion: Offsets,
+    completion: Offsets,
 }
 
 #[repr(C)]
@@ -39,6 +39,7 @@ const ENTRIES_AT: i64 = 0x1000_0000;
 pub struct Ring {
     fd: OwnedFd,
     offsets: Offsets,
+    completed: Offsets,
     submissions: Page,
     _entries: Page,
     submitting: Mutex<()>,
@@ -91,8 +92,8 @@ impl Ring {
         let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
         let submissions = Page::map(&fd, SUBMISSIONS)?;
         let _entries = Page::map(&fd, ENTRIES_AT)?;
-        let offsets = parameters.submission;
-        Ok(Self { fd, offsets, submissions, _entries, submitting: Mutex::new(()) })
+        let [offsets, completed] = [parameters.submission, parameters.completion];
+        Ok(Self { fd, offsets, completed, submissions, _entries, submitting: Mutex::new(()) })
     }
 
     /// Has one operation done.
@@ -107,6 +108,18 @@ impl Ring {
         let submitted =
             unsafe { libc::syscall(libc::SYS_io_uring_enter, self.fd.as_raw_fd(), 1, 0, 0, 0, 0) };
         assert_eq!(submitted, 1);
+    }
+
+    /// Takes a completion, if there is one.
+    #[allow(dead_code, reason = "the window test takes some")]
+    pub fn take_one(&self) -> bool {
+        let [head, tail] = [self.completed.head, self.completed.tail];
+        let [head, tail] = [head, tail].map(|offset| self.submissions.word(offset));
+        let is_there = tail.load(Ordering::Acquire) != head.load(Ordering::Relaxed);
+        if is_there {
+            head.fetch_add(1, Ordering::Release);
+        }
+        is_there
     }
 }
 

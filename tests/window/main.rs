@@ -25,6 +25,9 @@
 mod findings;
 mod rows;
 mod symbols;
+#[allow(dead_code, reason = "the library uses all of it")]
+#[path = "../../src/reach/table.rs"]
+mod table;
 mod target;
 mod tracee;
 mod tracer;
@@ -146,10 +149,34 @@ tests! {
     reached_if_it_waits: reached_read_exact reached_read_vectored reached_write reached_wait;
     reached_if_it_waits: reached_poll reached_select reached_epoll_wait reached_flock reached_semop;
     reached_if_it_waits: reached_ofd_lock;
-    reached_if_it_waits: polled_read polled_splice;
+    reached_if_it_waits: reached_recv reached_recvmsg reached_recvmmsg reached_preadv2;
+    reached_if_it_waits: reached_send reached_sendmsg reached_sendmmsg reached_writev reached_pwritev2;
+    reached_if_it_waits: reached_tee reached_vmsplice reached_ppoll reached_pselect;
+    reached_if_it_waits: reached_epoll_pwait reached_epoll_pwait2;
+    reached_if_it_waits: reached_io_getevents reached_io_pgetevents;
+    reached_if_it_waits: reached_wait4 reached_waitid reached_sigtimedwait;
+    reached_if_it_waits: reached_raw_semop reached_msgrcv reached_msgsnd;
+    reached_if_it_waits: reached_mq_receive reached_mq_send;
+    reached_if_it_waits: polled_read polled_splice polled_sendfile polled_connect;
     reached_without_result: reached_sleep;
     unharmed: unfailing;
     plain: plain_read plain_sleep abandoned;
+}
+
+#[test]
+fn reached_io_uring_enter() {
+    if rows::completions::has_rings() {
+        reached_if_it_waits("reached_io_uring_enter");
+    }
+}
+
+/// Each row of the table that is done if ready is made here too.
+#[test]
+fn every_row_that_is_done_if_ready() {
+    for row in table::TABLE.iter().filter(|row| row.at_once.is_some()) {
+        let is_it = |made: &&rows::Row| made.sleeps_in == row.number && made.turns;
+        assert!(rows::ALL.iter().any(|made| is_it(&made)), "{} has no row", row.name);
+    }
 }
 
 /// Before the call, and in a handler that interrupted it.

@@ -15,11 +15,12 @@ use std::thread;
 use std::time::Instant;
 
 use nix::sys::ptrace::{self, Options};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use test_support::LIMIT;
 
+use crate::rows;
 use crate::symbols::{Place, Symbols};
 
 const TRACEE: &str = "EINTR_WINDOW_TRACEE";
@@ -81,6 +82,10 @@ impl Tracee {
     /// Starts this test binary once more.
     pub fn start() -> Self {
         let (link, theirs) = UnixStream::pair().unwrap();
+        // What all threads are to block is handed on.
+        let mut mask = SigSet::thread_get_mask().unwrap();
+        mask.add(rows::at_once::BLOCKED);
+        mask.thread_set_mask().unwrap();
         let process = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "tracee", "--ignored", "--nocapture", "--test-threads=1"])
             .env(TRACEE, "1")

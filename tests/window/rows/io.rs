@@ -56,7 +56,10 @@ pub fn write(ready: bool) -> Case {
 }
 
 /// A pipe that is full, or empty; `write` writes a byte.
-pub fn writing(ready: bool, write: fn(&File) -> Result<usize, Error>) -> Case {
+pub fn writing(
+    ready: bool,
+    mut write: impl FnMut(&File) -> Result<usize, Error> + 'static,
+) -> Case {
     let (reader, writer) = pipe();
     let room = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).unwrap() as usize;
     let before = if ready { 0 } else { room };

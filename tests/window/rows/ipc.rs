@@ -5,7 +5,7 @@ use std::rc::Rc;
 use eintr::Error;
 use eintr::ipc::SemOp;
 use nix::mqueue::{
-    MQ_OFlag, MqAttr, mq_attr_member_t, mq_close, mq_open, mq_receive as receive, mq_unlink,
+    MQ_OFlag, MqAttr, MqdT, mq_attr_member_t, mq_close, mq_open, mq_receive as receive, mq_unlink,
 };
 use nix::sys::stat::Mode;
 
@@ -40,14 +40,20 @@ pub fn taking(ready: bool, take: fn(i32) -> Result<(), Error>) -> Case {
     }
 }
 
-/// A queue with a message or without.
-pub fn mq_receive(ready: bool) -> Case {
+/// A queue with room for one message of eight bytes.
+pub fn queue() -> MqdT {
     let name = format!("/eintr-window-{}", std::process::id());
     let [messages, size]: [mq_attr_member_t; 2] = [1, 8];
     let flags = MQ_OFlag::O_CREAT | MQ_OFlag::O_RDWR | MQ_OFlag::O_CLOEXEC;
     let attributes = MqAttr::new(0, messages, size, 0);
     let queue = mq_open(name.as_str(), flags, Mode::S_IRWXU, Some(&attributes)).unwrap();
     mq_unlink(name.as_str()).unwrap();
+    queue
+}
+
+/// A queue with a message or without.
+pub fn mq_receive(ready: bool) -> Case {
+    let queue = queue();
     if ready {
         nix::mqueue::mq_send(&queue, b"x", 5).unwrap();
     }

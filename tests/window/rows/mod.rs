@@ -1,6 +1,8 @@
 //! The calls that are put to the test, each on a real object.
 
 mod abandon;
+pub mod at_once;
+pub mod completions;
 mod event;
 mod fs;
 mod io;
@@ -129,6 +131,34 @@ pub static ALL: &[Row] = &[
     reached("reached_flock", libc::SYS_flock, reached::flock).turns(),
     reached("reached_ofd_lock", libc::SYS_fcntl, reached::ofd_lock).turns(),
     reached("reached_semop", libc::SYS_semtimedop, reached::semop).turns(),
+    reached("reached_recv", libc::SYS_recvfrom, at_once::recv).turns(),
+    reached("reached_recvmsg", libc::SYS_recvmsg, at_once::recvmsg).turns(),
+    reached("reached_recvmmsg", libc::SYS_recvmmsg, at_once::recvmmsg).turns(),
+    reached("reached_preadv2", libc::SYS_preadv2, at_once::preadv2).turns(),
+    reached("reached_send", libc::SYS_sendto, at_once::send).turns(),
+    reached("reached_sendmsg", libc::SYS_sendmsg, at_once::sendmsg).turns(),
+    reached("reached_sendmmsg", libc::SYS_sendmmsg, at_once::sendmmsg).turns(),
+    reached("reached_writev", libc::SYS_writev, at_once::writev).turns(),
+    reached("reached_pwritev2", libc::SYS_pwritev2, at_once::pwritev2).turns(),
+    reached("reached_tee", libc::SYS_tee, at_once::tee).turns(),
+    reached("reached_vmsplice", libc::SYS_vmsplice, at_once::vmsplice).turns(),
+    reached("reached_ppoll", libc::SYS_ppoll, at_once::ppoll).turns(),
+    reached("reached_pselect", libc::SYS_pselect6, at_once::pselect).turns(),
+    reached("reached_epoll_pwait", libc::SYS_epoll_pwait, at_once::epoll_pwait).turns(),
+    reached("reached_epoll_pwait2", libc::SYS_epoll_pwait2, at_once::epoll_pwait2).turns(),
+    reached("reached_io_uring_enter", libc::SYS_io_uring_enter, completions::uring).turns(),
+    reached("reached_io_getevents", libc::SYS_io_getevents, completions::getevents).turns(),
+    reached("reached_io_pgetevents", completions::IO_PGETEVENTS, completions::pgetevents).turns(),
+    reached("reached_wait4", libc::SYS_wait4, at_once::wait4).turns(),
+    reached("reached_waitid", libc::SYS_waitid, at_once::waitid).turns(),
+    reached("reached_sigtimedwait", libc::SYS_rt_sigtimedwait, at_once::sigtimedwait).turns(),
+    reached("reached_raw_semop", libc::SYS_semop, at_once::semop).turns(),
+    reached("reached_msgrcv", libc::SYS_msgrcv, at_once::msgrcv).turns(),
+    reached("reached_msgsnd", libc::SYS_msgsnd, at_once::msgsnd).turns(),
+    reached("reached_mq_receive", libc::SYS_mq_timedreceive, at_once::mq_receive).turns(),
+    reached("reached_mq_send", libc::SYS_mq_timedsend, at_once::mq_send).turns(),
+    polled("polled_connect", libc::SYS_connect, at_once::connect),
+    polled("polled_sendfile", libc::SYS_sendfile, at_once::sendfile),
     polled("polled_read", libc::SYS_read, reached::read_fifo),
     polled("polled_splice", libc::SYS_splice, reached::splice),
     row(Kind::Unfailing, "unfailing", libc::SYS_fsync, unfailing::calls),

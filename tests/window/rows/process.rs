@@ -11,11 +11,23 @@ use super::{Case, equal};
 
 thread_local! {
     /// A child that never ends.
-    static LIVING: Pid = fork(|| loop {
-        nix::unistd::pause();
-    });
+    static LIVING: Pid = living();
     /// One that has ended, and that no trial has reaped yet.
     static DEAD: Cell<Option<Pid>> = const { Cell::new(None) };
+}
+
+/// There is a child that never ends.
+pub fn stay() {
+    LIVING.with(|_| ());
+}
+
+/// A child that does nothing.
+pub fn living() -> Pid {
+    fork(|| {
+        loop {
+            nix::unistd::pause();
+        }
+    })
 }
 
 /// A child process. It ends with this thread, at the latest.

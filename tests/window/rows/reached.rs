@@ -122,7 +122,7 @@ pub fn select(ready: bool) -> Case {
     })
 }
 
-fn retried(mut call: impl FnMut() -> i32) -> io::Result<i32> {
+pub fn retried(mut call: impl FnMut() -> i32) -> io::Result<i32> {
     loop {
         match call() {
             -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}

@@ -27,6 +27,11 @@ pub fn make() {
     BY.store(turn.as_ref().expect("the case has a turn")(), SeqCst);
 }
 
+/// Lets go of what it was about.
+pub fn is_over() {
+    *TURN.lock().unwrap() = None;
+}
+
 /// By how much there is more since, or less.
 pub fn by() -> isize {
     BY.load(SeqCst)
@@ -48,13 +53,14 @@ pub fn take(from: RawFd, most: usize) -> isize {
 
 /// Writes so many bytes, if there is room.
 pub fn write(to: RawFd, count: usize) -> isize {
-    let mut polled = libc::pollfd { fd: to, events: libc::POLLOUT, revents: 0 };
     let bytes = [super::io::BYTE; 4096];
-    // SAFETY: one descriptor, and the bytes.
-    unsafe {
-        match libc::poll(&mut polled, 1, 0) {
-            1 => libc::write(to, bytes.as_ptr().cast(), count),
-            _ => 0,
-        }
-    }
+    // SAFETY: the bytes.
+    let write = || unsafe { libc::write(to, bytes.as_ptr().cast(), count) };
+    if is_ready(to, libc::POLLOUT) { write() } else { 0 }
+}
+
+pub fn is_ready(fd: RawFd, events: i16) -> bool {
+    let mut polled = libc::pollfd { fd, events, revents: 0 };
+    // SAFETY: one descriptor.
+    unsafe { libc::poll(&mut polled, 1, 0) == 1 }
 }
