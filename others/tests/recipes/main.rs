@@ -13,6 +13,7 @@ mod libraries;
 mod library;
 mod terminals;
 mod threads;
+mod unanswered;
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
