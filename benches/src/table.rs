@@ -21,6 +21,14 @@ impl Table {
         );
     }
 
+    /// As [`times`](Self::times), told as how many there are a second.
+    pub fn rates(&mut self, what: &str, ours: &[f64], reference: &[f64], at_least: Option<f64>) {
+        let ratio = contest::ratio(reference, ours);
+        let [ours, reference] = [ours, reference].map(|times| 1e9 / contest::median(times));
+        let cells = [format!("{ours:.0}"), format!("{reference:.0}"), format!("{ratio:.3}")];
+        self.row(what, cells, at_least.map(|limit| (format!("{limit}"), ratio < limit)));
+    }
+
     /// A count of things, whose reference is none of them.
     pub fn count(&mut self, what: &str, ours: usize, unit: &str, limit: Option<usize>) {
         let amount = |count| format!("{count} {unit}").trim_end().to_owned();
@@ -30,8 +38,8 @@ impl Table {
 
     fn row(&mut self, what: &str, cells: [String; 3], limit: Option<(String, bool)>) {
         let limit = match limit {
-            Some((limit, true)) => format!("{limit}  above"),
-            Some((limit, false)) => format!("{limit}       "),
+            Some((limit, true)) => format!("{limit}  missed"),
+            Some((limit, false)) => format!("{limit}        "),
             None => String::new(),
         };
         let [ours, reference, ratio] = cells;
@@ -49,7 +57,7 @@ fn time(nanoseconds: f64) -> String {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let head = ["what", "ours", "reference", "ratio", "limit       "].map(str::to_owned);
+        let head = ["what", "ours", "reference", "ratio", "limit        "].map(str::to_owned);
         let width = |column: usize| {
             let rows = self.0.iter().chain([&head]);
             rows.map(|row| row[column].len()).max().unwrap_or(0)
