@@ -15,6 +15,7 @@ pub(crate) mod patience;
 pub(crate) mod run_calls;
 pub(crate) mod sigmask;
 pub(crate) mod signal_only;
+mod spare_stacks;
 pub(crate) mod table;
 
 /// Runs `f` with reach on: while the thread is armed its plain calls do not wait, whoever makes them.

@@ -8,7 +8,8 @@ use crate::deadline::standing;
 use crate::entry::{fork, install};
 use crate::group::members::Asked;
 use crate::hook::list::{self, HiddenHooks};
-use crate::thread::{Stretch, ThreadRecord, brakes, registry, stretches};
+use crate::reach::dispatch;
+use crate::thread::{Stretch, ThreadRecord, block, brakes, registry, stretches};
 use crate::{Interrupter, JoinHandle, settle, unblocked};
 use node::{Begun, Nesting, Node};
 
@@ -317,7 +318,13 @@ impl Builder {
     {
         install::ensure();
         let interrupter = task.interrupter();
-        let thread = self.into_std().spawn(move || run(task))?;
+        let thread = self.into_std().spawn(move || {
+            let value = run(task);
+            // Before std and libc unmap stacks of theirs, for which threads wait for each other: the
+            // next one has it meanwhile.
+            block::with(dispatch::give_up_stack);
+            value
+        })?;
         Ok(JoinHandle { thread, interrupter })
     }
 

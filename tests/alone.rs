@@ -222,3 +222,27 @@ fn a_waiter() {
         });
     }
 }
+
+/// A thread that ends leaves the stack that it was lent to the next one.
+#[test]
+fn a_stack_that_is_there() {
+    if has_dispatch("a_stack_that_is_there") {
+        alone("a_stack_that_is_there", || {
+            let maps =
+                |number: &&i32| [libc::SYS_mmap, libc::SYS_mprotect].contains(&i64::from(**number));
+            let [first, second] = [(); 2].map(|()| {
+                let (noted, reader) = (Noted::start(), silent());
+                let its = noted.clone();
+                let thread = eintr::spawn(move || {
+                    its.mine();
+                    its.by(|| drop((&reader).read(&mut [0]).unwrap_err()))
+                });
+                wait_until("it sleeps", || noted.sleeps_in(libc::SYS_read));
+                thread.interrupt();
+                thread.join().unwrap()
+            });
+            assert!(first.iter().any(|number| maps(&number)), "{first:?}");
+            assert!(!second.iter().any(|number| maps(&number)), "{second:?}");
+        });
+    }
+}

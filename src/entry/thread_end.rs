@@ -34,9 +34,7 @@ pub(crate) unsafe extern "C" fn end(value: *mut libc::c_void) {
         standing::forget(block);
         left.iter().for_each(|frame| frame.task().give_up_on(&record));
         dispatch::end(block);
-        if !dispatch::has_begun(block) {
-            block.alternate_stack.give_up();
-        }
+        dispatch::give_up_stack(block);
         repeat_timer::delete(block);
         timer::delete(block);
         hook_thread::end(block);

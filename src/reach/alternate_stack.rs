@@ -20,12 +20,12 @@
 //!   frame. Its return is a syscall, and is stopped: ours stays in force.
 //!
 //! A thread keeps it to its end: what is put in force by the return of a handler that outlived
-//! dispatch is there still. (Rejected: to lend it at each managed thread's beginning, which would cost
+//! dispatch is there still. Then it is left to another ([`spare_stacks`]). (Rejected: to lend it at each managed thread's beginning, which would cost
 //! every thread what few need.)
 //!
 //! # Safety
 //!
-//! The mappings are this thread's alone, and unmapped at its end only, when none is in force any more.
+//! The mappings are this thread's alone, and given up at its end only, when none is in force any more.
 
 #![allow(unsafe_code)]
 
@@ -34,6 +34,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use libc::{c_int, c_void, stack_t, ucontext_t};
 
+use super::spare_stacks;
 use crate::arch;
 use crate::kernel::raw::syscall;
 use crate::kernel::{memory, signals};
@@ -43,8 +44,9 @@ use crate::thread::block::AlternateStack;
 const FOR_HANDLERS: usize = 64 * 1024;
 /// So many frames may nest on it.
 const FRAMES: usize = 16;
+const PAGE: usize = 4096;
 /// Below it, where nobody may write.
-const GUARD: usize = 4096;
+const GUARD: usize = PAGE;
 /// Less is too little for our signal's handler, built without optimisation.
 const ENOUGH_FOR_OURS: usize = 4096;
 /// What libc lacks: the kernel takes the stack out of force while a handler runs.
@@ -238,8 +240,10 @@ impl AlternateStack {
         while base != 0 {
             // SAFETY: our own mapping.
             let before = unsafe { *(base as *const Before) };
-            // SAFETY: in force no more.
-            let _ = unsafe { syscall(libc::SYS_munmap, [base - GUARD, GUARD + size]) };
+            if size != usual() || !spare_stacks::keep(base) {
+                // SAFETY: in force no more.
+                let _ = unsafe { syscall(libc::SYS_munmap, [base - GUARD, GUARD + size]) };
+            }
             [base, size] = before;
         }
     }
@@ -279,11 +283,10 @@ impl AlternateStack {
 
     /// Ours: not smaller than the thread's own, for the application's handlers run on it.
     fn ours(&self) -> Option<stack_t> {
-        let page = |size: usize| size.next_multiple_of(4096);
-        let own = self.own().ss_size;
-        let size = page((FOR_HANDLERS + FRAMES * FRAME.load(Relaxed)).max(own));
+        let size = usual().max(self.own().ss_size.next_multiple_of(PAGE));
         if !self.is_there() || self.size.load(Relaxed) < size {
-            self.map(size)?;
+            let spare = if size == usual() { spare_stacks::take() } else { None };
+            self.add(spare.or_else(|| map(size))?, size);
         }
         Some(stack_t {
             ss_sp: self.base.load(Relaxed) as *mut c_void,
@@ -292,25 +295,34 @@ impl AlternateStack {
         })
     }
 
-    fn map(&self, size: usize) -> Option<()> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
-        let anywhere = [0, GUARD + size, libc::PROT_NONE as usize, flags as usize, usize::MAX, 0];
-        // SAFETY: a new mapping, wherever the kernel likes.
-        let start = unsafe { syscall(libc::SYS_mmap, anywhere) }.ok()?;
-        let base = start + GUARD;
-        let access = (libc::PROT_READ | libc::PROT_WRITE) as usize;
-        // SAFETY: the new mapping, which nobody uses yet.
-        if unsafe { syscall(libc::SYS_mprotect, [base, size, access]) }.is_err() {
-            // SAFETY: as above.
-            let _ = unsafe { syscall(libc::SYS_munmap, [start, GUARD + size]) };
-            return None;
-        }
-        // SAFETY: as above.
+    fn add(&self, base: usize, size: usize) {
+        // SAFETY: a mapping that nobody uses yet.
         unsafe { *(base as *mut Before) = [self.base.load(Relaxed), self.size.load(Relaxed)] };
         self.size.store(size, Relaxed);
         self.base.store(base, Relaxed);
-        Some(())
     }
+}
+
+/// How large they are, but for a thread whose own is larger.
+fn usual() -> usize {
+    (FOR_HANDLERS + FRAMES * FRAME.load(Relaxed)).next_multiple_of(PAGE)
+}
+
+/// A new one, of that size: where it begins.
+fn map(size: usize) -> Option<usize> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
+    let anywhere = [0, GUARD + size, libc::PROT_NONE as usize, flags as usize, usize::MAX, 0];
+    // SAFETY: a new mapping, wherever the kernel likes.
+    let start = unsafe { syscall(libc::SYS_mmap, anywhere) }.ok()?;
+    let base = start + GUARD;
+    let access = (libc::PROT_READ | libc::PROT_WRITE) as usize;
+    // SAFETY: the new mapping, which nobody uses yet.
+    if unsafe { syscall(libc::SYS_mprotect, [base, size, access]) }.is_err() {
+        // SAFETY: as above.
+        let _ = unsafe { syscall(libc::SYS_munmap, [start, GUARD + size]) };
+        return None;
+    }
+    Some(base)
 }
 
 fn disarms(stack: &stack_t) -> bool {

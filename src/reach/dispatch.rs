@@ -272,6 +272,14 @@ pub(crate) fn end_after(block: &Block, context: &mut ucontext_t) -> bool {
     is_off
 }
 
+/// The thread's work is done, and no handler is to return that outlived dispatch: it gives up the stack
+/// that it was lent.
+pub(crate) fn give_up_stack(block: &Block) {
+    if !has_begun(block) {
+        block.alternate_stack.give_up();
+    }
+}
+
 /// Whether the thread's calls are to be stopped. While its signal waits for its hooks they are not: that
 /// comes after, and begins it again.
 pub(crate) fn is_wanted(block: &Block) -> bool {
