@@ -27,9 +27,10 @@
  *
  * Conventions
  *
- *   - What outlives a call is a number, which is never given out twice. 0 is none. A number that stands for nothing any
- *     more, or for something else, is an error (EINVAL), never a crash.
- *   - Functions return -1 (those that return a handle: 0) and set errno. On success errno is left as it was.
+ *   - What outlives a call is a number, the `id` of a handle, which is never given out twice. 0 is none. A number that
+ *     stands for nothing any more, or for something else, is an error (EINVAL), never a crash. Each kind of handle is a
+ *     type of its own, so that the compiler refuses one in the place of another.
+ *   - Functions return -1 (those that return a handle: the one whose id is 0) and set errno. On success errno is left as it was.
  *   - "Interrupted" is errno ECANCELED, never EINTR: no loop that retries on EINTR swallows it.
  *   - Milliseconds are as poll(2) has them: -1 is for ever.
  *   - What was begun is ended on the same thread, the innermost first: EINVAL if it was not begun here, EBUSY if
@@ -65,9 +66,17 @@ struct flock;
 extern "C" {
 #endif
 
-typedef uint64_t eintr_task;
-typedef uint64_t eintr_interrupter;
-typedef uint64_t eintr_scope;
+/* Passed as the number itself would be. */
+typedef struct eintr_task {
+    uint64_t id;
+} eintr_task;
+typedef struct eintr_interrupter {
+    uint64_t id;
+} eintr_interrupter;
+/* A stretch of a thread, or a registration: what was begun and is to be ended. */
+typedef struct eintr_scope {
+    uint64_t id;
+} eintr_scope;
 
 /* ---- Tasks: what can be interrupted ---------------------------------------------------------------------------- */
 

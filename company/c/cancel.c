@@ -63,8 +63,8 @@ static void *storm(void *interrupter) {
 }
 
 static void one(int delay) {
-    eintr_task task = 0;
-    eintr_interrupter interrupter = 0;
+    eintr_task task = {0};
+    eintr_interrupter interrupter = {0};
     pthread_t thread, asker;
     cleaned = begun = ended = 0;
     if (pipe(fds) || sem_init(&semaphore, 0, 0)) wrong("pipe");

@@ -29,7 +29,7 @@ static void not_yet(void) {
 }
 
 static void body(void) {
-    eintr_task task = 0;
+    eintr_task task = {0};
     eintr_scope mask = {0};
     if (with_us()) {
         task = eintr_task_new("coroutine", 0);

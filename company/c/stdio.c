@@ -40,7 +40,7 @@ static void by_exit(void) {
 
 static void by_fflush(void) {
     int fds[2];
-    eintr_task task = 0;
+    eintr_task task = {0};
     if (pipe(fds)) wrong("pipe");
     FILE *file = fdopen(fds[1], "w");
     if (with_us()) task = asked_task();

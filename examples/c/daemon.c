@@ -23,7 +23,7 @@
 struct connection {
     pthread_t thread;
     eintr_task task;
-    eintr_interrupter interrupter; /* 0: free */
+    eintr_interrupter interrupter; /* none: free */
     int fd;
 };
 
@@ -64,7 +64,7 @@ static void *serve(void *arg)
 static void reap(bool wait)
 {
     for (struct connection *c = connections; c < connections + MOST_CONNECTIONS; c++) {
-        if (!c->interrupter || (!wait && eintr_is_finished(c->interrupter) != 1))
+        if (!c->interrupter.id || (!wait && eintr_is_finished(c->interrupter) != 1))
             continue;
         if (wait && eintr_wait_finished(c->interrupter, GRACE_MS) < 0) {
             char report[256];
@@ -74,14 +74,14 @@ static void reap(bool wait)
         }
         pthread_join(c->thread, NULL);
         eintr_interrupter_free(c->interrupter);
-        c->interrupter = 0;
+        c->interrupter.id = 0;
     }
 }
 
 static void start(int fd)
 {
     for (struct connection *c = connections; c < connections + MOST_CONNECTIONS; c++) {
-        if (c->interrupter)
+        if (c->interrupter.id)
             continue;
         c->fd = fd;
         c->task = eintr_task_new("connection", EINTR_ROOT);
@@ -107,7 +107,7 @@ int main(void)
     eintr_task task = eintr_task_new("daemon", 0);
     eintr_interrupter self = eintr_task_interrupter(task);
     eintr_scope signals = eintr_interrupt_on(self, (const int[]){SIGTERM, SIGINT}, 2);
-    if (!signals)
+    if (!signals.id)
         fail("eintr_interrupt_on");
     if (eintr_task_begin(task) < 0)
         fail("eintr_task_begin");
@@ -125,7 +125,7 @@ int main(void)
     eintr_why(&reason);
     printf("%s\n", reason.text);
     for (struct connection *c = connections; c < connections + MOST_CONNECTIONS; c++)
-        if (c->interrupter)
+        if (c->interrupter.id)
             eintr_interrupt_with(c->interrupter, reason.code, reason.text);
     eintr_task_end(task);
     reap(true);

@@ -36,7 +36,7 @@
 #define NONE(number, call)                                                                                             \
     do {                                                                                                               \
         errno = 0;                                                                                                     \
-        CHECK((call) == 0);                                                                                            \
+        CHECK((call).id == 0);                                                                                          \
         CHECK(errno == (number));                                                                                      \
     } while (0)
 
@@ -70,7 +70,7 @@ static inline void start(struct target *target, void (*body)(void *), void *arg)
     target->interrupter = eintr_task_interrupter(target->task);
     target->body = body;
     target->arg = arg;
-    CHECK(target->task && target->interrupter);
+    CHECK(target->task.id && target->interrupter.id);
     CHECK(pthread_create(&target->thread, NULL, run_target, target) == 0);
 }
 

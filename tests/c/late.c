@@ -43,14 +43,14 @@ static void *stranger(void *arg)
     return NULL;
 }
 
-typedef int (*on_handle)(uint64_t);
+typedef int (*on_task)(eintr_task);
 
 static void *target_body(void *arg)
 {
     void *library = arg;
-    uint64_t (*task_new)(const char *, unsigned) = (uint64_t(*)(const char *, unsigned))dlsym(library, "eintr_task_new");
-    on_handle begin = (on_handle)dlsym(library, "eintr_task_begin"), end = (on_handle)dlsym(library, "eintr_task_end");
-    uint64_t task = task_new("late", 0);
+    eintr_task (*task_new)(const char *, unsigned) = (eintr_task(*)(const char *, unsigned))dlsym(library, "eintr_task_new");
+    on_task begin = (on_task)dlsym(library, "eintr_task_begin"), end = (on_task)dlsym(library, "eintr_task_end");
+    eintr_task task = task_new("late", 0);
     CHECK(begin(task) == 0);
     CHECK(end(task) == 0);
     for (int i = 0; i < 3; i++)

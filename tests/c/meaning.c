@@ -35,7 +35,7 @@ static void request_before_the_task(void)
     CHECK(eintr_take(&reason) == 0 && eintr_checkpoint() == 0);
 
     eintr_interrupter current = eintr_current();
-    CHECK(current && eintr_interrupt(current) > second);
+    CHECK(current.id && eintr_interrupt(current) > second);
     FAILS(ECANCELED, eintr_checkpoint());
     CHECK(eintr_task_end(task) == 0);
     CHECK(eintr_raised(interrupter, &reason) == 1 && reason.kind == EINTR_REQUESTED);
@@ -62,7 +62,7 @@ static void timeouts(void)
 {
     /* Without a task. */
     eintr_scope timeout = eintr_timeout_begin(20);
-    CHECK(timeout && eintr_remaining() >= 0 && eintr_remaining() <= 20);
+    CHECK(timeout.id && eintr_remaining() >= 0 && eintr_remaining() <= 20);
     FAILS(ECANCELED, eintr_poll(NULL, 0, -1));
     struct eintr_reason reason;
     CHECK(eintr_why(&reason) == 1 && reason.kind == EINTR_DEADLINE);
@@ -82,7 +82,7 @@ static void timeouts(void)
     /* The outer one tells. */
     eintr_scope outer = eintr_timeout_begin(20);
     eintr_scope inner = eintr_timeout_begin(-1);
-    CHECK(inner > outer);
+    CHECK(inner.id > outer.id);
     FAILS(ECANCELED, eintr_poll(NULL, 0, -1));
     CHECK(eintr_timeout_end(inner) == 0);
     CHECK(eintr_timeout_end(outer) == 1);
@@ -121,7 +121,7 @@ static void signals(void)
     struct target target;
     start(&target, sleep_for_ever, NULL);
     eintr_scope registration = eintr_interrupt_on(target.interrupter, (const int[]){SIGTERM}, 1);
-    CHECK(registration);
+    CHECK(registration.id);
     NONE(EEXIST, eintr_interrupt_on(target.interrupter, (const int[]){SIGTERM}, 1));
     CHECK(kill(getpid(), SIGTERM) == 0);
     finish(&target);

@@ -1,21 +1,26 @@
 /* Every misuse is an error code, never a crash. */
 #include "check.h"
 
+struct begun {
+    eintr_task task;
+    eintr_scope mask, timeout, reach;
+};
+
 static void *end_elsewhere(void *arg)
 {
-    eintr_scope *begun = arg;
-    FAILS(EINVAL, eintr_task_end(begun[0]));
-    FAILS(EINVAL, eintr_mask_end(begun[1]));
-    FAILS(EINVAL, eintr_timeout_end(begun[2]));
-    FAILS(EINVAL, eintr_reach_end(begun[3]));
+    const struct begun *begun = arg;
+    FAILS(EINVAL, eintr_task_end(begun->task));
+    FAILS(EINVAL, eintr_mask_end(begun->mask));
+    FAILS(EINVAL, eintr_timeout_end(begun->timeout));
+    FAILS(EINVAL, eintr_reach_end(begun->reach));
     return NULL;
 }
 
 static void *leave_open(void *arg)
 {
     CHECK(eintr_task_begin(*(eintr_task *)arg) == 0);
-    CHECK(eintr_mask_begin() != 0);
-    CHECK(eintr_timeout_begin(1000000) != 0);
+    CHECK(eintr_mask_begin().id != 0);
+    CHECK(eintr_timeout_begin(1000000).id != 0);
     return NULL;
 }
 
@@ -28,10 +33,10 @@ int main(void)
     /* Numbers that stand for nothing, and for something else. */
     eintr_task task = eintr_task_new(NULL, 0);
     eintr_interrupter interrupter = eintr_task_interrupter(task);
-    CHECK(task && interrupter && task != interrupter);
-    const uint64_t nothing[] = {0, 1000000, UINT64_MAX, task};
+    CHECK(task.id && interrupter.id && task.id != interrupter.id);
+    const uint64_t nothing[] = {0, 1000000, UINT64_MAX, task.id};
     for (size_t i = 0; i < sizeof nothing / sizeof *nothing; i++) {
-        uint64_t none = nothing[i];
+        eintr_interrupter none = {nothing[i]};
         NONE(EINVAL, eintr_interrupter_clone(none));
         FAILS(EINVAL, eintr_interrupter_free(none));
         FAILS(EINVAL, eintr_interrupt(none));
@@ -42,18 +47,20 @@ int main(void)
         FAILS(EINVAL, eintr_raised(none, &reason));
         FAILS(EINVAL, eintr_report(none, text, sizeof text));
         NONE(EINVAL, eintr_interrupt_on(none, (const int[]){SIGTERM}, 1));
-        FAILS(EINVAL, eintr_interrupt_off(none));
-        FAILS(EINVAL, eintr_task_end(none));
-        FAILS(EINVAL, eintr_mask_end(none));
-        FAILS(EINVAL, eintr_timeout_end(none));
-        FAILS(EINVAL, eintr_reach_end(none));
-        if (none == task)
+        eintr_scope no_scope = {nothing[i]};
+        FAILS(EINVAL, eintr_interrupt_off(no_scope));
+        FAILS(EINVAL, eintr_mask_end(no_scope));
+        FAILS(EINVAL, eintr_timeout_end(no_scope));
+        FAILS(EINVAL, eintr_reach_end(no_scope));
+        eintr_task no_task = {nothing[i]};
+        FAILS(EINVAL, eintr_task_end(no_task));
+        if (no_task.id == task.id)
             continue;
-        FAILS(EINVAL, eintr_task_begin(none));
-        FAILS(EINVAL, eintr_task_free(none));
-        NONE(EINVAL, eintr_task_interrupter(none));
+        FAILS(EINVAL, eintr_task_begin(no_task));
+        FAILS(EINVAL, eintr_task_free(no_task));
+        NONE(EINVAL, eintr_task_interrupter(no_task));
     }
-    FAILS(EINVAL, eintr_task_begin(interrupter));
+    FAILS(EINVAL, eintr_task_begin((eintr_task){interrupter.id}));
     NONE(EINVAL, eintr_task_new("x", 4));
     NONE(ESRCH, eintr_current());
     FAILS(EINVAL, eintr_wait(interrupter, -1, 0));
@@ -98,19 +105,19 @@ int main(void)
     FAILS(EINVAL, eintr_task_begin(task));
     FAILS(EINVAL, eintr_task_free(task));
     FAILS(EBUSY, eintr_install(SIGUSR2));
-    eintr_scope begun[4] = {task, eintr_mask_begin(), eintr_timeout_begin(-1), eintr_reach_begin(1)};
-    CHECK(begun[1] && begun[2] && begun[3]);
+    struct begun begun = {task, eintr_mask_begin(), eintr_timeout_begin(-1), eintr_reach_begin(1)};
+    CHECK(begun.mask.id && begun.timeout.id && begun.reach.id);
     pthread_t other;
-    CHECK(pthread_create(&other, NULL, end_elsewhere, begun) == 0);
+    CHECK(pthread_create(&other, NULL, end_elsewhere, &begun) == 0);
     CHECK(pthread_join(other, NULL) == 0);
     FAILS(EBUSY, eintr_task_end(task));
-    FAILS(EBUSY, eintr_mask_end(begun[1]));
-    FAILS(EBUSY, eintr_timeout_end(begun[2]));
-    FAILS(EINVAL, eintr_mask_end(begun[3]));
-    CHECK(eintr_reach_end(begun[3]) == 0);
-    FAILS(EINVAL, eintr_reach_end(begun[3]));
-    CHECK(eintr_timeout_end(begun[2]) == 0);
-    CHECK(eintr_mask_end(begun[1]) == 0);
+    FAILS(EBUSY, eintr_mask_end(begun.mask));
+    FAILS(EBUSY, eintr_timeout_end(begun.timeout));
+    FAILS(EINVAL, eintr_mask_end(begun.reach));
+    CHECK(eintr_reach_end(begun.reach) == 0);
+    FAILS(EINVAL, eintr_reach_end(begun.reach));
+    CHECK(eintr_timeout_end(begun.timeout) == 0);
+    CHECK(eintr_mask_end(begun.mask) == 0);
     CHECK(eintr_wait_finished(interrupter, 0) == -1 && errno == ETIMEDOUT);
     CHECK(eintr_task_end(task) == 0);
     FAILS(EINVAL, eintr_task_end(task));

@@ -33,7 +33,7 @@ static void *work(void *arg)
         CHECK(eintr_remaining() == -1);
     }
     eintr_scope mask = eintr_mask_begin();
-    CHECK(mask != 0 && eintr_mask_end(mask) == 0);
+    CHECK(mask.id != 0 && eintr_mask_end(mask) == 0);
     return arg;
 }
 
