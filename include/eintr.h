@@ -201,9 +201,15 @@ int eintr_mask_end(eintr_scope mask);
  * and no thread can be made in its place. */
 eintr_scope eintr_timeout_begin(int milliseconds);
 
-/* 1 if this deadline was raised inside, or cut a call short there (whatever that was told: a plain sleep(3) returns no
- * error), and nothing outside of it stands: a body that failed has timed out. Else 0.
- * Errors: EINVAL, EBUSY. */
+/* The time was not up. */
+#define EINTR_IN_TIME 0
+/* The time was up, and nothing inside felt it; or a cause outside of it stands, and what failed inside has failed for that. */
+#define EINTR_EXPIRED 1
+/* It was raised inside, or cut a call short there (whatever that was told: a plain sleep(3) returns no error), and nothing
+ * outside of it stands: a body that failed has timed out. */
+#define EINTR_CUT_SHORT 2
+
+/* What became of it: one of the above. Errors: EINVAL, EBUSY. */
 int eintr_timeout_end(eintr_scope timeout);
 
 /* What is left of the first deadline in force, in milliseconds, rounded up: what poll(2) wants. -1 if there is none. */

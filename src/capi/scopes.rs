@@ -15,7 +15,7 @@ use crate::task::Running;
 pub(super) enum Open {
     Task(#[expect(dead_code, reason = "dropped")] Running),
     Mask(#[expect(dead_code, reason = "dropped")] Mask),
-    Timeout(open::Open),
+    Timeout(open::Open, open::Limit),
     Reach(#[expect(dead_code, reason = "dropped")] (Reach, ReachLoops)),
 }
 

@@ -96,23 +96,29 @@ pub extern "C" fn eintr_timeout_begin(milliseconds: c_int) -> u64 {
     border(0, || {
         install::ensure();
         let limit = Limit::after(handles::limit(milliseconds));
-        scopes::begin(None, || Ok(Open::Timeout(open::Open::begin(limit)?)))
+        scopes::begin(None, || Ok(Open::Timeout(open::Open::begin(limit)?, limit)))
     })
 }
+
+/// `EINTR_IN_TIME` ...
+const IN_TIME: c_int = 0;
+const EXPIRED: c_int = 1;
+const CUT_SHORT: c_int = 2;
 
 /// Ends it; whether it is what ended its body.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_timeout_end(timeout: u64) -> c_int {
     border(-1, || {
-        let ended = scopes::end(timeout, |open| matches!(open, Open::Timeout(_)))?;
-        let Open::Timeout(timeout) = ended else { return Ok(0) };
-        let was_raised = timeout.end();
-        if was_raised && is_interrupted() {
+        let ended = scopes::end(timeout, |open| matches!(open, Open::Timeout(..)))?;
+        let Open::Timeout(timeout, limit) = ended else { unreachable!() };
+        if timeout.end() {
+            if !is_interrupted() {
+                return Ok(CUT_SHORT);
+            }
             // A cause outside of it stands: the error is passed on in the name of that.
             standing::mark_raised();
-            return Ok(0);
         }
-        Ok(was_raised.into())
+        Ok(if limit.has_passed() { EXPIRED } else { IN_TIME })
     })
 }
 

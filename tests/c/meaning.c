@@ -67,25 +67,37 @@ static void timeouts(void)
     struct eintr_reason reason;
     CHECK(eintr_why(&reason) == 1 && reason.kind == EINTR_DEADLINE);
     CHECK(eintr_take(NULL) == 0);
-    CHECK(eintr_timeout_end(timeout) == 1);
+    CHECK(eintr_timeout_end(timeout) == EINTR_CUT_SHORT);
     CHECK(eintr_remaining() == -1 && eintr_checkpoint() == 0);
 
-    /* One that is not raised tells nothing. */
+    /* One that nobody felt has expired all the same. */
     timeout = eintr_timeout_begin(0);
-    CHECK(eintr_timeout_end(timeout) == 0);
+    CHECK(eintr_timeout_end(timeout) == EINTR_EXPIRED);
+    timeout = eintr_timeout_begin(-1);
+    CHECK(eintr_timeout_end(timeout) == EINTR_IN_TIME);
 
     /* Nor does a plain sleep that it cuts short need an error. */
     timeout = eintr_timeout_begin(20);
     CHECK(sleep(1000) > 0);
-    CHECK(eintr_timeout_end(timeout) == 1);
+    CHECK(eintr_timeout_end(timeout) == EINTR_CUT_SHORT);
 
     /* The outer one tells. */
     eintr_scope outer = eintr_timeout_begin(20);
     eintr_scope inner = eintr_timeout_begin(-1);
     CHECK(inner.id > outer.id);
     FAILS(ECANCELED, eintr_poll(NULL, 0, -1));
-    CHECK(eintr_timeout_end(inner) == 0);
-    CHECK(eintr_timeout_end(outer) == 1);
+    CHECK(eintr_timeout_end(inner) == EINTR_IN_TIME);
+    CHECK(eintr_timeout_end(outer) == EINTR_CUT_SHORT);
+
+    /* Also where both have passed, and the inner one was felt first. */
+    outer = eintr_timeout_begin(20);
+    inner = eintr_timeout_begin(0);
+    FAILS(ECANCELED, eintr_checkpoint());
+    eintr_scope mask = eintr_mask_begin();
+    CHECK(eintr_usleep(30000) == 0);
+    CHECK(eintr_mask_end(mask) == 0);
+    CHECK(eintr_timeout_end(inner) == EINTR_EXPIRED);
+    CHECK(eintr_timeout_end(outer) == EINTR_CUT_SHORT);
 }
 
 static void support(void)
@@ -226,7 +238,7 @@ static void abandoning(void)
     may_end = true;
     eintr_scope timeout = eintr_timeout_begin(20);
     FAILS(ECANCELED, eintr_abandonable(masked_inside, NULL, NULL));
-    CHECK(eintr_timeout_end(timeout) == 1);
+    CHECK(eintr_timeout_end(timeout) == EINTR_CUT_SHORT);
 }
 
 int main(void)
