@@ -226,6 +226,17 @@ int eintr_remaining(void);
 eintr_scope eintr_reach_begin(int on);
 int eintr_reach_end(eintr_scope reach);
 
+/* From here to eintr_hook_end(), wake(arg) is called once each time this thread is interrupted, by a request or a deadline; at
+ * once if it is already. For waking it from a wait that knows nothing of us: by pthread_cond_broadcast(3), by a library's own
+ * means. Who is woken asks a checkpoint. It is called by whoever interrupts, on that thread, before eintr_interrupt() returns
+ * (for a deadline, on a thread of the library's), and the signal follows its return, or comes 10 ms later. It has to be quick, must
+ * not wait for this thread, and returns. Errors: EINVAL if wake is NULL; EAGAIN and others of pthread_create, where there is a
+ * deadline and no thread can be made for it. */
+eintr_scope eintr_hook_begin(void (*wake)(void *), void *arg);
+
+/* When it has returned, wake is not running, and is not called any more. Errors: EINVAL, EBUSY. */
+int eintr_hook_end(eintr_scope hook);
+
 /* ---- Abandoning ------------------------------------------------------------------------------------------------ */
 
 /* Runs f(arg) so that a request or a deadline ends it, wherever it is: for a call that computes for hours. It is left as
@@ -234,7 +245,8 @@ int eintr_reach_end(eintr_scope reach);
  *
  * For f, and for all that it calls, at any instruction:
  *
- *   [ ] No frame has something to undo: no C++ or Rust destructor, no __attribute__((cleanup)), no pthread_cleanup_push.
+ *   [ ] No frame has something to undo: no C++ or Rust destructor, no __attribute__((cleanup)), no pthread_cleanup_push,
+ *       no hook of eintr_hook_begin().
  *   [ ] It holds no lock and calls nothing that may: no malloc, no stdio, no localtime; nor the dynamic loader, which the
  *       first call of a function in another library goes through unless the program is linked with -z now.
  *   [ ] What it has acquired is leaked, and that is all right.

@@ -4,6 +4,7 @@ use std::panic::resume_unwind;
 
 use crate::entry::install;
 use crate::interrupted::Interrupted;
+use crate::kernel::helper_thread;
 use list::Registered;
 
 pub(crate) mod list;
@@ -97,7 +98,7 @@ pub(crate) mod thread;
 pub fn with_hook<T>(hook: impl FnMut(&Interrupted) + Send, body: impl FnOnce() -> T) -> T {
     install::ensure();
     let mut hook = hook;
-    let registered = Registered::begin(&mut hook);
+    let registered = helper_thread::needed(Registered::begin(&mut hook));
     let value = body();
     if let Some(payload) = registered.end() {
         resume_unwind(payload);

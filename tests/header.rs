@@ -83,10 +83,9 @@ fn in_c() -> Signatures {
 
 /// A type of C's without the argument's name, and with what a typedef stands for.
 fn c_type(text: &str, named: bool) -> String {
-    if text.contains("(*") {
-        // The one function that is handed over.
-        assert_eq!(text, "intptr_t (*f)(void *)");
-        return "intptr_t(*)(void *)".into();
+    // A function that is handed over.
+    if let Some((result, rest)) = text.split_once(" (*") {
+        return format!("{result}(*){}", rest.split_once(')').unwrap().1);
     }
     let stars = text.matches('*').count();
     let text = text.replace('*', " ");
@@ -136,8 +135,14 @@ fn in_rust() -> Signatures {
 /// A type of Rust's, in C's words.
 fn rust_type(text: &str) -> String {
     let text = text.trim();
-    if text == "Option<unsafe extern \"C\" fn(*mut c_void) -> isize>" {
-        return "intptr_t(*)(void *)".into();
+    let function = |text: &str| {
+        let (list, result) =
+            text.strip_prefix("Option<unsafe extern \"C\" fn(")?.split_once(')')?;
+        let result = result.strip_suffix('>')?.strip_prefix(" -> ").unwrap_or("c_void");
+        Some(format!("{}(*)({})", rust_type(result), rust_type(list)))
+    };
+    if let Some(function) = function(text) {
+        return function;
     }
     if let Some(to) = text.strip_prefix("*mut ") {
         return format!("{} *", rust_type(to)).replace("* *", "**");

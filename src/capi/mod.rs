@@ -22,6 +22,7 @@ mod ask;
 mod border;
 mod calls;
 mod handles;
+mod hooks;
 mod raise;
 mod reason;
 mod scopes;

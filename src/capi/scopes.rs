@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 
+use super::hooks::Hook;
 use super::{Errno, handles};
 use crate::deadline::open;
 use crate::mask::Mask;
@@ -17,6 +18,7 @@ pub(super) enum Open {
     Mask(#[expect(dead_code, reason = "dropped")] Mask),
     Timeout(open::Open, open::Limit),
     Reach(#[expect(dead_code, reason = "dropped")] (Reach, ReachLoops)),
+    Hook(#[expect(dead_code, reason = "dropped")] Hook),
 }
 
 struct Stack(Vec<(u64, Open)>);

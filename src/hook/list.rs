@@ -59,6 +59,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -68,7 +69,7 @@ use super::thread;
 use super::thread::{Hook, HookedThread};
 use crate::interrupted::{Interrupted, Reason};
 use crate::kernel::clock::Moment;
-use crate::kernel::{futex, helper_thread};
+use crate::kernel::futex;
 use crate::rest;
 use crate::room::{Full, Room};
 use crate::task::node::{self, Armed};
@@ -377,28 +378,28 @@ impl Stack {
 }
 
 /// A hook that is registered.
-pub(super) struct Registered {
+pub(crate) struct Registered {
     hooks: Arc<Hooks>,
     /// Its number. None once it has been taken off again.
     hook: Option<(u64, Stretch)>,
 }
 
 impl Registered {
-    #[track_caller]
+    /// Fails where a hook thread is needed that cannot be had: then it has not begun.
     #[inline(never)] // See `stretches`.
-    pub(super) fn begin(hook: &mut (dyn FnMut(&Interrupted) + Send)) -> Self {
+    pub(crate) fn begin(hook: &mut (dyn FnMut(&Interrupted) + Send)) -> io::Result<Self> {
         let hooks = thread::register();
         let hook = hooks.add(Hook::new(hook)).map(|id| (id, stretches::begin_hook()));
         thread::set_hooked(true);
         let registered = Self { hooks, hook };
-        helper_thread::needed(thread::meet_deadline());
+        thread::meet_deadline()?;
         // This takes the record's lock in any case.
         run_due_here(&registered.hooks);
-        registered
+        Ok(registered)
     }
 
     /// Takes it off again, once it is not running; what it panicked with.
-    pub(super) fn end(mut self) -> Option<Box<dyn Any + Send>> {
+    pub(crate) fn end(mut self) -> Option<Box<dyn Any + Send>> {
         self.remove().flatten()
     }
 
@@ -549,7 +550,7 @@ mod tests {
         let mut runs = 0;
         task.run(|| {
             let mut hook = |_: &Interrupted| runs += 1;
-            let registered = Registered::begin(&mut hook);
+            let registered = Registered::begin(&mut hook).unwrap();
             registered.retire();
             interrupter.interrupt();
             assert!(registered.end().is_none());

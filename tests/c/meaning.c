@@ -140,6 +140,56 @@ static void signals(void)
     CHECK(eintr_interrupt_off(registration) == 0);
 }
 
+/* A wait that knows nothing of us. */
+static struct wait {
+    pthread_mutex_t mutex;
+    pthread_cond_t woken;
+    int calls;
+} wait_of_its_own = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+
+static void wake(void *arg)
+{
+    struct wait *it = arg;
+    CHECK(pthread_mutex_lock(&it->mutex) == 0);
+    it->calls++;
+    CHECK(pthread_cond_broadcast(&it->woken) == 0 && pthread_mutex_unlock(&it->mutex) == 0);
+}
+
+static void wait_by_itself(void *arg)
+{
+    struct wait *it = arg;
+    eintr_scope hook = eintr_hook_begin(wake, it);
+    CHECK(hook.id);
+    CHECK(pthread_mutex_lock(&it->mutex) == 0);
+    while (it->calls == 0)
+        CHECK(pthread_cond_wait(&it->woken, &it->mutex) == 0);
+    CHECK(pthread_mutex_unlock(&it->mutex) == 0);
+    FAILS(ECANCELED, eintr_checkpoint());
+    CHECK(eintr_hook_end(hook) == 0 && it->calls == 1);
+}
+
+static void hooks(void)
+{
+    struct target target;
+    start(&target, wait_by_itself, &wait_of_its_own);
+    wait_until(&target, "sleeping in futex");
+    CHECK(eintr_interrupt(target.interrupter) > 0);
+    finish(&target);
+
+    /* By a deadline; at once, if it has passed; and not after its end. */
+    wait_of_its_own.calls = 0;
+    eintr_scope timeout = eintr_timeout_begin(20);
+    wait_by_itself(&wait_of_its_own);
+    wait_of_its_own.calls = 0;
+    wait_by_itself(&wait_of_its_own);
+    CHECK(eintr_timeout_end(timeout) == EINTR_CUT_SHORT);
+    eintr_scope hook = eintr_hook_begin(wake, &wait_of_its_own);
+    CHECK(eintr_hook_end(hook) == 0);
+    timeout = eintr_timeout_begin(0);
+    FAILS(ECANCELED, eintr_checkpoint());
+    CHECK(eintr_timeout_end(timeout) == EINTR_CUT_SHORT && wait_of_its_own.calls == 1);
+}
+
 /* What abandonable code does: see abandon.rs for the rest. */
 static intptr_t return_argument(void *arg)
 {
@@ -250,6 +300,7 @@ int main(void)
     support();
     reports();
     signals();
+    hooks();
     abandoning();
     nested_abandoning();
     puts("meaning: ok");

@@ -52,6 +52,7 @@ int main(void)
         FAILS(EINVAL, eintr_mask_end(no_scope));
         FAILS(EINVAL, eintr_timeout_end(no_scope));
         FAILS(EINVAL, eintr_reach_end(no_scope));
+        FAILS(EINVAL, eintr_hook_end(no_scope));
         eintr_task no_task = {nothing[i]};
         FAILS(EINVAL, eintr_task_end(no_task));
         if (no_task.id == task.id)
@@ -72,6 +73,7 @@ int main(void)
     NONE(EINVAL, eintr_interrupt_on(interrupter, NULL, 1));
     NONE(EINVAL, eintr_interrupt_on(interrupter, (const int[]){SIGTERM}, 0));
     NONE(EINVAL, eintr_interrupt_on(interrupter, (const int[]){SIGKILL}, 1));
+    NONE(EINVAL, eintr_hook_begin(NULL, NULL));
     FAILS(EINVAL, eintr_abandonable(NULL, NULL, NULL));
     FAILS(EFAULT, eintr_nanosleep(NULL, NULL));
     CHECK(eintr_clock_nanosleep(CLOCK_MONOTONIC, 0, NULL, NULL) == EFAULT);

@@ -1,4 +1,4 @@
-/* A deadline that needs a thread of the library's where none can be made (S28): an error, and nothing has begun. */
+/* A deadline or a hook that needs a thread of the library's where none can be made (S28): an error, and nothing has begun. */
 #include "check.h"
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -37,14 +37,34 @@ static void *work(void *arg)
     return arg;
 }
 
+static void never(void *arg)
+{
+    (void)arg;
+    abort();
+}
+
+static void *hook_in_a_deadline(void *arg)
+{
+    eintr_scope timeout = eintr_timeout_begin(1000000);
+    CHECK(timeout.id);
+    forbid_threads();
+    for (int i = 0; i < 2; i++)
+        NONE(EAGAIN, eintr_hook_begin(never, NULL));
+    CHECK(eintr_timeout_end(timeout) == EINTR_IN_TIME);
+    return arg;
+}
+
 int main(void)
 {
     pthread_t thread;
     if (getenv("ON_VALGRIND"))
         return 0; /* its timers are its own */
     watch();
-    CHECK(pthread_create(&thread, NULL, work, NULL) == 0);
-    CHECK(pthread_join(thread, NULL) == 0);
+    void *(*cases[])(void *) = {hook_in_a_deadline, work};
+    for (int i = 0; i < 2; i++) {
+        CHECK(pthread_create(&thread, NULL, cases[i], NULL) == 0);
+        CHECK(pthread_join(thread, NULL) == 0);
+    }
     puts("nothread: ok");
     return 0;
 }
