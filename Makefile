@@ -28,7 +28,7 @@ install-built:
 	ln -sf libeintr.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libeintr.so
 	install -m 644 $(BUILT)/libeintr.a $(DESTDIR)$(LIBDIR)/libeintr.a
-	install -m 644 include/eintr.h include/eintr.tsan $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 include/eintr.h include/eintr.hpp include/eintr.tsan $(DESTDIR)$(INCLUDEDIR)
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
 	    eintr.pc.in > $(DESTDIR)$(PKGCONFIGDIR)/eintr.pc
 	test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
