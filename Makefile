@@ -5,6 +5,8 @@ PREFIX = /usr/local
 LIBDIR = $(PREFIX)/lib
 INCLUDEDIR = $(PREFIX)/include
 PKGCONFIGDIR = $(LIBDIR)/pkgconfig
+CMAKEDIR = $(LIBDIR)/cmake/eintr
+MANDIR = $(PREFIX)/share/man
 DESTDIR =
 CARGO = cargo
 PYTHON = python3
@@ -14,6 +16,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 # Before 1.0 each minor version may break the ABI; so cargo-c names it, too.
 SONAME := libeintr.so.$(shell echo $(VERSION) | cut -d. -f1,2)
 BUILT := $(TARGET)/release
+FILLED = sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|; s|@SONAME@|$(SONAME)|'
 
 all:
 	$(CARGO) rustc --lib --release --features capi --target-dir $(TARGET) --crate-type cdylib,staticlib -- \
@@ -23,14 +26,16 @@ install: all
 	$(MAKE) --no-print-directory install-built
 
 install-built:
-	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(PKGCONFIGDIR)
+	install -d $(addprefix $(DESTDIR),$(LIBDIR) $(INCLUDEDIR) $(PKGCONFIGDIR) $(CMAKEDIR) $(MANDIR)/man3)
 	install -m 755 $(BUILT)/libeintr.so $(DESTDIR)$(LIBDIR)/libeintr.so.$(VERSION)
 	ln -sf libeintr.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libeintr.so
 	install -m 644 $(BUILT)/libeintr.a $(DESTDIR)$(LIBDIR)/libeintr.a
 	install -m 644 include/eintr.h include/eintr.hpp include/eintr.tsan $(DESTDIR)$(INCLUDEDIR)
-	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
-	    eintr.pc.in > $(DESTDIR)$(PKGCONFIGDIR)/eintr.pc
+	$(FILLED) eintr.pc.in > $(DESTDIR)$(PKGCONFIGDIR)/eintr.pc
+	$(FILLED) eintr-config.cmake.in > $(DESTDIR)$(CMAKEDIR)/eintr-config.cmake
+	$(FILLED) eintr-config-version.cmake.in > $(DESTDIR)$(CMAKEDIR)/eintr-config-version.cmake
+	awk -v version=$(VERSION) -v date="$$(date -u -r include/eintr.h +%Y-%m-%d)" -v dir=$(DESTDIR)$(MANDIR)/man3 -f man.awk include/eintr.h
 	test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
 
 # The Python module, and the library beside it: in a virtual environment, or wherever pip may write.

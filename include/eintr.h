@@ -21,8 +21,14 @@
  *         return NULL;
  *     }
  *
- * Compile and link with `pkg-config --cflags --libs eintr`. The shared library may be loaded by dlopen(3), and stays after
- * dlclose(3). Who links the static one into a library that may be unloaded itself links that with -z nodelete.
+ * Compile and link with `pkg-config --cflags --libs eintr`, or CMake's find_package(eintr) and eintr::eintr. The shared library
+ * may be loaded by dlopen(3), and stays after dlclose(3).
+ *
+ * A library that has the static one in itself, and may be unloaded (a plugin), is linked with -z nodelete, for a handler of ours
+ * stays, and with --exclude-libs libeintr.a, which keeps two such libraries apart: `pkg-config --libs --static eintr` and CMake's
+ * eintr::static have both. Each of them then uses a signal of its own, and only the one that came last reaches plain calls
+ * exactly (eintr_support()): where several parts of a program interrupt, the shared library is the better one.
+ *
  * Under the thread sanitizer, run with TSAN_OPTIONS=suppressions=eintr.tsan, a file beside this one, which says why.
  *
  * Conventions
@@ -66,6 +72,8 @@ struct flock;
 extern "C" {
 #endif
 
+/* ---- Tasks: what can be interrupted ------------------------------------------------------------------------------ */
+
 /* Passed as the number itself would be. */
 typedef struct eintr_task {
     uint64_t id;
@@ -77,8 +85,6 @@ typedef struct eintr_interrupter {
 typedef struct eintr_scope {
     uint64_t id;
 } eintr_scope;
-
-/* ---- Tasks: what can be interrupted ---------------------------------------------------------------------------- */
 
 /* The task stands for itself wherever it is run. Without this flag, one that is made inside another and run there belongs
  * to it, and is interrupted with it; run anywhere else, it stands for itself all the same. */
@@ -104,7 +110,7 @@ int eintr_task_end(eintr_task task);
 /* Gives up a task that has not begun; it counts as ended. Errors: EINVAL. */
 int eintr_task_free(eintr_task task);
 
-/* ---- Asking ---------------------------------------------------------------------------------------------------- */
+/* ---- Asking: requests, and what becomes of them ------------------------------------------------------------------ */
 
 /* An interrupter of the innermost task of the calling thread. Errors: ESRCH if there is none. */
 eintr_interrupter eintr_current(void);
@@ -154,7 +160,7 @@ eintr_scope eintr_interrupt_on(eintr_interrupter interrupter, const int *signals
 /* Gives the signals back to their default action. Errors: EINVAL. */
 int eintr_interrupt_off(eintr_scope registration);
 
-/* ---- Being asked ----------------------------------------------------------------------------------------------- */
+/* ---- Asked: what the interrupted thread sees --------------------------------------------------------------------- */
 
 /* eintr_interrupt() */
 #define EINTR_REQUESTED 1
@@ -189,7 +195,7 @@ int eintr_take(struct eintr_reason *reason);
 /* For the asker: what the task was last handed; kept after its end. 1 and the reason, or 0. Errors: EINVAL. */
 int eintr_raised(eintr_interrupter interrupter, struct eintr_reason *reason);
 
-/* ---- Masks, timeouts, reach: stretches of a thread ------------------------------------------------------------- */
+/* ---- Stretches: masks, timeouts, reach and hooks of a thread ----------------------------------------------------- */
 
 /* Causes from outside wait until eintr_mask_end(). */
 eintr_scope eintr_mask_begin(void);
@@ -237,7 +243,7 @@ eintr_scope eintr_hook_begin(void (*wake)(void *), void *arg);
 /* When it has returned, wake is not running, and is not called any more. Errors: EINVAL, EBUSY. */
 int eintr_hook_end(eintr_scope hook);
 
-/* ---- Abandoning ------------------------------------------------------------------------------------------------ */
+/* ---- Abandoning: a plain call that computes for hours ------------------------------------------------------------ */
 
 /* Runs f(arg) so that a request or a deadline ends it, wherever it is: for a call that computes for hours. It is left as
  * by longjmp(3). 0, and f's value in *result (NULL: not wanted). Errors: ECANCELED if it was left, or the thread was
@@ -258,7 +264,7 @@ int eintr_hook_end(eintr_scope hook);
  * The functions of this header may be called by f: they come to their end before f is left. */
 int eintr_abandonable(intptr_t (*f)(void *), void *arg, intptr_t *result);
 
-/* ---- What is told ---------------------------------------------------------------------------------------------- */
+/* ---- Telling: reports, and what works here ----------------------------------------------------------------------- */
 
 /* Where the task is, as a line of text; the length that it has, without its zero. As much as fits is written, with a zero
  * at its end, as by snprintf(3). Errors: EINVAL. */
@@ -290,7 +296,7 @@ int eintr_install(int signal);
 /* The library's version, as "0.1.0". */
 const char *eintr_version(void);
 
-/* ---- Our own calls --------------------------------------------------------------------------------------------- */
+/* ---- Calls: those of the man pages, interruptible ---------------------------------------------------------------- */
 
 /* Each is its man page's, but for two things. Interrupted, it returns -1 with errno ECANCELED, and then the operation did
  * not happen: no byte was consumed, no connection accepted, no child reaped. What did happen is returned, and the cause is
@@ -304,24 +310,30 @@ ssize_t eintr_readv(int fd, const struct iovec *buffers, int count);
 ssize_t eintr_writev(int fd, const struct iovec *buffers, int count);
 ssize_t eintr_pread(int fd, void *buffer, size_t count, off_t offset);
 ssize_t eintr_pwrite(int fd, const void *buffer, size_t count, off_t offset);
+ssize_t eintr_sendfile(int writer, int reader, off_t *from, size_t length);
+ssize_t eintr_getrandom(void *buffer, size_t count, unsigned flags);
+
 /* Offsets are 64 bits wide, or NULL. */
 ssize_t eintr_splice(int reader, int64_t *from, int writer, int64_t *to, size_t length, unsigned flags);
-ssize_t eintr_sendfile(int writer, int reader, off_t *from, size_t length);
 ssize_t eintr_copy_file_range(int reader, int64_t *from, int writer, int64_t *to, size_t length, unsigned flags);
-ssize_t eintr_getrandom(void *buffer, size_t count, unsigned flags);
+
 /* The mode counts with O_CREAT or O_TMPFILE only, and is given always. */
 int eintr_open(const char *path, int flags, mode_t mode);
 int eintr_openat(int directory, const char *path, int flags, mode_t mode);
+
 /* LOCK_UN works on an interrupted thread. */
 int eintr_flock(int fd, int operation);
+
 /* fcntl with F_SETLKW or F_OFD_SETLKW; EINVAL for any other command. F_UNLCK works on an interrupted thread. */
 int eintr_fcntl_lock(int fd, int command, struct flock *lock);
+
 int eintr_tcdrain(int fd);
 
 int eintr_accept(int fd, struct sockaddr *address, socklen_t *length);
 int eintr_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
 /* Interrupted, there is no connection; a TCP attempt may be under way, and the same call waits on for it. */
 int eintr_connect(int fd, const struct sockaddr *address, socklen_t length);
+
 ssize_t eintr_recv(int fd, void *buffer, size_t length, int flags);
 ssize_t eintr_recvfrom(int fd, void *buffer, size_t length, int flags, struct sockaddr *address, socklen_t *address_length);
 ssize_t eintr_recvmsg(int fd, struct msghdr *message, int flags);
@@ -337,28 +349,35 @@ int eintr_pselect(int count, fd_set *read, fd_set *write, fd_set *except, const 
                   const sigset_t *mask);
 int eintr_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout);
 int eintr_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout, const sigset_t *mask);
+
 /* Our own signal is not waited for, even if the set holds it. Returns the error number, ECANCELED too. */
 int eintr_sigwait(const sigset_t *set, int *signal);
 
 pid_t eintr_waitpid(pid_t pid, int *status, int options);
 pid_t eintr_wait4(pid_t pid, int *status, int options, struct rusage *usage);
+
 /* A C library that is to be strict (-std=c11 and no more) has no siginfo_t. */
 #if defined(_POSIX_C_SOURCE) || defined(_XOPEN_SOURCE) || defined(_BSD_SOURCE) || defined(_GNU_SOURCE)
 /* The first is a P_PID, P_ALL, P_PGID or P_PIDFD. */
 int eintr_waitid(unsigned kind, id_t id, siginfo_t *info, int options);
+
 /* Our own signal is not waited for, even if the set holds it. */
 int eintr_sigwaitinfo(const sigset_t *set, siginfo_t *info);
 int eintr_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
 #endif
 
 int eintr_nanosleep(const struct timespec *time, struct timespec *left);
+
 /* Returns the error number, ECANCELED too. */
 int eintr_clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, struct timespec *left);
+
 int eintr_usleep(unsigned microseconds);
+
 /* Sleeps while *word is what is expected, until eintr_futex_wake(), or until the time (NULL: never) is up, which is
  * ETIMEDOUT; EAGAIN if it is something else. The one right way to wait is a loop that looks at the word. This process
  * only. */
 int eintr_futex_wait(const uint32_t *word, uint32_t expected, const struct timespec *timeout);
+
 /* How many were woken. */
 int eintr_futex_wake(const uint32_t *word, int count);
 
