@@ -53,6 +53,7 @@
 
 #include <mqueue.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -67,6 +68,7 @@
 #include <time.h>
 
 struct flock;
+struct mmsghdr;
 
 #ifdef __cplusplus
 extern "C" {
@@ -310,6 +312,12 @@ ssize_t eintr_readv(int fd, const struct iovec *buffers, int count);
 ssize_t eintr_writev(int fd, const struct iovec *buffers, int count);
 ssize_t eintr_pread(int fd, void *buffer, size_t count, off_t offset);
 ssize_t eintr_pwrite(int fd, const void *buffer, size_t count, off_t offset);
+/* An offset of -1 is the descriptor's own position. */
+ssize_t eintr_preadv2(int fd, const struct iovec *buffers, int count, off_t offset, int flags);
+ssize_t eintr_pwritev2(int fd, const struct iovec *buffers, int count, off_t offset, int flags);
+
+ssize_t eintr_tee(int reader, int writer, size_t length, unsigned flags);
+ssize_t eintr_vmsplice(int fd, const struct iovec *buffers, size_t count, unsigned flags);
 ssize_t eintr_sendfile(int writer, int reader, off_t *from, size_t length);
 ssize_t eintr_getrandom(void *buffer, size_t count, unsigned flags);
 
@@ -341,6 +349,9 @@ ssize_t eintr_send(int fd, const void *buffer, size_t length, int flags);
 ssize_t eintr_sendto(int fd, const void *buffer, size_t length, int flags, const struct sockaddr *address,
                      socklen_t address_length);
 ssize_t eintr_sendmsg(int fd, const struct msghdr *message, int flags);
+/* The timeout is the kernel's: it is looked at after each message that came, and not while it waits for one. */
+int eintr_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout);
+int eintr_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
 
 int eintr_poll(struct pollfd *fds, nfds_t count, int timeout);
 int eintr_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
@@ -349,6 +360,13 @@ int eintr_pselect(int count, fd_set *read, fd_set *write, fd_set *except, const 
                   const sigset_t *mask);
 int eintr_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout);
 int eintr_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout, const sigset_t *mask);
+int eintr_epoll_pwait2(int epoll, struct epoll_event *events, int count, const struct timespec *timeout,
+                       const sigset_t *mask);
+
+/* These two end after a signal's handler has run, and then they do say EINTR. A signal of ours that is wanted no more may end
+ * them, too: look at what the handler was to do. */
+int eintr_pause(void);
+int eintr_sigsuspend(const sigset_t *mask);
 
 /* Our own signal is not waited for, even if the set holds it. Returns the error number, ECANCELED too. */
 int eintr_sigwait(const sigset_t *set, int *signal);
@@ -389,6 +407,43 @@ int eintr_mq_send(mqd_t queue, const char *message, size_t size, unsigned priori
 int eintr_mq_timedsend(mqd_t queue, const char *message, size_t size, unsigned priority, const struct timespec *until);
 int eintr_semop(int set, struct sembuf *operations, size_t count);
 int eintr_semtimedop(int set, struct sembuf *operations, size_t count, const struct timespec *timeout);
+
+/* ---- Sync: semaphores, condition variables, joining -------------------------------------------------------------- */
+
+/* libc's own are not left by an interrupt, at least not each, and not wherever they stand. These are for the threads of one
+ * process, and are objects of the program's: all zeros is one, and nothing needs to be destroyed. They are interrupted as the
+ * calls are, and with a timeout (NULL: none) they fail with ETIMEDOUT. */
+
+/* With so many to be had: {1} is a lock. */
+typedef struct eintr_sem {
+    uint32_t value;
+} eintr_sem;
+
+/* Takes one, and waits for it. Errors: ECANCELED, and none was taken; ETIMEDOUT; EFAULT. */
+int eintr_sem_wait(eintr_sem *semaphore, const struct timespec *timeout);
+
+/* Takes one, if there is one. Works on an interrupted thread. Errors: EAGAIN, EFAULT. */
+int eintr_sem_trywait(eintr_sem *semaphore);
+
+/* Adds one. Works on an interrupted thread. Errors: EOVERFLOW, EFAULT. */
+int eintr_sem_post(eintr_sem *semaphore);
+
+typedef struct eintr_cond {
+    uint32_t changes;
+} eintr_cond;
+
+/* Unlocks the mutex, sleeps until it is woken, and locks the mutex again, also where it fails. As with pthread_cond_wait(3), it may
+ * come back for nothing, and the condition is looked at again. Errors: ECANCELED, before the mutex was unlocked or after it is locked
+ * again; ETIMEDOUT; EFAULT; those of pthread_mutex_lock(3) and pthread_mutex_unlock(3). */
+int eintr_cond_wait(eintr_cond *condition, pthread_mutex_t *mutex, const struct timespec *timeout);
+
+/* Wake one, or all. What they wait for is changed under the mutex. They work on an interrupted thread. Errors: EFAULT. */
+int eintr_cond_signal(eintr_cond *condition);
+int eintr_cond_broadcast(eintr_cond *condition);
+
+/* Waits until the task has ended, as eintr_wait_finished() does, but may be interrupted: pthread_join(3) of its thread, which
+ * may not, then comes back soon. Errors: ECANCELED, EINVAL. */
+int eintr_join(eintr_interrupter interrupter);
 
 #ifdef __cplusplus
 }

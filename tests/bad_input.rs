@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use eintr::event::{EpollEvent, Events, FdSet, PollFd};
 use eintr::fs::LockKind;
-use eintr::io::SpliceFlags;
+use eintr::io::{RwFlags, SpliceFlags};
 use eintr::net::{Message, RecvFlags, SendFlags};
 use eintr::process::{WaitId, WaitOptions};
 use eintr::{Error, event, fs, ipc, net, process, terminal, time};
@@ -39,6 +39,21 @@ const ROWS: &[Row] = &[
     Row("io::splice from it", |fd| {
         let (_reader, writer) = io::pipe()?;
         eintr::io::splice(fd, None, writer, None, 4, SpliceFlags::empty()).map(drop)
+    }),
+    Row("io::tee", |fd| {
+        let (_reader, writer) = io::pipe()?;
+        eintr::io::tee(fd, writer, 4, SpliceFlags::empty()).map(drop)
+    }),
+    Row("io::vmsplice", |fd| {
+        eintr::io::vmsplice(fd, &[IoSlice::new(b"more")], SpliceFlags::empty()).map(drop)
+    }),
+    Row("io::preadv2", |fd| {
+        let mut bytes = [0; 4];
+        let buffers = &mut [IoSliceMut::new(&mut bytes)];
+        eintr::io::preadv2(fd, buffers, None, RwFlags::empty()).map(drop)
+    }),
+    Row("io::pwritev2", |fd| {
+        eintr::io::pwritev2(fd, &[IoSlice::new(b"more")], Some(0), RwFlags::empty()).map(drop)
     }),
     Row("io::sendfile", |fd| eintr::io::sendfile(io::stderr(), fd, None, 4).map(drop)),
     Row("io::copy_file_range", |fd| {
@@ -70,6 +85,9 @@ const ROWS: &[Row] = &[
         event::select(Some(&mut set), None, None, None).map(drop)
     }),
     Row("event::epoll_wait", |fd| event::epoll_wait(fd, &mut [EpollEvent::new()], None).map(drop)),
+    Row("event::epoll_pwait2", |fd| {
+        event::epoll_pwait2(fd, &mut [EpollEvent::new()], None, &[]).map(drop)
+    }),
     Row("event::eventfd_read", |fd| event::eventfd_read(fd).map(drop)),
     Row("event::timerfd_read", |fd| event::timerfd_read(fd).map(drop)),
     Row("event::inotify_read", |fd| event::inotify_read(fd, &mut [0; 64]).map(drop)),

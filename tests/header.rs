@@ -97,6 +97,7 @@ fn c_type(text: &str, named: bool) -> String {
     words.retain(|word| *word != "const");
     let base = match words.join(" ").as_str() {
         "eintr_task" | "eintr_interrupter" | "eintr_scope" => "uint64_t".into(),
+        "eintr_sem" | "eintr_cond" => "uint32_t".into(),
         other => other.to_owned(),
     };
     let is_const = if is_const && stars > 0 { "const " } else { "" };
@@ -162,6 +163,7 @@ fn rust_type(text: &str) -> String {
         "isize" => "intptr_t",
         "CReason" => "eintr_reason",
         "CSupport" => "eintr_support",
+        "Word" => "uint32_t",
         same => same,
     }
     .to_owned()
@@ -200,4 +202,28 @@ fn the_numbers_agree() {
         compared += 1;
     }
     assert_eq!(compared, 15);
+}
+
+/// Where POSIX.1-2024 has a thread be cancelled; `usleep` is of the one before it.
+const CANCELLATION_POINTS: &str = "accept accept4 aio_suspend clock_nanosleep close cnd_timedwait cnd_wait connect creat fcntl \
+    fdatasync fsync lockf mq_receive mq_send mq_timedreceive mq_timedsend msgrcv msgsnd msync nanosleep open openat \
+    pause poll ppoll pread preadv pselect pthread_cond_clockwait pthread_cond_timedwait pthread_cond_wait pthread_join \
+    pthread_testcancel pwrite pwritev read readv recv recvfrom recvmsg select sem_clockwait sem_timedwait sem_wait send sendmsg \
+    sendto sigsuspend sigtimedwait sigwait sigwaitinfo sleep tcdrain thrd_join thrd_sleep usleep wait waitid waitpid write writev";
+
+/// For each there is a function, or why there is none is told.
+#[test]
+fn every_point_of_cancellation_has_its_function() {
+    let (header, page) = (in_c(), source("docs/cancellation.md"));
+    let rows: BTreeMap<&str, &str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | "))
+        .collect();
+    assert!(rows.keys().copied().eq(CANCELLATION_POINTS.split_whitespace()), "{rows:?}");
+    for (point, here) in rows {
+        let is_there = here.strip_prefix('`').and_then(|name| name.strip_suffix('`'));
+        let is_there = is_there.is_some_and(|name| header.contains_key(name));
+        let must_be = header.contains_key(&format!("eintr_{point}"));
+        assert!(is_there || here.starts_with("none: ") && !must_be, "{point}: {here}");
+    }
 }

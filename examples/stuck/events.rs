@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use eintr::event::{EpollEvent, Events, FdSet, PollFd};
@@ -14,7 +14,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 
 use super::files::fresh_path;
 use super::ring::Ring;
-use super::scene::{AN_HOUR, Made, Scene, intact};
+use super::scene::{AN_HOUR, Made, Scene, intact, unless_emulated};
 
 fn pipe() -> (Arc<PipeReader>, Arc<PipeWriter>) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
@@ -66,6 +66,26 @@ pub fn select() -> Made {
 }
 
 pub fn epoll_wait() -> Made {
+    let wait =
+        |epoll: &Epoll| eintr::event::epoll_wait(&epoll.0, &mut [EpollEvent::new(); 4], None);
+    told_once("event::epoll_wait", &["epoll_pwait2", "epoll_pwait", "epoll_wait"], wait)
+}
+
+pub fn epoll_pwait2() -> Made {
+    unless_emulated("event::epoll_pwait2")?;
+    let wait = |epoll: &Epoll| {
+        let events = &mut [EpollEvent::new(); 4];
+        eintr::event::epoll_pwait2(&epoll.0, events, Some(AN_HOUR), &[libc::SIGWINCH])
+    };
+    told_once("event::epoll_pwait2", &["epoll_pwait2"], wait)
+}
+
+/// An epoll with an event that is told once.
+fn told_once(
+    name: &'static str,
+    syscalls: &'static [&'static str],
+    wait: fn(&Epoll) -> Result<usize, eintr::Error>,
+) -> Made {
     let (reader, writer) = pipe();
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|errno| errno.to_string())?;
     // Told once, and never again.
@@ -74,9 +94,7 @@ pub fn epoll_wait() -> Made {
     epoll.add(&reader, interest).map_err(|errno| errno.to_string())?;
     let epoll = Arc::new(epoll);
     let (inside, outside) = (epoll.clone(), writer.clone());
-    let call =
-        move || eintr::event::epoll_wait(&inside.0, &mut [EpollEvent::new(); 4], None).map(drop);
-    Ok(Scene::new("event::epoll_wait", &["epoll_pwait2", "epoll_pwait", "epoll_wait"], call)
+    Ok(Scene::new(name, syscalls, move || wait(&inside).map(drop))
         .provide(move || (&*outside).write_all(b"x").unwrap())
         .check(move || {
             (&*writer).write_all(b"x").unwrap();
@@ -194,6 +212,48 @@ pub fn sigtimedwait() -> Made {
     Ok(Scene::new("event::sigtimedwait", &["rt_sigtimedwait"], call)
         .provide(move || waiter.signal())
         .check(next_signal_is_taken))
+}
+
+thread_local! {
+    static SIGNALLED: AtomicBool = const { AtomicBool::new(false) };
+}
+
+extern "C" fn note_signal(_: libc::c_int) {
+    SIGNALLED.with(|signalled| signalled.store(true, Ordering::Relaxed));
+}
+
+/// Until that signal's handler has run here; others go by.
+fn until_signalled(
+    name: &'static str,
+    wait: impl Fn() -> Result<(), eintr::Error> + Send + 'static,
+) -> Made {
+    let waiter = Arc::new(Waiter::default());
+    let inside = waiter.clone();
+    // SAFETY: the handler stores into a thread-local that has neither a destructor nor a lazy beginning.
+    let before = unsafe { libc::signal(libc::SIGWINCH, note_signal as *const () as usize) };
+    assert_ne!(before, libc::SIG_ERR);
+    let call = move || {
+        inside.is_here();
+        let signalled = || SIGNALLED.with(|signalled| signalled.load(Ordering::Relaxed));
+        while !signalled() || eintr::is_interrupted() {
+            wait()?;
+        }
+        SIGNALLED.with(|signalled| signalled.store(false, Ordering::Relaxed));
+        Ok(())
+    };
+    Ok(Scene::new(name, &["ppoll"], call).provide(move || waiter.signal()))
+}
+
+pub fn pause() -> Made {
+    until_signalled("event::pause", eintr::event::pause)
+}
+
+pub fn sigsuspend() -> Made {
+    let call = || {
+        block_waited_signal();
+        eintr::event::sigsuspend(&[libc::SIGHUP])
+    };
+    until_signalled("event::sigsuspend", call)
 }
 
 pub fn io_uring_wait() -> Made {

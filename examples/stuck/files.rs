@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use eintr::fs::{LockKind, OpenOptions};
-use eintr::io::{SpliceFlags, Stream};
+use eintr::io::{RwFlags, SpliceFlags, Stream};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::scene::{Made, Scene, intact, unless_emulated};
@@ -120,18 +120,9 @@ pub fn write() -> Made {
 }
 
 pub fn writev() -> Made {
-    let (reader, writer) = pipe();
-    let filled = fill(&writer);
-    let inside = writer.clone();
-    let outside = reader.clone();
-    let call =
-        move || eintr::io::writev(&inside, &[IoSlice::new(b"mo"), IoSlice::new(b"re")]).map(drop);
-    Ok(Scene::new("io::writev", &["writev"], call).provide(move || drain(&outside)).check(
-        move || {
-            let came = drain(&reader);
-            intact(came == filled, format!("{came} bytes in, {came} out, none of ours"))
-        },
-    ))
+    full("io::writev", &["writev"], |writer| {
+        eintr::io::writev(writer, &[IoSlice::new(b"mo"), IoSlice::new(b"re")])
+    })
 }
 
 pub fn write_all() -> Made {
@@ -174,6 +165,63 @@ pub fn splice() -> Made {
             next_bytes_are_ours(&reader, &writer)
                 .and_then(|text| intact(moved == 0, format!("{text}, {moved} moved")))
         }))
+}
+
+pub fn tee() -> Made {
+    unless_emulated("io::tee")?;
+    let (reader, writer) = pipe();
+    let (far, near) = pipe();
+    let (inside, outside) = (reader.clone(), writer.clone());
+    let call = move || eintr::io::tee(&inside, &near, 4096, SpliceFlags::empty()).map(drop);
+    Ok(Scene::new("io::tee", &["tee"], call)
+        .provide(move || (&*outside).write_all(b"x").unwrap())
+        .check(move || {
+            let copied = drain(&far);
+            next_bytes_are_ours(&reader, &writer)
+                .and_then(|text| intact(copied == 0, format!("{text}, {copied} copied")))
+        }))
+}
+
+pub fn vmsplice() -> Made {
+    unless_emulated("io::vmsplice")?;
+    full("io::vmsplice", &["vmsplice"], |writer| {
+        eintr::io::vmsplice(writer, &[IoSlice::new(b"more")], SpliceFlags::empty())
+    })
+}
+
+pub fn preadv2() -> Made {
+    let (reader, writer) = pipe();
+    let (inside, outside) = (reader.clone(), writer.clone());
+    let call = move || {
+        let mut bytes = [0; 8];
+        let buffers = &mut [IoSliceMut::new(&mut bytes)];
+        eintr::io::preadv2(&inside, buffers, None, RwFlags::empty()).map(drop)
+    };
+    Ok(Scene::new("io::preadv2", &["preadv2"], call)
+        .provide(move || (&*outside).write_all(b"x").unwrap())
+        .check(move || next_bytes_are_ours(&reader, &writer)))
+}
+
+pub fn pwritev2() -> Made {
+    full("io::pwritev2", &["pwritev2"], |writer| {
+        eintr::io::pwritev2(writer, &[IoSlice::new(b"more")], None, RwFlags::empty())
+    })
+}
+
+/// A pipe that is full.
+fn full(
+    name: &'static str,
+    syscalls: &'static [&'static str],
+    write: fn(&PipeWriter) -> Result<usize, eintr::Error>,
+) -> Made {
+    let (reader, writer) = pipe();
+    let filled = fill(&writer);
+    let outside = reader.clone();
+    let call = move || write(&writer).map(drop);
+    Ok(Scene::new(name, syscalls, call).provide(move || drain(&outside)).check(move || {
+        let came = drain(&reader);
+        intact(came == filled, format!("{came} bytes in, {came} out, none of ours"))
+    }))
 }
 
 pub fn sendfile() -> Made {

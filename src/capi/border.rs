@@ -11,8 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use libc::c_int;
 
 use super::tsan;
-use crate::Error;
 use crate::entry::leave;
+use crate::{Error, Interrupted};
 
 /// An error number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,12 @@ impl From<Error> for Errno {
             Error::Interrupted(_) => Self(libc::ECANCELED),
             Error::Io(error) => error.into(),
         }
+    }
+}
+
+impl From<Interrupted> for Errno {
+    fn from(_: Interrupted) -> Self {
+        Self(libc::ECANCELED)
     }
 }
 

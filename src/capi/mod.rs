@@ -26,6 +26,7 @@ mod hooks;
 mod raise;
 mod reason;
 mod scopes;
+mod sync;
 mod tasks;
 mod tell;
 mod tsan;

@@ -15,7 +15,7 @@ use crate::{Interrupted, Interrupter, checkpoint};
 /// Raises.
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_checkpoint() -> c_int {
-    done(|| checkpoint::checkpoint().map_err(|_| Errno(libc::ECANCELED)))
+    done(|| Ok(checkpoint::checkpoint()?))
 }
 
 /// Whether a checkpoint would raise.

@@ -1,6 +1,7 @@
 /* What the words of the header mean. */
 #include "check.h"
 #include <signal.h>
+#include <stdatomic.h>
 
 static void request_before_the_task(void)
 {
@@ -190,6 +191,154 @@ static void hooks(void)
     CHECK(eintr_timeout_end(timeout) == EINTR_CUT_SHORT && wait_of_its_own.calls == 1);
 }
 
+static atomic_int handled;
+
+static void handle(int number)
+{
+    (void)number;
+    handled++;
+}
+
+static void wait_for_a_signal(void *arg)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    while (!handled)
+        FAILS(EINTR, eintr_pause());
+    handled = 0;
+    *(atomic_int *)arg = 1;
+    while (!handled)
+        FAILS(EINTR, eintr_sigsuspend(&none));
+    *(atomic_int *)arg = 2;
+    FAILS(ECANCELED, eintr_pause());
+}
+
+/* What it waits for may come before it waits, as ever with pause: until it says that it was seen. */
+static void pauses(void)
+{
+    struct target target;
+    atomic_int seen = 0;
+    struct sigaction handling = {.sa_handler = handle};
+    CHECK(sigaction(SIGURG, &handling, NULL) == 0);
+    start(&target, wait_for_a_signal, &seen);
+    for (int i = 1; i <= 2; i++)
+        while (seen < i) {
+            CHECK(pthread_kill(target.thread, SIGURG) == 0);
+            usleep(1000);
+        }
+    wait_until(&target, "sleeping in ");
+    CHECK(eintr_interrupt(target.interrupter) > 0);
+    finish(&target);
+}
+
+static void bytes_and_messages(void)
+{
+    int here[2], there[2], pair[2];
+    char first[2], second[4];
+    struct iovec out[] = {{(void *)"ab", 2}, {(void *)"cdef", 4}}, in[] = {{first, sizeof first}, {second, sizeof second}};
+    CHECK(pipe(here) == 0 && pipe(there) == 0 && socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0);
+    CHECK(eintr_vmsplice(here[1], out, 2, 0) == 6 && eintr_tee(here[0], there[1], 4, 0) == 4);
+    CHECK(eintr_preadv2(there[0], in, 2, -1, 0) == 4 && memcmp(first, "ab", 2) == 0 && memcmp(second, "cd", 2) == 0);
+    FAILS(EAGAIN, eintr_preadv2(there[0], in, 2, -1, RWF_NOWAIT));
+    CHECK(eintr_pwritev2(there[1], out, 2, -1, 0) == 6);
+    FAILS(ESPIPE, eintr_pwritev2(there[1], out, 2, 0, 0));
+
+    struct mmsghdr messages[2] = {{.msg_hdr = {.msg_iov = out, .msg_iovlen = 1}}, {.msg_hdr = {.msg_iov = out + 1, .msg_iovlen = 1}}};
+    CHECK(eintr_sendmmsg(pair[0], messages, 2, 0) == 2 && messages[1].msg_len == 4);
+    messages[0].msg_hdr.msg_iov = in;
+    messages[1].msg_hdr.msg_iov = in + 1;
+    CHECK(eintr_recvmmsg(pair[1], messages, 2, 0, NULL) == 2 && messages[0].msg_len == 2 && memcmp(second, "cdef", 4) == 0);
+    int fds[] = {here[0], here[1], there[0], there[1], pair[0], pair[1]};
+    for (int i = 0; i < 6; i++)
+        close(fds[i]);
+}
+
+/* A socket's own time is not begun anew by signals: else this would not end. */
+static void read_in_its_time(void *arg)
+{
+    struct timeval time = {.tv_sec = 0, .tv_usec = 50000};
+    char byte;
+    struct iovec in = {&byte, 1};
+    int pair[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    CHECK(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) == 0);
+    FAILS(EAGAIN, eintr_preadv2(pair[0], &in, 1, -1, 0));
+    struct mmsghdr message = {.msg_hdr = {.msg_iov = &in, .msg_iovlen = 1}};
+    FAILS(EAGAIN, eintr_recvmmsg(pair[0], &message, 1, 0, NULL));
+    close(pair[0]);
+    close(pair[1]);
+    *(atomic_int *)arg = 1;
+}
+
+static void disturbed(void)
+{
+    struct target target;
+    atomic_int ended = 0;
+    start(&target, read_in_its_time, &ended);
+    while (!ended) {
+        CHECK(pthread_kill(target.thread, SIGURG) == 0);
+        usleep(1000);
+    }
+    finish(&target);
+}
+
+/* Some tokens, each taken once; and a buffer for one, with a condition variable. */
+static struct {
+    eintr_sem tokens;
+    pthread_mutex_t mutex;
+    eintr_cond changed;
+    bool is_full;
+    atomic_int taken, received;
+} shared = {{0}, PTHREAD_MUTEX_INITIALIZER, {0}, false, 0, 0};
+
+static void consume(void *arg)
+{
+    (void)arg;
+    while (eintr_sem_wait(&shared.tokens, NULL) == 0) {
+        shared.taken++;
+        CHECK(pthread_mutex_lock(&shared.mutex) == 0);
+        while (!shared.is_full)
+            CHECK(eintr_cond_wait(&shared.changed, &shared.mutex, NULL) == 0);
+        shared.is_full = false;
+        shared.received++;
+        CHECK(eintr_cond_broadcast(&shared.changed) == 0 && pthread_mutex_unlock(&shared.mutex) == 0);
+    }
+    CHECK(errno == ECANCELED && eintr_sem_trywait(&shared.tokens) == -1 && errno == EAGAIN);
+    CHECK(pthread_mutex_lock(&shared.mutex) == 0);
+    FAILS(ECANCELED, eintr_cond_wait(&shared.changed, &shared.mutex, NULL));
+    CHECK(pthread_mutex_unlock(&shared.mutex) == 0);
+}
+
+static void semaphores_and_conditions(void)
+{
+    enum { CONSUMERS = 3, TOKENS = 200 };
+    struct target consumers[CONSUMERS];
+    struct timespec at_once = {0, 0};
+    for (int i = 0; i < CONSUMERS; i++)
+        start(&consumers[i], consume, NULL);
+    for (int i = 0; i < TOKENS; i++) {
+        CHECK(eintr_sem_post(&shared.tokens) == 0);
+        CHECK(pthread_mutex_lock(&shared.mutex) == 0);
+        while (shared.is_full)
+            CHECK(eintr_cond_wait(&shared.changed, &shared.mutex, NULL) == 0);
+        shared.is_full = true;
+        CHECK(eintr_cond_broadcast(&shared.changed) == 0 && pthread_mutex_unlock(&shared.mutex) == 0);
+    }
+    while (shared.received < TOKENS)
+        usleep(1000);
+    for (int i = 0; i < CONSUMERS; i++) {
+        wait_until(&consumers[i], "sleeping in ");
+        CHECK(eintr_interrupt(consumers[i].interrupter) > 0 && eintr_join(consumers[i].interrupter) == 0);
+        finish(&consumers[i]);
+    }
+    CHECK(shared.taken == TOKENS && shared.tokens.value == 0);
+    FAILS(ETIMEDOUT, eintr_sem_wait(&shared.tokens, &at_once));
+    CHECK(eintr_sem_post(&shared.tokens) == 0 && eintr_sem_wait(&shared.tokens, &at_once) == 0);
+    CHECK(pthread_mutex_lock(&shared.mutex) == 0);
+    FAILS(ETIMEDOUT, eintr_cond_wait(&shared.changed, &shared.mutex, &at_once));
+    CHECK(pthread_mutex_unlock(&shared.mutex) == 0);
+}
+
 /* What abandonable code does: see abandon.rs for the rest. */
 static intptr_t return_argument(void *arg)
 {
@@ -301,6 +450,10 @@ int main(void)
     reports();
     signals();
     hooks();
+    pauses();
+    bytes_and_messages();
+    disturbed();
+    semaphores_and_conditions();
     abandoning();
     nested_abandoning();
     puts("meaning: ok");

@@ -45,6 +45,7 @@ int main(void)
         FAILS(EINVAL, eintr_wait_finished(none, 0));
         FAILS(EINVAL, eintr_is_finished(none));
         FAILS(EINVAL, eintr_raised(none, &reason));
+        FAILS(EINVAL, eintr_join(none));
         FAILS(EINVAL, eintr_report(none, text, sizeof text));
         NONE(EINVAL, eintr_interrupt_on(none, (const int[]){SIGTERM}, 1));
         eintr_scope no_scope = {nothing[i]};
@@ -82,12 +83,29 @@ int main(void)
     FAILS(EFAULT, eintr_connect(0, NULL, 16));
     FAILS(EFAULT, eintr_sigwaitinfo(NULL, NULL));
     FAILS(EFAULT, eintr_futex_wait(NULL, 0, NULL));
+    FAILS(EFAULT, eintr_sigsuspend(NULL));
+    FAILS(EFAULT, eintr_sem_wait(NULL, NULL));
+    FAILS(EFAULT, eintr_sem_trywait(NULL));
+    FAILS(EFAULT, eintr_sem_post(NULL));
+    FAILS(EFAULT, eintr_cond_wait(NULL, NULL, NULL));
+    FAILS(EFAULT, eintr_cond_wait(&(eintr_cond){0}, NULL, NULL));
+    FAILS(EFAULT, eintr_cond_signal(NULL));
+    FAILS(EFAULT, eintr_cond_broadcast(NULL));
+    FAILS(EOVERFLOW, eintr_sem_post(&(eintr_sem){UINT32_MAX}));
+    FAILS(EAGAIN, eintr_sem_trywait(&(eintr_sem){0}));
 
     /* What the kernel finds. */
     FAILS(EBADF, eintr_read(-1, text, 1));
     FAILS(EBADF, eintr_read(12345, text, 1));
     FAILS(EBADF, eintr_accept(-1, NULL, NULL));
     FAILS(EBADF, eintr_flock(-1, LOCK_UN));
+    FAILS(EBADF, eintr_preadv2(-1, NULL, 0, -1, 0));
+    FAILS(EBADF, eintr_pwritev2(-1, NULL, 0, 0, 0));
+    FAILS(EBADF, eintr_tee(-1, -1, 1, 0));
+    FAILS(EBADF, eintr_vmsplice(-1, NULL, 0, 0));
+    FAILS(EBADF, eintr_recvmmsg(-1, NULL, 1, 0, NULL));
+    FAILS(EBADF, eintr_sendmmsg(-1, NULL, 1, 0));
+    FAILS(EBADF, eintr_epoll_pwait2(-1, NULL, 1, NULL, NULL));
     FAILS(EINVAL, eintr_epoll_wait(0, NULL, 0, 0));
     FAILS(ECHILD, eintr_waitpid(-1, NULL, 0));
     if (!getenv("ON_VALGRIND")) { /* which finds it, too */
@@ -97,6 +115,8 @@ int main(void)
     struct timespec wrong = {.tv_sec = 0, .tv_nsec = 1000000000};
     FAILS(EINVAL, eintr_nanosleep(&wrong, NULL));
     FAILS(EINVAL, eintr_ppoll(NULL, 0, &wrong, NULL));
+    FAILS(EINVAL, eintr_epoll_pwait2(0, NULL, 1, &wrong, NULL));
+    FAILS(EINVAL, eintr_sem_wait(&(eintr_sem){1}, &wrong));
     FAILS(EINVAL, eintr_install(0));
     FAILS(EINVAL, eintr_install(SIGKILL));
     NONE(EINVAL, eintr_reach_begin(3));

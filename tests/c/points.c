@@ -12,6 +12,7 @@
 
 static int empty[2], full[2], pair[2], full_pair[2], listener, epoll, queue, semaphores, locked[2], child;
 static mqd_t mqueue;
+static eintr_interrupter never;
 static char fifo[] = "/tmp/eintr-points-XXXXXX/fifo";
 static uint32_t word;
 static char buffer[64];
@@ -27,6 +28,22 @@ static int try_writev(void)
 {
     struct iovec buffers = {buffer, sizeof buffer};
     return (int)eintr_writev(full[1], &buffers, 1);
+}
+static int try_preadv2(void)
+{
+    struct iovec buffers = {buffer, sizeof buffer};
+    return (int)eintr_preadv2(empty[0], &buffers, 1, -1, 0);
+}
+static int try_pwritev2(void)
+{
+    struct iovec buffers = {buffer, sizeof buffer};
+    return (int)eintr_pwritev2(full[1], &buffers, 1, -1, 0);
+}
+static int try_tee(void) { return (int)eintr_tee(empty[0], full[1], 64, 0); }
+static int try_vmsplice(void)
+{
+    struct iovec buffers = {buffer, sizeof buffer};
+    return (int)eintr_vmsplice(full[1], &buffers, 1, 0);
 }
 static int try_splice(void) { return (int)eintr_splice(empty[0], NULL, full[1], NULL, 64, 0); }
 static int try_open(void) { return eintr_open(fifo, O_RDONLY, 0); }
@@ -50,6 +67,18 @@ static int try_sendmsg(void)
     struct iovec buffers = {buffer, sizeof buffer};
     struct msghdr message = {.msg_iov = &buffers, .msg_iovlen = 1};
     return (int)eintr_sendmsg(full_pair[0], &message, MSG_NOSIGNAL);
+}
+static int try_recvmmsg(void)
+{
+    struct iovec buffers = {buffer, sizeof buffer};
+    struct mmsghdr message = {.msg_hdr = {.msg_iov = &buffers, .msg_iovlen = 1}};
+    return eintr_recvmmsg(pair[0], &message, 1, 0, NULL);
+}
+static int try_sendmmsg(void)
+{
+    struct iovec buffers = {buffer, sizeof buffer};
+    struct mmsghdr message = {.msg_hdr = {.msg_iov = &buffers, .msg_iovlen = 1}};
+    return eintr_sendmmsg(full_pair[0], &message, 1, MSG_NOSIGNAL);
 }
 static int try_poll(void) { return eintr_poll(NULL, 0, -1); }
 static int try_ppoll(void)
@@ -75,6 +104,44 @@ static int try_epoll(void)
     struct epoll_event event;
     return eintr_epoll_wait(epoll, &event, 1, -1);
 }
+static int try_epoll_pwait2(void)
+{
+    struct epoll_event event;
+    struct timespec hour = {.tv_sec = 3600, .tv_nsec = 0};
+    return eintr_epoll_pwait2(epoll, &event, 1, &hour, NULL);
+}
+/* Told of other signals, these go on by themselves. */
+static int try_pause(void)
+{
+    while (eintr_pause() < 0 && errno == EINTR)
+        ;
+    return -1;
+}
+static int try_sigsuspend(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigdelset(&all, SIGURG);
+    while (eintr_sigsuspend(&all) < 0 && errno == EINTR)
+        ;
+    return -1;
+}
+static int try_sem_wait(void)
+{
+    static eintr_sem semaphore;
+    return eintr_sem_wait(&semaphore, NULL);
+}
+static int try_cond_wait(void)
+{
+    static eintr_cond condition;
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    CHECK(pthread_mutex_lock(&mutex) == 0);
+    int waited = eintr_cond_wait(&condition, &mutex, NULL), number = errno;
+    CHECK(pthread_mutex_unlock(&mutex) == 0);
+    errno = number;
+    return waited;
+}
+static int try_join(void) { return eintr_join(never); }
 static int try_sigwaitinfo(void)
 {
     sigset_t set;
@@ -125,7 +192,10 @@ static const struct point {
 } points[] = {
     {"read", try_read}, {"write", try_write}, {"readv", try_readv}, {"writev", try_writev}, {"splice", try_splice},
     {"open", try_open}, {"flock", try_flock}, {"fcntl", try_fcntl}, {"accept", try_accept}, {"recv", try_recv},
-    {"recvmsg", try_recvmsg}, {"send", try_send}, {"sendmsg", try_sendmsg}, {"poll", try_poll}, {"ppoll", try_ppoll},
+    {"preadv2", try_preadv2}, {"pwritev2", try_pwritev2},
+    {"tee", try_tee}, {"vmsplice", try_vmsplice}, {"recvmmsg", try_recvmmsg}, {"sendmmsg", try_sendmmsg},
+    {"epoll_pwait2", try_epoll_pwait2}, {"pause", try_pause}, {"sigsuspend", try_sigsuspend},
+    {"sem_wait", try_sem_wait}, {"cond_wait", try_cond_wait}, {"join", try_join}, {"recvmsg", try_recvmsg}, {"send", try_send}, {"sendmsg", try_sendmsg}, {"poll", try_poll}, {"ppoll", try_ppoll},
     {"select", try_select}, {"pselect", try_pselect}, {"epoll_wait", try_epoll}, {"sigwaitinfo", try_sigwaitinfo},
     {"sigwait", try_sigwait}, {"waitpid", try_waitpid}, {"waitid", try_waitid}, {"nanosleep", try_nanosleep},
     {"clock_nanosleep", try_clock_nanosleep}, {"usleep", try_usleep}, {"futex_wait", try_futex},
@@ -189,6 +259,7 @@ static void prepare(void)
     if (child == 0)
         for (;;)
             pause();
+    never = eintr_task_interrupter(eintr_task_new("never ends", EINTR_ROOT));
     /* Whoever waits for signals has them blocked. */
     sigset_t hangup;
     sigemptyset(&hangup);

@@ -144,7 +144,7 @@ macro_rules! tests {
 tests! {
     own: read write accept recv connect sleep poll epoll_wait open flock ofd_lock waitid;
     own: futex_wait semop mq_receive;
-    own: event_wait;
+    own: event_wait preadv2 pwritev2 epoll_pwait2;
     reached: reached_accept reached_open;
     reached_if_it_waits: reached_read_exact reached_read_vectored reached_write reached_wait;
     reached_if_it_waits: reached_poll reached_select reached_epoll_wait reached_flock reached_semop;

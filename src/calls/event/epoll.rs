@@ -1,7 +1,9 @@
-//! `epoll_wait`.
+//! `epoll_wait` and `epoll_pwait2`.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
+
+use libc::c_int;
 
 use super::syscalls;
 use crate::calls::Limit;
@@ -49,4 +51,42 @@ pub fn epoll_wait(
 ) -> Result<usize, Error> {
     let limit = Limit::new(timeout);
     complete(|| syscalls::epoll::epoll_wait(epoll.as_fd(), events, limit.remaining()))
+}
+
+/// As [`epoll_wait`], with a time that is not rounded, and with exactly those signals blocked for the time of the call
+/// (see [`ppoll`](super::ppoll)). Since Linux 5.11.
+///
+/// # Examples
+///
+/// ```
+/// use eintr::event::{EpollEvent, epoll_pwait2};
+/// use nix::sys::epoll::{Epoll, EpollCreateFlags};
+/// use std::time::Duration;
+///
+/// let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+/// let limit = Some(Duration::from_micros(50));
+/// assert_eq!(epoll_pwait2(&epoll.0, &mut [EpollEvent::new()], limit, &[libc::SIGHUP])?, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`epoll_wait`]; of the kind `InvalidInput` if one of the numbers is no signal.
+///
+/// # Interruption
+///
+/// As [`epoll_wait`].
+///
+/// See [epoll_pwait2(2)](https://man7.org/linux/man-pages/man2/epoll_wait.2.html).
+pub fn epoll_pwait2(
+    epoll: impl AsFd,
+    events: &mut [EpollEvent],
+    timeout: Option<Duration>,
+    blocked: &[c_int],
+) -> Result<usize, Error> {
+    let limit = Limit::new(timeout);
+    complete(|| {
+        let mask = syscalls::signals::mask_without_ours(blocked)?;
+        syscalls::epoll::epoll_pwait2(epoll.as_fd(), events, limit.remaining(), mask)
+    })
 }

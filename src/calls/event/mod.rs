@@ -14,10 +14,10 @@ pub(crate) mod syscalls;
 mod uring;
 
 pub use counter::{eventfd_read, timerfd_read};
-pub use epoll::{EpollEvent, epoll_wait};
+pub use epoll::{EpollEvent, epoll_pwait2, epoll_wait};
 pub use events::Events;
 pub use inotify::{InotifyEvent, InotifyEvents, inotify_read};
 pub use poll::{PollFd, poll, ppoll};
 pub use select::{FdSet, FdTooLarge, select};
-pub use signals::{SignalInfo, sigtimedwait, sigwaitinfo};
+pub use signals::{SignalInfo, pause, sigsuspend, sigtimedwait, sigwaitinfo};
 pub use uring::io_uring_wait;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use libc::c_int;
 
-use super::syscalls::signals::{set_without_ours, sigtimedwait as wait};
+use super::syscalls::signals::{
+    mask_without_ours, set_without_ours, sigtimedwait as wait, suspend,
+};
 use crate::calls::Limit;
 use crate::thread::Stop;
 use crate::{Error, complete};
@@ -91,4 +93,61 @@ pub fn sigtimedwait(signals: &[c_int], timeout: Duration) -> Result<Option<Signa
         Err(Stop::Errno(libc::EAGAIN)) => Ok(None),
         taken => taken.map(Some),
     })
+}
+
+/// Waits until a signal's handler has run on this thread.
+///
+/// One that runs before is not waited for: [`sigsuspend`] closes that gap. (A signal by which threads are interrupted
+/// that comes for nothing may end it, too: look at what the handler was to do.)
+///
+/// # Examples
+///
+/// ```no_run
+/// # use std::sync::atomic::{AtomicBool, Ordering};
+/// # static HANDLED: AtomicBool = AtomicBool::new(false);
+/// while !HANDLED.load(Ordering::Relaxed) {
+///     eintr::event::pause()?;
+/// }
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Interrupted`].
+///
+/// # Interruption
+///
+/// On `Interrupted` a handler may have run nevertheless.
+///
+/// See [pause(2)](https://man7.org/linux/man-pages/man2/pause.2.html).
+pub fn pause() -> Result<(), Error> {
+    complete(|| suspend(None))
+}
+
+/// As [`pause`], with exactly those signals blocked for the time of the call: what is blocked before it, and not in it,
+/// is not missed. The signal by which threads are interrupted is never blocked here, nor is SIGSYS.
+///
+/// # Examples
+///
+/// ```no_run
+/// # use std::sync::atomic::{AtomicBool, Ordering};
+/// # static HANDLED: AtomicBool = AtomicBool::new(false);
+/// nix::sys::signal::SigSet::from(nix::sys::signal::Signal::SIGHUP).thread_block().unwrap();
+/// while !HANDLED.load(Ordering::Relaxed) {
+///     eintr::event::sigsuspend(&[])?; // SIGHUP comes here, or not at all
+/// }
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Interrupted`], or of the kind `InvalidInput` if one of the numbers is no signal.
+///
+/// # Interruption
+///
+/// As [`pause`].
+///
+/// See [sigsuspend(2)](https://man7.org/linux/man-pages/man2/sigsuspend.2.html).
+pub fn sigsuspend(blocked: &[c_int]) -> Result<(), Error> {
+    complete(|| suspend(Some(mask_without_ours(blocked)?)))
 }

@@ -8,6 +8,7 @@
 //! signal; in any other, [`net::send`](crate::net::send) does not raise it.
 
 mod copy;
+mod flagged;
 mod random;
 mod read_write;
 mod splice;
@@ -16,8 +17,9 @@ pub(super) mod syscalls;
 mod whole;
 
 pub use copy::copy;
+pub use flagged::{RwFlags, preadv2, pwritev2};
 pub use random::getrandom;
 pub use read_write::{pread, pwrite, read, readv, write, writev};
-pub use splice::{SpliceFlags, copy_file_range, sendfile, splice};
+pub use splice::{SpliceFlags, copy_file_range, sendfile, splice, tee, vmsplice};
 pub use stream::Stream;
 pub use whole::{read_exact, write_all};

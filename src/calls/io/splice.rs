@@ -1,5 +1,6 @@
-//! splice, sendfile, copy_file_range: moving bytes inside the kernel.
+//! splice, tee, vmsplice, sendfile, copy_file_range: moving bytes inside the kernel.
 
+use std::io::IoSlice;
 use std::os::fd::AsFd;
 
 use bitflags::bitflags;
@@ -67,6 +68,74 @@ pub fn splice(
         let (from, to) = (from.as_deref_mut(), to.as_deref_mut());
         syscalls::splice(reader, from, writer, to, length, flags.bits())
     })
+}
+
+/// Copies up to `length` bytes from one pipe to another, and leaves them in the first.
+///
+/// # Examples
+///
+/// ```
+/// use eintr::io::SpliceFlags;
+///
+/// let ((here, into_here), (there, into_there)) = (std::io::pipe()?, std::io::pipe()?);
+/// eintr::io::write(&into_here, b"ping")?;
+/// assert_eq!(eintr::io::tee(&here, &into_there, 1024, SpliceFlags::empty())?, 4);
+/// assert_eq!(eintr::io::read(&there, &mut [0; 16])?, 4);
+/// assert_eq!(eintr::io::read(&here, &mut [0; 16])?, 4);
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Interrupted`], or the kernel's error.
+///
+/// # Interruption
+///
+/// On `Interrupted` nothing was copied.
+///
+/// See [tee(2)](https://man7.org/linux/man-pages/man2/tee.2.html).
+pub fn tee(
+    reader: impl AsFd,
+    writer: impl AsFd,
+    length: usize,
+    flags: SpliceFlags,
+) -> Result<usize, Error> {
+    complete(|| syscalls::tee(reader.as_fd(), writer.as_fd(), length, flags.bits()))
+}
+
+/// Puts memory into a pipe without copying it; the number of bytes may be less than the buffers have.
+///
+/// What is written to that memory before it was read out of the pipe may be read there in its place. (The memory
+/// is never given away, whatever the flags: `SPLICE_F_GIFT` is not passed on.)
+///
+/// # Examples
+///
+/// ```
+/// use eintr::io::SpliceFlags;
+/// use std::io::IoSlice;
+///
+/// let (reader, writer) = std::io::pipe()?;
+/// assert_eq!(eintr::io::vmsplice(&writer, &[IoSlice::new(b"ping")], SpliceFlags::empty())?, 4);
+/// assert_eq!(eintr::io::read(&reader, &mut [0; 16])?, 4);
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Interrupted`], or the kernel's error.
+///
+/// # Interruption
+///
+/// On `Interrupted` nothing was put into the pipe.
+///
+/// See [vmsplice(2)](https://man7.org/linux/man-pages/man2/vmsplice.2.html).
+pub fn vmsplice(
+    pipe: impl AsFd,
+    buffers: &[IoSlice<'_>],
+    flags: SpliceFlags,
+) -> Result<usize, Error> {
+    let flags = flags.bits() & !libc::SPLICE_F_GIFT;
+    complete(|| syscalls::vmsplice(pipe.as_fd(), buffers, flags))
 }
 
 /// Sends up to `length` bytes of a file to any descriptor; 0 at the end.

@@ -60,6 +60,55 @@ pub(crate) fn pwrite(fd: BorrowedFd<'_>, buffer: &[u8], offset: u64) -> Outcome<
     unsafe { call(libc::SYS_pwrite64, [number(fd), address, length, offset as usize]) }
 }
 
+/// An offset as preadv2 has it: -1 stands for the descriptor's own position.
+fn at(offset: Option<u64>) -> usize {
+    offset.map_or(usize::MAX, |offset| offset as usize)
+}
+
+pub(crate) fn preadv2(
+    fd: BorrowedFd<'_>,
+    buffers: &mut [IoSliceMut<'_>],
+    offset: Option<u64>,
+    flags: i32,
+) -> Outcome<usize> {
+    let [address, count] = [buffers.as_mut_ptr() as usize, buffers.len()];
+    let arguments = [number(fd), address, count, at(offset), 0, flags as usize];
+    // SAFETY: as for `readv`.
+    unsafe { call(libc::SYS_preadv2, arguments) }
+}
+
+pub(crate) fn pwritev2(
+    fd: BorrowedFd<'_>,
+    buffers: &[IoSlice<'_>],
+    offset: Option<u64>,
+    flags: i32,
+) -> Outcome<usize> {
+    let [address, count] = [buffers.as_ptr() as usize, buffers.len()];
+    let arguments = [number(fd), address, count, at(offset), 0, flags as usize];
+    // SAFETY: as for `writev`.
+    unsafe { call(libc::SYS_pwritev2, arguments) }
+}
+
+pub(crate) fn tee(
+    reader: BorrowedFd<'_>,
+    writer: BorrowedFd<'_>,
+    length: usize,
+    flags: u32,
+) -> Outcome<usize> {
+    // SAFETY: no pointers.
+    unsafe { call(libc::SYS_tee, [number(reader), number(writer), length, flags as usize]) }
+}
+
+pub(crate) fn vmsplice(
+    pipe: BorrowedFd<'_>,
+    buffers: &[IoSlice<'_>],
+    flags: u32,
+) -> Outcome<usize> {
+    let [address, count] = [buffers.as_ptr() as usize, buffers.len()];
+    // SAFETY: as for `writev`. What the pipe keeps are the pages, of which the kernel counts itself an owner.
+    unsafe { call(libc::SYS_vmsplice, [number(pipe), address, count, flags as usize]) }
+}
+
 /// Where the kernel finds an offset and leaves it moved on; null stands for the descriptor's own
 /// position.
 fn position(offset: Option<&mut u64>) -> usize {

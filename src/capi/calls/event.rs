@@ -13,6 +13,7 @@ use libc::{epoll_event, fd_set, nfds_t, pollfd, siginfo_t, sigset_t, timespec, t
 
 use super::{Errno, border, numbered, signals_less_ours, span};
 use crate::calls::Limit;
+use crate::calls::event::syscalls::signals::suspend;
 use crate::capi::handles::limit as milliseconds_of;
 use crate::complete;
 use crate::kernel::{SET_SIZE, address_of, timespec_of};
@@ -186,6 +187,59 @@ pub unsafe extern "C" fn eintr_epoll_pwait(
             // SAFETY: the caller's promise; the mask is ours.
             unsafe { call(libc::SYS_epoll_pwait, arguments) }
         })? as c_int)
+    })
+}
+
+/// epoll_pwait2(2)
+///
+/// # Safety
+///
+/// As epoll_pwait2.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_epoll_pwait2(
+    epoll: c_int,
+    events: *mut epoll_event,
+    count: c_int,
+    timeout: *const timespec,
+    mask: *const sigset_t,
+) -> c_int {
+    border(-1, || {
+        // SAFETY: the caller's promise.
+        let (mask, limit) = unsafe { (signals_less_ours(mask), Limit::new(span(timeout)?)) };
+        Ok(complete(|| {
+            let left = limit.remaining().map(timespec_of);
+            let [epoll, events, count] = [epoll as usize, events as usize, count as usize];
+            let arguments = [epoll, events, count, address_of(&left), address_of(&mask), SET_SIZE];
+            // SAFETY: the caller's promise; the time and the mask are ours.
+            unsafe { call(libc::SYS_epoll_pwait2, arguments) }
+        })? as c_int)
+    })
+}
+
+/// pause(2): EINTR after a signal.
+#[unsafe(no_mangle)]
+pub extern "C" fn eintr_pause() -> c_int {
+    suspended(None)
+}
+
+/// sigsuspend(2): EINTR after a signal.
+///
+/// # Safety
+///
+/// As sigsuspend.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_sigsuspend(mask: *const sigset_t) -> c_int {
+    // SAFETY: the caller's promise.
+    match unsafe { signals_less_ours(mask) } {
+        None => border(-1, || Err(Errno(libc::EFAULT))),
+        mask => suspended(mask),
+    }
+}
+
+fn suspended(mask: Option<u64>) -> c_int {
+    border(-1, || {
+        complete(|| suspend(mask))?;
+        Err(Errno(libc::EINTR))
     })
 }
 

@@ -8,7 +8,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use libc::{c_short, iovec, size_t, ssize_t};
+use libc::{c_short, iovec, off_t, size_t, ssize_t};
 
 use super::plain::eintr_openat;
 use super::{Errno, border, borrowed, done, plain};
@@ -96,6 +96,61 @@ pub unsafe extern "C" fn eintr_writev(fd: c_int, buffers: *const iovec, count: c
     let arguments = [fd as usize, &raw const message as usize, libc::MSG_DONTWAIT as usize];
     // SAFETY: the caller's promise.
     border(-1, || unsafe { on_descriptor(fd, Way::Out, waiting, (libc::SYS_sendmsg, arguments)) })
+}
+
+/// preadv2(2), or pwritev2(2). A socket that is not to wait is told so by a flag of these, too.
+///
+/// # Safety
+///
+/// As they.
+unsafe fn at(
+    way: Way,
+    number: libc::c_long,
+    fd: c_int,
+    [buffers, count, offset, flags]: [usize; 4],
+) -> ssize_t {
+    let call = |more: c_int| {
+        // The upper half of the offset counts where a word has 32 bits.
+        (number, [fd as usize, buffers, count, offset, 0, flags | more as usize])
+    };
+    // SAFETY: the caller's promise.
+    border(-1, || unsafe { on_descriptor(fd, way, call(0), call(libc::RWF_NOWAIT)) })
+}
+
+/// preadv2(2)
+///
+/// # Safety
+///
+/// As preadv2.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_preadv2(
+    fd: c_int,
+    buffers: *const iovec,
+    count: c_int,
+    offset: off_t,
+    flags: c_int,
+) -> ssize_t {
+    let arguments = [buffers as usize, count as usize, offset as usize, flags as usize];
+    // SAFETY: the caller's promise.
+    unsafe { at(Way::In, libc::SYS_preadv2, fd, arguments) }
+}
+
+/// pwritev2(2)
+///
+/// # Safety
+///
+/// As pwritev2.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_pwritev2(
+    fd: c_int,
+    buffers: *const iovec,
+    count: c_int,
+    offset: off_t,
+    flags: c_int,
+) -> ssize_t {
+    let arguments = [buffers as usize, count as usize, offset as usize, flags as usize];
+    // SAFETY: the caller's promise.
+    unsafe { at(Way::Out, libc::SYS_pwritev2, fd, arguments) }
 }
 
 /// open(2)

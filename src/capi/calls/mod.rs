@@ -51,7 +51,7 @@ fn borrowed<'fd>(fd: c_int) -> Result<BorrowedFd<'fd>, Errno> {
 /// # Safety
 ///
 /// Null, or a time.
-unsafe fn span(time: *const timespec) -> Result<Option<Duration>, Errno> {
+pub(super) unsafe fn span(time: *const timespec) -> Result<Option<Duration>, Errno> {
     // SAFETY: the caller's promise.
     let Some(time) = (unsafe { time.as_ref() }) else { return Ok(None) };
     let nanoseconds = u32::try_from(time.tv_nsec).ok().filter(|n| *n < 1_000_000_000);

@@ -8,7 +8,7 @@
 
 use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
-use libc::{mqd_t, off_t, pid_t, rusage, sembuf, siginfo_t, size_t, ssize_t, timespec};
+use libc::{iovec, mqd_t, off_t, pid_t, rusage, sembuf, siginfo_t, size_t, ssize_t, timespec};
 
 use super::{border, plain};
 
@@ -46,6 +46,12 @@ plain! {
     "sendfile(2)" eintr_sendfile(
         writer: c_int, reader: c_int, from: *mut off_t, length: size_t
     ) -> ssize_t = SYS_sendfile;
+    "tee(2)" eintr_tee(
+        reader: c_int, writer: c_int, length: size_t, flags: c_uint
+    ) -> ssize_t = SYS_tee;
+    "vmsplice(2)" eintr_vmsplice(
+        fd: c_int, buffers: *const iovec, count: size_t, flags: c_uint
+    ) -> ssize_t = SYS_vmsplice;
     "copy_file_range(2)" eintr_copy_file_range(
         reader: c_int, from: *mut i64, writer: c_int, to: *mut i64, length: size_t, flags: c_uint
     ) -> ssize_t = SYS_copy_file_range;

@@ -6,9 +6,9 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_uint, c_void};
 
-use libc::{msghdr, size_t, sockaddr, socklen_t, ssize_t};
+use libc::{mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t, timespec};
 
 use super::{Errno, border, borrowed, done};
 use crate::calls::net::connect::connect_raw;
@@ -90,6 +90,12 @@ on_socket! {
     "sendmsg(2)" eintr_sendmsg(
         fd: c_int, message: *const msghdr, flags: c_int
     ) -> ssize_t = Out SYS_sendmsg, flags 2;
+    "recvmmsg(2)" eintr_recvmmsg(
+        fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int, timeout: *mut timespec
+    ) -> c_int = In SYS_recvmmsg, flags 3;
+    "sendmmsg(2)" eintr_sendmmsg(
+        fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int
+    ) -> c_int = Out SYS_sendmmsg, flags 3;
 }
 
 /// connect(2)

@@ -40,6 +40,14 @@ pub fn epoll_wait(ready: bool) -> Case {
     })
 }
 
+pub fn epoll_pwait2(ready: bool) -> Case {
+    told_once(ready, |epoll| {
+        let mut events = [EpollEvent::new()];
+        eintr::event::epoll_pwait2(&epoll.0, &mut events, None, &[libc::SIGHUP])?;
+        Ok(events[0].data())
+    })
+}
+
 /// An event that is told once: an edge, and one-shot at that. `wait` returns its data.
 pub fn told_once(
     ready: bool,

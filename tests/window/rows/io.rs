@@ -1,11 +1,12 @@
 //! Reading and writing.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 
 use eintr::Error;
+use eintr::io::RwFlags;
 use nix::fcntl::{FcntlArg, fcntl};
 
 use super::{Case, drain, equal, pipe, turn};
@@ -48,6 +49,21 @@ pub fn read(ready: bool) -> Case {
         let mut byte = [0];
         eintr::io::read(fd, &mut byte)?;
         Ok(byte[0].into())
+    })
+}
+
+pub fn preadv2(ready: bool) -> Case {
+    reading(ready, |fd| {
+        let mut byte = [0];
+        let buffers = &mut [IoSliceMut::new(&mut byte)];
+        eintr::io::preadv2(fd, buffers, None, RwFlags::empty())?;
+        Ok(byte[0].into())
+    })
+}
+
+pub fn pwritev2(ready: bool) -> Case {
+    writing(ready, |writer| {
+        eintr::io::pwritev2(writer, &[IoSlice::new(&[BYTE])], None, RwFlags::empty())
     })
 }
 

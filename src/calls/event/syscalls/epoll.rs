@@ -1,4 +1,4 @@
-//! `epoll_pwait`.
+//! `epoll_pwait` and `epoll_pwait2`.
 //!
 //! # Safety
 //!
@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use crate::calls::event::events::Events;
-use crate::kernel::SET_SIZE;
+use crate::kernel::{SET_SIZE, Set, address_of, timespec_of};
 use crate::thread::{Outcome, Stop, call};
 
 /// What [`epoll_wait`](crate::event::epoll_wait) found: what has happened, and the number that the
@@ -66,13 +66,31 @@ fn milliseconds(timeout: Option<Duration>) -> (i32, bool) {
     }
 }
 
+/// The epoll, and where the kernel may write how many events.
+fn room(epoll: BorrowedFd<'_>, events: &mut [EpollEvent]) -> [usize; 3] {
+    let count = events.len().min(i32::MAX as usize / size_of::<EpollEvent>());
+    [epoll.as_raw_fd() as usize, events.as_mut_ptr() as usize, count]
+}
+
+pub(crate) fn epoll_pwait2(
+    epoll: BorrowedFd<'_>,
+    events: &mut [EpollEvent],
+    timeout: Option<Duration>,
+    mask: Set,
+) -> Outcome<usize> {
+    let [epoll, address, count] = room(epoll, events);
+    let (timeout, mask) = (timeout.map(timespec_of), Some(mask));
+    let arguments = [epoll, address, count, address_of(&timeout), address_of(&mask), SET_SIZE];
+    // SAFETY: the kernel writes at most `count` events, which are borrowed mutably, and reads the time and the mask.
+    unsafe { call(libc::SYS_epoll_pwait2, arguments) }
+}
+
 pub(crate) fn epoll_wait(
     epoll: BorrowedFd<'_>,
     events: &mut [EpollEvent],
     timeout: Option<Duration>,
 ) -> Outcome<usize> {
-    let [epoll, address] = [epoll.as_raw_fd() as usize, events.as_mut_ptr() as usize];
-    let count = events.len().min(i32::MAX as usize / size_of::<EpollEvent>());
+    let [epoll, address, count] = room(epoll, events);
     let (milliseconds, cut_short) = milliseconds(timeout);
     let arguments = [epoll, address, count, milliseconds as usize, 0, SET_SIZE];
     // SAFETY: the kernel writes at most `count` events, which are borrowed mutably.

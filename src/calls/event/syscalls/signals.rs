@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use libc::{c_int, siginfo_t};
 
+use crate::is_interrupted;
 use crate::kernel::{SET_SIZE, Set, address_of, signals, timespec_of};
 use crate::signal::ours;
 use crate::thread::{Outcome, Stop, call};
@@ -60,4 +61,16 @@ pub(crate) fn sigtimedwait(set: Set, timeout: Option<Duration>) -> Outcome<Signa
     // has no such thing, it is another number, and the public side says so.
     let (pid, value) = unsafe { (info.si_pid(), info.si_value().sival_ptr as usize) };
     Ok(SignalInfo { signal: info.si_signo, code: info.si_code, pid, value })
+}
+
+/// Sleeps until a handler has run that is not ours, with that mask or the thread's own. (One of ours that comes for
+/// nothing cannot be told from it.)
+pub(crate) fn suspend(mask: Option<Set>) -> Outcome<()> {
+    // What sigsuspend does; and pause, which aarch64 has not.
+    let arguments = [0, 0, 0, address_of(&mask), SET_SIZE];
+    // SAFETY: the kernel reads the mask.
+    match unsafe { call(libc::SYS_ppoll, arguments) } {
+        Err(Stop::Errno(libc::EINTR)) if !is_interrupted() => Ok(()),
+        stopped => stopped.map(drop),
+    }
 }
