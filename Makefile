@@ -9,7 +9,6 @@ CMAKEDIR = $(LIBDIR)/cmake/eintr
 MANDIR = $(PREFIX)/share/man
 DESTDIR =
 CARGO = cargo
-PYTHON = python3
 TARGET = target
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
@@ -38,10 +37,4 @@ install-built:
 	awk -v version=$(VERSION) -v date="$$(date -u -r include/eintr.h +%Y-%m-%d)" -v dir=$(DESTDIR)$(MANDIR)/man3 -f man.awk include/eintr.h
 	test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
 
-# The Python module, and the library beside it: in a virtual environment, or wherever pip may write.
-install-python: all
-	$(MAKE) --no-print-directory install-built PREFIX="$$($(PYTHON) -c 'import sys; print(sys.prefix)')"
-	$(PYTHON) -m pip install --disable-pip-version-check ./examples/python
-	$(RM) -r examples/python/build examples/python/eintr.egg-info
-
-.PHONY: all install install-built install-python
+.PHONY: all install install-built

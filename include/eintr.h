@@ -272,6 +272,10 @@ int eintr_abandonable(intptr_t (*f)(void *), void *arg, intptr_t *result);
  * at its end, as by snprintf(3). Errors: EINVAL. */
 ssize_t eintr_report(eintr_interrupter interrupter, char *buffer, size_t size);
 
+/* Where all tasks are, with the stacks of their threads: the thread dump, written as eintr_report() does. Each thread is asked by
+ * one signal, which it does not notice. All of them together hold it up for a second at most. */
+ssize_t eintr_dump(char *buffer, size_t size);
+
 /* No signal was free: an interrupt is seen before a call only. */
 #define EINTR_ABSENT 0
 /* A signal answers the call that it finds, and is repeated with back-off: where the kernel has no Syscall User Dispatch

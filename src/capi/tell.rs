@@ -14,6 +14,7 @@ use libc::{size_t, ssize_t};
 
 use super::{Errno, border, handles};
 use crate::entry::install::{self, Installed};
+use crate::report;
 use crate::support::{Road, support};
 
 /// `struct eintr_support`
@@ -65,19 +66,43 @@ pub unsafe extern "C" fn eintr_report(
 ) -> ssize_t {
     border(-1, || {
         let report = handles::interrupter(interrupter)?.report().to_string();
-        if size > 0 {
-            if buffer.is_null() {
-                return Err(Errno(libc::EINVAL));
-            }
-            let length = report.len().min(size - 1);
-            // SAFETY: there is room for so many bytes and one more.
-            unsafe {
-                buffer.copy_from_nonoverlapping(report.as_ptr().cast(), length);
-                buffer.add(length).write(0);
-            }
-        }
-        Ok(report.len() as ssize_t)
+        // SAFETY: the caller's promise.
+        unsafe { write(&report, buffer, size) }
     })
+}
+
+/// Where all tasks are, with their threads' stacks.
+///
+/// # Safety
+///
+/// `buffer` has room for `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn eintr_dump(buffer: *mut c_char, size: size_t) -> ssize_t {
+    border(-1, || {
+        let reports: String = report().iter().map(|report| format!("{report}\n")).collect();
+        // SAFETY: the caller's promise.
+        unsafe { write(&reports, buffer, size) }
+    })
+}
+
+/// As much of the text as fits, and a zero; the length that it has.
+///
+/// # Safety
+///
+/// `buffer` has room for `size` bytes.
+unsafe fn write(text: &str, buffer: *mut c_char, size: size_t) -> Result<ssize_t, Errno> {
+    if size > 0 {
+        if buffer.is_null() {
+            return Err(Errno(libc::EINVAL));
+        }
+        let length = text.len().min(size - 1);
+        // SAFETY: there is room for so many bytes and one more.
+        unsafe {
+            buffer.copy_from_nonoverlapping(text.as_ptr().cast(), length);
+            buffer.add(length).write(0);
+        }
+    }
+    Ok(text.len() as ssize_t)
 }
 
 /// Chooses the signal.

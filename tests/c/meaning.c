@@ -117,7 +117,10 @@ static void reports(void)
     ssize_t length = eintr_report(interrupter, report, sizeof report);
     CHECK(length == (ssize_t)strlen(report) && strncmp(report, "a name: not started", 19) == 0);
     CHECK(eintr_report(interrupter, cut, sizeof cut) == length && strcmp(cut, "a na") == 0);
-    CHECK(eintr_task_free(task) == 0 && eintr_is_finished(interrupter) == 1);
+    CHECK(eintr_task_begin(task) == 0);
+    char dump[4096];
+    CHECK(eintr_dump(dump, sizeof dump) > 0 && strstr(dump, "a name (tid ") != NULL);
+    CHECK(eintr_task_end(task) == 0 && eintr_is_finished(interrupter) == 1);
     CHECK(eintr_interrupter_free(interrupter) == 0);
 }
 

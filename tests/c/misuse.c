@@ -71,6 +71,7 @@ int main(void)
     FAILS(EINVAL, eintr_support(NULL));
     FAILS(EINVAL, eintr_report(interrupter, NULL, 1));
     CHECK(eintr_report(interrupter, NULL, 0) > 0);
+    FAILS(EINVAL, eintr_dump(NULL, 1));
     NONE(EINVAL, eintr_interrupt_on(interrupter, NULL, 1));
     NONE(EINVAL, eintr_interrupt_on(interrupter, (const int[]){SIGTERM}, 0));
     NONE(EINVAL, eintr_interrupt_on(interrupter, (const int[]){SIGKILL}, 1));

@@ -1,0 +1,50 @@
+"""The pytest plugin: --eintr-timeout=SECONDS, `eintr_timeout` in the ini file, @pytest.mark.eintr_timeout(seconds).
+
+Each of a test's phases (its fixtures, the test, their end) has so much time. Then it fails where it is stuck, and the run goes on."""
+
+import pytest
+
+from . import _blocks
+
+
+class _Timeout(_blocks.timeout):
+    def _error(self):
+        # No Exception: a test that catches those fails all the same.
+        return pytest.fail.Exception(f"not done in {self.seconds:g} s (eintr)")
+
+
+def pytest_addoption(parser):
+    help = "seconds that each phase of a test may take (setup, call, teardown); 0: as many as it takes"
+    parser.getgroup("eintr").addoption("--eintr-timeout", type=float, help=help)
+    parser.addini("eintr_timeout", help)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "eintr_timeout(seconds): the time that each phase of the test may take; 0: as much as it takes")
+
+
+def _seconds(item):
+    marker = item.get_closest_marker("eintr_timeout")
+    if marker is not None:
+        return marker.kwargs["seconds"] if marker.kwargs else marker.args[0]
+    option = item.config.getoption("--eintr-timeout")
+    return float(item.config.getini("eintr_timeout") or 0) if option is None else option
+
+
+# The innermost of the wrappers: what others do around the test is done in any case.
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_setup(item):
+    with _Timeout(_seconds(item) or None):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item):
+    with _Timeout(_seconds(item) or None):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_teardown(item):
+    with _Timeout(_seconds(item) or None):
+        return (yield)

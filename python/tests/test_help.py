@@ -1,0 +1,114 @@
+"""What is told: dump, support, install; and the pytest plugin."""
+
+import errno
+import io
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+import eintr
+
+from conftest import Running, asleep, until
+
+
+def test_support():
+    found = eintr.support()
+    assert found.signal > 0 and found.reach in ("exact", "second best")
+    assert eintr.Thread(name="x").report() == "x: not started"
+
+
+def test_a_dump_has_every_thread_with_both_kinds_of_frames():
+    reader, writer = os.pipe()
+    thread = eintr.Thread(target=os.read, args=(reader, 1), name="reads")
+    thread.start()
+    plain = Running(lambda: time.sleep(0.5))
+    asleep(thread.native_id)
+    text = io.StringIO()
+    eintr.dump(text)
+    text = text.getvalue()
+    assert "Thread MainThread" in text and "test_a_dump_has_every_thread" in text
+    assert "in read of fd" in text and "pipe" in text
+    assert "stack:" in text and "libc" in text
+    assert thread.interrupt().wait_caught(60)
+    thread.join(60)
+    plain.end()
+    os.close(reader)
+    os.close(writer)
+
+
+def test_the_signal_is_chosen_before_the_first_block():
+    program = """if True:
+        import eintr, signal, time
+        try:
+            eintr.install(999)
+        except OSError as error:
+            print(error.errno)
+        eintr.install(signal.SIGUSR2)
+        print(eintr.support().signal == signal.SIGUSR2)
+        try:
+            eintr.install(signal.SIGUSR1)
+        except OSError as error:
+            print(error.errno)
+        try:
+            with eintr.timeout(0.01):
+                time.sleep(1000)
+        except TimeoutError:
+            print("left")
+        """
+    done = subprocess.run([sys.executable, "-c", program], timeout=60, capture_output=True, text=True)
+    assert done.stdout.split() == [str(errno.EINVAL), "True", str(errno.EBUSY), "left"], done.stderr
+
+
+def test_a_test_that_is_stuck_fails_and_the_run_goes_on(pytester):
+    pytester.makepyfile(
+        """
+        import socket, time
+        import pytest
+
+        torn_down = []
+
+        @pytest.fixture
+        def listener():
+            with socket.create_server(("127.0.0.1", 0)) as sock:
+                yield sock
+            torn_down.append(1)
+
+        def test_is_stuck(listener):
+            try:
+                listener.accept()
+            except Exception:
+                pass
+
+        @pytest.mark.eintr_timeout(0.01)
+        def test_is_marked():
+            time.sleep(1000)
+
+        @pytest.fixture
+        def never():
+            time.sleep(1000)
+
+        def test_has_a_fixture_that_is_stuck(never):
+            pass
+
+        def test_goes_on():
+            assert torn_down == [1]
+        """
+    )
+    result = pytester.runpytest_subprocess("--eintr-timeout=0.5", *plugin())
+    result.assert_outcomes(passed=1, failed=2, errors=1)
+    result.stdout.fnmatch_lines(["*listener.accept()*", "*not done in 0.5 s*", "*not done in 0.01 s*"])
+
+
+def plugin():
+    """The plugin by name, where eintr is not installed."""
+    import importlib.metadata
+
+    try:
+        importlib.metadata.version("eintr")
+        return []
+    except importlib.metadata.PackageNotFoundError:
+        return ["-p", "eintr._pytest"]

@@ -1,0 +1,239 @@
+"""`timeout`: in any thread, nested, once, and never outside of its block."""
+
+import builtins
+import os
+import queue
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import eintr
+
+from conftest import Running, loops_are_covered
+
+
+def accepts():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.accept()
+
+
+def receives():
+    here, there = socket.socketpair()
+    with here, there:
+        here.recv(1)
+
+
+def computes():
+    while True:
+        len("")
+
+
+CALLS = {
+    "sleep": lambda: time.sleep(1000),
+    "accept": accepts,
+    "recv": receives,
+    "queue": lambda: queue.Queue().get(),
+    "event": lambda: threading.Event().wait(1000),
+    "child": lambda: subprocess.run(["sleep", "1000"]),
+    "computing": computes,
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_is_left(anywhere, name):
+    def body():
+        with pytest.raises(eintr.TimeoutError) as caught:
+            with eintr.timeout(0.05):
+                CALLS[name]()
+        assert isinstance(caught.value, builtins.TimeoutError)
+        assert caught.value.__cause__ is None
+        time.sleep(0.001)  # it can wait again
+        os.stat("/")
+
+    anywhere(body)
+
+
+def test_what_is_done_in_time_is_left_alone(anywhere):
+    def body():
+        with eintr.timeout(1000):
+            return 1
+
+    assert anywhere(body) == 1
+
+
+def test_no_limit(anywhere):
+    def body():
+        with eintr.timeout(None):
+            time.sleep(0.001)
+            return 1
+
+    assert anywhere(body) == 1
+
+
+def test_none_is_left_at_once(anywhere):
+    def body():
+        with pytest.raises(eintr.TimeoutError):
+            with eintr.timeout(0):
+                time.sleep(1000)
+
+    anywhere(body)
+
+
+def test_the_inner_one_passes(anywhere):
+    def body():
+        with eintr.timeout(1000):
+            with pytest.raises(eintr.TimeoutError, match="0.02"):
+                with eintr.timeout(0.02):
+                    time.sleep(1000)
+            time.sleep(0.001)
+            return 1
+
+    assert anywhere(body) == 1
+
+
+def test_the_outer_one_passes(anywhere):
+    def body():
+        with pytest.raises(eintr.TimeoutError, match="0.02"):
+            with eintr.timeout(0.02):
+                with eintr.timeout(1000):
+                    time.sleep(1000)
+
+    anywhere(body)
+
+
+def test_both_pass_one_after_the_other(anywhere):
+    def body():
+        seen = []
+        with pytest.raises(eintr.TimeoutError, match="0.04"):
+            with eintr.timeout(0.04):
+                try:
+                    with eintr.timeout(0.02):
+                        time.sleep(1000)
+                except eintr.TimeoutError as error:
+                    seen.append(str(error))
+                time.sleep(1000)
+        assert seen in (["not done in 0.02 s"], [])
+
+    anywhere(body)
+
+
+def test_a_function(anywhere):
+    @eintr.timeout(0.02)
+    def recurses(depth):
+        """Docs."""
+        return recurses(depth - 1) if depth else time.sleep(1000)
+
+    assert recurses.__doc__ == "Docs."
+    with pytest.raises(eintr.TimeoutError):
+        anywhere(lambda: recurses(3))
+
+
+def test_what_returns_before_its_body_has_run_is_refused():
+    async def coroutine():
+        pass
+
+    def generator():
+        yield
+
+    for function in (coroutine, generator):
+        with pytest.raises(TypeError, match="before its body"):
+            eintr.timeout(1)(function)
+
+
+def test_not_a_number():
+    with pytest.raises(ValueError):
+        eintr.timeout(float("nan"))
+    with pytest.raises(TypeError):
+        with eintr.timeout("1"):
+            pass
+
+
+def test_a_block_begins_once():
+    block = eintr.timeout(1000)
+    with block:
+        with pytest.raises(RuntimeError, match="begun already"):
+            with block:
+                pass
+    with block:
+        pass
+
+
+@loops_are_covered
+def test_once_and_never_outside():
+    """At any moment around the block's end: each is raised in its block, or by the with statement, or not at all."""
+    strays, raised = [], []
+
+    def body():
+        for _ in range(2000):
+            here = "before"
+            try:
+                try:
+                    limit = random.random() * 0.0004
+                    with eintr.timeout(limit):
+                        here = "in it"
+                        end = time.perf_counter() + limit
+                        while time.perf_counter() < end:
+                            len("")
+                        len("")
+                except eintr.TimeoutError:
+                    raised.append(here)
+                here = "after"
+                for _ in range(30):
+                    len("")
+            except BaseException as error:
+                strays.append((here, error))
+
+    threads = [Running(body) for _ in range(2)]
+    for thread in threads:
+        assert thread.end() is None
+    assert strays == []
+    assert raised
+
+
+def test_ctrl_c_in_the_main_thread_ends_the_block():
+    timer = threading.Timer(0.02, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        with eintr.timeout(1000) as handle:
+            while True:
+                len("")
+            len("")
+    assert handle.is_over
+    timer.join()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_keeps_its_limit():
+    with eintr.timeout(0.1):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                time.sleep(1000)
+            except eintr.TimeoutError:
+                os._exit(7)
+            finally:
+                os._exit(8)
+        try:
+            while True:
+                time.sleep(1000)
+        except eintr.TimeoutError:
+            pass
+    with eintr.timeout(60):
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+
+
+def test_the_clock_ends_when_it_has_nothing_to_do():
+    program = """if True:
+        import eintr, os, time
+        with eintr.timeout(0.01):
+            pass
+        while len(os.listdir("/proc/self/task")) > 1:
+            time.sleep(0.01)
+        """
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
