@@ -109,10 +109,10 @@ impl fmt::Display for Interrupted {
 }
 
 impl StdError for Interrupted {
-    /// The source of the asker's own reason, which the message already contains.
+    /// The asker's own reason, if it gave one.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self.reason() {
-            Reason::Custom(error) => error.source(),
+            Reason::Custom(error) => Some(&**error),
             _ => None,
         }
     }

@@ -64,6 +64,10 @@ impl Interrupter {
     /// Returns at once, but for the task's [hooks](crate::with_hook), which it runs first;
     /// [`Request::wait`] waits for the answer. Requests without a reason of their
     /// own are one request until it is [taken](crate::take).
+    #[doc(alias = "cancel")]
+    #[doc(alias = "abort")]
+    #[doc(alias = "kill")]
+    #[doc(alias = "stop")]
     pub fn interrupt(&self) -> Request {
         self.ask(Reason::Requested)
     }
@@ -108,6 +112,17 @@ impl Interrupter {
     #[cfg(feature = "capi")]
     pub(crate) fn request(&self, id: Option<u64>) -> Request {
         Request { asked: self.0.clone(), id, members: Vec::new() }
+    }
+
+    /// Interrupts the task where the guard is dropped: at an early return, in a panic.
+    ///
+    /// ```
+    /// let worker = eintr::spawn(|| eintr::time::sleep(std::time::Duration::MAX));
+    /// drop(worker.interrupter().drop_guard());
+    /// assert!(worker.join().unwrap().is_err());
+    /// ```
+    pub fn drop_guard(self) -> DropGuard {
+        DropGuard(Some(self))
     }
 
     /// Whether the task has ended.
@@ -172,6 +187,26 @@ impl Interrupter {
     /// Where the task is now, without its thread's stack: nobody is disturbed.
     pub fn report(&self) -> Report {
         Report::of(&self.0)
+    }
+}
+
+/// Interrupts a task where it is dropped. See [`Interrupter::drop_guard`].
+#[derive(Debug)]
+#[must_use = "dropping it interrupts the task"]
+pub struct DropGuard(Option<Interrupter>);
+
+impl DropGuard {
+    /// The task is not interrupted, after all.
+    pub fn disarm(mut self) -> Interrupter {
+        self.0.take().expect("only its end takes it")
+    }
+}
+
+impl Drop for DropGuard {
+    fn drop(&mut self) {
+        if let Some(interrupter) = &self.0 {
+            interrupter.interrupt();
+        }
     }
 }
 

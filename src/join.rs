@@ -43,6 +43,12 @@ macro_rules! handle {
             }
         }
 
+        impl<$($scope,)? T> From<$handle<$($scope,)? T>> for Interrupter {
+            fn from(handle: $handle<$($scope,)? T>) -> Self {
+                handle.interrupter
+            }
+        }
+
         impl<$($scope,)? T> std::fmt::Debug for $handle<$($scope,)? T> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_struct(stringify!($handle))

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 #![cfg_attr(not(feature = "stacks"), allow(dead_code, reason = "some of it serves stacks only"))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs, unreachable_pub, missing_debug_implementations)]
 
 #[cfg(not(target_os = "linux"))]
@@ -74,7 +75,7 @@ pub use group::{Group, Panicked, Stragglers};
 pub use hook::with_hook;
 pub use install::{InstallError, Signal, install};
 pub use interrupted::{Interrupted, Reason};
-pub use interrupter::{Interrupter, Outcome, Request, find};
+pub use interrupter::{DropGuard, Interrupter, Outcome, Request, find};
 pub use iter::{Interruptible, IteratorExt};
 pub use join::JoinHandle;
 pub use mask::mask;

@@ -49,10 +49,11 @@ fn reasons_of_all_kinds() {
         let custom = take().unwrap();
         assert!(matches!(custom.reason(), Reason::Custom(_)));
         assert_eq!(custom.downcast_ref::<Quota>(), Some(&Quota(3)));
+        assert_eq!(custom.source().unwrap().downcast_ref::<Quota>(), Some(&Quota(3)));
         assert_eq!(custom.to_string(), "interrupted: over by 3");
         let chain = take().unwrap();
         assert_eq!(chain.to_string(), "interrupted: and why");
-        assert_eq!(chain.source().unwrap().to_string(), "anyhow");
+        assert_eq!(chain.source().unwrap().source().unwrap().to_string(), "anyhow");
     });
 }
 

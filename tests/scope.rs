@@ -308,6 +308,19 @@ fn a_thread_that_panics_has_the_scope_panic_and_not_the_others_interrupted() {
 }
 
 #[test]
+fn a_scopes_panic_names_the_line_of_its_call() {
+    child::alone("a_scopes_panic_names_the_line_of_its_call", || {
+        let (tell, told) = mpsc::channel();
+        std::panic::set_hook(Box::new(move |panic| {
+            tell.send(panic.location().unwrap().file().to_owned()).unwrap();
+        }));
+        let panics = || scope(|s| drop(s.spawn(|| std::panic::resume_unwind(Box::new("ours")))));
+        catch_unwind(panics).unwrap_err();
+        assert_eq!(told.recv().unwrap(), file!());
+    });
+}
+
+#[test]
 fn a_thread_that_panics_in_a_try_scope_interrupts_the_others() {
     watched("a_thread_that_panics_in_a_try_scope", || {
         let result: Result<(), Error> = try_scope(|s| {

@@ -193,6 +193,10 @@ fn structure() {
     let _: fn(&Stragglers) -> &[Report] = Stragglers::reports;
     let _: fn(&Stragglers) -> &[Panicked] = Stragglers::panics;
     let _: Interrupter = (&Group::new()).into();
+    let _: Interrupter = Group::new().into();
+    let _: &dyn Fn(JoinHandle<u8>) -> Interrupter = &Interrupter::from;
+    let _: fn(Interrupter) -> eintr::DropGuard = Interrupter::drop_guard;
+    let _: fn(eintr::DropGuard) -> Interrupter = eintr::DropGuard::disarm;
 
     let text = String::from("borrowed");
     let length: usize = eintr::scope(|s| {

@@ -269,6 +269,12 @@ impl Default for Group {
     }
 }
 
+impl From<Group> for Interrupter {
+    fn from(group: Group) -> Self {
+        group.interrupter()
+    }
+}
+
 impl From<&Group> for Interrupter {
     fn from(group: &Group) -> Self {
         group.interrupter()

@@ -41,6 +41,7 @@ struct Value {
 }
 
 /// Runs `f` in a scope of std's.
+#[track_caller]
 pub(crate) fn scope<'env, T>(
     f: impl for<'scope> FnOnce(&'scope thread::Scope<'scope, 'env>, Keep<'scope, 'env>) -> T,
 ) -> T {

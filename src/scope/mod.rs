@@ -209,10 +209,10 @@ fn run<'env, T>(
     let node = task.node().clone();
     let inheritance = Inheritance::here().and(node.clone());
     let shared = Shared::new(node, inheritance, reach);
-    task.run(|| {
-        keep::scope(|std, keep| {
-            let shared = keep.outer(shared);
-            body(std, keep, shared)
-        })
+    let _running = task.begin();
+    // (Not in a closure: a panic of std's is to name the caller.)
+    keep::scope(|std, keep| {
+        let shared = keep.outer(shared);
+        body(std, keep, shared)
     })
 }
