@@ -47,6 +47,7 @@ mod iter;
 mod join;
 mod kernel;
 mod mask;
+mod obstacle;
 mod or_interrupted;
 mod reach;
 mod recognise;
@@ -79,6 +80,7 @@ pub use interrupter::{DropGuard, Interrupter, Outcome, Request, find};
 pub use iter::{Interruptible, IteratorExt};
 pub use join::JoinHandle;
 pub use mask::mask;
+pub use obstacle::Obstacle;
 pub use or_interrupted::ResultExt;
 pub use reach::{reach, without_reach};
 #[cfg(feature = "stacks")]

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use crate::entry::install;
+use crate::obstacle::Obstacle;
 use crate::reach::dispatch;
-use crate::signal::ours;
+use crate::signal::ours::{self, Unsendable};
 
 /// What this machine lets us do, by road. See [`support`].
 ///
@@ -23,6 +24,10 @@ pub struct Support {
     pub own_calls: Road,
     /// Plain calls, of code that is not ours ([`reach`](crate::reach())).
     pub reach: Road,
+    /// Why our own calls are no better.
+    pub own_calls_obstacle: Option<Obstacle>,
+    /// Why plain calls are no better.
+    pub reach_obstacle: Option<Obstacle>,
 }
 
 /// How well a road into a thread works.
@@ -50,7 +55,7 @@ pub enum Road {
 ///
 /// let support = eintr::support();
 /// if support.reach != Road::Exact {
-///     eprintln!("calls of other crates may be late to notice: {}", support.reach);
+///     eprintln!("calls of other crates may be late to notice: {support}"); // and why
 /// }
 /// ```
 #[track_caller]
@@ -60,10 +65,18 @@ pub fn support() -> Support {
         ours::move_if_taken();
     }
     let signal = ours::number();
-    let can_be_sent = ours::in_force().is_ok() && install::can_send();
-    let with_signal = |road| if can_be_sent { road } else { Road::Absent };
-    let reach = if dispatch::is_usable() { Road::Exact } else { Road::SecondBest };
-    Support { signal, own_calls: with_signal(Road::Exact), reach: with_signal(reach) }
+    let own_calls_obstacle = match ours::in_force() {
+        Err(Unsendable::None) => Some(Obstacle::NoSignal),
+        Err(Unsendable::Taken) => Some(Obstacle::HandlerReplaced),
+        Ok(_) => (!install::can_send()).then_some(Obstacle::Sandbox),
+    };
+    let reach_obstacle = own_calls_obstacle.or_else(dispatch::obstacle);
+    let own_calls = own_calls_obstacle.map_or(Road::Exact, |_| Road::Absent);
+    let reach = match own_calls {
+        Road::Exact => reach_obstacle.map_or(Road::Exact, |_| Road::SecondBest),
+        absent => absent,
+    };
+    Support { signal, own_calls, reach, own_calls_obstacle, reach_obstacle }
 }
 
 impl fmt::Display for Support {
@@ -73,13 +86,19 @@ impl fmt::Display for Support {
         if let Some(signal) = self.signal.filter(|_| self.own_calls != Road::Absent) {
             write!(f, " (by signal {signal})")?;
         }
+        tell(f, self.own_calls_obstacle)?;
         write!(f, "\nplain calls: {}", self.reach)?;
-        match self.reach {
-            Road::Exact => f.write_str(" (by Syscall User Dispatch)"),
-            Road::SecondBest => f.write_str(" (by signals, repeated with back-off)"),
-            Road::Absent => Ok(()),
-        }
+        f.write_str(match self.reach {
+            Road::Exact => " (by Syscall User Dispatch)",
+            Road::SecondBest => " (by signals, repeated with back-off)",
+            Road::Absent => "",
+        })?;
+        tell(f, self.reach_obstacle)
     }
+}
+
+fn tell(f: &mut fmt::Formatter<'_>, obstacle: Option<Obstacle>) -> fmt::Result {
+    obstacle.map_or(Ok(()), |obstacle| write!(f, "; {obstacle}"))
 }
 
 impl fmt::Display for Road {

@@ -379,7 +379,9 @@ fn a_chosen_one_is_undeliverable() {
             let (reader, writer) = pipe();
             let stuck = target(move || (own_read(reader).is_ok(), checkpoint().is_err()));
             let stuck = stuck.blocked_in(READ);
-            assert_eq!(eintr::support().own_calls, eintr::Road::Absent);
+            let support = eintr::support();
+            assert_eq!(support.own_calls, eintr::Road::Absent);
+            assert_eq!(support.own_calls_obstacle, Some(eintr::Obstacle::HandlerReplaced));
             let outcome = stuck.thread.interrupt().wait(Duration::ZERO);
             assert!(matches!(outcome, Outcome::Undeliverable(_)), "{outcome:?}");
             nix::unistd::write(&writer, b"x").unwrap();

@@ -300,7 +300,9 @@ fn a_sandbox_without_pwritev2() {
 fn taken_over(handler: usize) {
     assert_eq!(eintr::support().reach, eintr::Road::Exact);
     set_sigsys(handler);
-    assert_eq!(eintr::support().reach, eintr::Road::SecondBest, "it says so");
+    let support = eintr::support();
+    assert_eq!(support.reach, eintr::Road::SecondBest, "it says so");
+    assert_eq!(support.reach_obstacle, Some(eintr::Obstacle::HandlerReplaced));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (tell, told) = mpsc::channel();
     let worker = eintr::spawn(move || {

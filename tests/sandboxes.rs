@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::Duration;
 
-use eintr::{Outcome, Road, Signal, TimedOut};
+use eintr::{Obstacle, Outcome, Road, Signal, TimedOut};
 use libc::{SIGUSR1, SIGUSR2};
 use test_support::child;
 use test_support::seccomp::filter;
@@ -156,6 +156,8 @@ fn no_signals_at_all() {
         assert!(matches!(outcome, Outcome::Undeliverable(_)), "{outcome:?}");
         let support = eintr::support();
         assert_eq!([support.own_calls, support.reach], [Road::Absent; 2], "{support}");
+        assert_eq!(support.own_calls_obstacle, Some(Obstacle::Sandbox));
+        assert_eq!(support.reach_obstacle, Some(Obstacle::Sandbox));
         nix::unistd::write(&writer, b"x").unwrap();
         assert!(matches!(stuck.result(), (Ok(b'x'), true)));
     });
@@ -196,6 +198,11 @@ fn a_trap_of_queueing_that_a_handler_leaves() {
     });
 }
 
+fn is_second_best_by(obstacle: Obstacle) {
+    let support = eintr::support();
+    assert_eq!((support.reach, support.reach_obstacle), (Road::SecondBest, Some(obstacle)));
+}
+
 /// There our handler of SIGSYS has nothing else to do.
 #[test]
 fn a_trap_of_queueing_where_there_is_no_dispatch() {
@@ -204,7 +211,17 @@ fn a_trap_of_queueing_where_there_is_no_dispatch() {
         // The filters themselves are set by prctl: that comes last.
         filter(libc::SYS_prctl, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
         all_works();
-        assert_eq!(eintr::support().reach, Road::SecondBest);
+        is_second_best_by(Obstacle::Sandbox);
+    });
+}
+
+/// As a kernel answers that has never heard of it.
+#[test]
+fn an_old_kernel() {
+    alone("an_old_kernel", || {
+        filter(libc::SYS_prctl, libc::SECCOMP_RET_ERRNO | libc::EINVAL as u32);
+        all_works();
+        is_second_best_by(Obstacle::Kernel);
     });
 }
 
@@ -213,7 +230,7 @@ fn a_trap_of_dispatch_from_the_start() {
     alone("a_trap_of_dispatch_from_the_start", || {
         trap(libc::SYS_prctl);
         all_works();
-        assert_eq!(eintr::support().reach, Road::SecondBest);
+        is_second_best_by(Obstacle::Sandbox);
     });
 }
 
@@ -223,7 +240,7 @@ fn a_trap_of_dispatch_later() {
         all_works();
         trap(libc::SYS_prctl);
         all_works();
-        assert_eq!(eintr::support().reach, Road::SecondBest);
+        is_second_best_by(Obstacle::Sandbox);
     });
 }
 

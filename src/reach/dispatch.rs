@@ -29,6 +29,7 @@ use crate::kernel::clock::Moment;
 use crate::kernel::memory;
 use crate::kernel::raw::syscall;
 use crate::kernel::signals::{self, Action};
+use crate::obstacle::Obstacle;
 use crate::signal::previous::Previous;
 use crate::signal::{handlers, ours};
 use crate::thread::block::{Block, Dispatching};
@@ -42,16 +43,29 @@ const ON: usize = 1;
 pub(crate) static PREVIOUS: Previous = Previous::nothing();
 
 static AVAILABLE: AtomicBool = AtomicBool::new(false);
+/// Whether the kernel does not know what it was asked for.
+static IS_UNKNOWN: AtomicBool = AtomicBool::new(false);
 
 /// Whether this process can be reached by dispatch.
 pub(crate) fn is_available() -> bool {
     AVAILABLE.load(Relaxed)
 }
 
-/// Whether it is, as things are: the application may have taken SIGSYS for itself since, or a
-/// sandbox have come (S27).
-pub(crate) fn is_usable() -> bool {
-    is_available() && handler_is_ours() && kernel_has_it()
+/// Why it cannot be, as things are: the application may have taken SIGSYS for itself since, or a
+/// sandbox have come (S27). None if it can.
+pub(crate) fn obstacle() -> Option<Obstacle> {
+    if !arch::CAN_DISPATCH {
+        return Some(Obstacle::Architecture);
+    }
+    if arch::on_valgrind() {
+        return Some(Obstacle::Valgrind);
+    }
+    match is_available() {
+        true if !handler_is_ours() => Some(Obstacle::HandlerReplaced),
+        true => (!kernel_has_it()).then_some(Obstacle::Sandbox),
+        false if IS_UNKNOWN.load(Relaxed) => Some(Obstacle::Kernel),
+        false => Some(Obstacle::Sandbox),
+    }
 }
 
 /// Installs the SIGSYS handler: before anything else is asked, since a sandbox may trap the question
@@ -78,22 +92,27 @@ pub(crate) fn prepare(handler: usize) {
     // SAFETY: the handler is made to run at any instruction.
     let Ok(before) = (unsafe { signals::set_action(libc::SIGSYS, &ours) }) else { return };
     PREVIOUS.remember(&before);
-    if kernel_has_it() {
-        alternate_stack::learn_frame();
-        AVAILABLE.store(true, Relaxed);
-        sighting::is_needed_if(false);
+    match arch::CAN_DISPATCH.then(ask) {
+        Some(Err(libc::EFAULT)) => {
+            alternate_stack::learn_frame();
+            AVAILABLE.store(true, Relaxed);
+            sighting::is_needed_if(false);
+        }
+        Some(Err(libc::EINVAL)) => IS_UNKNOWN.store(true, Relaxed),
+        _ => {}
     }
 }
 
 /// Asks the kernel, which finds fault with the selector before it changes anything. (Rejected: to
 /// turn it off. On this thread it may be on for somebody else.)
 fn kernel_has_it() -> bool {
-    if !arch::CAN_DISPATCH {
-        return false;
-    }
+    ask() == Err(libc::EFAULT)
+}
+
+fn ask() -> Result<usize, i32> {
     let arguments = [PR_SET_SYSCALL_USER_DISPATCH, ON, 0, 0, usize::MAX];
     // SAFETY: there is no byte at that address, so nothing is kept.
-    unsafe { syscall(libc::SYS_prctl, arguments) == Err(libc::EFAULT) }
+    unsafe { syscall(libc::SYS_prctl, arguments) }
 }
 
 fn set(mode: usize) -> Result<usize, i32> {

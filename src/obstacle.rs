@@ -1,0 +1,25 @@
+//! [`Obstacle`]: why something is no better here.
+
+/// Why a road is no better than it is, and what would make it so. See [`Support`](crate::Support).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Obstacle {
+    /// No kernel has Syscall User Dispatch for this machine yet.
+    #[error("the kernel has Syscall User Dispatch on x86_64 only")]
+    Architecture,
+    /// This kernel does not have it.
+    #[error("this kernel has no Syscall User Dispatch: Linux 5.11 and later have it")]
+    Kernel,
+    /// A filter (seccomp) of this process's forbids a syscall that it takes.
+    #[error("a sandbox forbids it: let prctl and rt_tgsigqueueinfo through its filter")]
+    Sandbox,
+    /// valgrind does not know Syscall User Dispatch.
+    #[error("valgrind has no Syscall User Dispatch: run the program without it")]
+    Valgrind,
+    /// The program has put a handler of its own in the place of ours since.
+    #[error("the program has replaced our handler: set yours before the first use of this library")]
+    HandlerReplaced,
+    /// All signals that might be used were taken.
+    #[error("no signal was free: choose one by `eintr::install`")]
+    NoSignal,
+}
