@@ -310,7 +310,7 @@ fn groups_contain_groups() {
 
         let outer = Group::new();
         outer.add(&other);
-        (0..1000).for_each(|_| outer.add(&Group::new()));
+        (0..1000).for_each(|_| outer.add(Group::new()));
         assert!(outer.is_empty());
         let member = other.spawn(sleep);
         assert_eq!(outer.len(), 1, "a group that may still grow is not forgotten");
