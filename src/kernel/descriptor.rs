@@ -46,7 +46,8 @@ pub(crate) fn kind(fd: usize) -> Option<Kind> {
     })
 }
 
-fn is_of_packets(fd: usize) -> bool {
+/// Whether it is a socket of sequenced packets.
+pub(crate) fn is_of_packets(fd: usize) -> bool {
     socket::option(fd, libc::SO_TYPE) == Some(libc::SOCK_SEQPACKET)
 }
 

@@ -194,14 +194,16 @@ pub(super) fn holds(unless: Unless, block: &Block, now: Moment, arguments: &[usi
             opens_at_once(flags as i32) || !descriptor::is_fifo(from, arguments[path])
         }
         Unless::ExecStatus { fd, length } => {
+            let [fd, length] = [arguments[fd], arguments[length]];
             // A fork from before the thread was reached was not seen. A socket of packets is
-            // std's all the same, and four bytes are libuv's.
-            let forked = block.answering.forked.load(Ordering::Relaxed) > 0;
-            let is_known = || {
-                descriptor::kind(arguments[fd]) == Some(Kind::Packets)
-                    || arguments[length] == 4 && process::has_children() && LIBUV.is_mapped(now)
-            };
-            is_exec_status(arguments[fd], arguments[length]) && (forked || is_known())
+            // std's all the same, and four bytes are libuv's. (What is no socket is told sooner than what it is.)
+            matches!(length, 4 | 8) && {
+                let is_stds = block.answering.forked.load(Ordering::Relaxed) > 0
+                    || descriptor::is_of_packets(fd);
+                (is_stds || length == 4)
+                    && is_exec_status(fd, length)
+                    && (is_stds || process::has_children() && LIBUV.is_mapped(now))
+            }
         }
         Unless::ExecReport { fd, length } => {
             block.answering.forked.load(Ordering::Relaxed) < 0
