@@ -6,6 +6,7 @@ use std::arch::asm;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 use std::{mem, ptr, thread};
 
 use eintr::Interrupter;
@@ -161,6 +162,41 @@ fn a_thread_without_one() {
         eintr::mask(|| assert_eq!(alternate_stack(None).ss_flags, libc::SS_DISABLE));
         alternate_stack(Some(&stds));
     });
+}
+
+/// Of each mapping where it lies, what may be done to it, and how many KB of it are there.
+fn mappings() -> Vec<[String; 3]> {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut words = smaps.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    std::iter::from_fn(|| {
+        let of = words.find(|words| words[0].contains('-'))?;
+        let there = words.find(|words| words[0] == "Rss:")?;
+        Some([of[0], of[1], there[1]].map(str::to_owned))
+    })
+    .collect()
+}
+
+/// A page of it is a page fault: a thread that is interrupted in a call of ours and ends has none.
+#[test]
+fn the_one_that_is_lent_is_not_touched_before_a_call_is_stopped() {
+    const NAME: &str = "the_one_that_is_lent_is_not_touched_before_a_call_is_stopped";
+    if has_dispatch(NAME) {
+        alone(NAME, || {
+            let (reader, _writer) = io::pipe().unwrap();
+            let before = mappings();
+            // Nobody asks, and so nobody sends a second signal.
+            let limit = Duration::from_millis(1);
+            eintr::timeout(limit, || eintr::io::read(&reader, &mut [0])).unwrap_err();
+            let after = mappings();
+            let is_new =
+                |[place, ..]: &[String; 3]| before.iter().all(|[known, ..]| known != place);
+            let is_guarded =
+                |pair: &&[[String; 3]]| pair[0][1] == "---p" && pair.iter().all(is_new);
+            let mut guarded = after.windows(2).filter(is_guarded);
+            let lent = guarded.next().expect("it has a guard");
+            assert_eq!((&*lent[1][1], &*lent[1][2]), ("rw-p", "0"), "{after:?}");
+        });
+    }
 }
 
 fn zeroed() -> libc::stack_t {

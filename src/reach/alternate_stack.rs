@@ -69,8 +69,9 @@ pub(crate) fn learn_frame() {
 const NONE: stack_t =
     stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
 
-/// What lies at the lowest words of a mapping: the one before, that was too small.
-type Before = [usize; 2];
+/// Where a mapping begins, and its size. At the lowest words of one that was too small stands the one before it; of
+/// the one in use that stands in the block, for most are never touched: their threads make no call that is stopped.
+type Mapping = [usize; 2];
 
 impl AlternateStack {
     /// Puts it in force on this thread, on the way out of a handler; false if it cannot be. The
@@ -236,16 +237,28 @@ impl AlternateStack {
         if self.is_ours(&in_force()) {
             let _ = put_in_force(&self.own());
         }
-        let [mut base, mut size] = [self.base.swap(0, Relaxed), self.size.load(Relaxed)];
-        while base != 0 {
-            // SAFETY: our own mapping.
-            let before = unsafe { *(base as *const Before) };
+        for [base, size] in self.mappings(self.base.swap(0, Relaxed)) {
             if size != usual() || !spare_stacks::keep(base) {
-                // SAFETY: in force no more.
+                // SAFETY: our own mapping, in force no more.
                 let _ = unsafe { syscall(libc::SYS_munmap, [base - GUARD, GUARD + size]) };
             }
-            [base, size] = before;
         }
+    }
+
+    /// That which begins there and is in use, and those before it.
+    fn mappings(&self, base: usize) -> impl Iterator<Item = Mapping> {
+        let [newest, before] = [[base, self.size.load(Relaxed)], self.before()];
+        let is_there = |mapping: Mapping| (mapping[0] != 0).then_some(mapping);
+        std::iter::successors(is_there(newest), move |[at, _]| match *at {
+            // (A handler may look while one is added.)
+            at if at == base => is_there(before).filter(|before| before[0] != base),
+            // SAFETY: our own mapping.
+            at => is_there(unsafe { *(at as *const Mapping) }),
+        })
+    }
+
+    fn before(&self) -> Mapping {
+        [0, 1].map(|index| self.before[index].load(Relaxed))
     }
 
     fn is_there(&self) -> bool {
@@ -257,13 +270,9 @@ impl AlternateStack {
     }
 
     /// The mapping that the address lies in: where it begins, and how large it is.
-    fn find(&self, address: usize) -> Option<[usize; 2]> {
-        let [mut base, mut size] = [self.base.load(Relaxed), self.size.load(Relaxed)];
-        while base != 0 && address.wrapping_sub(base) >= size {
-            // SAFETY: our own mapping.
-            [base, size] = unsafe { *(base as *const Before) };
-        }
-        (base != 0).then_some([base, size])
+    fn find(&self, address: usize) -> Option<Mapping> {
+        let holds = |[base, size]: &Mapping| address.wrapping_sub(*base) < *size;
+        self.mappings(self.base.load(Relaxed)).find(holds)
     }
 
     /// Remembers the thread's own.
@@ -296,8 +305,12 @@ impl AlternateStack {
     }
 
     fn add(&self, base: usize, size: usize) {
-        // SAFETY: a mapping that nobody uses yet.
-        unsafe { *(base as *mut Before) = [self.base.load(Relaxed), self.size.load(Relaxed)] };
+        let outgrown = [self.base.load(Relaxed), self.size.load(Relaxed)];
+        if outgrown[0] != 0 {
+            // SAFETY: our own mapping, at its lowest words, which nobody uses.
+            unsafe { *(outgrown[0] as *mut Mapping) = self.before() };
+        }
+        self.before.iter().zip(outgrown).for_each(|(word, is)| word.store(is, Relaxed));
         self.size.store(size, Relaxed);
         self.base.store(base, Relaxed);
     }

@@ -526,6 +526,8 @@ pub(crate) struct AlternateStack {
     /// Where it begins, or 0.
     pub(crate) base: AtomicUsize,
     pub(crate) size: AtomicUsize,
+    /// The same of one that was too small, or 0.
+    pub(crate) before: [AtomicUsize; 2],
     /// The thread's own: where it begins, the kernel's flags, its size.
     pub(crate) own: [AtomicUsize; 3],
     /// Where the context is of the syscall that is answered on it, or was.
@@ -537,6 +539,7 @@ impl AlternateStack {
         Self {
             base: AtomicUsize::new(0),
             size: AtomicUsize::new(0),
+            before: [const { AtomicUsize::new(0) }; 2],
             own: [const { AtomicUsize::new(0) }; 3],
             answered: AtomicUsize::new(0),
         }
