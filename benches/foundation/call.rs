@@ -1,5 +1,5 @@
-//! Reading one ready byte, against the plain call, and against the way that needs no signal: poll
-//! on the descriptor and on an eventfd that says stop, then read.
+//! Reading one ready byte, with a limit and without one, against the plain call, and against the way
+//! that needs no signal: poll on the descriptor and on an eventfd that says stop, then read.
 
 use std::io::{PipeReader, PipeWriter, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -13,6 +13,8 @@ use nix::sys::eventfd::EventFd;
 
 /// Less than a pipe holds.
 const CHUNK: u64 = 512;
+/// It does not pass.
+const LIMIT: Duration = Duration::from_secs(1);
 
 /// A pipe that is filled before each chunk, off the clock, and read by the byte.
 struct Bytes(PipeReader, PipeWriter);
@@ -45,7 +47,7 @@ pub fn bench(criterion: &mut Criterion, table: &mut Table) {
     };
     let mut group = criterion.benchmark_group("read_ready_byte");
     group.warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(3));
-    let [mut one, mut two, mut three] = [[0; 1]; 3];
+    let [mut one, mut two, mut three, mut four] = [[0; 1]; 4];
     let ways = [
         Way("eintr", &mut |times| {
             bytes.borrow_mut().timed(times, |fd| matches!(eintr::io::read(fd, &mut one), Ok(1)))
@@ -54,13 +56,20 @@ pub fn bench(criterion: &mut Criterion, table: &mut Table) {
         Way("poll_and_read", &mut |times| {
             bytes.borrow_mut().timed(times, |fd| poll_and_read(fd, &mut three))
         }),
+        Way("eintr_timeout", &mut |times| {
+            bytes.borrow_mut().timed(times, |fd| {
+                matches!(eintr::timeout(LIMIT, || eintr::io::read(fd, &mut four)), Ok(1))
+            })
+        }),
     ];
     // A program in which somebody interrupts somebody has two threads, and libc's calls look at
     // that.
     std::thread::spawn(|| ()).join().unwrap();
     let task = eintr::Task::root();
-    if let Some([ours, plain, polled]) = task.run(|| hold(&mut group, CHUNK, ways)) {
+    if let Some([ours, plain, polled, limited]) = task.run(|| hold(&mut group, CHUNK, ways)) {
         table.times("read of a ready byte / libc::read", &ours, &plain, Some(1.02));
+        let what = "read of a ready byte in a timeout / libc::read";
+        table.times(what, &limited, &plain, Some(1.1));
         table.times("read of a ready byte / poll with an eventfd, read", &ours, &polled, None);
     }
 }
