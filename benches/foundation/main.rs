@@ -12,7 +12,6 @@ mod call;
 mod checkpoint;
 mod many;
 mod memory;
-#[allow(dead_code, reason = "the benchmark of what comes alone uses all of it")]
 mod stuck;
 mod wakeup;
 

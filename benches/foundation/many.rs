@@ -39,7 +39,8 @@ pub fn bench(criterion: &mut Criterion, table: &mut Table) {
             let what = |part| format!("interrupting {count} threads, {part} / pthread_kill");
             table.times(&what("asking"), &ours_asked, &bare_asked, Some(1.2));
             table.times(&what("until all returned"), &ours, &bare, Some(1.2));
-            let what = |part| format!("the same in tasks with reach, {part} / pthread_kill");
+            let what =
+                |part| format!("interrupting {count} threads with reach, {part} / pthread_kill");
             table.times(&what("asking"), &reached_asked, &bare_asked, Some(1.2));
             table.times(&what("until all returned"), &reached, &bare, Some(1.2));
         }

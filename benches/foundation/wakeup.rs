@@ -25,9 +25,13 @@ pub fn bench(criterion: &mut Criterion, table: &mut Table) {
         Way("eintr", &mut |times| timed(How::Eintr, times)),
         Way("pthread_kill", &mut |times| timed(How::PthreadKill, times)),
         Way("eintr_with_reach", &mut |times| timed(How::EintrWithReach, times)),
+        Way("std_with_reach", &mut |times| timed(How::Std, times)),
+        Way("sync", &mut |times| timed(How::Waiter, times)),
     ];
-    if let Some([ours, bare, reached]) = hold(&mut group, 1, ways) {
+    if let Some([ours, bare, reached, std, waiter]) = hold(&mut group, 1, ways) {
         table.times("request to return from read / pthread_kill", &ours, &bare, Some(1.1));
         table.times("the same in a task with reach / pthread_kill", &reached, &bare, Some(1.1));
+        table.times("request to return from std's read / pthread_kill", &std, &bare, None);
+        table.times("request to return of a waiter / pthread_kill", &waiter, &bare, None);
     }
 }
