@@ -346,3 +346,105 @@ fn an_interrupt_opens_nothing() {
         assert_eq!(stuck.interrupted().result(), [Some(libc::ECANCELED); 2]);
     });
 }
+
+/// A syscall, refused in each way, before the first use of the library and after: all works where a program without us lives. (What
+/// a program does that makes that call itself is left out; and getpid and gettid, where it is said that nobody can be signalled.)
+fn each_refusal(name: &str, syscall: libc::c_long, lives: fn()) {
+    alone(name, || {
+        let errors = [libc::EPERM, libc::ENOSYS];
+        let errors = errors.map(|errno| libc::SECCOMP_RET_ERRNO | errno as u32);
+        let mut tried = 0;
+        for answer in errors.into_iter().chain([libc::SECCOMP_RET_TRAP]) {
+            let refuse = || filter(syscall, answer);
+            let lives_without = in_a_child(|| {
+                refuse();
+                lives();
+            });
+            if lives_without != 0 {
+                println!(
+                    "{syscall}, {answer:#x}: the program itself does not live: {lives_without:#x}"
+                );
+                continue;
+            }
+            for later in [false, true] {
+                let ended = in_a_child(|| {
+                    if later {
+                        all_works();
+                    }
+                    refuse();
+                    all_works();
+                    target(move || lives_on_asked(lives)).result();
+                    all_works();
+                });
+                assert_eq!(ended, 0, "{syscall}, {answer:#x}, later: {later}: how it has ended");
+                tried += 1;
+            }
+        }
+        assert_ne!(tried, 0, "{syscall} is needed by the program itself");
+    });
+}
+
+/// The same in a thread that is asked, and takes it again and again.
+fn lives_on_asked(lives: fn()) {
+    let interrupter = eintr::Interrupter::current().unwrap();
+    let (reader, _writer) = pipe();
+    for _ in 0..3 {
+        interrupter.interrupt();
+        assert!(came_back(&plain_read(&reader)));
+        assert!(eintr::take().is_some());
+        lives();
+    }
+}
+
+/// In the child of a fork, before which the library was not in use; with which status it has ended.
+fn in_a_child(case: impl FnOnce()) -> i32 {
+    // SAFETY: this process has the test's thread and the harness's, which holds no lock for long.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        child::limit_life();
+        let case = std::panic::AssertUnwindSafe(case);
+        let is_right = std::panic::catch_unwind(case).is_ok();
+        // SAFETY: nothing of this process is left to be done.
+        unsafe { libc::_exit(if is_right { 0 } else { 1 }) };
+    }
+    let mut status = 0;
+    // SAFETY: the status is borrowed.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    status
+}
+
+macro_rules! refusals {
+    ($($syscall:ident $number:ident $lives:expr;)*) => {
+        mod refused {
+            $(#[test]
+            fn $syscall() {
+                super::each_refusal(concat!("refused::", stringify!($syscall)), libc::$number, $lives);
+            })*
+        }
+    };
+}
+
+refusals! {
+    clock_nanosleep SYS_clock_nanosleep || ();
+    fcntl SYS_fcntl super::lives_on;
+    fstat SYS_fstat super::lives_on;
+    futex_waitv SYS_futex_waitv super::lives_on;
+    getsockopt SYS_getsockopt super::lives_on;
+    ioctl SYS_ioctl super::lives_on;
+    madvise SYS_madvise super::lives_on;
+    munmap SYS_munmap super::lives_on;
+    newfstatat SYS_newfstatat || ();
+    ppoll SYS_ppoll super::lives_on;
+    prctl SYS_prctl super::lives_on;
+    process_vm_readv SYS_process_vm_readv super::lives_on;
+    process_vm_writev SYS_process_vm_writev super::lives_on;
+    rt_sigtimedwait SYS_rt_sigtimedwait super::lives_on;
+    rt_tgsigqueueinfo SYS_rt_tgsigqueueinfo super::lives_on;
+    sigaltstack SYS_sigaltstack super::lives_on;
+    tgkill SYS_tgkill || ();
+    timer_create SYS_timer_create super::lives_on;
+    timer_delete SYS_timer_delete super::lives_on;
+    timer_gettime SYS_timer_gettime super::lives_on;
+    timer_settime SYS_timer_settime super::lives_on;
+    waitid SYS_waitid super::lives_on;
+}

@@ -62,8 +62,7 @@ impl DeadlineTimer {
             self.stands_at.set(Moment::NEVER);
             return Ok(Signaller::Kernel);
         }
-        if repeat_timer::ensure(&self.kernel, block) {
-            self.set(block, at);
+        if repeat_timer::ensure(&self.kernel, block) && self.set(block, at) {
             return Ok(Signaller::Kernel);
         }
         self.tell_keeper(at).map(|()| Signaller::Keeper)
@@ -77,10 +76,10 @@ impl DeadlineTimer {
     }
 
     /// A shot at that moment, and more after if the thread is not reached; a moment that does not
-    /// come stops it. Nothing, if there is none: then the keeper keeps what the thread has told it.
-    fn set(&self, block: &Block, at: Moment) {
+    /// come stops it. False if there is none, by now: then the keeper keeps what the thread has told it.
+    fn set(&self, block: &Block, at: Moment) -> bool {
         if !self.kernel.exists() {
-            return;
+            return false;
         }
         let repeats = !block.reach.is_on();
         let at = at.before(dispatch::lead(block));
@@ -89,9 +88,13 @@ impl DeadlineTimer {
         self.stands_at.set(at);
         if at == Moment::NEVER {
             self.kernel.stop();
-        } else {
-            self.kernel.set_at(at, if repeats { INTERVAL } else { Duration::ZERO });
+            return true;
         }
+        let is_set = self.kernel.set_at(at, if repeats { INTERVAL } else { Duration::ZERO });
+        if !is_set {
+            self.stands_at.set(Moment::NEVER);
+        }
+        is_set
     }
 }
 

@@ -70,13 +70,13 @@ impl KernelTimer {
         }
     }
 
-    /// Has it fire after that time, once. False if there is none.
+    /// Has it fire after that time, once. False if there is none, by now.
     pub(crate) fn set_in(&self, time: Duration) -> bool {
         self.set(0, timespec_of(time), Duration::ZERO)
     }
 
     /// Has it fire at that moment, and again at that interval, if that is not zero. False if there
-    /// is none.
+    /// is none, by now.
     pub(crate) fn set_at(&self, moment: Moment, interval: Duration) -> bool {
         // A time of zero would stop it.
         let moment = moment.max(Moment::LONG_AGO);
@@ -92,10 +92,14 @@ impl KernelTimer {
         let setting = itimerspec { it_interval: timespec_of(interval), it_value };
         loop {
             let Some(id) = self.id() else { return false };
-            settime(id, flags, &setting);
+            let is_set = settime(id, flags, &setting).is_some();
             // It may have been replaced, and what it was set for looked at before.
             if self.id() == Some(id) {
-                return true;
+                if !is_set {
+                    // Refused by a sandbox: as if there were none.
+                    self.delete();
+                }
+                return is_set;
             }
         }
     }
@@ -126,21 +130,19 @@ fn hand_on(from: usize, to: usize) {
     let stands =
         |setting: &itimerspec| setting.it_value.tv_sec != 0 || setting.it_value.tv_nsec != 0;
     if stands(&setting) {
-        let own = settime(to, 0, &setting);
-        if stands(&own) {
+        if let Some(own) = settime(to, 0, &setting).filter(stands) {
             settime(to, 0, &own);
         }
     }
 }
 
-/// What it was set for.
-fn settime(id: usize, flags: c_int, setting: &itimerspec) -> itimerspec {
+/// What it was set for; none if it cannot be set.
+fn settime(id: usize, flags: c_int, setting: &itimerspec) -> Option<itimerspec> {
     // SAFETY: as above.
     let mut old: itimerspec = unsafe { std::mem::zeroed() };
     let arguments = [id, flags as usize, &raw const *setting as usize, &raw mut old as usize];
     // SAFETY: the kernel reads one setting and writes the other.
-    let _ = unsafe { syscall(libc::SYS_timer_settime, arguments) };
-    old
+    unsafe { syscall(libc::SYS_timer_settime, arguments) }.ok().map(|_| old)
 }
 
 fn create(tid: i32, signal: c_int, value: usize) -> Option<i32> {
