@@ -46,6 +46,9 @@ pub(crate) fn by_table(
                 block.answering.get_on();
             })
         }
+        (Answer::Poll, Some(form)) if patience::is_told_eintr_alone(now) => {
+            at_once::make(block, row, form, *arguments)
+        }
         _ => None,
     };
     if let Some(result) = done {

@@ -60,10 +60,15 @@ pub(crate) fn ask(block: &Block, now: Moment, number: c_long, arguments: &[usize
         refused = told.refused.fetch_add(1, Relaxed);
     }
     match () {
-        () if LIBZMQ.is_mapped(now) => Tell::InterruptedForEver,
+        () if is_told_eintr_alone(now) => Tell::InterruptedForEver,
         () if only >= 0 && refused >= IGNORED && tell_readable(arguments[0]) => Tell::Readable,
         () => Tell::Refused,
     }
+}
+
+/// Whether polls are event loops' here: what is ready is told for ever, and EINTR if nothing is.
+pub(crate) fn is_told_eintr_alone(now: Moment) -> bool {
+    LIBZMQ.is_mapped(now)
 }
 
 /// Says of a `struct pollfd` that there is something to read, if that was asked.
