@@ -25,13 +25,14 @@ use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 use std::{io, ptr, thread};
 
+use eintr::Outcome;
 use libc::{
     EAGAIN, EBADF, ECANCELED, EINTR, EINVAL, SIGUSR1, SIGUSR2, c_int, c_long, c_void, iovec,
 };
 use table::{Answer, Restarts};
-use test_support::child::alone;
+use test_support::child::{alone, has_dispatch};
 use test_support::signals::RUNS;
-use test_support::{gettid, has_dispatch, signals, sleeps_in, wait_until, watched};
+use test_support::{LIMIT, gettid, signals, sleeps_in, wait_until, watched};
 
 const TABLE: &str = include_str!("../src/reach/answers.md");
 
@@ -1075,6 +1076,59 @@ fn waits_for_room(syscall: &str) -> Option<Probe> {
 const WITHOUT_A_WAIT: &[&str] =
     &["connect", "fcntl", "io_uring_enter", "io_getevents", "io_pgetevents", "ioctl"];
 
+/// Hands on each row that is not run as asked, with a call that waits.
+fn each_that_waits(mut told: impl FnMut(&table::Row, Probe)) {
+    for Probes { syscall, waits, unless, .. } in probes() {
+        let row = table::TABLE.iter().find(|row| row.name == syscall).unwrap();
+        if row.answer == Answer::Run || WITHOUT_A_WAIT.contains(&syscall) {
+            continue;
+        }
+        told(row, waits_for_room(syscall).unwrap_or(waits));
+        for (_, reap, _) in unless.into_iter().filter(|(words, ..)| *words == DYING) {
+            reap();
+        }
+    }
+    AT_THE_END.lock().unwrap().drain(..).for_each(|cleanup| cleanup());
+}
+
+/// Whether a thread sleeps in a row's call, or in that which libc makes of it.
+fn waits_in(tid: i32, row: &table::Row) -> bool {
+    let later = match row.number {
+        libc::SYS_open => libc::SYS_openat,
+        libc::SYS_nanosleep => libc::SYS_clock_nanosleep,
+        number => number,
+    };
+    sleeps_in(tid, later)
+}
+
+/// What the kernel does not restart has been told EINTR already; anything else is answered.
+#[test]
+fn asked_while_it_waits() {
+    if !has_dispatch("asked_while_it_waits") {
+        return;
+    }
+    alone("asked_while_it_waits", || {
+        each_that_waits(|row, waits| {
+            let (tell, told) = mpsc::channel();
+            let stuck = eintr::spawn(move || {
+                tell.send(gettid()).unwrap();
+                waits()
+            });
+            let tid = told.recv().unwrap();
+            wait_until(&format!("{} waits", row.name), || waits_in(tid, row));
+            let outcome = stuck.interrupt().wait(LIMIT);
+            let expected = match (row.restarts, row.answer) {
+                (Restarts::Never, _) | (_, Answer::Interrupt | Answer::WakeTwice) => EINTR,
+                _ => ECANCELED,
+            };
+            assert_eq!(stuck.join().unwrap(), error(expected), "{}", row.name);
+            // Many who wait on a futex go on: nobody is told that such a wait was cut short.
+            let is_told = matches!(outcome, Outcome::Raised);
+            assert!(is_told || row.answer == Answer::WakeTwice, "{}: {outcome:?}", row.name);
+        });
+    });
+}
+
 /// A signal comes whose handler asks for the restart of the call that waits, then one whose handler
 /// does not.
 #[test]
@@ -1082,24 +1136,15 @@ fn the_kernel_restarts_each_as_its_row_says() {
     alone("the_kernel_restarts_each_as_its_row_says", || {
         signals::handle(SIGUSR1, signals::count, libc::SA_RESTART, &[]);
         signals::handle(SIGUSR2, signals::count, 0, &[]);
-        for Probes { syscall, waits, unless, .. } in probes() {
-            let row = table::TABLE.iter().find(|row| row.name == syscall).unwrap();
-            if row.answer == Answer::Run || WITHOUT_A_WAIT.contains(&syscall) {
-                continue;
-            }
-            let waits = waits_for_room(syscall).unwrap_or(waits);
+        each_that_waits(|row, waits| {
+            let syscall = row.name;
             let (tell, told) = mpsc::channel();
             let thread = thread::spawn(move || {
                 tell.send(gettid()).unwrap();
                 waits()
             });
             let tid = told.recv().unwrap();
-            let later = match row.number {
-                libc::SYS_open => libc::SYS_openat,
-                libc::SYS_nanosleep => libc::SYS_clock_nanosleep,
-                number => number,
-            };
-            let waits = || sleeps_in(tid, later);
+            let waits = || waits_in(tid, row);
             wait_until(&format!("{syscall} waits"), || thread.is_finished() || waits());
             assert!(!thread.is_finished(), "{syscall} did not wait: {:?}", thread.join());
             let runs = RUNS.load(SeqCst);
@@ -1113,10 +1158,6 @@ fn the_kernel_restarts_each_as_its_row_says() {
             }
             assert_eq!(thread.join().unwrap(), error(EINTR), "{syscall}");
             assert_eq!(is_restarted, row.restarts != Restarts::Never, "{syscall}");
-            for (_, reap, _) in unless.into_iter().filter(|(words, ..)| *words == DYING) {
-                reap();
-            }
-        }
-        AT_THE_END.lock().unwrap().drain(..).for_each(|cleanup| cleanup());
+        });
     });
 }
