@@ -179,6 +179,9 @@ impl Variant {
         if self.turns {
             return row.turns;
         }
+        if self.signal.is_some() && row.like_others {
+            return false;
+        }
         match row.kind {
             Kind::Unfailing => self.ready && self.signal.is_none(),
             Kind::Own => self.everywhere || row.name == "read",

@@ -38,11 +38,18 @@ pub struct Row {
     pub make: fn(ready: bool) -> Case,
     /// Whether another thread can bring what it waits for, or take it: see [`turn`].
     pub turns: bool,
+    /// Whether the way to its syscall, and handlers that come while it sleeps, are as another row's.
+    pub like_others: bool,
 }
 
 impl Row {
     const fn turns(mut self) -> Self {
         self.turns = true;
+        self
+    }
+
+    const fn like_others(mut self) -> Self {
+        self.like_others = true;
         self
     }
 }
@@ -78,7 +85,7 @@ pub fn find(name: &str) -> &'static Row {
 }
 
 const fn row(kind: Kind, name: &'static str, sleeps_in: i64, make: fn(bool) -> Case) -> Row {
-    Row { name, kind, sleeps_in, make, turns: false }
+    Row { name, kind, sleeps_in, make, turns: false, like_others: false }
 }
 
 const fn own(name: &'static str, sleeps_in: i64, make: fn(bool) -> Case) -> Row {
@@ -91,6 +98,11 @@ const fn plain(name: &'static str, sleeps_in: i64, make: fn(bool) -> Case) -> Ro
 
 const fn reached(name: &'static str, sleeps_in: i64, make: fn(bool) -> Case) -> Row {
     row(Kind::Reached, name, sleeps_in, make)
+}
+
+/// One that stands for a form of the table's.
+const fn form(name: &'static str, sleeps_in: i64, make: fn(bool) -> Case) -> Row {
+    reached(name, sleeps_in, make).turns().like_others()
 }
 
 const fn polled(name: &'static str, sleeps_in: i64, make: fn(bool) -> Case) -> Row {
@@ -134,34 +146,34 @@ pub static ALL: &[Row] = &[
     reached("reached_flock", libc::SYS_flock, reached::flock).turns(),
     reached("reached_ofd_lock", libc::SYS_fcntl, reached::ofd_lock).turns(),
     reached("reached_semop", libc::SYS_semtimedop, reached::semop).turns(),
-    reached("reached_recv", libc::SYS_recvfrom, at_once::recv).turns(),
-    reached("reached_recvmsg", libc::SYS_recvmsg, at_once::recvmsg).turns(),
-    reached("reached_recvmmsg", libc::SYS_recvmmsg, at_once::recvmmsg).turns(),
-    reached("reached_preadv2", libc::SYS_preadv2, at_once::preadv2).turns(),
-    reached("reached_send", libc::SYS_sendto, at_once::send).turns(),
-    reached("reached_sendmsg", libc::SYS_sendmsg, at_once::sendmsg).turns(),
-    reached("reached_sendmmsg", libc::SYS_sendmmsg, at_once::sendmmsg).turns(),
-    reached("reached_writev", libc::SYS_writev, at_once::writev).turns(),
-    reached("reached_pwritev2", libc::SYS_pwritev2, at_once::pwritev2).turns(),
-    reached("reached_tee", libc::SYS_tee, at_once::tee).turns(),
-    reached("reached_vmsplice", libc::SYS_vmsplice, at_once::vmsplice).turns(),
-    reached("reached_ppoll", libc::SYS_ppoll, at_once::ppoll).turns(),
-    reached("reached_pselect", libc::SYS_pselect6, at_once::pselect).turns(),
-    reached("reached_epoll_pwait", libc::SYS_epoll_pwait, at_once::epoll_pwait).turns(),
-    reached("reached_epoll_pwait2", libc::SYS_epoll_pwait2, at_once::epoll_pwait2).turns(),
-    reached("reached_io_uring_enter", libc::SYS_io_uring_enter, completions::uring).turns(),
-    reached("reached_io_getevents", libc::SYS_io_getevents, completions::getevents).turns(),
-    reached("reached_io_pgetevents", completions::IO_PGETEVENTS, completions::pgetevents).turns(),
-    reached("reached_wait4", libc::SYS_wait4, at_once::wait4).turns(),
-    reached("reached_waitid", libc::SYS_waitid, at_once::waitid).turns(),
-    reached("reached_sigtimedwait", libc::SYS_rt_sigtimedwait, at_once::sigtimedwait).turns(),
-    reached("reached_raw_semop", libc::SYS_semop, at_once::semop).turns(),
-    reached("reached_msgrcv", libc::SYS_msgrcv, at_once::msgrcv).turns(),
-    reached("reached_msgsnd", libc::SYS_msgsnd, at_once::msgsnd).turns(),
-    reached("reached_mq_receive", libc::SYS_mq_timedreceive, at_once::mq_receive).turns(),
-    reached("reached_mq_send", libc::SYS_mq_timedsend, at_once::mq_send).turns(),
-    polled("polled_connect", libc::SYS_connect, at_once::connect),
-    polled("polled_sendfile", libc::SYS_sendfile, at_once::sendfile),
+    form("reached_recv", libc::SYS_recvfrom, at_once::recv),
+    form("reached_recvmsg", libc::SYS_recvmsg, at_once::recvmsg),
+    form("reached_recvmmsg", libc::SYS_recvmmsg, at_once::recvmmsg),
+    form("reached_preadv2", libc::SYS_preadv2, at_once::preadv2),
+    form("reached_send", libc::SYS_sendto, at_once::send),
+    form("reached_sendmsg", libc::SYS_sendmsg, at_once::sendmsg),
+    form("reached_sendmmsg", libc::SYS_sendmmsg, at_once::sendmmsg),
+    form("reached_writev", libc::SYS_writev, at_once::writev),
+    form("reached_pwritev2", libc::SYS_pwritev2, at_once::pwritev2),
+    form("reached_tee", libc::SYS_tee, at_once::tee),
+    form("reached_vmsplice", libc::SYS_vmsplice, at_once::vmsplice),
+    form("reached_ppoll", libc::SYS_ppoll, at_once::ppoll),
+    form("reached_pselect", libc::SYS_pselect6, at_once::pselect),
+    form("reached_epoll_pwait", libc::SYS_epoll_pwait, at_once::epoll_pwait),
+    form("reached_epoll_pwait2", libc::SYS_epoll_pwait2, at_once::epoll_pwait2),
+    form("reached_io_uring_enter", libc::SYS_io_uring_enter, completions::uring),
+    form("reached_io_getevents", libc::SYS_io_getevents, completions::getevents),
+    form("reached_io_pgetevents", completions::IO_PGETEVENTS, completions::pgetevents),
+    form("reached_wait4", libc::SYS_wait4, at_once::wait4),
+    form("reached_waitid", libc::SYS_waitid, at_once::waitid),
+    form("reached_sigtimedwait", libc::SYS_rt_sigtimedwait, at_once::sigtimedwait),
+    form("reached_raw_semop", libc::SYS_semop, at_once::semop),
+    form("reached_msgrcv", libc::SYS_msgrcv, at_once::msgrcv),
+    form("reached_msgsnd", libc::SYS_msgsnd, at_once::msgsnd),
+    form("reached_mq_receive", libc::SYS_mq_timedreceive, at_once::mq_receive),
+    form("reached_mq_send", libc::SYS_mq_timedsend, at_once::mq_send),
+    polled("polled_connect", libc::SYS_connect, at_once::connect).like_others(),
+    polled("polled_sendfile", libc::SYS_sendfile, at_once::sendfile).like_others(),
     polled("polled_read", libc::SYS_read, reached::read_fifo),
     polled("polled_splice", libc::SYS_splice, reached::splice),
     row(Kind::Unfailing, "unfailing", libc::SYS_fsync, unfailing::calls),
