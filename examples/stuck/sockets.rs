@@ -1,12 +1,15 @@
 //! Sockets on loopback, and Unix sockets.
 
+use std::collections::HashSet;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram, UnixListener, UnixStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use eintr::net::{Message, RecvFlags, SendFlags};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -122,18 +125,24 @@ pub fn tcp_connect() -> Made {
     Ok(Scene::new("net::tcp_connect", &["connect"], call)
         .provide(move || make_room(outside, expected))
         .check(move || {
-            let after = open_sockets();
+            let new = &open_sockets() - &before;
+            let start = Instant::now();
+            // Those of other threads come and go.
+            while !open_sockets().is_disjoint(&new) && start.elapsed() < Duration::from_secs(30) {
+                thread::yield_now();
+            }
+            let are_closed = open_sockets().is_disjoint(&new);
             drop((waiting, listener));
-            intact(before == after, "its socket is closed")
+            intact(are_closed, "its socket is closed")
         }))
 }
 
 /// The sockets that this process has open.
-fn open_sockets() -> usize {
+fn open_sockets() -> HashSet<PathBuf> {
     let fds = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
     fds.filter_map(|fd| std::fs::read_link(fd.path()).ok())
         .filter(|link| link.to_string_lossy().starts_with("socket:"))
-        .count()
+        .collect()
 }
 
 pub fn unix_connect() -> Made {

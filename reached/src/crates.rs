@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use signal_hook::iterator::{Handle, Signals};
 use tokio::runtime::Builder;
 use tokio::task::AbortHandle;
 
@@ -29,6 +30,17 @@ pub const CASES: &[Case] = &[
         by: By::Crate,
         plain: || block_on(|job, _abort| job()),
         managed: || block_on(|job, abort| eintr::with_hook(|_| abort.abort(), job)),
+    },
+    Case {
+        call: "signal-hook: forever, closed by a hook",
+        by: By::Crate,
+        plain: || forever(|_handle, each| each()),
+        // A hook that comes late is not to find a loop that was told an error.
+        managed: || {
+            forever(|handle, each| {
+                eintr::without_reach(|| eintr::with_hook(|_| handle.close(), each))
+            })
+        },
     },
 ];
 
@@ -145,3 +157,13 @@ fn block_on(run: fn(&mut dyn FnMut() -> io::Result<()>, &AbortHandle) -> io::Res
 const EPOLL: &[libc::c_long] = &[libc::SYS_epoll_wait, libc::SYS_epoll_pwait];
 #[cfg(not(target_arch = "x86_64"))]
 const EPOLL: &[libc::c_long] = &[libc::SYS_epoll_pwait];
+
+fn forever(run: fn(&Handle, &mut dyn FnMut())) -> Made {
+    let mut signals = Signals::new([libc::SIGHUP]).map_err(|error| error.to_string())?;
+    let (handle, closed) = (signals.handle(), signals.handle());
+    let call = move || {
+        run(&handle, &mut || signals.forever().for_each(drop));
+        Ok(())
+    };
+    Ok(Scene::new(&[libc::SYS_recvfrom], call).ends(Ends::Early).release(move || closed.close()))
+}
