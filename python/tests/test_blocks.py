@@ -240,3 +240,18 @@ def test_one_that_comes_in_a_destructor_is_not_lost():
     until(lambda: in_it)
     handles[0].interrupt(Asked)
     assert isinstance(running.end(), Asked)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="this interpreter has no sys.monitoring")
+def test_exceptions_elsewhere_cost_nothing_afterwards():
+    thread = eintr.Thread(target=time.sleep, args=(1000,))
+    thread.start()
+    assert thread.interrupt().wait_caught(LIMIT)
+    thread.join(LIMIT)
+    [tool] = [number for number in range(6) if sys.monitoring.get_tool(number) == "eintr"]
+    until(lambda: not eintr._entry._on_their_way)  # other tests' threads
+    try:
+        raise Asked
+    except Asked:
+        pass
+    assert sys.monitoring.get_events(tool) == 0

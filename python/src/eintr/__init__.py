@@ -7,8 +7,8 @@
         listener.accept()
     handle.interrupt()                              # from another thread: raises eintr.Interrupted there
 
-Times are in seconds. An exception may come at any bytecode of a block, as KeyboardInterrupt may in the main thread: in a `finally`, in
-`__del__` (where it is printed and lost), between `lock.acquire()` and `try`. `with lock:` is safe.
+Times are in seconds. An exception may come at any bytecode of a block, as KeyboardInterrupt may in the main thread: in a `finally`,
+between `lock.acquire()` and `try`. `with lock:` is safe.
 """
 
 from ._asyncio import to_thread

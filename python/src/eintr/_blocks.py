@@ -84,15 +84,15 @@ class TimeoutError(builtins.TimeoutError):
 # ---- One instruction ----------------------------------------------------------------------------------------------------
 
 
-_is_one = functools.partial(operator.eq, 1)
+_until_zero = functools.partial(itertools.takewhile, functools.partial(operator.ne, 0))
 
 
 def _without_a_switch(*calls):
-    """Makes these C calls in one instruction, as long as each returns 1 (the last may return anything); how many it made."""
+    """Makes these C calls in one instruction, until one returns 0 or False; how many did not."""
     collects = gc.isenabled()
     gc.disable()  # before 3.12 it runs inside such a call, and Python code with it
     try:
-        return len([*itertools.takewhile(_is_one, map(operator.call, calls))])
+        return len([*_until_zero(map(operator.call, calls))])
     finally:
         if collects:
             gc.enable()
@@ -246,7 +246,7 @@ class Raise:
         else:
             self._over.release()
             if made > 2:
-                target.place.release()
+                _without_a_switch(target.place.release, *target.entry.switch_off)
                 raise ValueError("invalid thread id")
         return True
 
@@ -265,7 +265,7 @@ class _Again:
     """Sends the next exception where the one that holds it goes: where the handler ends that has swallowed it."""
 
     def __init__(self, following):
-        self._send = itertools.takewhile(_is_one, map(operator.call, following._calls()))
+        self._send = _until_zero(map(operator.call, following._calls()))
 
     @_without_a_look
     def __del__(self):
@@ -284,7 +284,7 @@ def _unraisable(unraisable):
     if handle is None or handle.is_over:
         return _unraisable_before(unraisable)
     again = Raise(handle, unraisable.exc_value)
-    [*itertools.takewhile(_is_one, map(operator.call, again._calls()))]
+    [*_until_zero(map(operator.call, again._calls()))]
 
 
 _unraisable_before = None

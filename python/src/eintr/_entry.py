@@ -2,7 +2,7 @@
 
 A blocking call that is refused comes back with an error, which the interpreter would raise as an OSError, without a look. On
 CPython 3.11 the trace function of that one thread is entered then, which is set for as long as the exception is under way;
-from 3.12 on it is a callback of sys.monitoring for exceptions."""
+from 3.12 on it is a callback of sys.monitoring for exceptions, which is set for as long, too."""
 
 import ctypes
 import functools
@@ -13,11 +13,17 @@ from ._library import function
 
 if sys.version_info >= (3, 12):
 
+    _monitoring = sys.monitoring
+    _on_their_way = []
+
     def _on_raise(code, offset, exception):
-        """Entered at every exception of every thread. That is all."""
+        """Entered at every exception of every thread, while one of ours is on its way. The first one after that switches it off:
+        between the question and the call no other thread runs."""
+        if not _on_their_way:
+            _monitoring.set_events(Entry._tool, 0)
 
     class Entry:
-        """The same for all threads, and for good: code that runs already would not see it switched on."""
+        """One for all threads."""
 
         _tool = None
 
@@ -27,18 +33,20 @@ if sys.version_info >= (3, 12):
                 return
             for tool in (4, 3, 2, 1, 0, 5):
                 try:
-                    sys.monitoring.use_tool_id(tool, "eintr")
+                    _monitoring.use_tool_id(tool, "eintr")
                     break
                 except ValueError:
                     continue
             else:
                 raise RuntimeError("all of sys.monitoring's tools are in use")
-            sys.monitoring.register_callback(tool, sys.monitoring.events.RAISE, _on_raise)
-            sys.monitoring.set_events(tool, sys.monitoring.events.RAISE)
+            _monitoring.register_callback(tool, _monitoring.events.RAISE, _on_raise)
             cls._tool = tool
-
-        switch_on = switch_off = ()
-        """The calls that do it: of another thread, and of its own."""
+            # Calls of the asker's, and of the thread's own.
+            cls.switch_on = (
+                functools.partial(_on_their_way.append, None),
+                functools.partial(_monitoring.set_events, tool, _monitoring.events.RAISE),
+            )
+            cls.switch_off = (_on_their_way.pop,)
 
 else:
 
