@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import time
+import types
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -240,6 +241,13 @@ def test_one_that_comes_in_a_destructor_is_not_lost():
     until(lambda: in_it)
     handles[0].interrupt(Asked)
     assert isinstance(running.end(), Asked)
+
+
+def test_greenlets_in_the_place_of_threads_are_refused(monkeypatch):
+    gevent = types.SimpleNamespace(is_module_patched=lambda name: True)
+    monkeypatch.setitem(sys.modules, "gevent.monkey", gevent)
+    outcome = Running(lambda: eintr.timeout(1).__enter__()).end()
+    assert isinstance(outcome, RuntimeError) and "gevent" in str(outcome)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="this interpreter has no sys.monitoring")

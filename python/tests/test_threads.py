@@ -9,7 +9,6 @@ import time
 import unittest
 from unittest import mock
 
-from eintr import _library
 from eintr import StoppableThread, Stopped, ThreadWithExc
 
 LIMIT = 60
@@ -85,16 +84,6 @@ class Errors(unittest.TestCase):
             thread.raise_exc(Asked)
         with self.assertRaises(RuntimeError):
             thread.start()
-
-    def test_an_identity_that_the_interpreter_does_not_know(self):
-        thread = started(Sleeper())
-        until(lambda: "sleeping" in thread.report())
-        with mock.patch.object(_library, "set_async_exc", lambda ident, exception: 0):
-            with self.assertRaisesRegex(ValueError, "invalid thread id"):
-                thread.raise_exc(Asked)
-        self.assertTrue(thread.raise_exc(Asked).wait_caught(LIMIT))
-        thread.join(LIMIT)
-        self.assertEqual([type(error) for error in thread.seen], [Asked])
 
     def test_twice(self):
         lock = threading.Lock()

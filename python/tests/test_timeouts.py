@@ -59,6 +59,56 @@ def test_a_call_is_left(anywhere, name):
     anywhere(body)
 
 
+def held_by_another(lock):
+    Running(lock.acquire).end()
+    return lock
+
+
+def joins():
+    go = threading.Event()
+    other = Running(go.wait)
+    try:
+        other.thread.join()
+    finally:
+        assert not go.is_set()
+        go.set()
+        other.end()
+
+
+WAITS = {
+    "Lock": lambda: held_by_another(threading.Lock()).acquire(),
+    "Lock, with a timeout": lambda: held_by_another(threading.Lock()).acquire(timeout=1000),
+    "RLock": lambda: held_by_another(threading.RLock()).acquire(),
+    "join": joins,
+    "SimpleQueue": lambda: queue.SimpleQueue().get(),
+}
+
+
+@pytest.mark.parametrize("name", WAITS)
+def test_the_main_threads_wait_for_a_lock_is_left(name):
+    with pytest.raises(eintr.TimeoutError):
+        with eintr.timeout(0.02):
+            WAITS[name]()
+
+
+def test_a_join_of_our_own_threads_is_left(anywhere):
+    go = threading.Event()
+    thread = eintr.Thread(target=go.wait)
+    thread.start()
+
+    def body():
+        with pytest.raises(eintr.TimeoutError):
+            with eintr.timeout(0.02):
+                thread.join()
+        thread.join(0)
+        assert thread.is_alive()
+
+    anywhere(body)
+    go.set()
+    thread.join()
+    assert not thread.is_alive()
+
+
 def test_what_is_done_in_time_is_left_alone(anywhere):
     def body():
         with eintr.timeout(1000):

@@ -69,7 +69,7 @@ from opcode import opmap
 from queue import Empty, SimpleQueue
 
 from . import _library as lib
-from ._entry import Entry
+from ._entry import Entry, in_the_main_thread
 
 
 class Interrupted(BaseException):
@@ -127,8 +127,13 @@ _here = _Here()
 class _Target:
     """A thread from the beginning of its outermost block to its end: a task of libeintr."""
 
+    interrupter = _task = 0
+
     def __init__(self, name):
         global _unraisable_before
+        gevent = sys.modules.get("gevent.monkey")
+        if gevent is not None and gevent.is_module_patched("threading"):
+            raise RuntimeError("gevent has replaced threads by greenlets: eintr cannot tell them apart (use gevent.Timeout)")
         Entry.prepare()
         if _unraisable_before is None:
             _unraisable_before, sys.unraisablehook = sys.unraisablehook, _unraisable
@@ -141,6 +146,8 @@ class _Target:
         # Held while an exception is on its way to it.
         self.place = _thread.allocate_lock()
         self.entry = Entry()
+        is_main = self.ident == threading.main_thread().ident
+        self.in_waits = (in_the_main_thread,) if is_main else ()
         self._task = lib.task_new(name.encode(), lib.ROOT)
         self.interrupter = lib.task_interrupter(self._task)
         lib.task_begin(self._task)
@@ -198,7 +205,6 @@ class Raise:
                 *target.entry.switch_off,
                 self._over.release,
                 target.place.release,
-                functools.partial(clock.wake.put, None),
             ),
         )
 
@@ -232,6 +238,7 @@ class Raise:
             functools.partial(target.place.acquire, False),
             *target.entry.switch_on,
             functools.partial(lib.set_async_exc, target.ident, self._carrier()),
+            *target.in_waits,
             functools.partial(lib.interrupt, target.interrupter),
         )
 
@@ -244,10 +251,10 @@ class Raise:
         elif made == 2:
             return False
         else:
+            # The block is over; or the interpreter does not know the thread, which has not come through a fork.
             self._over.release()
             if made > 2:
                 _without_a_switch(target.place.release, *target.entry.switch_off)
-                raise ValueError("invalid thread id")
         return True
 
     def wait_caught(self, timeout=None):
@@ -298,7 +305,7 @@ class _Clock:
     """Seconds."""
 
     def __init__(self):
-        self.wake = SimpleQueue()
+        self._wake = SimpleQueue()
         self._running = _thread.allocate_lock()
         self._added = collections.deque()
         self._due = []
@@ -315,10 +322,10 @@ class _Clock:
                 raise
         # It looks at what was added after it has said until when it sleeps.
         elif when < self._next or len(self._added) > 1000:
-            self.wake.put(None)
+            self._wake.put(None)
 
     def _run(self):
-        waiting, due = [], self._due
+        waiting, pause, due = [], 0, self._due
         while True:
             while self._added:
                 heapq.heappush(due, self._added.popleft())
@@ -329,11 +336,13 @@ class _Clock:
             if len(due) > 1000:
                 due[:] = [entry for entry in due if entry[2]._handle._gate.locked()]
                 heapq.heapify(due)
-            self._next = due[0][0] if due else now + self.LINGERS
+            # Nobody tells when a place becomes free: that is rare, and soon, unless a thread computes.
+            pause = min(2 * pause + 0.001, 0.05) if waiting else 0
+            self._next = min(due[0][0] if due else now + self.LINGERS, now + (pause or threading.TIMEOUT_MAX))
             if self._added:
                 continue
             try:
-                self.wake.get(timeout=min(max(self._next - now, 0), threading.TIMEOUT_MAX))
+                self._wake.get(timeout=max(self._next - now, 0))
             except Empty:
                 if not due and not waiting:
                     self._running.release()
@@ -344,7 +353,8 @@ class _Clock:
         entries = [*self._due, *self._added]
         self.__init__()
         for when, _, raising in entries:
-            self.add(when, raising)
+            if raising._handle._target.ident == threading.get_ident() and not raising._handle.is_over:
+                self.add(when, raising)
 
 
 _numbers = itertools.count()

@@ -11,6 +11,24 @@ import sys
 
 from ._library import function
 
+
+class _Looks:
+    def __len__(self):
+        """Entered."""
+        return 0
+
+
+_LOOKS = _Looks()
+_SIZE = ctypes.cast(ctypes.pythonapi.PyObject_Size, ctypes.c_void_p).value
+_add_pending_call = function(
+    ctypes.pythonapi, "Py_AddPendingCall", ctypes.c_int, ctypes.c_void_p, ctypes.py_object
+)
+# Always true: if its list is full, the thread looks somewhere else.
+_add_pending_call.restype = functools.partial(operator.ne, 1)
+# The main thread's waits for a lock are ended by what the interpreter is to call when it can (Thread.join and SimpleQueue are such
+# waits, too). It calls PyObject_Size, of an object whose __len__ is a Python function; and takes -1 for an exception, as that has it.
+in_the_main_thread = functools.partial(_add_pending_call, _SIZE, _LOOKS)
+
 if sys.version_info >= (3, 12):
 
     _monitoring = sys.monitoring

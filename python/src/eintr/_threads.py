@@ -2,6 +2,7 @@
 
 import functools
 import threading
+import time
 import _thread
 
 from ._entry import Entry
@@ -25,6 +26,7 @@ class ThreadWithExc(threading.Thread):
             self._children = []
             self._not_ready = _thread.allocate_lock()
             self._not_ready.acquire()
+            self._ends = threading.Event()
             self.run = functools.partial(self._run_in_a_block, self.run)
         parent = threading.current_thread()
         super().start()
@@ -42,6 +44,15 @@ class ThreadWithExc(threading.Thread):
                 raise
         finally:
             del self.run
+            self._ends.set()
+
+    def join(self, timeout=None):
+        """As threading.Thread.join(), and a wait that is left: so a thread that waits for its own can be stopped."""
+        if not self.is_alive() or self is threading.current_thread():
+            return super().join(timeout)
+        began = time.monotonic()
+        if self._ends.wait(timeout):
+            super().join(None if timeout is None else max(0, timeout - (time.monotonic() - began)))
 
     def raise_exc(self, exctype, children=False):
         """Raises an exception of that type in the thread; with `children`, in those that it has started, too, and in theirs.
