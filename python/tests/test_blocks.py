@@ -1,7 +1,10 @@
 """`interruptible`: stretches of threads that are not ours; and never what comes after them."""
 
 import collections
+import functools
+import operator
 import random
+import signal
 import socket
 import sys
 import threading
@@ -154,6 +157,60 @@ def test_a_thread_that_ends_in_a_suspended_block():
     assert [other.end() for other in others] == ["slept"] * 10
     with pytest.raises(RuntimeError):
         suspended.close()
+
+
+def sends(handle, *more):
+    """What sends an exception when it is unpacked: one instruction, and no look behind it."""
+    raising = eintr.Raise(handle, Asked)
+    return map(operator.call, (*raising._calls(), *more))
+
+
+def looks():
+    """Often enough for what would be on its way."""
+    for _ in range(100):
+        len("")
+
+
+def test_what_is_sent_by_the_last_instruction_is_raised_by_the_end():
+    with pytest.raises(Asked):
+        with eintr.interruptible() as handle:
+            sent = sends(handle)
+            [*sent]
+    assert handle.is_over
+    looks()
+
+
+def test_what_is_sent_while_another_exception_leaves():
+    error = KeyError()
+    with pytest.raises(Asked):
+        with eintr.interruptible() as handle:
+            sent = sends(handle)
+            [*sent]
+            raise error
+    assert handle.is_over
+    looks()
+
+
+def test_what_is_sent_to_the_outer_block_at_the_inner_ones_end():
+    with pytest.raises(Asked):
+        with eintr.interruptible() as outer:
+            try:
+                with eintr.interruptible() as inner:
+                    sent = sends(outer)
+                    [*sent]
+            finally:
+                assert inner.is_over and not outer.is_over
+    assert outer.is_over
+    looks()
+
+
+def test_what_is_sent_together_with_ctrl_c():
+    with pytest.raises(Asked):
+        with eintr.interruptible() as handle:
+            sent = sends(handle, functools.partial(signal.raise_signal, signal.SIGINT))
+            [*sent]
+    assert handle.is_over
+    looks()
 
 
 @loops_are_covered

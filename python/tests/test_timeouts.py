@@ -1,6 +1,7 @@
 """`timeout`: in any thread, nested, once, and never outside of its block."""
 
 import builtins
+import functools
 import os
 import queue
 import random
@@ -64,31 +65,24 @@ def held_by_another(lock):
     return lock
 
 
-def joins():
-    go = threading.Event()
-    other = Running(go.wait)
-    try:
-        other.thread.join()
-    finally:
-        assert not go.is_set()
-        go.set()
-        other.end()
-
-
 WAITS = {
-    "Lock": lambda: held_by_another(threading.Lock()).acquire(),
-    "Lock, with a timeout": lambda: held_by_another(threading.Lock()).acquire(timeout=1000),
-    "RLock": lambda: held_by_another(threading.RLock()).acquire(),
-    "join": joins,
-    "SimpleQueue": lambda: queue.SimpleQueue().get(),
+    "Lock": lambda go: held_by_another(threading.Lock()).acquire,
+    "Lock, with a timeout": lambda go: functools.partial(held_by_another(threading.Lock()).acquire, timeout=1000),
+    "RLock": lambda go: held_by_another(threading.RLock()).acquire,
+    "join": lambda go: Running(go.wait).thread.join,
+    "SimpleQueue": lambda go: queue.SimpleQueue().get,
 }
 
 
 @pytest.mark.parametrize("name", WAITS)
 def test_the_main_threads_wait_for_a_lock_is_left(name):
+    go = threading.Event()
+    wait = WAITS[name](go)
     with pytest.raises(eintr.TimeoutError):
         with eintr.timeout(0.02):
-            WAITS[name]()
+            wait()
+    assert not go.is_set()
+    go.set()
 
 
 def test_a_join_of_our_own_threads_is_left(anywhere):
