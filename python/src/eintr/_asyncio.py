@@ -4,11 +4,15 @@ import asyncio
 import contextvars
 import functools
 import threading
+from typing import Callable
 
+from ._blocks import Parameters, Result
 from ._executor import _Job
 
 
-async def to_thread(func, /, *args, **kwargs):
+async def to_thread(
+    func: Callable[Parameters, Result], /, *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> Result:
     """As asyncio.to_thread(). But when the task is cancelled (also by asyncio.timeout), the call is left, by an Interrupted that is
     raised in it; and when this returns, the thread has ended."""
     loop = asyncio.get_running_loop()

@@ -67,9 +67,14 @@ import weakref
 import _thread
 from opcode import opmap
 from queue import Empty, SimpleQueue
+from typing import Callable, ParamSpec, TypeVar
 
 from . import _library as lib
 from ._entry import Entry, in_the_main_thread
+
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 class Interrupted(BaseException):
@@ -181,17 +186,17 @@ class _Target:
 class Raise:
     """An exception that was asked for."""
 
-    def __init__(self, handle, exception, again=False):
+    def __init__(self, handle: "Handle", exception: type[BaseException] | BaseException, again: bool = False):
         # Made here: a type that cannot be made without arguments is the asker's error.
         self._exception = exception() if isinstance(exception, type) else exception
         if not isinstance(self._exception, BaseException):
             raise TypeError("exceptions must derive from BaseException")
-        self.exctype = type(self._exception)
+        self.exctype: type[BaseException] = type(self._exception)
         self._handle = handle
         self._again = again
         self._over = _thread.allocate_lock()
         self._over.acquire()
-        self.caught = False
+        self.caught: bool = False
         """Whether it was raised in the block's body. If not, the `with` statement has raised it, or nobody."""
 
     def _carrier(self):
@@ -257,7 +262,7 @@ class Raise:
                 _without_a_switch(target.place.release, *target.entry.switch_off)
         return True
 
-    def wait_caught(self, timeout=None):
+    def wait_caught(self, timeout: float | None = None) -> bool:
         """Waits until the exception was raised, for so many seconds at most (None: for ever); whether it was, in the block's
         body. False if the time is up, or the block ended without."""
         if self._over.acquire(timeout=-1 if timeout is None else timeout):
@@ -370,13 +375,13 @@ class Handle:
 
     def __init__(self, target, name):
         self._target = target
-        self.name = name
+        self.name: str = name
         # Held while the block is open.
         self._gate = _thread.allocate_lock()
         self._gate.acquire()
         self._last = None
 
-    def interrupt(self, exc=Interrupted, *, again=False):
+    def interrupt(self, exc: type[BaseException] | BaseException = Interrupted, *, again: bool = False) -> Raise:
         """Raises an exception, a type or an instance, in the block: in the call that it waits in, or at its next bytecode. When
         the block is over, nothing happens.
 
@@ -399,11 +404,11 @@ class Handle:
         return raising
 
     @property
-    def is_over(self):
+    def is_over(self) -> bool:
         """Whether the block has ended."""
         return not self._gate.locked()
 
-    def report(self):
+    def report(self) -> str:
         """Where the thread is, as libeintr sees it: a line of text."""
         return lib.report(self._target.interrupter)
 
@@ -419,10 +424,10 @@ class interruptible:
 
     _net = _handle = _owns = None
 
-    def __init__(self, name=None):
+    def __init__(self, name: str | None = None):
         self._name = name
 
-    def __enter__(self):
+    def __enter__(self) -> Handle:
         if self._net is not None:
             raise RuntimeError("the block has begun already")
         outermost = _here.outermost
@@ -448,7 +453,7 @@ class interruptible:
         pass
 
     @_without_a_look
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         try:
             try:
                 self._handle._gate.release()
@@ -477,7 +482,7 @@ class timeout(interruptible):
 
     TypeError: a function that returns before its body has run (a coroutine, a generator). ValueError: not a number (NaN)."""
 
-    def __init__(self, seconds):
+    def __init__(self, seconds: float | None):
         super().__init__()
         if seconds is not None and seconds != seconds:
             raise ValueError("seconds must be a number")
@@ -490,12 +495,12 @@ class timeout(interruptible):
     def _error(self):
         return TimeoutError(f"not done in {self.seconds} s")
 
-    def __call__(self, function):
+    def __call__(self, function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
         if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(f"{function!r} returns before its body has run: use `with timeout(...)` in it")
 
         @functools.wraps(function)
-        def within(*args, **kwargs):
+        def within(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
             with timeout(self.seconds):
                 return function(*args, **kwargs)
 

@@ -3,9 +3,10 @@
 import concurrent.futures
 import threading
 import weakref
+from typing import Any, Callable
 from concurrent.futures import _base
 
-from ._blocks import Interrupted, interruptible
+from ._blocks import Interrupted, Parameters, Result, interruptible
 
 
 class _Job:
@@ -30,10 +31,10 @@ class _Job:
             self.handle.interrupt()
 
 
-class Future(concurrent.futures.Future):
+class Future(concurrent.futures.Future[Result]):
     """What ThreadPoolExecutor.submit() returns."""
 
-    def cancel(self):
+    def cancel(self) -> bool:
         """Cancels the call, also while it runs: an Interrupted is raised in it, and whatever it returns is dropped. The future
         is cancelled at once; the job may take a while to leave. False if the call is done."""
         if super().cancel():
@@ -68,12 +69,14 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     """As concurrent.futures.ThreadPoolExecutor. But a job can be cancelled while it runs; so shutdown(cancel_futures=True) returns,
     and so does the interpreter, at whose exit all jobs are cancelled."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._futures = weakref.WeakSet()
         _executors.add(self)
 
-    def submit(self, fn, /, *args, **kwargs):
+    def submit(
+        self, fn: Callable[Parameters, Result], /, *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Future[Result]:
         job = _Job(fn)
         future = super().submit(job, *args, **kwargs)
         future._job = job
@@ -81,7 +84,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         self._futures.add(future)
         return future
 
-    def shutdown(self, wait=True, *, cancel_futures=False):
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As concurrent.futures.ThreadPoolExecutor.shutdown(); cancel_futures cancels the running ones, too."""
         super().shutdown(wait=False, cancel_futures=cancel_futures)
         if cancel_futures:

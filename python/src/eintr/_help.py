@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import traceback
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from . import _library as lib
 
@@ -41,7 +41,7 @@ def install(signal: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def dump(file=None) -> None:
+def dump(file: TextIO | None = None) -> None:
     """Writes where every thread is: its Python frames; where it runs a block, its native ones, too, the system call that it is in,
     and what that waits on. (Of other threads the kernel tells the function in which they sleep.) To sys.stderr, or a text file."""
     file = file or sys.stderr

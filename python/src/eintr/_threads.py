@@ -19,7 +19,7 @@ class ThreadWithExc(threading.Thread):
 
     _block = None
 
-    def start(self):
+    def start(self) -> None:
         """As threading.Thread.start()."""
         Entry.prepare()
         if self.ident is None and "run" not in self.__dict__:
@@ -46,7 +46,7 @@ class ThreadWithExc(threading.Thread):
             del self.run
             self._ends.set()
 
-    def join(self, timeout=None):
+    def join(self, timeout: float | None = None) -> None:
         """As threading.Thread.join(), and a wait that is left: so a thread that waits for its own can be stopped."""
         if not self.is_alive() or self is threading.current_thread():
             return super().join(timeout)
@@ -54,7 +54,7 @@ class ThreadWithExc(threading.Thread):
         if self._ends.wait(timeout):
             super().join(None if timeout is None else max(0, timeout - (time.monotonic() - began)))
 
-    def raise_exc(self, exctype, children=False):
+    def raise_exc(self, exctype: type[BaseException], children: bool = False) -> Raise:
         """Raises an exception of that type in the thread; with `children`, in those that it has started, too, and in theirs.
 
         Returns at once, with a Raise whose wait_caught(timeout) tells whether it was caught. Asked again while the same type
@@ -86,12 +86,12 @@ class ThreadWithExc(threading.Thread):
                 return self._block
         raise threading.ThreadError("the thread is not active")
 
-    def wait_caught(self, timeout=None):
+    def wait_caught(self, timeout: float | None = None) -> bool:
         """Waits until the last exception that was asked for was caught, for so many seconds at most; whether it was."""
         last = self._block and self._block._last
         return last is not None and last.wait_caught(timeout)
 
-    def report(self):
+    def report(self) -> str:
         """Where the thread is, as libeintr sees it: a line of text."""
         return self._block.report() if self._block else f"{self.name}: not started"
 
@@ -105,7 +105,7 @@ class Thread(ThreadWithExc):
         except Interrupted:
             pass
 
-    def interrupt(self, exc=Interrupted, *, again=False) -> Raise:
+    def interrupt(self, exc: type[BaseException] | BaseException = Interrupted, *, again: bool = False) -> Raise:
         """As Handle.interrupt(), for the thread's whole body. threading.ThreadError (RuntimeError): the thread has not been started,
         or has ended."""
         return self._open_handle().interrupt(exc, again=again)
@@ -129,11 +129,11 @@ class StoppableThread(ThreadWithExc):
         except Stopped:
             pass
 
-    def stop(self, children=False):
+    def stop(self, children: bool = False) -> Raise:
         """Has it stop, as raise_exc() does. threading.ThreadError (RuntimeError): it has not been started, or has ended."""
         self._stop_event.set()
         return self.raise_exc(Stopped, children)
 
-    def stopped(self):
+    def stopped(self) -> bool:
         """Whether it was told to."""
         return self._stop_event.is_set()
