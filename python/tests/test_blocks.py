@@ -302,8 +302,9 @@ def test_one_that_comes_in_a_destructor_is_not_lost():
 
 def test_greenlets_in_the_place_of_threads_are_refused(monkeypatch):
     gevent = types.SimpleNamespace(is_module_patched=lambda name: True)
-    monkeypatch.setitem(sys.modules, "gevent.monkey", gevent)
-    outcome = Running(lambda: eintr.timeout(1).__enter__()).end()
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "gevent.monkey", gevent)
+        outcome = Running(lambda: eintr.timeout(1).__enter__()).end()
     assert isinstance(outcome, RuntimeError) and "gevent" in str(outcome)
 
 

@@ -1,6 +1,7 @@
 """`timeout`: in any thread, nested, once, and never outside of its block."""
 
 import builtins
+import contextlib
 import functools
 import os
 import queue
@@ -19,39 +20,41 @@ import eintr
 from conftest import Running, loops_are_covered
 
 
-def accepts():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.accept()
-
-
-def receives():
-    here, there = socket.socketpair()
-    with here, there:
-        here.recv(1)
-
-
 def computes():
     while True:
         len("")
 
 
+def receives(stack):
+    here, there = map(stack.enter_context, socket.socketpair())
+    return lambda: here.recv(1)
+
+
+def waits_for_a_child(stack):
+    child = stack.enter_context(subprocess.Popen(["sleep", "1000"]))
+    stack.callback(child.kill)
+    return child.wait
+
+
 CALLS = {
-    "sleep": lambda: time.sleep(1000),
-    "accept": accepts,
+    "sleep": lambda stack: lambda: time.sleep(1000),
+    "accept": lambda stack: stack.enter_context(socket.create_server(("127.0.0.1", 0))).accept,
     "recv": receives,
-    "queue": lambda: queue.Queue().get(),
-    "event": lambda: threading.Event().wait(1000),
-    "child": lambda: subprocess.run(["sleep", "1000"]),
-    "computing": computes,
+    "queue": lambda stack: queue.Queue().get,
+    "event": lambda stack: functools.partial(threading.Event().wait, 1000),
+    "child": waits_for_a_child,
+    "computing": lambda stack: computes,
 }
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_call_is_left(anywhere, name):
     def body():
-        with pytest.raises(eintr.TimeoutError) as caught:
-            with eintr.timeout(0.05):
-                CALLS[name]()
+        with contextlib.ExitStack() as stack:
+            call = CALLS[name](stack)
+            with pytest.raises(eintr.TimeoutError) as caught:
+                with eintr.timeout(0.05):
+                    call()
         assert isinstance(caught.value, builtins.TimeoutError)
         assert caught.value.__cause__ is None
         time.sleep(0.001)  # it can wait again
@@ -118,6 +121,50 @@ def test_no_limit(anywhere):
             return 1
 
     assert anywhere(body) == 1
+
+
+def test_what_others_make_of_it(anywhere):
+    """A client that wraps errors, and one that swallows them and tries again."""
+
+    def wraps():
+        try:
+            time.sleep(1000)
+        except BaseException as error:
+            raise RuntimeError("it failed") from error
+
+    def tries_again():
+        while True:
+            try:
+                time.sleep(1000)
+            except Exception:
+                pass
+
+    def body():
+        with pytest.raises(eintr.TimeoutError) as caught:
+            with eintr.timeout(0.02):
+                wraps()
+        assert str(caught.value.__cause__) == "it failed"
+        with pytest.raises(eintr.TimeoutError):
+            with eintr.timeout(0.02):
+                tries_again()
+        with pytest.raises(KeyError):
+            with eintr.timeout(1000):
+                raise KeyError
+
+    anywhere(body)
+
+
+def test_the_traceback_shows_where_it_was_stuck(anywhere):
+    def is_stuck():
+        time.sleep(1000)
+
+    def body():
+        with pytest.raises(eintr.TimeoutError) as caught:
+            with eintr.timeout(0.02):
+                is_stuck()
+        assert "is_stuck" in [entry.name for entry in caught.traceback]
+
+    anywhere(body)
 
 
 def test_none_is_left_at_once(anywhere):
@@ -254,20 +301,14 @@ def test_ctrl_c_in_the_main_thread_ends_the_block():
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_keeps_its_limit():
-    with eintr.timeout(0.1):
-        pid = os.fork()
-        if pid == 0:
-            try:
-                time.sleep(1000)
-            except eintr.TimeoutError:
-                os._exit(7)
-            finally:
-                os._exit(8)
-        try:
-            while True:
-                time.sleep(1000)
-        except eintr.TimeoutError:
-            pass
+    parent, pid = os.getpid(), None
+    try:
+        with eintr.timeout(0.5):
+            pid = os.fork()
+            time.sleep(1000)
+    except eintr.TimeoutError:
+        if os.getpid() != parent:
+            os._exit(7)
     with eintr.timeout(60):
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
 

@@ -86,6 +86,11 @@ class TimeoutError(builtins.TimeoutError):
     """The time of a `timeout` was up."""
 
 
+class _TimeIsUp(Interrupted):
+    """What a `timeout` raises in its block. A TimeoutError is an OSError: urllib would wrap it, and a client that tries again would
+    swallow it."""
+
+
 # ---- One instruction ----------------------------------------------------------------------------------------------------
 
 
@@ -444,8 +449,8 @@ class interruptible:
         self._net = weakref.ref(self, handle._gate.__exit__)
         try:
             self._arm(handle)
-        except BaseException:
-            self.__exit__()
+        except BaseException as error:
+            self.__exit__(None, error)
             raise
         return handle
 
@@ -475,8 +480,9 @@ class interruptible:
 
 class timeout(interruptible):
     """`with timeout(seconds):` or `@timeout(seconds)`: the block, or each call of the function, has so much time (None: as much
-    as it takes). Then a TimeoutError is raised in it, once: in the call that it waits in, or at its next bytecode. Any thread. They
-    nest. As with `interruptible`, its handle is what `as` gives.
+    as it takes). Then an Interrupted is raised in it, in the call that it waits in, or at its next bytecode; and the `with`
+    statement makes it a TimeoutError, also of another exception that came of it. What has ended well before that stays so. Any
+    thread. Timeouts nest. As with `interruptible`, its handle is what `as` gives.
 
     A call of C code that computes, and does not let other threads run, is not left; the error comes when it returns.
 
@@ -490,10 +496,24 @@ class timeout(interruptible):
 
     def _arm(self, handle):
         if self.seconds is not None:
-            clock.add(time.monotonic() + self.seconds, Raise(handle, self._error()))
+            clock.add(time.monotonic() + self.seconds, Raise(handle, _TimeIsUp()))
 
     def _error(self):
         return TimeoutError(f"not done in {self.seconds} s")
+
+    @_without_a_look
+    def __exit__(self, *raised: object) -> None:
+        try:
+            interruptible.__exit__(self)
+        except _TimeIsUp as late:
+            if block_of(late) is not self._handle:
+                raise
+            raise self._error() from None
+        error = came = raised[1] if raised else None
+        while came is not None:
+            if isinstance(came, _TimeIsUp) and block_of(came) is self._handle:
+                raise self._error().with_traceback(came.__traceback__) from (None if came is error else error)
+            came = came.__cause__ or came.__context__
 
     def __call__(self, function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
         if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):

@@ -2,6 +2,8 @@
 
 Each of a test's phases (its fixtures, the test, their end) has so much time. Then it fails where it is stuck, and the run goes on."""
 
+import contextlib
+
 import pytest
 
 from . import _blocks
@@ -23,28 +25,29 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "eintr_timeout(seconds): the time that each phase of the test may take; 0: as much as it takes")
 
 
-def _seconds(item):
+def _limit(item):
     marker = item.get_closest_marker("eintr_timeout")
     if marker is not None:
-        return marker.kwargs["seconds"] if marker.kwargs else marker.args[0]
-    option = item.config.getoption("--eintr-timeout")
-    return float(item.config.getini("eintr_timeout") or 0) if option is None else option
+        seconds = marker.kwargs["seconds"] if marker.kwargs else marker.args[0]
+    elif (seconds := item.config.getoption("--eintr-timeout")) is None:
+        seconds = float(item.config.getini("eintr_timeout") or 0)
+    return _Timeout(seconds) if seconds else contextlib.nullcontext()
 
 
 # The innermost of the wrappers: what others do around the test is done in any case.
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_setup(item):
-    with _Timeout(_seconds(item) or None):
+    with _limit(item):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item):
-    with _Timeout(_seconds(item) or None):
+    with _limit(item):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_teardown(item):
-    with _Timeout(_seconds(item) or None):
+    with _limit(item):
         return (yield)
