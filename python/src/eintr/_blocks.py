@@ -22,8 +22,8 @@ Why
 All of this runs under the GIL, which a thread gives away only where it looks (or waits). *Unpacking an iterator* of C calls,
 `[*calls]`, is one instruction: between its calls, and after the last of them, no thread looks and no other runs.
 
-Sending is one such instruction (_Request.send): the block's gate is closed to, or its thread has another exception on its way,
-or the exception is left with the interpreter and the call is interrupted. So the place that a thread has is never overwritten, and
+Sending is one such instruction (Raise._send): the block's gate is closed, or its thread has another exception on its way, or
+the exception is left with the interpreter and the call is interrupted. So the place that a thread has is never overwritten, and
 what is on its way belongs to a block that is open.
 
 Raising: the interpreter is left a class, and makes an instance of it (`__new__`), in the thread. Its one instruction takes the
@@ -39,6 +39,9 @@ can come afterwards (1). Where may `__exit__` itself be raised in?
 - After the gate was closed: then it is the exception that was on its way, to this block or to one around it, and it is the last.
 - By a KeyboardInterrupt: it may come where our exception would, and first. So there is a second look; two of them, at two
   places that follow each other, would be one too many.
+
+A `timeout` raises an Interrupted in its block, and a TimeoutError by its end. Where that is left by what came of the Interrupted (its
+cause, its context), it is the same.
 
 Where an exception cannot be raised (in a `__del__`, or a weak reference's callback), the interpreter tells sys.unraisablehook, and we
 send it once more.
