@@ -3,6 +3,7 @@
 import collections
 import functools
 import operator
+import pickle
 import random
 import signal
 import socket
@@ -298,6 +299,14 @@ def test_one_that_comes_in_a_destructor_is_not_lost():
     until(lambda: in_it)
     handles[0].interrupt(Asked)
     assert isinstance(running.end(), Asked)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_exception_can_be_sent_to_another_process(again):
+    with pytest.raises(Asked) as caught:
+        with eintr.interruptible() as handle:
+            handle.interrupt(Asked, again=again)
+    assert isinstance(pickle.loads(pickle.dumps(caught.value)), Asked)
 
 
 def test_greenlets_in_the_place_of_threads_are_refused(monkeypatch):

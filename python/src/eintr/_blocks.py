@@ -140,7 +140,7 @@ _here = _Here()
 class _Target:
     """A thread from the beginning of its outermost block to its end: a task of libeintr."""
 
-    interrupter = _task = 0
+    interrupter = _task = _reach = 0
 
     def __init__(self, name):
         global _unraisable_before
@@ -281,7 +281,14 @@ class Raise:
         return f"<Raise {self.exctype.__name__} in {self._handle.name}: {'caught' if self.caught else 'not caught'}>"
 
 
-class _Again:
+class _Mark:
+    """What an exception carries, in this process only."""
+
+    def __reduce__(self):
+        return type(None), ()
+
+
+class _Again(_Mark):
     """Sends the next exception where the one that holds it goes: where the handler ends that has swallowed it."""
 
     def __init__(self, following):
@@ -378,7 +385,7 @@ os.register_at_fork(after_in_child=clock.after_fork)
 # ---- The block ----------------------------------------------------------------------------------------------------------
 
 
-class Handle:
+class Handle(_Mark):
     """A block, for who wants to interrupt it. From any thread, at any time, also when the block is over."""
 
     def __init__(self, target, name):
