@@ -69,6 +69,15 @@ const ROWS: &[Row] = &[
     Row("net::recvmsg", |fd| {
         net::recvmsg(fd, &mut [IoSliceMut::new(&mut [0; 4])], RecvFlags::empty()).map(drop)
     }),
+    Row("net::recvmmsg", |fd| {
+        let mut bytes = [0; 4];
+        let messages = &mut [&mut [IoSliceMut::new(&mut bytes)][..]];
+        net::recvmmsg(fd, messages, RecvFlags::empty()).map(drop)
+    }),
+    Row("net::sendmmsg", |fd| {
+        let buffers = [IoSlice::new(b"more")];
+        net::sendmmsg(fd, &[Message::new(&buffers)], SendFlags::empty()).map(drop)
+    }),
     Row("net::send", |fd| net::send(fd, b"more", SendFlags::empty()).map(drop)),
     Row("net::send_to", |fd| {
         let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));

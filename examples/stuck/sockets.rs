@@ -231,6 +231,19 @@ pub fn recvmsg() -> Made {
         .check(move || next_message_arrives(&near, &far)))
 }
 
+pub fn recvmmsg() -> Made {
+    let (near, far) = pair();
+    let (inside, outside) = (near.clone(), far.clone());
+    let call = move || {
+        let mut bytes = [0; 8];
+        let messages = &mut [&mut [IoSliceMut::new(&mut bytes)][..]];
+        eintr::net::recvmmsg(&inside, messages, RecvFlags::empty()).map(drop)
+    };
+    Ok(Scene::new("net::recvmmsg", &["recvmmsg"], call)
+        .provide(move || (&*outside).write_all(b"x").unwrap())
+        .check(move || next_message_arrives(&near, &far)))
+}
+
 pub fn send() -> Made {
     let (near, far) = pair();
     let filled = fill(&near);
@@ -264,17 +277,31 @@ pub fn send_to() -> Made {
 }
 
 pub fn sendmsg() -> Made {
+    sending("net::sendmsg", &["sendmsg"], |near, message| {
+        eintr::net::sendmsg(near, message, SendFlags::empty())
+    })
+}
+
+pub fn sendmmsg() -> Made {
+    sending("net::sendmmsg", &["sendmmsg"], |near, message| {
+        eintr::net::sendmmsg(near, std::slice::from_ref(message), SendFlags::empty())
+    })
+}
+
+fn sending(
+    name: &'static str,
+    syscalls: &'static [&'static str],
+    send: fn(&UnixStream, &Message<'_>) -> Result<usize, eintr::Error>,
+) -> Made {
     let (near, far) = pair();
     let filled = fill(&near);
     let outside = far.clone();
     let call = move || {
         let buffers = [IoSlice::new(b"more")];
-        eintr::net::sendmsg(&near, &Message::new(&buffers), SendFlags::empty()).map(drop)
+        send(&near, &Message::new(&buffers)).map(drop)
     };
-    Ok(Scene::new("net::sendmsg", &["sendmsg"], call).provide(move || drain(&outside)).check(
-        move || {
-            let came = drain(&far);
-            intact(came == filled, format!("{came} bytes in, {came} out, none of ours"))
-        },
-    ))
+    Ok(Scene::new(name, syscalls, call).provide(move || drain(&outside)).check(move || {
+        let came = drain(&far);
+        intact(came == filled, format!("{came} bytes in, {came} out, none of ours"))
+    }))
 }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::syscalls;
 use crate::calls::net;
+use crate::calls::net::syscalls::message::Outgoing;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
 use crate::{Error, complete};
 
@@ -171,7 +172,9 @@ pub(super) fn writev_since(
     let buffers = &buffers[..buffers.len().min(MOST_BUFFERS)];
     complete_in_time(fd, Way::Out, began, |extra| match extra {
         0 => syscalls::writev(fd, buffers),
-        flags => net::syscalls::message::sendmsg(fd, buffers, &[], None, flags),
+        flags => {
+            net::syscalls::message::sendmsg(fd, &Outgoing { buffers, fds: &[], to: None }, flags)
+        }
     })
 }
 

@@ -24,6 +24,6 @@ pub use address::Address;
 pub use connect::connect;
 pub use connect_error::{ConnectError, ConnectState};
 pub use flags::{RecvFlags, SendFlags};
-pub use recv::{Datagram, Received, recv, recv_from, recvmsg};
-pub use send::{Message, send, send_to, sendmsg};
+pub use recv::{Datagram, Received, recv, recv_from, recvmmsg, recvmsg};
+pub use send::{Message, send, send_to, sendmmsg, sendmsg};
 pub use stream::{tcp_connect, unix_connect, unix_connect_addr};

@@ -1,4 +1,4 @@
-//! recv, recv_from, recvmsg.
+//! recv, recv_from, recvmsg, recvmmsg.
 
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
@@ -217,11 +217,59 @@ pub fn recvmsg(
     let message = complete_in_time(fd, Way::In, Began::now(), |extra| {
         syscalls::message::recvmsg(fd, buffers, flags | extra)
     })?;
-    Ok(Received {
-        bytes: message.bytes,
-        address: Address::of(&message.sender),
-        fds: message.fds,
-        truncated: message.flags & libc::MSG_TRUNC != 0,
-        fds_truncated: message.flags & libc::MSG_CTRUNC != 0,
-    })
+    Ok(message.into())
+}
+
+impl From<syscalls::message::Message> for Received {
+    fn from(message: syscalls::message::Message) -> Self {
+        Received {
+            bytes: message.bytes,
+            address: Address::of(&message.sender),
+            fds: message.fds,
+            truncated: message.flags & libc::MSG_TRUNC != 0,
+            fds_truncated: message.flags & libc::MSG_CTRUNC != 0,
+        }
+    }
+}
+
+/// Receives several messages, each into buffers of its own: waits for as many as there are
+/// buffers for (with `MSG_WAITFORONE`, for one).
+///
+/// # Examples
+///
+/// ```
+/// use eintr::net::RecvFlags;
+/// use std::io::IoSliceMut;
+/// use std::os::unix::net::UnixDatagram;
+///
+/// let (here, there) = UnixDatagram::pair()?;
+/// here.send(b"ping")?;
+/// here.send(b"po")?;
+/// let (mut a, mut b) = ([0; 16], [0; 16]);
+/// let messages = &mut [&mut [IoSliceMut::new(&mut a)][..], &mut [IoSliceMut::new(&mut b)][..]];
+/// let received = eintr::net::recvmmsg(&there, messages, RecvFlags::empty())?;
+/// assert_eq!((received[0].bytes, received[1].bytes), (4, 2));
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`recvmsg`]. What stops a later message than the first is told by the number that came.
+///
+/// # Interruption
+///
+/// On `Interrupted` nothing was received. What was received is returned, also if more was waited for, and the cause
+/// is raised by the next call.
+///
+/// See [recvmmsg(2)](https://man7.org/linux/man-pages/man2/recvmmsg.2.html).
+pub fn recvmmsg(
+    fd: impl AsFd,
+    messages: &mut [&mut [IoSliceMut<'_>]],
+    flags: RecvFlags,
+) -> Result<Vec<Received>, Error> {
+    let (fd, flags) = (fd.as_fd(), flags.bits());
+    let received = complete_in_time(fd, Way::In, Began::now(), |extra| {
+        syscalls::message::recvmmsg(fd, messages, flags | extra)
+    })?;
+    Ok(received.into_iter().map(Received::from).collect())
 }

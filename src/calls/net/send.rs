@@ -1,10 +1,11 @@
-//! send, send_to, sendmsg.
+//! send, send_to, sendmsg, sendmmsg.
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use libc::c_int;
 
+use super::syscalls::message::Outgoing;
 use super::{Address, SendFlags, syscalls};
 use crate::Error;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
@@ -106,6 +107,11 @@ impl<'a> Message<'a> {
     pub fn to(self, address: impl Into<Address>) -> Self {
         Self { address: Some(address.into()), ..self }
     }
+
+    fn outgoing(&self) -> Outgoing<'_> {
+        let to = self.address.as_ref().map(Address::raw);
+        Outgoing { buffers: self.buffers, fds: self.fds, to }
+    }
 }
 
 /// Sends a message of several buffers, with descriptors, to the socket's peer or to an address. The
@@ -139,10 +145,43 @@ impl<'a> Message<'a> {
 /// See [sendmsg(2)](https://man7.org/linux/man-pages/man2/sendmsg.2.html).
 pub fn sendmsg(fd: impl AsFd, message: &Message<'_>, flags: SendFlags) -> Result<usize, Error> {
     let (fd, flags) = (fd.as_fd(), kernels(flags));
-    let address = message.address.as_ref().map(Address::raw);
+    let outgoing = message.outgoing();
     complete_in_time(fd, Way::Out, Began::now(), |extra| {
-        let flags = flags | extra;
-        syscalls::message::sendmsg(fd, message.buffers, message.fds, address.as_ref(), flags)
+        syscalls::message::sendmsg(fd, &outgoing, flags | extra)
+    })
+}
+
+/// Sends several messages, one after the other; how many were sent.
+///
+/// # Examples
+///
+/// ```
+/// use eintr::net::{Message, SendFlags};
+/// use std::io::IoSlice;
+/// use std::os::unix::net::UnixDatagram;
+///
+/// let (here, there) = UnixDatagram::pair()?;
+/// let [ping, pong] = [[IoSlice::new(b"ping")], [IoSlice::new(b"pong")]];
+/// let messages = [Message::new(&ping), Message::new(&pong)];
+/// assert_eq!(eintr::net::sendmmsg(&here, &messages, SendFlags::empty())?, 2);
+/// # let _ = there;
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`sendmsg`]. What stops a later message than the first is told by the number that were sent.
+///
+/// # Interruption
+///
+/// On `Interrupted` nothing was sent. What was sent is returned, and the cause is raised by the next call.
+///
+/// See [sendmmsg(2)](https://man7.org/linux/man-pages/man2/sendmmsg.2.html).
+pub fn sendmmsg(fd: impl AsFd, messages: &[Message<'_>], flags: SendFlags) -> Result<usize, Error> {
+    let (fd, flags) = (fd.as_fd(), kernels(flags));
+    let outgoing: Vec<_> = messages.iter().map(Message::outgoing).collect();
+    complete_in_time(fd, Way::Out, Began::now(), |extra| {
+        syscalls::message::sendmmsg(fd, &outgoing, flags | extra)
     })
 }
 

@@ -1,4 +1,4 @@
-//! Messages with descriptors in them: recvmsg and sendmsg.
+//! Messages with descriptors in them: recvmsg and sendmsg, recvmmsg and sendmmsg.
 //!
 //! # Safety
 //!
@@ -11,7 +11,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use libc::{c_int, cmsghdr, iovec, msghdr};
+use libc::{c_int, cmsghdr, iovec, mmsghdr, msghdr};
 
 use super::number;
 use crate::kernel::RawAddress;
@@ -61,29 +61,78 @@ pub(crate) fn header(buffers: *const iovec, count: usize) -> msghdr {
     message
 }
 
+/// Room for what comes with a message.
+struct Incoming {
+    sender: RawAddress,
+    control: Control<ROOM>,
+}
+
+impl Incoming {
+    #[inline]
+    fn new() -> Self {
+        Self { sender: RawAddress::room(), control: Control::new() }
+    }
+
+    /// A header that points to it, and to those buffers. It stays where it is.
+    #[inline]
+    fn header(&mut self, buffers: &mut [IoSliceMut<'_>]) -> msghdr {
+        let mut message = header(buffers.as_mut_ptr().cast(), buffers.len());
+        let [name, _] = self.sender.room_pointers();
+        message.msg_name = name as *mut _;
+        message.msg_namelen = RawAddress::ROOM;
+        message.msg_control = self.control.0.as_mut_ptr().cast();
+        message.msg_controllen = ROOM as _;
+        message
+    }
+
+    /// What has come.
+    ///
+    /// # Safety
+    ///
+    /// The kernel must have filled in the header and what it points to, and this be the first look at it.
+    #[inline]
+    unsafe fn taken(&mut self, header: &msghdr, bytes: usize) -> Message {
+        self.sender.set_length(header.msg_namelen);
+        // SAFETY: the caller's promise.
+        let fds = unsafe { take_fds(header) };
+        Message { bytes, sender: self.sender, fds, flags: header.msg_flags }
+    }
+}
+
 #[inline]
 pub(crate) fn recvmsg(
     fd: BorrowedFd<'_>,
     buffers: &mut [IoSliceMut<'_>],
     flags: c_int,
 ) -> Outcome<Message> {
-    let mut sender = RawAddress::room();
-    let mut control = Control::<ROOM>::new();
-    let mut message = header(buffers.as_mut_ptr().cast(), buffers.len());
-    let [name, _] = sender.room_pointers();
-    message.msg_name = name as *mut _;
-    message.msg_namelen = RawAddress::ROOM;
-    message.msg_control = control.0.as_mut_ptr().cast();
-    message.msg_controllen = ROOM as _;
+    let mut incoming = Incoming::new();
+    let mut message = incoming.header(buffers);
     let flags = (flags | libc::MSG_CMSG_CLOEXEC) as usize;
     // SAFETY: the kernel writes into the buffers, which are borrowed mutably (an `IoSliceMut` is an
     // iovec), into the address and the room, and notes in the header how much.
     let bytes = unsafe { call(libc::SYS_recvmsg, [number(fd), &raw mut message as usize, flags]) }?;
-    sender.set_length(message.msg_namelen);
-    // SAFETY: the kernel has filled in the header and the ancillary data that it points to, and
-    // this is the first look at it.
-    let fds = unsafe { take_fds(&message) };
-    Ok(Message { bytes, sender, fds, flags: message.msg_flags })
+    // SAFETY: it has, and it is.
+    Ok(unsafe { incoming.taken(&message, bytes) })
+}
+
+pub(crate) fn recvmmsg(
+    fd: BorrowedFd<'_>,
+    messages: &mut [&mut [IoSliceMut<'_>]],
+    flags: c_int,
+) -> Outcome<Vec<Message>> {
+    let mut incoming: Vec<_> = messages.iter().map(|_| Incoming::new()).collect();
+    let header = |(incoming, buffers): (&mut Incoming, &mut &mut [IoSliceMut<'_>])| mmsghdr {
+        msg_hdr: incoming.header(buffers),
+        msg_len: 0,
+    };
+    let mut headers: Vec<_> = incoming.iter_mut().zip(messages).map(header).collect();
+    let flags = (flags | libc::MSG_CMSG_CLOEXEC) as usize;
+    let arguments = [number(fd), headers.as_mut_ptr() as usize, headers.len(), flags, 0];
+    // SAFETY: as for one, of each.
+    let count = unsafe { call(libc::SYS_recvmmsg, arguments) }?;
+    let filled = incoming.iter_mut().zip(&headers).take(count);
+    // SAFETY: the kernel has filled in so many, and this is the first look at them.
+    Ok(filled.map(|(it, by)| unsafe { it.taken(&by.msg_hdr, by.msg_len as usize) }).collect())
 }
 
 /// Receives bytes only.
@@ -145,30 +194,57 @@ unsafe fn fds_in(part: &cmsghdr) -> impl Iterator<Item = OwnedFd> {
         .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// What is to be sent.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) buffers: &'a [IoSlice<'a>],
+    pub(crate) fds: &'a [BorrowedFd<'a>],
+    pub(crate) to: Option<RawAddress>,
+}
+
+impl Outgoing<'_> {
+    /// A header that points to it, and to its descriptors in the room. Both stay where they are.
+    #[inline]
+    fn header(&self, control: &mut Control<FDS_SPACE>) -> Outcome<msghdr> {
+        if self.fds.len() > MOST_FDS {
+            // The kernel's own answer, for which we would need a larger room.
+            return Err(Stop::Errno(libc::EINVAL));
+        }
+        let mut message = header(self.buffers.as_ptr().cast(), self.buffers.len());
+        let [name, length] = self.to.as_ref().map_or([0, 0], RawAddress::pointer_and_length);
+        message.msg_name = name as *mut _;
+        message.msg_namelen = length as _;
+        if !self.fds.is_empty() {
+            message.msg_control = control.0.as_mut_ptr().cast();
+            put_fds(&mut message, self.fds);
+        }
+        Ok(message)
+    }
+}
+
 #[inline]
-pub(crate) fn sendmsg(
-    fd: BorrowedFd<'_>,
-    buffers: &[IoSlice<'_>],
-    fds: &[BorrowedFd<'_>],
-    to: Option<&RawAddress>,
-    flags: c_int,
-) -> Outcome<usize> {
-    if fds.len() > MOST_FDS {
-        // The kernel's own answer, for which we would need a larger room.
-        return Err(Stop::Errno(libc::EINVAL));
-    }
-    let mut control = Control::<FDS_SPACE>::new();
-    let mut message = header(buffers.as_ptr().cast(), buffers.len());
-    let [name, length] = to.map_or([0, 0], RawAddress::pointer_and_length);
-    message.msg_name = name as *mut _;
-    message.msg_namelen = length as _;
-    if !fds.is_empty() {
-        message.msg_control = control.0.as_mut_ptr().cast();
-        put_fds(&mut message, fds);
-    }
+pub(crate) fn sendmsg(fd: BorrowedFd<'_>, outgoing: &Outgoing<'_>, flags: c_int) -> Outcome<usize> {
+    let mut control = Control::new();
+    let message = outgoing.header(&mut control)?;
     // SAFETY: the kernel reads the buffers (an `IoSlice` is an iovec), the address and the
     // descriptors' numbers, all borrowed.
     unsafe { call(libc::SYS_sendmsg, [number(fd), &raw const message as usize, flags as usize]) }
+}
+
+pub(crate) fn sendmmsg(
+    fd: BorrowedFd<'_>,
+    outgoing: &[Outgoing<'_>],
+    flags: c_int,
+) -> Outcome<usize> {
+    let mut controls: Vec<_> = outgoing.iter().map(|_| Control::new()).collect();
+    let headers: Outcome<Vec<_>> = outgoing
+        .iter()
+        .zip(&mut controls)
+        .map(|(it, control)| Ok(mmsghdr { msg_hdr: it.header(control)?, msg_len: 0 }))
+        .collect();
+    let mut headers = headers?;
+    let arguments = [number(fd), headers.as_mut_ptr() as usize, headers.len(), flags as usize];
+    // SAFETY: as for one, of each; it notes in the headers how much it has sent.
+    unsafe { call(libc::SYS_sendmmsg, arguments) }
 }
 
 /// Puts descriptors into the room that the header points to; there are at most [`MOST_FDS`].
