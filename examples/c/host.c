@@ -11,7 +11,7 @@
 
 typedef int (*function)(void);
 
-static pthread_barrier_t unloaded;
+static pthread_barrier_t returned, unloaded;
 static int result;
 
 static function find(void *plugin, const char *name)
@@ -27,12 +27,14 @@ static function find(void *plugin, const char *name)
 static void *work(void *run)
 {
     result = (*(function *)run)();
+    pthread_barrier_wait(&returned);
     pthread_barrier_wait(&unloaded);
     return NULL;
 }
 
 int main(int argc, char **argv)
 {
+    pthread_barrier_init(&returned, NULL, 2);
     pthread_barrier_init(&unloaded, NULL, 2);
     for (int i = 1; i < argc; i++) {
         pthread_t thread;
@@ -46,6 +48,7 @@ int main(int argc, char **argv)
             return 1;
         if (stop() != 0)
             return 1;
+        pthread_barrier_wait(&returned);
         dlclose(plugin);
         pthread_barrier_wait(&unloaded);
         pthread_join(thread, NULL);

@@ -1,7 +1,7 @@
 /*
  * A plugin that has the static library in itself: its call waits in the C library for as long as nobody calls its stop().
- * It is linked with -z nodelete, as `pkg-config --libs --static eintr` has it, for the library stays when it is unloaded; and
- * with --exclude-libs, so that another plugin does the same beside it.
+ * It is linked with -z nodelete, for the library stays when the plugin is unloaded; and with --exclude-libs, so that another plugin may
+ * do the same beside it.
  */
 #include <eintr.h>
 #include <stdio.h>
