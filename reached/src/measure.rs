@@ -13,7 +13,7 @@ use eintr_reached::scene::{Scene, When, let_go};
 /// A call that is not back by then is stuck.
 const LIMIT: Duration = Duration::from_millis(300);
 /// The same where no stuck call is expected, and the machine may be busy.
-const LONG_LIMIT: Duration = Duration::from_secs(5);
+const LONG_LIMIT: Duration = Duration::from_secs(60);
 
 /// What became of a call.
 pub enum Cell {
