@@ -25,8 +25,8 @@
  * may be loaded by dlopen(3), and stays after dlclose(3).
  *
  * A library that has the static one in itself, and may be unloaded (a plugin), is linked with -z nodelete, for a handler of ours
- * stays, and with --exclude-libs libeintr.a, which keeps two such libraries apart: `pkg-config --libs --static eintr` and CMake's
- * eintr::static have both. Each of them then uses a signal of its own, and only the one that came last reaches plain calls
+ * stays, and with --exclude-libs libeintr.a, which keeps two such libraries apart. (CMake's eintr::static has both, and so has
+ * `pkg-config --libs --static eintr`, if it was make that installed it.) Each of them then uses a signal of its own, and only the one that came last reaches plain calls
  * exactly (eintr_support()): where several parts of a program interrupt, the shared library is the better one.
  *
  * Under the thread sanitizer, run with TSAN_OPTIONS=suppressions=eintr.tsan, a file beside this one, which says why.

@@ -106,10 +106,10 @@ int main(void)
     FAILS(EBADF, eintr_vmsplice(-1, NULL, 0, 0));
     FAILS(EBADF, eintr_recvmmsg(-1, NULL, 1, 0, NULL));
     FAILS(EBADF, eintr_sendmmsg(-1, NULL, 1, 0));
-    FAILS(EBADF, eintr_epoll_pwait2(-1, NULL, 1, NULL, NULL));
     FAILS(EINVAL, eintr_epoll_wait(0, NULL, 0, 0));
     FAILS(ECHILD, eintr_waitpid(-1, NULL, 0));
-    if (!getenv("ON_VALGRIND")) { /* which finds it, too */
+    if (!getenv("ON_VALGRIND")) { /* which has no such call, or finds it, too */
+        FAILS(EBADF, eintr_epoll_pwait2(-1, NULL, 1, NULL, NULL));
         FAILS(EFAULT, eintr_poll((struct pollfd *)16, 1, 0));
         FAILS(EFAULT, eintr_open((const char *)16, 0, 0));
     }
