@@ -9,6 +9,7 @@ CMAKEDIR = $(LIBDIR)/cmake/eintr
 MANDIR = $(PREFIX)/share/man
 DESTDIR =
 CARGO = cargo
+STRIP = strip
 TARGET = target
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
@@ -17,8 +18,11 @@ SONAME := libeintr.so.$(shell echo $(VERSION) | cut -d. -f1,2)
 BUILT := $(TARGET)/release
 FILLED = sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|; s|@SONAME@|$(SONAME)|'
 
+# Else the archive has all of Rust's standard library in it, several times the size.
+SMALL = --config profile.release.lto=true --config profile.release.codegen-units=1
+
 all:
-	$(CARGO) rustc --lib --release --features capi --target-dir $(TARGET) --crate-type cdylib,staticlib -- \
+	$(CARGO) rustc --lib --release $(SMALL) --features capi --target-dir $(TARGET) --crate-type cdylib,staticlib -- \
 	    -C link-arg=-Wl,-soname,$(SONAME) -C link-arg=-Wl,-z,nodelete
 
 install: all
@@ -30,6 +34,8 @@ install-built:
 	ln -sf libeintr.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libeintr.so
 	install -m 644 $(BUILT)/libeintr.a $(DESTDIR)$(LIBDIR)/libeintr.a
+	# A third of it is debugging information of Rust's standard library; the shared one has none either.
+	-$(STRIP) --strip-debug $(DESTDIR)$(LIBDIR)/libeintr.a
 	install -m 644 include/eintr.h include/eintr.hpp include/eintr.tsan $(DESTDIR)$(INCLUDEDIR)
 	$(FILLED) eintr.pc.in > $(DESTDIR)$(PKGCONFIGDIR)/eintr.pc
 	$(FILLED) eintr-config.cmake.in > $(DESTDIR)$(CMAKEDIR)/eintr-config.cmake
