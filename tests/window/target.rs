@@ -86,7 +86,10 @@ impl<'a> Target<'a> {
     /// Its asker, at the mark before `interrupt`.
     pub fn asker(&mut self) -> Walker {
         self.tracee.tell("ask between marks");
-        Walker::at_mark(self.tracee.director.clone().expect("the director is traced"))
+        let director = self.tracee.director.clone().expect("the director is traced");
+        let mut asker = Walker::at_mark(director);
+        asker.leaps_clock = true;
+        asker
     }
 
     /// Asks it, and hears what becomes of it.

@@ -248,6 +248,19 @@ impl Traced {
         self.symbols.place(u64::from_str_radix(counter, 16).ok()?)
     }
 
+    /// Where it returns to, if it has just entered the system's page for the clock.
+    #[cfg(target_arch = "x86_64")]
+    pub fn behind_clock(&self) -> Option<Place> {
+        self.place().filter(|place| place.name.starts_with("[vdso]"))?;
+        let top = ptrace::getregs(self.id).ok()?.rsp;
+        self.symbols.place(ptrace::read(self.id, top as ptrace::AddressType).ok()? as u64)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    pub fn behind_clock(&self) -> Option<Place> {
+        None
+    }
+
     /// Has it stop, with SIGTRAP, before it executes that instruction; or not any more. Whether
     /// that can be had.
     pub fn set_breakpoint(&self, place: Option<&Place>) -> bool {

@@ -50,12 +50,21 @@ pub struct Walker {
     /// Whether a sleep is a point of its way. (Some calls sleep for a moment though their result is
     /// there.)
     pub may_sleep: bool,
+    /// It is let through the system's page for the clock. Its code begins anew whenever that is written meanwhile: on a busy
+    /// machine nobody comes through by steps.
+    pub leaps_clock: bool,
 }
 
 impl Walker {
     /// At the next mark. It runs, and may be given a late shot of its timer on its way there.
     pub fn at_mark(thread: Rc<Traced>) -> Self {
-        let mut walker = Self { thread, event: Event::Asleep, begun: false, may_sleep: false };
+        let mut walker = Self {
+            thread,
+            event: Event::Asleep,
+            begun: false,
+            may_sleep: false,
+            leaps_clock: false,
+        };
         while walker.point() != Point::End {
             assert_ne!(walker.point(), Point::Nowhere, "died in preparation of a trial");
             walker.advance(Pace::Run);
@@ -175,6 +184,13 @@ impl Walker {
     pub fn advance(&mut self, pace: Pace) {
         self.resume(pace);
         self.wait();
+        let is_stepped = pace == Pace::Instruction && self.point() == Point::Instruction;
+        let behind = (self.leaps_clock && is_stepped).then(|| self.thread.behind_clock()).flatten();
+        if behind.is_some_and(|place| self.thread.set_breakpoint(Some(&place))) {
+            self.resume(Pace::Run);
+            self.wait();
+            self.thread.set_breakpoint(None);
+        }
     }
 
     /// Lets it go on, with the signal that it was stopped for.
