@@ -506,7 +506,10 @@ class timeout(interruptible):
 
     def _arm(self, handle):
         if self.seconds is not None:
-            clock.add(time.monotonic() + self.seconds, Raise(handle, _TimeIsUp()))
+            clock.add(time.monotonic() + self.seconds, Raise(handle, self._inside()))
+
+    def _inside(self):
+        return _TimeIsUp()
 
     def _error(self):
         return TimeoutError(f"not done in {self.seconds} s")

@@ -11,6 +11,9 @@ import sys
 
 from ._library import function
 
+# pytest shows the frame that waited.
+__tracebackhide__ = True
+
 
 class _Looks:
     def __len__(self):
