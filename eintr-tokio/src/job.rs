@@ -59,7 +59,7 @@ where
 }
 
 /// Runs a blocking closure as [`spawn_blocking`] does, when it is first polled, and interrupts it where
-/// the future is dropped before it has ended: by a client that has gone, by [`tokio::time::timeout`], in
+/// the future is dropped before it has ended: by a client that has gone, by `tokio::time::timeout`, in
 /// `select!`.
 ///
 /// # Examples
