@@ -55,6 +55,26 @@ def test_a_result_and_an_error_are_as_they_were():
             pool.submit(lambda: 1 / 0).result(LIMIT)
 
 
+def test_shutdown_returns_also_if_submit_was_left_halfway(listener, monkeypatch):
+    submit = concurrent.futures.ThreadPoolExecutor.submit
+
+    def is_left(*args):
+        submit(*args)
+        raise SystemExit  # of a signal's handler, just there
+
+    monkeypatch.setattr(concurrent.futures.ThreadPoolExecutor, "submit", is_left)
+    seen = []
+    pool = eintr.ThreadPoolExecutor(1)
+    with pytest.raises(SystemExit):
+        pool.submit(tells(seen, listener.accept))
+    until(lambda: seen)
+    asleep(seen[0])
+    ended = threading.Thread(target=pool.shutdown, kwargs={"cancel_futures": True}, daemon=True)
+    ended.start()
+    ended.join(LIMIT)
+    assert not ended.is_alive()
+
+
 def test_shutdown_returns(listener):
     seen = []
     pool = eintr.ThreadPoolExecutor(2)

@@ -26,6 +26,8 @@ class _Job:
             return self._function(*args, **kwargs)
 
     def cancel(self):
+        if self.is_cancelled:
+            return
         self.is_cancelled = True
         if self.handle is not None:
             self.handle.interrupt()
@@ -72,12 +74,15 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._futures = weakref.WeakSet()
+        self._jobs = weakref.WeakSet()
         _executors.add(self)
 
     def submit(
         self, fn: Callable[Parameters, Result], /, *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Future[Result]:
         job = _Job(fn)
+        # Before a thread has it: a signal's handler may raise where its future is about to be noted.
+        self._jobs.add(job)
         future = super().submit(job, *args, **kwargs)
         future._job = job
         future.__class__ = Future
@@ -90,6 +95,8 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         if cancel_futures:
             for future in list(self._futures):
                 future.cancel()
+            for job in list(self._jobs):
+                job.cancel()
         if wait:
             super().shutdown(wait=True)
 
