@@ -29,6 +29,9 @@ struct Job {
 /// The director's loop: it does what the tracer says, on the socket that is its standard input.
 pub fn run() {
     install_handlers();
+    // What System V's calls make outlives a process. Where it may, this one has a namespace of its own, which does not.
+    // SAFETY: no pointers.
+    unsafe { libc::unshare(libc::CLONE_NEWIPC) };
     // SAFETY: the tracer gave us a socket as descriptor 0, and nothing else here uses it.
     let link = UnixStream::from(unsafe { OwnedFd::from_raw_fd(0) });
     let (jobs, inbox) = mpsc::channel();
