@@ -47,6 +47,6 @@ class CustomBuildHook(BuildHookInterface):
             cargo("package", "--no-verify", "--allow-dirty", "--target-dir", self.scratch)
             [crate] = Path(self.scratch, "package").glob("eintr-*.crate")
             with tarfile.open(crate) as archive:
-                archive.extractall(self.scratch, filter="data")
+                archive.extractall(self.scratch)  # of cargo's, and our own
             return {str(Path(self.scratch, crate.stem)): "crate"}
         return {str(PACKAGED): "crate"}
