@@ -190,6 +190,7 @@ pub fn vmsplice() -> Made {
 }
 
 pub fn preadv2() -> Made {
+    unless_emulated("io::preadv2")?;
     let (reader, writer) = pipe();
     let (inside, outside) = (reader.clone(), writer.clone());
     let call = move || {
@@ -203,6 +204,7 @@ pub fn preadv2() -> Made {
 }
 
 pub fn pwritev2() -> Made {
+    unless_emulated("io::pwritev2")?;
     full("io::pwritev2", &["pwritev2"], |writer| {
         eintr::io::pwritev2(writer, &[IoSlice::new(b"more")], None, RwFlags::empty())
     })

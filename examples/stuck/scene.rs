@@ -56,12 +56,14 @@ pub fn intact(is_intact: bool, what: impl Into<String>) -> Result<String, String
 /// A scene, or why this machine has none.
 pub type Made = Result<Scene, String>;
 
-/// For calls in which a user-mode emulator runs no handler.
+/// For calls that a user-mode emulator lacks, makes by others, or runs no handler in.
 pub fn unless_emulated(call: &str) -> Result<(), String> {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/arch").unwrap_or_default();
     match kernel.trim() {
         "" | std::env::consts::ARCH => Ok(()),
-        _ => Err(format!("{call}: under user-mode emulation no handler runs before it returns")),
+        _ => Err(format!(
+            "{call}: a user-mode emulator lacks it, or runs no handler before it returns"
+        )),
     }
 }
 

@@ -16,7 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType};
 
 use super::files::{drain, fill, fresh_path, set_nonblocking};
-use super::scene::{Made, Scene, intact};
+use super::scene::{Made, Scene, intact, unless_emulated};
 
 fn pair() -> (Arc<UnixStream>, Arc<UnixStream>) {
     let (near, far) = UnixStream::pair().expect("a pair of sockets");
@@ -232,6 +232,7 @@ pub fn recvmsg() -> Made {
 }
 
 pub fn recvmmsg() -> Made {
+    unless_emulated("net::recvmmsg")?;
     let (near, far) = pair();
     let (inside, outside) = (near.clone(), far.clone());
     let call = move || {
@@ -283,6 +284,7 @@ pub fn sendmsg() -> Made {
 }
 
 pub fn sendmmsg() -> Made {
+    unless_emulated("net::sendmmsg")?;
     sending("net::sendmmsg", &["sendmmsg"], |near, message| {
         eintr::net::sendmmsg(near, std::slice::from_ref(message), SendFlags::empty())
     })

@@ -58,7 +58,7 @@ pub fn epoll_wait(
 ///
 /// # Examples
 ///
-/// ```
+/// ```no_run
 /// use eintr::event::{EpollEvent, epoll_pwait2};
 /// use nix::sys::epoll::{Epoll, EpollCreateFlags};
 /// use std::time::Duration;

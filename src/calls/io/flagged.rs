@@ -33,7 +33,7 @@ bitflags! {
 ///
 /// # Examples
 ///
-/// ```
+/// ```no_run
 /// use eintr::io::RwFlags;
 /// use std::io::IoSliceMut;
 ///
@@ -70,7 +70,7 @@ pub fn preadv2(
 ///
 /// # Examples
 ///
-/// ```
+/// ```no_run
 /// use eintr::io::RwFlags;
 /// use std::io::IoSlice;
 ///
