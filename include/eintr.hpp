@@ -362,7 +362,7 @@ template <class Rep, class Period, class F> decltype(auto) within(std::chrono::d
 class hook {
     using function = std::function<void()>;
     struct begun : detail::stretch<eintr_hook_end> {
-        explicit begun(function *wake) : stretch(eintr_hook_begin(call, wake)) {}
+        explicit begun(function *wake) : stretch(eintr_hook_begin(*wake ? call : nullptr, wake)) {}
         static void call(void *wake) noexcept { (*static_cast<function *>(wake))(); }
     };
     function wake_;

@@ -110,6 +110,7 @@ static void any_exception_ends_what_is_open()
     });
     CHECK(who.is_finished() && eintr_remaining() == -1);
     throws<std::system_error>([] { eintr::interrupter::current(); });
+    throws<std::system_error>([] { eintr::hook nothing{std::function<void()>()}; });
     // One that is not run has ended with its object.
     {
         eintr::task unrun("unrun");
