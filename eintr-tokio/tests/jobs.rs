@@ -5,13 +5,14 @@
 
 use std::future::{Future, pending};
 use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use eintr::{Error, Interrupted, checkpoint, is_interrupted};
 use eintr_tokio::{AbortOnDropHandle, JoinHandle, block_on, spawn_blocking, unblock};
 use test_support::{emulated, gettid, wait_until, wait_until_blocked, watched};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -136,26 +137,32 @@ fn the_next_job_is_left_alone() {
 fn whoever_drops_it_interrupts_it() {
     run("whoever_drops_it_interrupts_it", async {
         let (tell, told) = mpsc::channel();
-        let job = |tell: mpsc::Sender<bool>| {
-            unblock(move || {
+        // One that has begun: a job that has not is dropped with its closure.
+        let begun = async || {
+            let begun = Arc::new(Notify::new());
+            let (begins, tell) = (begun.clone(), tell.clone());
+            let mut job = Box::pin(unblock(move || {
+                begins.notify_one();
                 let (mut reader, _writer) = silence();
                 tell.send(is_cut_short(&reader.read(&mut [0]))).unwrap();
-            })
+            }));
+            tokio::select! {
+                _ = &mut job => panic!("nobody ends it"),
+                () = begun.notified() => job,
+            }
         };
-        assert!(tokio::time::timeout(SHORT, job(tell.clone())).await.is_err());
+        assert!(tokio::time::timeout(SHORT, begun().await).await.is_err());
         assert!(told.recv().unwrap());
+        let job = begun().await;
         tokio::select! {
-            _ = job(tell.clone()) => panic!("it was not dropped"),
-            () = tokio::time::sleep(SHORT) => {}
+            biased;
+            () = std::future::ready(()) => {}
+            _ = job => panic!("it was not dropped"),
         }
         assert!(told.recv().unwrap());
-        let token = CancellationToken::new();
-        let cancelled = token.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(SHORT).await;
-            cancelled.cancel();
-        });
-        assert!(token.run_until_cancelled(job(tell.clone())).await.is_none());
+        let (token, job) = (CancellationToken::new(), begun().await);
+        token.cancel();
+        assert!(token.run_until_cancelled(job).await.is_none());
         assert!(told.recv().unwrap());
     });
 }
