@@ -12,23 +12,13 @@ use eintr::{
     Context, Error, Interrupter, Outcome, Reason, Report, TimedOut, checkpoint, context,
     is_interrupted, mask, remaining, scope, take, task, timeout, within, without_reach,
 };
-use test_support::target::{is_interrupt, own_read, pipe, plain_read};
+use test_support::target::{is_interrupt, own_read, pipe, plain_read, raised, sleep};
 use test_support::{
     LIMIT, gettid, skipped_under_emulation, wait_until, wait_until_blocked, watched,
 };
 
 const SHORT: Duration = Duration::from_millis(20);
 const HOUR: Duration = Duration::from_secs(3600);
-
-/// Sleeps for ever, by a call of ours.
-fn sleep() -> Result<(), Error> {
-    eintr::time::sleep(Duration::MAX)
-}
-
-/// What a checkpoint raises, as text; empty for nothing.
-fn raised() -> String {
-    checkpoint().err().map(|interrupted| interrupted.to_string()).unwrap_or_default()
-}
 
 /// Runs `f` on a thread that knows nothing of us.
 fn elsewhere<T: Send>(f: impl FnOnce() -> T + Send) -> T {

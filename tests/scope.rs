@@ -20,7 +20,7 @@ use eintr::{
     Builder, Error, Interrupted, Interrupter, Outcome, Reason, TimedOut, checkpoint,
     is_interrupted, mask, scope, take, task, timeout, try_scope, within,
 };
-use test_support::target::{is_interrupt, own_read, pipe};
+use test_support::target::{is_interrupt, own_read, pipe, raised, sleep, wait_until_armed};
 use test_support::{
     LIMIT, child, emulated, gettid, skipped_under_emulation, target, wait_until,
     wait_until_blocked, watched,
@@ -28,21 +28,6 @@ use test_support::{
 
 const SHORT: Duration = Duration::from_millis(20);
 const HOUR: Duration = Duration::from_secs(3600);
-
-/// Sleeps for ever, by a call of ours.
-fn sleep() -> Result<(), Error> {
-    eintr::time::sleep(Duration::MAX)
-}
-
-/// What a checkpoint raises, as text; empty for nothing.
-fn raised() -> String {
-    checkpoint().err().map(|interrupted| interrupted.to_string()).unwrap_or_default()
-}
-
-/// Waits until this thread is armed.
-fn wait_until_armed() {
-    wait_until("this thread is armed", is_interrupted);
-}
 
 // One.
 

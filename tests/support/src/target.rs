@@ -101,6 +101,16 @@ pub fn is_interrupt<T>(result: &Result<T, eintr::Error>) -> bool {
     result.as_ref().is_err_and(|error| error.interrupted().is_some())
 }
 
+/// Sleeps for ever, by a call of ours.
+pub fn sleep() -> Result<(), eintr::Error> {
+    eintr::time::sleep(Duration::MAX)
+}
+
+/// What a checkpoint raises, as text; empty for nothing.
+pub fn raised() -> String {
+    eintr::checkpoint().err().map(|interrupted| interrupted.to_string()).unwrap_or_default()
+}
+
 /// Sleeps in a plain poll of nothing for that time; false if a signal ended it.
 pub fn rest(time: Duration) -> bool {
     // SAFETY: no descriptors, so no pointer is followed.
