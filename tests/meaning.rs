@@ -8,18 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use eintr::{Interrupter, Outcome, Request, Task, checkpoint, is_interrupted, mask, take, task};
-use test_support::target::{is_interrupt, own_read, pipe, target};
+use test_support::target::{is_interrupt, own_read, pipe, raised, target};
 use test_support::{LIMIT, wait_until, wait_until_blocked, watched};
 
 /// Runs `f` as a task that it may interrupt.
 fn with_task<T>(f: impl FnOnce(&Interrupter) -> T) -> T {
     let (task, interrupter) = task();
     task.run(|| f(&interrupter))
-}
-
-/// What a checkpoint raises, as text; empty for nothing.
-fn raised() -> String {
-    checkpoint().err().map(|interrupted| interrupted.to_string()).unwrap_or_default()
 }
 
 /// What is taken, as text; empty for nothing.
