@@ -4,7 +4,7 @@ use std::panic::resume_unwind;
 
 use crate::entry::install;
 use crate::interrupted::Interrupted;
-use crate::kernel::helper_thread;
+use crate::thread::helper_thread;
 use list::Registered;
 
 pub(crate) mod list;

@@ -105,8 +105,11 @@ impl Worker {
         if eintr::is_interrupted() {
             wrong("a thread is armed after its tasks");
         }
-        if signals::blocked() != blocked {
-            wrong("a thread blocks other signals after its tasks than before");
+        let after = signals::blocked();
+        if after != blocked {
+            wrong(format_args!(
+                "a thread blocks {after:?} after its tasks, and {blocked:?} before"
+            ));
         }
     }
 

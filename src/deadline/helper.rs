@@ -9,11 +9,11 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::kernel::{Moment, futex, helper_thread};
+use crate::kernel::{Moment, futex};
 use crate::room::{Full, Room};
 use crate::signal::ours;
 use crate::thread::record::Thread;
-use crate::thread::{ThreadRecord, fork_gate};
+use crate::thread::{ThreadRecord, fork_gate, helper_thread};
 
 static KEPT: Mutex<Kept> = Mutex::new(Kept::new());
 /// Counts the changes that the keeper must wake for; a futex.

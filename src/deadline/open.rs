@@ -15,8 +15,10 @@ use std::sync::atomic::compiler_fence;
 use super::standing;
 use super::timer::Signaller;
 use crate::hook::{list, thread as hook_thread};
-use crate::kernel::{Moment, helper_thread};
-use crate::thread::{Block, DEADLINE, Stretch, block, brakes, registry, stretches, target};
+use crate::kernel::Moment;
+use crate::thread::{
+    Block, DEADLINE, Stretch, block, brakes, helper_thread, registry, stretches, target,
+};
 use crate::{settle, unblocked};
 
 /// When a deadline passes, and the look at the clock from which that was worked out.

@@ -24,10 +24,9 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use super::list::Hooks;
 use crate::interrupted::Interrupted;
 use crate::kernel::clock::Moment;
-use crate::kernel::helper_thread;
 use crate::thread::block::{self, Block};
 use crate::thread::hook_queue::{self, Queued};
-use crate::thread::{fork_gate, number, registry};
+use crate::thread::{fork_gate, helper_thread, number, registry};
 
 /// A hook of the user's, borrowed from `with_hook`.
 #[derive(Clone, Copy)]

@@ -4,7 +4,6 @@ pub(crate) mod address;
 pub(crate) mod clock;
 pub(crate) mod descriptor;
 pub(crate) mod futex;
-pub(crate) mod helper_thread;
 pub(crate) mod mapped;
 pub(crate) mod memory;
 pub(crate) mod pid;

@@ -5,6 +5,7 @@ pub(crate) mod brakes;
 pub(crate) mod call;
 pub(crate) mod ended_waits;
 pub(crate) mod fork_gate;
+pub(crate) mod helper_thread;
 pub(crate) mod hold;
 pub(crate) mod hook_queue;
 mod lent;

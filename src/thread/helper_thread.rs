@@ -1,0 +1,79 @@
+//! Helper threads: few, and only where something cannot be done without.
+
+use std::io;
+use std::thread::Builder;
+
+use super::block;
+use crate::kernel::signals;
+
+/// Starts one. Signals are blocked in it: an application's are meant for the application's threads.
+/// But for SIGSYS: the thread that starts it may be reached, and a syscall of its would be death
+/// (S2).
+///
+/// What waits there for a look at all handlers is not to be blocked again: std's first syscall in here
+/// would have let it in.
+pub(crate) fn start(name: &str, run: fn()) -> io::Result<()> {
+    let blocked = signals::change_mask(libc::SIG_SETMASK, signals::ALL_BUT_SIGSYS);
+    let before = blocked & !block::with(|block| block.dispatch.let_in());
+    let started = Builder::new().name(name.into()).spawn(run);
+    signals::change_mask(libc::SIG_SETMASK, before);
+    started.map(drop)
+}
+
+/// Panics where one could not be had, as `std::thread::spawn` does: what waits would wait for ever, and
+/// those who begin a hook or a deadline have no error to return (S28).
+#[inline]
+#[track_caller]
+pub(crate) fn needed<T>(begun: io::Result<T>) -> T {
+    begun.unwrap_or_else(|error| {
+        panic!("the thread that sees to this thread's deadline cannot be started: {error}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+    use super::*;
+    use crate::reach::dispatch;
+    use crate::{Task, checkpoint};
+
+    static BLOCKED: AtomicU64 = AtomicU64::new(0);
+
+    fn look() {
+        BLOCKED.store(signals::mask(), SeqCst);
+    }
+
+    /// As where an asker has told this thread, and has not looked at the handlers yet.
+    #[test]
+    fn signals_that_wait_wait_no_longer() {
+        let task = Task::new();
+        let interrupter = task.interrupter();
+        task.run(|| {
+            let before = signals::mask();
+            let _ = interrupter.interrupt();
+            let waiting = block::with(|block| {
+                block.dispatch.promise_look();
+                let added = signals::MAY_WAIT & !before;
+                signals::change_mask(libc::SIG_BLOCK, added);
+                assert!(block.dispatch.put_off(added));
+                assert_eq!(dispatch::has_begun(block), dispatch::is_available());
+                added
+            });
+            start("eintr-test", look).unwrap();
+            assert_eq!(signals::mask() & waiting, 0);
+            block::with(|block| {
+                assert_eq!(block.dispatch.waiting() & waiting, 0);
+                block.dispatch.keep_promise();
+            });
+            assert!(checkpoint().is_err());
+        });
+        while BLOCKED.load(SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        // What cannot be blocked is not, and libc keeps some to itself.
+        let libcs = (32..libc::SIGRTMIN()).chain([libc::SIGKILL, libc::SIGSTOP]);
+        let never = libcs.map(signals::bit).sum::<u64>();
+        assert_eq!(BLOCKED.load(SeqCst) | never, signals::ALL_BUT_SIGSYS);
+    }
+}
