@@ -6,10 +6,11 @@
 //! eintr, then sends it as others would. A process that the default action ends must end by exactly
 //! that signal.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+use std::thread;
 
-use eintr::{Outcome, Signal};
+use eintr::{Interrupter, Outcome, Signal};
 use libc::{SIGHUP, SIGRTMIN, SIGSYS, SIGUSR1, SIGUSR2, c_int, c_void, siginfo_t};
 use test_support::child::{alone, dies_by};
 use test_support::signals::{RUNS, count};
@@ -444,5 +445,58 @@ fn a_handler_of_sigsys_that_comes_after_ours() {
         signals::send_to_process(SIGSYS);
         wait_until("the process's signal is handled", || runs() == 2);
         requests_arrive();
+    });
+}
+
+extern "C" fn make_a_call(_: c_int) {
+    // SAFETY: no pointers.
+    unsafe { libc::getppid() };
+    RUNS.fetch_add(1, SeqCst);
+}
+
+/// A task is asked, over and over, and does that at once: its mask must be what it was.
+fn stays_unblocked(before_ask: fn(i32), asked: fn()) {
+    eintr::install(Signal::USR1).unwrap();
+    let (blocked, tid) = (signals::blocked(), gettid());
+    let (to_ask, asks) = mpsc::channel::<Interrupter>();
+    let asker = thread::spawn(move || {
+        for interrupter in asks {
+            before_ask(tid);
+            interrupter.interrupt();
+        }
+    });
+    for _ in 0..20_000 {
+        let (task, interrupter) = eintr::task();
+        task.run(|| {
+            to_ask.send(interrupter).unwrap();
+            while !eintr::is_interrupted() {
+                std::hint::spin_loop();
+            }
+            asked();
+            assert_eq!(signals::blocked(), blocked);
+        });
+        assert_eq!(signals::blocked(), blocked);
+    }
+    assert!(runs() > 0);
+    drop(to_ask);
+    asker.join().unwrap();
+}
+
+#[test]
+fn a_handler_that_makes_calls_leaves_no_signal_blocked() {
+    alone("a_handler_that_makes_calls_leaves_no_signal_blocked", || {
+        signals::handle(SIGUSR1, make_a_call, libc::SA_RESTART, &[]);
+        // Ours merges with this one.
+        stays_unblocked(|tid| signals::send(tid, SIGUSR1), || ());
+    });
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_handler_of_a_fault_that_makes_calls_leaves_no_signal_blocked() {
+    alone("a_handler_of_a_fault_that_makes_calls_leaves_no_signal_blocked", || {
+        signals::handle(libc::SIGTRAP, make_a_call, libc::SA_RESTART, &[]);
+        // SAFETY: its handler returns behind it.
+        stays_unblocked(|_| (), || unsafe { std::arch::asm!("int3") });
     });
 }

@@ -13,8 +13,9 @@ use libc::{c_int, c_void, siginfo_t, ucontext_t};
 
 use crate::arch;
 use crate::kernel::{Action, raw, signals};
-use crate::reach::eintr;
+use crate::reach::{dispatch, eintr};
 use crate::signal::Previous;
+use crate::thread::{block, registry};
 
 impl Previous {
     /// Does with a signal what would have been done with it without us.
@@ -53,6 +54,9 @@ impl Previous {
         let saved = unsafe { &mut *context.cast::<ucontext_t>() };
         if !self.has(libc::SA_RESTART) {
             eintr::undo_restart(saved);
+        }
+        if registry::is_known() {
+            block::with(|block| dispatch::let_in_before_another(block, saved));
         }
         let itself = if self.has(libc::SA_NODEFER) { 0 } else { signals::bit(number) };
         let mask = *signals::saved_mask(saved) | self.mask.load(Ordering::Relaxed) | itself;

@@ -25,8 +25,13 @@ pub(crate) const ALL: Set = !0;
 /// sandbox traps them, a blocked SIGSYS is death (S2).
 pub(crate) const ALL_BUT_SIGSYS: Set = ALL & !bit(libc::SIGSYS);
 
-/// All but those that a thread's own instructions cause, and SIGSYS.
+/// What our handler of SIGSYS blocks, and no code of the program's does for our sake: SIGSTKFLT, which the
+/// kernel never sends.
+pub(crate) const MARK: Set = bit(libc::SIGSTKFLT);
+
+/// All but those that a thread's own instructions cause, those that cannot be blocked, SIGSYS, and the mark.
 pub(crate) const MAY_WAIT: Set = ALL_BUT_SIGSYS
+    & !(MARK | bit(libc::SIGKILL) | bit(libc::SIGSTOP))
     & !(bit(libc::SIGSEGV) | bit(libc::SIGBUS) | bit(libc::SIGFPE))
     & !(bit(libc::SIGILL) | bit(libc::SIGTRAP));
 
@@ -130,6 +135,14 @@ pub(crate) struct PutOff(Set);
 /// but for those that the thread's own instructions cause, and SIGSYS (S2).
 pub(crate) fn put_off() -> PutOff {
     PutOff(MAY_WAIT & !change_mask(libc::SIG_BLOCK, MAY_WAIT))
+}
+
+impl PutOff {
+    /// And those, which are blocked already.
+    pub(crate) fn and(mut self, signals: Set) -> Self {
+        self.0 |= signals;
+        self
+    }
 }
 
 impl Drop for PutOff {

@@ -78,7 +78,8 @@ pub(crate) fn prepare(handler: usize) {
     // SA_SIGINFO: the handler needs the context and the siginfo. SA_RESTART: does not matter to a
     // syscall that was not begun, but a SIGSYS that somebody sends must not interrupt. SA_NODEFER
     // and nearly an empty mask: a second SIGSYS inside the handler (a seccomp trap) is death if
-    // blocked. libc's cancellation is: it unwinds from where it lands.
+    // blocked. libc's cancellation is: it unwinds from where it lands. And a signal that nobody sends: by
+    // that this handler's mask is told from that of the code below it.
     // SA_ONSTACK: the code's own stack may have 2 KB; while dispatch is on, the alternate one is ours,
     // and wide enough. Unless we pass a sandbox's traps on to a handler that does not ask for it: std's
     // alternate stack, which is in force then, is too small for what was made for the thread's.
@@ -88,7 +89,7 @@ pub(crate) fn prepare(handler: usize) {
     PREVIOUS.remember(&before);
     let is_on_stack = !before.is_caught() || before.has(libc::SA_ONSTACK);
     let on_stack = if is_on_stack { libc::SA_ONSTACK } else { 0 };
-    let ours = Action::new(handler, flags | on_stack, signals::CANCELLATION);
+    let ours = Action::new(handler, flags | on_stack, signals::CANCELLATION | signals::MARK);
     // SAFETY: the handler is made to run at any instruction.
     let Ok(before) = (unsafe { signals::set_action(libc::SIGSYS, &ours) }) else { return };
     PREVIOUS.remember(&before);
@@ -140,8 +141,9 @@ pub(crate) fn begin_here(block: &Block) -> bool {
     let now = Moment::now();
     if !handlers::are_open(now) {
         let others = others();
-        let added = others & !signals::change_mask(libc::SIG_BLOCK, others);
-        if !block.dispatch.put_off(added) {
+        let before = signals::change_mask(libc::SIG_BLOCK, others);
+        let added = others & !before;
+        if !block.dispatch.put_off(added, before) {
             signals::change_mask(libc::SIG_UNBLOCK, added);
             handlers::open_to_begin(now);
         }
@@ -200,7 +202,7 @@ pub(crate) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
     } else if !handlers::are_open(now) {
         let mask = signals::saved_mask(context);
         let added = others() & !*mask;
-        match block.dispatch.put_off(added) {
+        match block.dispatch.put_off(added, *mask) {
             true => *mask |= added,
             false => handlers::open_to_begin(now),
         }
@@ -224,11 +226,23 @@ fn others() -> signals::Set {
     signals::MAY_WAIT & !ours::set()
 }
 
-/// They wait no longer, from the handler's return on. (Code on the stack that we have lent is itself a
-/// handler: what it returns to has a mask of its own.)
+/// They wait no longer, from the handler's return on: in the code that has them blocked, or if the code
+/// here has none of them blocked. A handler in between (of a fault, or ours of SIGSYS) has a mask of its own,
+/// and what it returns to would have them blocked for good. So has code on the stack that we have lent.
 pub(crate) fn let_in(block: &Block, context: &mut ucontext_t) {
-    if !block.alternate_stack.holds(arch::sp(context)) {
-        *signals::saved_mask(context) &= !block.dispatch.let_in();
+    let sp = arch::sp(context);
+    let (mask, waiting) = (signals::saved_mask(context), block.dispatch.waiting());
+    let is_there = *mask & waiting == 0 || block.dispatch.waits_in(*mask, ours::set());
+    if is_there && !block.alternate_stack.holds(sp) {
+        *mask &= !block.dispatch.let_in();
+    }
+}
+
+/// The same before another's handler runs on top of this one. (Its mask may be that of the code below.)
+pub(crate) fn let_in_before_another(block: &Block, context: &mut ucontext_t) {
+    if block.dispatch.has_waiting() {
+        handlers::open_to_begin(Moment::now_in_handler());
+        let_in(block, context);
     }
 }
 
@@ -273,7 +287,10 @@ pub(crate) fn lead(block: &Block) -> Duration {
 /// A sandbox that has come meanwhile may forbid it. Then it stays on, and what is stopped is made as
 /// asked (S27).
 pub(crate) fn end(block: &Block) {
-    if block.dispatch.state() != Dispatching::Off && set(OFF).is_ok() {
+    if block.dispatch.state() == Dispatching::Off {
+        // A handler on top of the code that has them blocked may have ended it.
+        let_in_here(block);
+    } else if set(OFF).is_ok() {
         block.alternate_stack.take_back();
         let_in_here(block);
         forget(block);

@@ -14,6 +14,7 @@ use signal_hook::{SigId, flag, low_level};
 
 use crate::kernel::{signal_name, signals};
 use crate::signal::ours;
+use crate::thread::block;
 use crate::{Interrupter, Reason};
 
 mod notify;
@@ -117,7 +118,8 @@ fn register(
     };
     // signal-hook installs its handler before it knows what to do, and a signal that comes between
     // is lost: to this thread, or to the one that waits for signals.
-    let _put_off = signals::put_off();
+    // (What waits for a look at all handlers is not to be let in by that thread's start.)
+    let _put_off = signals::put_off().and(block::with(|block| block.dispatch.let_in()));
     thread::Builder::new().name("eintr-signals".into()).spawn(move || {
         coming.forever().for_each(&mut run);
     })?;

@@ -297,6 +297,8 @@ pub(crate) struct Dispatch {
     /// Signals that wait, blocked by us, until the masks of all handlers have been looked at (S2); and
     /// SIGSYS in their set, as long as an asker is going to do so.
     waiting: AtomicU64,
+    /// The mask of the code that has them blocked. A handler that runs on top of that has more in its own.
+    waiting_in: AtomicU64,
 }
 
 /// An asker is going to look.
@@ -322,6 +324,7 @@ impl Dispatch {
             sigsys_blocked: AtomicBool::new(false),
             is_anothers: AtomicBool::new(false),
             waiting: AtomicU64::new(0),
+            waiting_in: AtomicU64::new(0),
         }
     }
 
@@ -335,10 +338,14 @@ impl Dispatch {
         self.waiting.fetch_and(!ASKER_LOOKS, Relaxed) & !ASKER_LOOKS != 0
     }
 
-    /// These signals wait for that; false if nobody is going to look.
-    pub(crate) fn put_off(&self, signals: Set) -> bool {
+    /// These signals wait for that, of code with that mask; false if nobody is going to look.
+    pub(crate) fn put_off(&self, signals: Set, mask: Set) -> bool {
         let after = ASKER_LOOKS | signals;
-        self.waiting.compare_exchange(ASKER_LOOKS, after, Relaxed, Relaxed).is_ok()
+        let waits = self.waiting.compare_exchange(ASKER_LOOKS, after, Relaxed, Relaxed).is_ok();
+        if waits {
+            self.waiting_in.store(mask | signals, Relaxed);
+        }
+        waits
     }
 
     pub(crate) fn waiting(&self) -> Set {
@@ -353,6 +360,11 @@ impl Dispatch {
     /// Whether they wait for an asker that has not looked.
     pub(crate) fn waits_for_asker(&self) -> bool {
         self.has_waiting() && self.waiting() & ASKER_LOOKS != 0
+    }
+
+    /// Whether code with that mask has them blocked by us; those bits of a mask that are ours say nothing.
+    pub(crate) fn waits_in(&self, mask: Set, ours: Set) -> bool {
+        (mask ^ self.waiting_in.load(Relaxed)) & !ours == 0
     }
 
     /// Those that have waited and do no longer.

@@ -56,7 +56,7 @@ mod tests {
                 block.dispatch.promise_look();
                 let added = signals::MAY_WAIT & !before;
                 signals::change_mask(libc::SIG_BLOCK, added);
-                assert!(block.dispatch.put_off(added));
+                assert!(block.dispatch.put_off(added, before));
                 assert_eq!(dispatch::has_begun(block), dispatch::is_available());
                 added
             });
