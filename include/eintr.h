@@ -38,7 +38,8 @@
  *     type of its own, so that the compiler refuses one in the place of another.
  *   - Functions return -1 (those that return a handle: the one whose id is 0) and set errno. On success errno is left as it was.
  *   - "Interrupted" is errno ECANCELED, never EINTR: no loop that retries on EINTR swallows it.
- *   - Milliseconds are as poll(2) has them: -1 is for ever.
+ *   - In milliseconds, -1 is for ever, and any other negative number an error (EINVAL); for eintr_poll() and
+ *     eintr_epoll_wait() each is for ever, as the man pages have it. A negative struct timespec is an error everywhere.
  *   - What was begun is ended on the same thread, the innermost first: EINVAL if it was not begun here, EBUSY if
  *     something that was begun later is still open. What is still open when its thread ends is ended then.
  *   - From a signal handler, nothing here is to be called. ENOTRECOVERABLE is a fault of the library's own, which is
@@ -145,10 +146,10 @@ int64_t eintr_interrupt_with(eintr_interrupter interrupter, int code, const char
 #define EINTR_UNDELIVERABLE 6
 
 /* Waits for what becomes of a request: one of the above. Cannot itself be interrupted; on the task's own thread it answers
- * at once. Errors: EINVAL. */
+ * at once. Errors: EINVAL, also for a request that this task was never made, and for 0 if the task has not ended. */
 int eintr_wait(eintr_interrupter interrupter, int64_t request, int milliseconds);
 
-/* Waits until the task has ended. Errors: ETIMEDOUT if it had not by then (on its own thread: at once), EINVAL. */
+/* Waits until the task has ended. Errors: ETIMEDOUT if it has not by then (on its own thread: at once), EINVAL. */
 int eintr_wait_finished(eintr_interrupter interrupter, int milliseconds);
 
 /* 1 if the task has ended, 0 if not. Errors: EINVAL. */
@@ -205,8 +206,8 @@ int eintr_mask_end(eintr_scope mask);
 
 /* From here to eintr_timeout_end() the thread has so much time: then its blocking call returns, and every call and
  * checkpoint raises. Works on any thread, with a task or without; without one, plain blocking calls are refused as well,
- * unless eintr_reach_begin(0) is in force. Errors: EAGAIN and others of pthread_create, where the kernel has no timer to give
- * and no thread can be made in its place. */
+ * unless eintr_reach_begin(0) is in force. Errors: EINVAL for a negative time that is not -1; EAGAIN and others of
+ * pthread_create, where the kernel has no timer to give and no thread can be made in its place. */
 eintr_scope eintr_timeout_begin(int milliseconds);
 
 /* The time was not up. */

@@ -108,10 +108,13 @@ impl Interrupter {
         }
     }
 
-    /// The request of that number; none stands for one that came after the task's end.
+    /// The request of that number, if there was one; 0 stands for one that came after the task's end.
     #[cfg(feature = "capi")]
-    pub(crate) fn request(&self, id: Option<u64>) -> Request {
-        Request { asked: self.0.clone(), id, members: Vec::new() }
+    pub(crate) fn request(&self, id: u64) -> Option<Request> {
+        let Asked::Task(node) = &self.0 else { return None };
+        let asked = self.0.clone();
+        let id = (id != 0).then_some(id);
+        node.had_request(id).then(|| Request { asked, id, members: Vec::new() })
     }
 
     /// Interrupts the task where the guard is dropped: at an early return, in a panic.

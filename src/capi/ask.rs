@@ -71,9 +71,10 @@ const UNDELIVERABLE: c_int = 6;
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_wait(interrupter: u64, request: i64, milliseconds: c_int) -> c_int {
     border(-1, || {
-        let id = u64::try_from(request).map_err(|_| Errno(libc::EINVAL))?;
-        let request = handles::interrupter(interrupter)?.request((id != 0).then_some(id));
-        Ok(match request.wait(handles::limit(milliseconds)) {
+        let interrupter = handles::interrupter(interrupter)?;
+        let request = u64::try_from(request).ok().and_then(|id| interrupter.request(id));
+        let request = request.ok_or(Errno(libc::EINVAL))?;
+        Ok(match request.wait(handles::limit(milliseconds)?) {
             Outcome::Raised => RAISED,
             Outcome::Finished => FINISHED,
             Outcome::NotStarted => NOT_STARTED,
@@ -89,7 +90,7 @@ pub extern "C" fn eintr_wait(interrupter: u64, request: i64, milliseconds: c_int
 pub extern "C" fn eintr_wait_finished(interrupter: u64, milliseconds: c_int) -> c_int {
     done(|| {
         let interrupter = handles::interrupter(interrupter)?;
-        let waited = interrupter.wait_finished(handles::limit(milliseconds));
+        let waited = interrupter.wait_finished(handles::limit(milliseconds)?);
         waited.map(|()| tsan::has_ended()).map_err(|_| Errno(libc::ETIMEDOUT))
     })
 }

@@ -97,8 +97,13 @@ fn look(id: u64, look: impl FnOnce(&Held) -> Option<Interrupter>) -> Result<Inte
     locked(&gate).get(id).and_then(look).ok_or(Errno(libc::EINVAL))
 }
 
-/// Milliseconds as poll has them; a negative number is for ever.
-pub(super) fn limit(milliseconds: c_int) -> Duration {
+/// Milliseconds; -1 is for ever.
+pub(super) fn limit(milliseconds: c_int) -> Result<Duration, Errno> {
+    if milliseconds < -1 { Err(Errno(libc::EINVAL)) } else { Ok(as_poll(milliseconds)) }
+}
+
+/// Milliseconds as poll has them: any negative number is for ever.
+pub(super) fn as_poll(milliseconds: c_int) -> Duration {
     u64::try_from(milliseconds).map_or(Duration::MAX, Duration::from_millis)
 }
 

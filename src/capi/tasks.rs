@@ -94,8 +94,8 @@ pub extern "C" fn eintr_mask_end(mask: u64) -> c_int {
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_timeout_begin(milliseconds: c_int) -> u64 {
     border(0, || {
+        let limit = Limit::after(handles::limit(milliseconds)?);
         install::ensure();
-        let limit = Limit::after(handles::limit(milliseconds));
         scopes::begin(None, || Ok(Open::Timeout(open::Open::begin(limit)?, limit)))
     })
 }

@@ -521,6 +521,14 @@ impl Node {
         self.life(&gate)?.last_raised().cloned()
     }
 
+    /// Whether the task was asked by that number; none stands for one that came after its end.
+    #[cfg(feature = "capi")]
+    pub(crate) fn had_request(&self, id: Option<u64>) -> bool {
+        let Some(id) = id else { return self.is_finished() };
+        let gate = fork_gate::gate();
+        self.life(&gate).is_none_or(|life| id <= life.last_id)
+    }
+
     pub(crate) fn is_finished(&self) -> bool {
         let gate = fork_gate::gate();
         self.life(&gate).is_none_or(|life| matches!(life.phase, Phase::Finished))

@@ -119,7 +119,7 @@ static void any_exception_ends_what_is_open()
         eintr::task moved(std::move(unrun));
         CHECK(!who.is_finished());
     }
-    CHECK(who.is_finished());
+    CHECK(who.is_finished() && who.interrupt().wait_for(-1s) == eintr::outcome::finished);
     eintr::interrupter copy = who, moved = std::move(copy);
     CHECK(moved.is_finished());
 }

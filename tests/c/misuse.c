@@ -66,6 +66,15 @@ int main(void)
     NONE(EINVAL, eintr_task_new("x", 4));
     NONE(ESRCH, eintr_current());
     FAILS(EINVAL, eintr_wait(interrupter, -1, 0));
+    FAILS(EINVAL, eintr_wait(interrupter, 0, 0));
+    FAILS(EINVAL, eintr_wait(interrupter, 1, 0));
+
+    /* A time that is none. Where a man page takes it for one, it is. */
+    const int no_time[] = {-2, INT_MIN};
+    for (size_t i = 0; i < sizeof no_time / sizeof *no_time; i++) {
+        FAILS(EINVAL, eintr_wait_finished(interrupter, no_time[i]));
+        NONE(EINVAL, eintr_timeout_begin(no_time[i]));
+    }
 
     /* Null where it means nothing. */
     FAILS(EINVAL, eintr_support(NULL));
@@ -141,12 +150,25 @@ int main(void)
     FAILS(EINVAL, eintr_reach_end(begun.reach));
     CHECK(eintr_timeout_end(begun.timeout) == 0);
     CHECK(eintr_mask_end(begun.mask) == 0);
-    CHECK(eintr_wait_finished(interrupter, 0) == -1 && errno == ETIMEDOUT);
+    FAILS(ETIMEDOUT, eintr_wait_finished(interrupter, 0));
+    /* Requests that were never made, or not of this task. */
+    FAILS(EINVAL, eintr_wait(interrupter, 0, 0));
+    FAILS(EINVAL, eintr_wait(interrupter, 1, 0));
+    int64_t request = eintr_interrupt(interrupter);
+    CHECK(request == 1 && eintr_wait(interrupter, request, 0) == EINTR_STUCK);
+    FAILS(EINVAL, eintr_wait(interrupter, request, -2));
+    FAILS(EINVAL, eintr_wait(interrupter, request + 1, -1));
+    FAILS(EINVAL, eintr_wait(interrupter, INT64_MAX, -1));
+    /* Any negative time is for ever, for the kernel; and there is no waiting, for what is ready or interrupted. */
+    FAILS(ECANCELED, eintr_poll(NULL, 0, -2));
+    CHECK(eintr_take(NULL) == 1);
     CHECK(eintr_task_end(task) == 0);
     FAILS(EINVAL, eintr_task_end(task));
     CHECK(eintr_is_finished(interrupter) == 1);
     CHECK(eintr_interrupt(interrupter) == 0);
     CHECK(eintr_wait(interrupter, 0, -1) == EINTR_FINISHED);
+    CHECK(eintr_wait(interrupter, request, -1) == EINTR_RAISED);
+    FAILS(EINVAL, eintr_wait(interrupter, request + 1, -1));
     CHECK(eintr_interrupter_free(interrupter) == 0);
     FAILS(EINVAL, eintr_interrupt(interrupter));
     FAILS(EINVAL, eintr_interrupter_free(interrupter));

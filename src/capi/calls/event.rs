@@ -14,7 +14,7 @@ use libc::{epoll_event, fd_set, nfds_t, pollfd, siginfo_t, sigset_t, timespec, t
 use super::{Errno, border, numbered, signals_less_ours, span};
 use crate::calls::Limit;
 use crate::calls::event::syscalls::signals::suspend;
-use crate::capi::handles::limit as milliseconds_of;
+use crate::capi::handles::as_poll;
 use crate::complete;
 use crate::kernel::{SET_SIZE, address_of, timespec_of};
 use crate::thread::{Outcome, Stop, call};
@@ -27,7 +27,7 @@ use crate::thread::{Outcome, Stop, call};
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn eintr_poll(fds: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int {
     // SAFETY: the caller's promise.
-    border(-1, || unsafe { polled(fds, count, Some(milliseconds_of(timeout)), None) })
+    border(-1, || unsafe { polled(fds, count, Some(as_poll(timeout)), None) })
 }
 
 /// ppoll(2)
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn eintr_epoll_pwait(
     border(-1, || {
         // SAFETY: the caller's promise.
         let mask = unsafe { signals_less_ours(mask) };
-        let limit = Limit::new(Some(milliseconds_of(timeout)));
+        let limit = Limit::new(Some(as_poll(timeout)));
         Ok(complete(|| {
             let left = limit.remaining().map_or(-1, |left| {
                 c_int::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX)
