@@ -71,8 +71,22 @@
 struct flock;
 struct mmsghdr;
 
+/* A function whose result is not to be dropped: with it goes a handle or a descriptor, or whether anything has been done. */
+#if defined(__cplusplus) && __cplusplus >= 201703L
+#define EINTR_NODISCARD [[nodiscard]]
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ > 201710L && defined(__has_c_attribute)
+#define EINTR_NODISCARD [[nodiscard]]
+#elif defined(__GNUC__)
+#define EINTR_NODISCARD __attribute__((__warn_unused_result__))
+#else
+#define EINTR_NODISCARD
+#endif
+
 #ifdef __cplusplus
 extern "C" {
+/* eintr_support() and its structure have one name, as stat(2) and its have. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
 #endif
 
 /* ---- Tasks: what can be interrupted ------------------------------------------------------------------------------ */
@@ -97,15 +111,15 @@ typedef struct eintr_scope {
 
 /* Makes a task, to be run by one thread, once. The name (NULL: none) is for reports. Errors: EINVAL for flags that are not
  * known. */
-eintr_task eintr_task_new(const char *name, unsigned flags);
+EINTR_NODISCARD eintr_task eintr_task_new(const char *name, unsigned flags);
 
 /* An interrupter of a task that has not begun, to be given up by eintr_interrupter_free(). Errors: EINVAL. */
-eintr_interrupter eintr_task_interrupter(eintr_task task);
+EINTR_NODISCARD eintr_interrupter eintr_task_interrupter(eintr_task task);
 
 /* Begins the task on the calling thread. A request that was made before is raised by the first checkpoint or call.
  * If the thread blocks our signal, it is unblocked for the task's time. Errors: EINVAL if it has begun already, or was
  * freed. */
-int eintr_task_begin(eintr_task task);
+EINTR_NODISCARD int eintr_task_begin(eintr_task task);
 
 /* Ends it: later requests are answered with EINTR_FINISHED, and reach nobody. Errors: EINVAL, EBUSY. */
 int eintr_task_end(eintr_task task);
@@ -116,10 +130,10 @@ int eintr_task_free(eintr_task task);
 /* ---- Asking: requests, and what becomes of them ------------------------------------------------------------------ */
 
 /* An interrupter of the innermost task of the calling thread. Errors: ESRCH if there is none. */
-eintr_interrupter eintr_current(void);
+EINTR_NODISCARD eintr_interrupter eintr_current(void);
 
 /* Another number for the same task. Errors: EINVAL. */
-eintr_interrupter eintr_interrupter_clone(eintr_interrupter interrupter);
+EINTR_NODISCARD eintr_interrupter eintr_interrupter_clone(eintr_interrupter interrupter);
 
 /* Gives the number up. The task is not touched. Errors: EINVAL. */
 int eintr_interrupter_free(eintr_interrupter interrupter);
@@ -147,18 +161,18 @@ int64_t eintr_interrupt_with(eintr_interrupter interrupter, int code, const char
 
 /* Waits for what becomes of a request: one of the above. Cannot itself be interrupted; on the task's own thread it answers
  * at once. Errors: EINVAL, also for a request that this task was never made, and for 0 if the task has not ended. */
-int eintr_wait(eintr_interrupter interrupter, int64_t request, int milliseconds);
+EINTR_NODISCARD int eintr_wait(eintr_interrupter interrupter, int64_t request, int milliseconds);
 
 /* Waits until the task has ended. Errors: ETIMEDOUT if it has not by then (on its own thread: at once), EINVAL. */
-int eintr_wait_finished(eintr_interrupter interrupter, int milliseconds);
+EINTR_NODISCARD int eintr_wait_finished(eintr_interrupter interrupter, int milliseconds);
 
 /* 1 if the task has ended, 0 if not. Errors: EINVAL. */
-int eintr_is_finished(eintr_interrupter interrupter);
+EINTR_NODISCARD int eintr_is_finished(eintr_interrupter interrupter);
 
 /* Has the first of these signals to the process interrupt the task, with the reason EINTR_SIGNAL. A second one ends the
  * process by its default action. Returns a number for eintr_interrupt_off(). Errors: EINVAL, EEXIST for a signal that is
  * registered already. */
-eintr_scope eintr_interrupt_on(eintr_interrupter interrupter, const int *signals, size_t count);
+EINTR_NODISCARD eintr_scope eintr_interrupt_on(eintr_interrupter interrupter, const int *signals, size_t count);
 
 /* Gives the signals back to their default action. Errors: EINVAL. */
 int eintr_interrupt_off(eintr_scope registration);
@@ -183,32 +197,32 @@ struct eintr_reason {
 
 /* Raises: 0, or -1 with errno ECANCELED if the thread is interrupted. One load and a branch, behind the call. It raises
  * again at every checkpoint and call until the request is taken, or the task or deadline ends. */
-int eintr_checkpoint(void);
+EINTR_NODISCARD int eintr_checkpoint(void);
 
 /* Whether eintr_checkpoint() would raise: 1 or 0. Does not count as raised. */
-int eintr_is_interrupted(void);
+EINTR_NODISCARD int eintr_is_interrupted(void);
 
 /* As eintr_checkpoint(), and tells why: 1 and the reason (NULL: not wanted), or 0. */
-int eintr_why(struct eintr_reason *reason);
+EINTR_NODISCARD int eintr_why(struct eintr_reason *reason);
 
 /* Consumes one request, the oldest of the innermost task: 1 and the reason, or 0 if it has none, under a mask, and while
  * anything outside that task stands, or any deadline. */
 int eintr_take(struct eintr_reason *reason);
 
 /* For the asker: what the task was last handed; kept after its end. 1 and the reason, or 0. Errors: EINVAL. */
-int eintr_raised(eintr_interrupter interrupter, struct eintr_reason *reason);
+EINTR_NODISCARD int eintr_raised(eintr_interrupter interrupter, struct eintr_reason *reason);
 
 /* ---- Stretches: masks, timeouts, reach and hooks of a thread ----------------------------------------------------- */
 
 /* Causes from outside wait until eintr_mask_end(). */
-eintr_scope eintr_mask_begin(void);
+EINTR_NODISCARD eintr_scope eintr_mask_begin(void);
 int eintr_mask_end(eintr_scope mask);
 
 /* From here to eintr_timeout_end() the thread has so much time: then its blocking call returns, and every call and
  * checkpoint raises. Works on any thread, with a task or without; without one, plain blocking calls are refused as well,
  * unless eintr_reach_begin(0) is in force. Errors: EINVAL for a negative time that is not -1; EAGAIN and others of
  * pthread_create, where the kernel has no timer to give and no thread can be made in its place. */
-eintr_scope eintr_timeout_begin(int milliseconds);
+EINTR_NODISCARD eintr_scope eintr_timeout_begin(int milliseconds);
 
 /* The time was not up. */
 #define EINTR_IN_TIME 0
@@ -222,7 +236,7 @@ eintr_scope eintr_timeout_begin(int milliseconds);
 int eintr_timeout_end(eintr_scope timeout);
 
 /* What is left of the first deadline in force, in milliseconds, rounded up: what poll(2) wants. -1 if there is none. */
-int eintr_remaining(void);
+EINTR_NODISCARD int eintr_remaining(void);
 
 /* From here to eintr_reach_end(), plain blocking calls (of libc, of any library) are refused with ECANCELED while the
  * thread is interrupted (1), or return EINTR as they always have (0). In a task it is 1, unless EINTR_NO_REACH. Event
@@ -232,7 +246,7 @@ int eintr_remaining(void);
  * Some of libc's functions leave something behind where they are refused. Have them under eintr_mask_begin(): system() and
  * pclose(), which leave their child to nobody; and fflush() and fclose(), which lose what is in the buffer (writes are
  * refused from 100 ms after the request on, and earlier where they would have to wait). */
-eintr_scope eintr_reach_begin(int on);
+EINTR_NODISCARD eintr_scope eintr_reach_begin(int on);
 int eintr_reach_end(eintr_scope reach);
 
 /* From here to eintr_hook_end(), wake(arg) is called once each time this thread is interrupted, by a request or a deadline; at
@@ -241,7 +255,7 @@ int eintr_reach_end(eintr_scope reach);
  * (for a deadline, on a thread of the library's), and the signal follows its return, or comes 10 ms later. It has to be quick, must
  * not wait for this thread, and returns. Errors: EINVAL if wake is NULL; EAGAIN and others of pthread_create, where there is a
  * deadline and no thread can be made for it. */
-eintr_scope eintr_hook_begin(void (*wake)(void *), void *arg);
+EINTR_NODISCARD eintr_scope eintr_hook_begin(void (*wake)(void *), void *arg);
 
 /* When it has returned, wake is not running, and is not called any more. Errors: EINVAL, EBUSY. */
 int eintr_hook_end(eintr_scope hook);
@@ -265,7 +279,7 @@ int eintr_hook_end(eintr_scope hook);
  *       signal.
  *
  * The functions of this header may be called by f: they come to their end before f is left. */
-int eintr_abandonable(intptr_t (*f)(void *), void *arg, intptr_t *result);
+EINTR_NODISCARD int eintr_abandonable(intptr_t (*f)(void *), void *arg, intptr_t *result);
 
 /* ---- Telling: reports, and what works here ----------------------------------------------------------------------- */
 
@@ -298,7 +312,7 @@ int eintr_support(struct eintr_support *support);
 /* Chooses the signal, and installs its handler now: for a program that uses SIGUSR1 for something else, before the first
  * task. A signal that has a handler may be chosen: what is not ours goes on to that. Errors: EINVAL for no such signal,
  * EBUSY if one is in use already. */
-int eintr_install(int signal);
+EINTR_NODISCARD int eintr_install(int signal);
 
 /* The library's version, as "0.1.0". */
 const char *eintr_version(void);
@@ -311,28 +325,28 @@ const char *eintr_version(void);
  * makes exactly the syscalls of the plain call. None is a point of cancellation (pthread_cancel(3)): that begins only in libc's own
  * calls. A thread that may wait in one of these is cancelled and interrupted: the call returns, and what follows is such a point. */
 
-ssize_t eintr_read(int fd, void *buffer, size_t count);
+EINTR_NODISCARD ssize_t eintr_read(int fd, void *buffer, size_t count);
 ssize_t eintr_write(int fd, const void *buffer, size_t count);
-ssize_t eintr_readv(int fd, const struct iovec *buffers, int count);
+EINTR_NODISCARD ssize_t eintr_readv(int fd, const struct iovec *buffers, int count);
 ssize_t eintr_writev(int fd, const struct iovec *buffers, int count);
-ssize_t eintr_pread(int fd, void *buffer, size_t count, off_t offset);
+EINTR_NODISCARD ssize_t eintr_pread(int fd, void *buffer, size_t count, off_t offset);
 ssize_t eintr_pwrite(int fd, const void *buffer, size_t count, off_t offset);
 /* An offset of -1 is the descriptor's own position. */
-ssize_t eintr_preadv2(int fd, const struct iovec *buffers, int count, off_t offset, int flags);
+EINTR_NODISCARD ssize_t eintr_preadv2(int fd, const struct iovec *buffers, int count, off_t offset, int flags);
 ssize_t eintr_pwritev2(int fd, const struct iovec *buffers, int count, off_t offset, int flags);
 
 ssize_t eintr_tee(int reader, int writer, size_t length, unsigned flags);
 ssize_t eintr_vmsplice(int fd, const struct iovec *buffers, size_t count, unsigned flags);
 ssize_t eintr_sendfile(int writer, int reader, off_t *from, size_t length);
-ssize_t eintr_getrandom(void *buffer, size_t count, unsigned flags);
+EINTR_NODISCARD ssize_t eintr_getrandom(void *buffer, size_t count, unsigned flags);
 
 /* Offsets are 64 bits wide, or NULL. */
 ssize_t eintr_splice(int reader, int64_t *from, int writer, int64_t *to, size_t length, unsigned flags);
 ssize_t eintr_copy_file_range(int reader, int64_t *from, int writer, int64_t *to, size_t length, unsigned flags);
 
 /* The mode counts with O_CREAT or O_TMPFILE only, and is given always. */
-int eintr_open(const char *path, int flags, mode_t mode);
-int eintr_openat(int directory, const char *path, int flags, mode_t mode);
+EINTR_NODISCARD int eintr_open(const char *path, int flags, mode_t mode);
+EINTR_NODISCARD int eintr_openat(int directory, const char *path, int flags, mode_t mode);
 
 /* LOCK_UN works on an interrupted thread. */
 int eintr_flock(int fd, int operation);
@@ -342,20 +356,21 @@ int eintr_fcntl_lock(int fd, int command, struct flock *lock);
 
 int eintr_tcdrain(int fd);
 
-int eintr_accept(int fd, struct sockaddr *address, socklen_t *length);
-int eintr_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+EINTR_NODISCARD int eintr_accept(int fd, struct sockaddr *address, socklen_t *length);
+EINTR_NODISCARD int eintr_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
 /* Interrupted, there is no connection; a TCP attempt may be under way, and the same call waits on for it. */
 int eintr_connect(int fd, const struct sockaddr *address, socklen_t length);
 
-ssize_t eintr_recv(int fd, void *buffer, size_t length, int flags);
-ssize_t eintr_recvfrom(int fd, void *buffer, size_t length, int flags, struct sockaddr *address, socklen_t *address_length);
-ssize_t eintr_recvmsg(int fd, struct msghdr *message, int flags);
+EINTR_NODISCARD ssize_t eintr_recv(int fd, void *buffer, size_t length, int flags);
+EINTR_NODISCARD ssize_t eintr_recvfrom(int fd, void *buffer, size_t length, int flags, struct sockaddr *address,
+                                       socklen_t *address_length);
+EINTR_NODISCARD ssize_t eintr_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t eintr_send(int fd, const void *buffer, size_t length, int flags);
 ssize_t eintr_sendto(int fd, const void *buffer, size_t length, int flags, const struct sockaddr *address,
                      socklen_t address_length);
 ssize_t eintr_sendmsg(int fd, const struct msghdr *message, int flags);
 /* The timeout is the kernel's: it is looked at after each message that came, and not while it waits for one. */
-int eintr_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout);
+EINTR_NODISCARD int eintr_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout);
 int eintr_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
 
 int eintr_poll(struct pollfd *fds, nfds_t count, int timeout);
@@ -374,7 +389,7 @@ int eintr_pause(void);
 int eintr_sigsuspend(const sigset_t *mask);
 
 /* Our own signal is not waited for, even if the set holds it. Returns the error number, ECANCELED too. */
-int eintr_sigwait(const sigset_t *set, int *signal);
+EINTR_NODISCARD int eintr_sigwait(const sigset_t *set, int *signal);
 
 pid_t eintr_waitpid(pid_t pid, int *status, int options);
 pid_t eintr_wait4(pid_t pid, int *status, int options, struct rusage *usage);
@@ -404,10 +419,11 @@ int eintr_futex_wait(const uint32_t *word, uint32_t expected, const struct times
 /* How many were woken. */
 int eintr_futex_wake(const uint32_t *word, int count);
 
-ssize_t eintr_msgrcv(int queue, void *message, size_t size, long kind, int flags);
+EINTR_NODISCARD ssize_t eintr_msgrcv(int queue, void *message, size_t size, long kind, int flags);
 int eintr_msgsnd(int queue, const void *message, size_t size, int flags);
-ssize_t eintr_mq_receive(mqd_t queue, char *message, size_t size, unsigned *priority);
-ssize_t eintr_mq_timedreceive(mqd_t queue, char *message, size_t size, unsigned *priority, const struct timespec *until);
+EINTR_NODISCARD ssize_t eintr_mq_receive(mqd_t queue, char *message, size_t size, unsigned *priority);
+EINTR_NODISCARD ssize_t eintr_mq_timedreceive(mqd_t queue, char *message, size_t size, unsigned *priority,
+                                              const struct timespec *until);
 int eintr_mq_send(mqd_t queue, const char *message, size_t size, unsigned priority);
 int eintr_mq_timedsend(mqd_t queue, const char *message, size_t size, unsigned priority, const struct timespec *until);
 int eintr_semop(int set, struct sembuf *operations, size_t count);
@@ -425,10 +441,10 @@ typedef struct eintr_sem {
 } eintr_sem;
 
 /* Takes one, and waits for it. Errors: ECANCELED, and none was taken; ETIMEDOUT; EFAULT. */
-int eintr_sem_wait(eintr_sem *semaphore, const struct timespec *timeout);
+EINTR_NODISCARD int eintr_sem_wait(eintr_sem *semaphore, const struct timespec *timeout);
 
 /* Takes one, if there is one. Works on an interrupted thread. Errors: EAGAIN, EFAULT. */
-int eintr_sem_trywait(eintr_sem *semaphore);
+EINTR_NODISCARD int eintr_sem_trywait(eintr_sem *semaphore);
 
 /* Adds one. Works on an interrupted thread. Errors: EOVERFLOW, EFAULT. */
 int eintr_sem_post(eintr_sem *semaphore);
@@ -440,7 +456,7 @@ typedef struct eintr_cond {
 /* Unlocks the mutex, sleeps until it is woken, and locks the mutex again, also where it fails. As with pthread_cond_wait(3), it may
  * come back for nothing, and the condition is looked at again. Errors: ECANCELED, before the mutex was unlocked or after it is locked
  * again; ETIMEDOUT; EFAULT; those of pthread_mutex_lock(3) and pthread_mutex_unlock(3). */
-int eintr_cond_wait(eintr_cond *condition, pthread_mutex_t *mutex, const struct timespec *timeout);
+EINTR_NODISCARD int eintr_cond_wait(eintr_cond *condition, pthread_mutex_t *mutex, const struct timespec *timeout);
 
 /* Wake one, or all. What they wait for is changed under the mutex. They work on an interrupted thread. Errors: EFAULT. */
 int eintr_cond_signal(eintr_cond *condition);
@@ -448,9 +464,10 @@ int eintr_cond_broadcast(eintr_cond *condition);
 
 /* Waits until the task has ended, as eintr_wait_finished() does, but may be interrupted: pthread_join(3) of its thread, which
  * may not, then comes back soon. Errors: ECANCELED, EINVAL. */
-int eintr_join(eintr_interrupter interrupter);
+EINTR_NODISCARD int eintr_join(eintr_interrupter interrupter);
 
 #ifdef __cplusplus
+#pragma GCC diagnostic pop
 }
 #endif
 

@@ -118,11 +118,9 @@ int main(void)
         reap(false);
         start(fd);
     }
-    if (errno != ECANCELED)
-        fail("accept");
-
     struct eintr_reason reason;
-    eintr_why(&reason);
+    if (errno != ECANCELED || eintr_why(&reason) != 1)
+        fail("accept");
     printf("%s\n", reason.text);
     for (struct connection *c = connections; c < connections + MOST_CONNECTIONS; c++)
         if (c->interrupter.id)

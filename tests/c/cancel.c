@@ -74,7 +74,7 @@ static void *work(void *arg)
 {
     job *it = arg;
     char byte;
-    eintr_task_begin(it->task);
+    CHECK(eintr_task_begin(it->task) == 0);
     pthread_cleanup_push(clean, NULL);
     CHECK(read(ends[0], &byte, 1) == -1 && errno == ECANCELED);
     reached = 1;
