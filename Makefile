@@ -38,6 +38,7 @@ install-built:
 	-$(STRIP) --strip-debug $(DESTDIR)$(LIBDIR)/libeintr.a
 	install -m 644 include/eintr.h include/eintr.hpp include/eintr.tsan $(DESTDIR)$(INCLUDEDIR)
 	$(FILLED) eintr.pc.in > $(DESTDIR)$(PKGCONFIGDIR)/eintr.pc
+	$(FILLED) eintr-static.pc.in > $(DESTDIR)$(PKGCONFIGDIR)/eintr-static.pc
 	$(FILLED) eintr-config.cmake.in > $(DESTDIR)$(CMAKEDIR)/eintr-config.cmake
 	$(FILLED) eintr-config-version.cmake.in > $(DESTDIR)$(CMAKEDIR)/eintr-config-version.cmake
 	awk -v version=$(VERSION) -v date="$$(date -u -r include/eintr.h +%Y-%m-%d)" -v dir=$(DESTDIR)$(MANDIR)/man3 -f man.awk include/eintr.h

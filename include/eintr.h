@@ -13,7 +13,8 @@
  *     void *work(void *arg)
  *     {
  *         eintr_task task = *(eintr_task *)arg;
- *         eintr_task_begin(task);
+ *         if (eintr_task_begin(task) < 0)
+ *             return NULL;
  *         while ((fd = eintr_accept(listener, NULL, NULL)) >= 0)
  *             serve(fd);
  *         if (errno == ECANCELED) ...                      // interrupted: no connection was accepted
@@ -24,10 +25,14 @@
  * Compile and link with `pkg-config --cflags --libs eintr`, or CMake's find_package(eintr) and eintr::eintr. The shared library
  * may be loaded by dlopen(3), and stays after dlclose(3).
  *
+ * `pkg-config --cflags --libs eintr-static`, or CMake's eintr::static, puts the static library into a program or a plugin, also where
+ * the shared one is beside it, and works with -static. (cargo-c installs no eintr-static: -l:libeintr.a in the place of -leintr
+ * does it, and a plugin is linked with the two flags below.)
+ *
  * A library that has the static one in itself, and may be unloaded (a plugin), is linked with -z nodelete, for a handler of ours
- * stays, and with --exclude-libs libeintr.a, which keeps two such libraries apart. (CMake's eintr::static has both, and so has
- * `pkg-config --libs --static eintr`, if it was make that installed it.) Each of them then uses a signal of its own, and only the one that came last reaches plain calls
- * exactly (eintr_support()): where several parts of a program interrupt, the shared library is the better one.
+ * stays, and with --exclude-libs libeintr.a, which keeps two such libraries apart: eintr-static and eintr::static have both. Each
+ * of them then uses a signal of its own, and only the one that came last reaches plain calls exactly (eintr_support()): where
+ * several parts of a program interrupt, the shared library is the better one.
  *
  * Under the thread sanitizer, run with TSAN_OPTIONS=suppressions=eintr.tsan, a file beside this one, which says why.
  *
