@@ -1,7 +1,8 @@
 # Writes the man pages of section 3 into the folder `dir` (with a `version` and a `date`), out of include/eintr.h, so that nothing is said twice. Its first comment is
 # eintr(3); each heading `Word: what is in it` begins the page eintr_word(3), and each function there has a page that leads to it.
 
-{ line[NR] = $0 }
+# Without the mark of what is not to be dropped.
+{ if (marked && /^ /) $0 = substr($0, 17); else marked = sub(/^EINTR_NODISCARD /, ""); line[NR] = $0 }
 
 function out(text) { body = body text "\n" }
 
@@ -24,11 +25,26 @@ function read_comment(at,    here, is_last) {
     return at
 }
 
+# The pages that are named in the text, each once, for the end of this one.
+function see_also(text,    other) {
+    for (; match(text, /[a-z_0-9.-]+\([0-9]\)/); text = substr(text, RSTART + RLENGTH)) {
+        other = ".BR " code(substr(text, RSTART, RLENGTH - 3)) " " substr(text, RSTART + RLENGTH - 3, 3)
+        if (!index(others ",", other ",")) others = others ",\n" other
+    }
+}
+
+# That of the system's call which the function stands for.
+function plain_page(text) {
+    sub(/^eintr_/, "", text); sub(/^futex_.*/, "futex", text); sub(/_lock$/, "", text)
+    return text (text ~ /^(mq_|sigwait$|tcdrain|usleep)/ ? "(3)" : "(2)")
+}
+
 # Paragraphs; examples (four blanks before); lists (`-`, `[ ]`); headings (a line by itself that ends in a letter).
 function tell(first,    i, here, mode, before) {
     before = "paragraph"
     for (i = first; i <= lines; i++) {
         here = text[i]
+        if (here ~ /^See also /) { see_also(here); continue }
         if (here == "") {
             if (mode == "example" && text[i + 1] ~ /^    /) out("")
             else { if (mode == "example") out(".EE\n.RE"); if (mode != "item" || text[i + 1] !~ /^ /) mode = "" }
@@ -55,16 +71,16 @@ function tell(first,    i, here, mode, before) {
     if (mode == "example") out(".EE\n.RE")
 }
 
-function write_page(name, names, what, synopsis,    page, i, others) {
-    sub(/^\.PP\n/, "", body)
+function write_page(name, names, what, synopsis,    page, i) {
+    sub(/^(\.PP\n)+/, "", body)
     page = dir "/" name ".3"
     printf ".\\\" Made of eintr.h by man.awk.\n.TH %s 3 \"%s\" \"eintr %s\"\n.SH NAME\n%s \\- %s\n", name, date, version, names, what > page
     printf ".SH LIBRARY\neintr (\\-leintr)\n.SH SYNOPSIS\n.nf\n.B #include <eintr.h>\n%s.fi\n.SH DESCRIPTION\n%s", synopsis, body > page
     for (i = 1; i <= families; i++)
-        if (family[i] != name) others = others (others == "" ? "" : ",\n") ".BR " family[i] " (3)"
-    print ".SH SEE ALSO\n" others > page
+        if (family[i] != name) see_also(family[i] "(3)")
+    print ".SH SEE ALSO\n" substr(others, 3) > page
     close(page)
-    body = ""
+    body = others = ""
 }
 
 END {
@@ -104,6 +120,7 @@ END {
                     link = dir "/" function_name ".3"
                     if (function_name != family[f]) printf ".so man3/%s.3\n", family[f] > link
                     close(link)
+                    if (family[f] == "eintr_calls") see_also(plain_page(function_name))
                     is_function = 1
                 }
                 if (line[at] ~ /^[a-z].*\(/ || (is_function && line[at] ~ /^ /)) synopsis = synopsis bold(line[at]) "\n"

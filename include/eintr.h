@@ -53,6 +53,8 @@
  * Threads that begin no task and no deadline are never signalled. For the same reason there is no preloaded library that
  * would do all this to programs which were not written for it: code that did not opt in would see calls fail that it
  * believes cannot fail.
+ *
+ * See also signal(7), pthreads(7), pthread_cancel(3), errno(3), dlopen(3).
  */
 #ifndef EINTR_H
 #define EINTR_H
@@ -96,6 +98,8 @@ extern "C" {
 
 /* ---- Tasks: what can be interrupted ------------------------------------------------------------------------------ */
 
+/* See also pthread_create(3), pthreads(7). */
+
 /* Passed as the number itself would be. */
 typedef struct eintr_task {
     uint64_t id;
@@ -133,6 +137,8 @@ int eintr_task_end(eintr_task task);
 int eintr_task_free(eintr_task task);
 
 /* ---- Asking: requests, and what becomes of them ------------------------------------------------------------------ */
+
+/* See also pthread_kill(3), pthread_cancel(3), kill(2), signal(7). */
 
 /* An interrupter of the innermost task of the calling thread. Errors: ESRCH if there is none. */
 EINTR_NODISCARD eintr_interrupter eintr_current(void);
@@ -184,6 +190,8 @@ int eintr_interrupt_off(eintr_scope registration);
 
 /* ---- Asked: what the interrupted thread sees --------------------------------------------------------------------- */
 
+/* See also pthread_testcancel(3), errno(3). */
+
 /* eintr_interrupt() */
 #define EINTR_REQUESTED 1
 /* A deadline has passed: eintr_timeout_begin(). */
@@ -218,6 +226,8 @@ int eintr_take(struct eintr_reason *reason);
 EINTR_NODISCARD int eintr_raised(eintr_interrupter interrupter, struct eintr_reason *reason);
 
 /* ---- Stretches: masks, timeouts, reach and hooks of a thread ----------------------------------------------------- */
+
+/* See also pthread_setcancelstate(3), timer_create(2), system(3), pclose(3), fflush(3), fclose(3), poll(2), epoll_wait(2). */
 
 /* Causes from outside wait until eintr_mask_end(). */
 EINTR_NODISCARD eintr_scope eintr_mask_begin(void);
@@ -267,6 +277,8 @@ int eintr_hook_end(eintr_scope hook);
 
 /* ---- Abandoning: a plain call that computes for hours ------------------------------------------------------------ */
 
+/* See also setjmp(3), sigaltstack(2), signal-safety(7), ld.so(8). */
+
 /* Runs f(arg) so that a request or a deadline ends it, wherever it is: for a call that computes for hours. It is left as
  * by longjmp(3). 0, and f's value in *result (NULL: not wanted). Errors: ECANCELED if it was left, or the thread was
  * interrupted before; ENOTSUP on an alternate signal stack; EINVAL if f is NULL. Inside a mask f runs until it returns.
@@ -287,6 +299,8 @@ int eintr_hook_end(eintr_scope hook);
 EINTR_NODISCARD int eintr_abandonable(intptr_t (*f)(void *), void *arg, intptr_t *result);
 
 /* ---- Telling: reports, and what works here ----------------------------------------------------------------------- */
+
+/* See also proc(5), backtrace(3), sigaction(2), signal(7). */
 
 /* Where the task is, as a line of text; the length that it has, without its zero. As much as fits is written, with a zero
  * at its end, as by snprintf(3). Errors: EINVAL. */
@@ -323,6 +337,8 @@ EINTR_NODISCARD int eintr_install(int signal);
 const char *eintr_version(void);
 
 /* ---- Calls: those of the man pages, interruptible ---------------------------------------------------------------- */
+
+/* See also signal(7), pthread_cancel(3), pthreads(7), errno(3). */
 
 /* Each is its man page's, but for two things. Interrupted, it returns -1 with errno ECANCELED, and then the operation did
  * not happen: no byte was consumed, no connection accepted, no child reaped. What did happen is returned, and the cause is
@@ -435,6 +451,8 @@ int eintr_semop(int set, struct sembuf *operations, size_t count);
 int eintr_semtimedop(int set, struct sembuf *operations, size_t count, const struct timespec *timeout);
 
 /* ---- Sync: semaphores, condition variables, joining -------------------------------------------------------------- */
+
+/* See also sem_wait(3), pthread_cond_wait(3), pthread_mutex_lock(3), pthread_join(3), futex(2). */
 
 /* libc's own are not left by an interrupt, at least not each, and not wherever they stand. These are for the threads of one
  * process, and are objects of the program's: all zeros is one, and nothing needs to be destroyed. They are interrupted as the
