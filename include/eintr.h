@@ -34,7 +34,9 @@
  * of them then uses a signal of its own, and only the one that came last reaches plain calls exactly (eintr_support()): where
  * several parts of a program interrupt, the shared library is the better one.
  *
- * Under the thread sanitizer, run with TSAN_OPTIONS=suppressions=eintr.tsan, a file beside this one, which says why.
+ * Under the thread sanitizer, run with TSAN_OPTIONS=suppressions=eintr.tsan, a file beside this one, which says why. It keeps a
+ * handler waiting until the thread that got the signal, the main one if it can, is in a call that it knows, and those of this header
+ * are none: for eintr_interrupt_on(), have the main thread wait in one of libc's, as pthread_join(3).
  *
  * Conventions
  *

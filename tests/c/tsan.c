@@ -1,6 +1,6 @@
 /* A correct program is quiet under the thread sanitizer: what was written before a task was asked is read where that is
- * raised, what a task wrote where its end was waited for, and handles are made and freed on several threads. With an
- * argument, it is not correct, and the sanitizer must say so.
+ * raised, what a task wrote where its end was waited for, and handles are made and freed on several threads. SIGTERM is noticed while
+ * the main thread waits in a call that the sanitizer knows. With an argument, it is not correct, and the sanitizer must say so.
  */
 #include "check.h"
 
@@ -30,10 +30,44 @@ static void *make_and_free(void *arg)
     return arg;
 }
 
+static int ends[2];
+
+static void *serve(void *arg)
+{
+    char byte;
+    CHECK(eintr_task_begin(*(eintr_task *)arg) == 0);
+    FAILS(ECANCELED, eintr_read(ends[0], &byte, 1));
+    CHECK(eintr_task_end(*(eintr_task *)arg) == 0);
+    return NULL;
+}
+
+static void *terminate(void *arg)
+{
+    wait_until(arg, "sleeping in read");
+    CHECK(kill(getpid(), SIGTERM) == 0);
+    return NULL;
+}
+
+static void is_terminated(void)
+{
+    struct target server;
+    pthread_t other;
+    server.task = eintr_task_new("server", 0);
+    server.interrupter = eintr_task_interrupter(server.task);
+    eintr_scope signals = eintr_interrupt_on(server.interrupter, (const int[]){SIGTERM}, 1);
+    CHECK(signals.id && pipe(ends) == 0);
+    CHECK(pthread_create(&server.thread, NULL, serve, &server.task) == 0);
+    CHECK(pthread_create(&other, NULL, terminate, &server) == 0);
+    CHECK(pthread_join(server.thread, NULL) == 0 && pthread_join(other, NULL) == 0);
+    CHECK(eintr_interrupt_off(signals) == 0 && eintr_interrupter_free(server.interrupter) == 0);
+}
+
 int main(int argc, char **argv)
 {
     pthread_t makers[2], worker;
     (void)argv;
+    watch();
+    is_terminated();
     for (int i = 0; i < 2; i++)
         CHECK(pthread_create(&makers[i], NULL, make_and_free, NULL) == 0);
     for (int i = 1; i <= ROUNDS; i++) {
