@@ -40,6 +40,13 @@
 #include <stop_token>
 #endif
 
+/* What begins with an object ends with it: one that has no name has ended when the next line begins. */
+#if __has_cpp_attribute(nodiscard) >= 201907L
+#define EINTR_NODISCARD_OBJECT [[nodiscard]]
+#else
+#define EINTR_NODISCARD_OBJECT
+#endif
+
 namespace eintr {
 
 /* ---- Errors ---------------------------------------------------------------------------------------------------- */
@@ -83,7 +90,7 @@ namespace eintr {
 using reason = ::eintr_reason;
 
 /* As eintr_why(): the cause that stands on this thread, if any. */
-inline std::optional<reason> why() noexcept
+[[nodiscard]] inline std::optional<reason> why() noexcept
 {
     reason why;
     return eintr_why(&why) == 1 ? std::optional(why) : std::nullopt;
@@ -151,7 +158,7 @@ inline void checkpoint(std::error_code &error) noexcept
     check(eintr_checkpoint(), error);
 }
 
-inline bool is_interrupted() noexcept
+[[nodiscard]] inline bool is_interrupted() noexcept
 {
     return eintr_is_interrupted() == 1;
 }
@@ -216,12 +223,13 @@ class interrupter {
     }
 
     /* That of the innermost task on this thread. */
-    static interrupter current() { return interrupter(eintr_current()); }
+    [[nodiscard]] static interrupter current() { return interrupter(eintr_current()); }
 
     class request {
       public:
         /* What becomes of it, with a limit. */
-        template <class Rep, class Period> outcome wait_for(std::chrono::duration<Rep, Period> limit) const
+        template <class Rep, class Period>
+        [[nodiscard]] outcome wait_for(std::chrono::duration<Rep, Period> limit) const
         {
             return static_cast<outcome>(check(eintr_wait(handle_, id_, detail::milliseconds(limit))));
         }
@@ -239,21 +247,22 @@ class interrupter {
     {
         return {handle_, eintr_interrupt_with(handle_, code, text)};
     }
-    bool is_finished() const { return check(eintr_is_finished(handle_)) == 1; }
+    [[nodiscard]] bool is_finished() const { return check(eintr_is_finished(handle_)) == 1; }
     /* Whether it has ended by then. */
-    template <class Rep, class Period> bool wait_finished_for(std::chrono::duration<Rep, Period> limit) const
+    template <class Rep, class Period>
+    [[nodiscard]] bool wait_finished_for(std::chrono::duration<Rep, Period> limit) const
     {
         if (eintr_wait_finished(handle_, detail::milliseconds(limit)) == 0)
             return true;
         return errno == ETIMEDOUT ? false : (fail(last_error()), false);
     }
-    std::optional<reason> raised() const
+    [[nodiscard]] std::optional<reason> raised() const
     {
         eintr::reason last;
         return check(eintr_raised(handle_, &last)) == 1 ? std::optional(last) : std::nullopt;
     }
     /* Where the task is. */
-    std::string report() const
+    [[nodiscard]] std::string report() const
     {
         char line[1024];
         auto length = static_cast<size_t>(check(eintr_report(handle_, line, sizeof line)));
@@ -268,7 +277,10 @@ class interrupter {
 /* What can be interrupted: to be run by one thread, once. Given up if it is not. */
 class task {
   public:
-    explicit task(const char *name = nullptr, unsigned flags = 0) : handle_(check(eintr_task_new(name, flags))) {}
+    EINTR_NODISCARD_OBJECT explicit task(const char *name = nullptr, unsigned flags = 0)
+        : handle_(check(eintr_task_new(name, flags)))
+    {
+    }
     task(task &&other) noexcept : handle_(std::exchange(other.handle_, {})) {}
     task &operator=(task &&other) noexcept
     {
@@ -281,10 +293,10 @@ class task {
             eintr_task_free(handle_);
     }
 
-    eintr::interrupter interrupter() const { return eintr::interrupter(eintr_task_interrupter(handle_)); }
+    [[nodiscard]] eintr::interrupter interrupter() const { return eintr::interrupter(eintr_task_interrupter(handle_)); }
     eintr_task handle() const noexcept { return handle_; }
     /* It is the caller's from now on. */
-    eintr_task release() noexcept { return std::exchange(handle_, {}); }
+    [[nodiscard]] eintr_task release() noexcept { return std::exchange(handle_, {}); }
 
   private:
     eintr_task handle_;
@@ -293,13 +305,13 @@ class task {
 /* A task that runs here: from here to the end of this. */
 class running {
   public:
-    explicit running(task &task) : handle_(task.handle())
+    EINTR_NODISCARD_OBJECT explicit running(task &task) : handle_(task.handle())
     {
         check(eintr_task_begin(handle_));
-        task.release();
+        (void)task.release();
     }
-    explicit running(task &&task) : running(task) {}
-    explicit running(const char *name = nullptr, unsigned flags = 0) : running(task(name, flags)) {}
+    EINTR_NODISCARD_OBJECT explicit running(task &&task) : running(task) {}
+    EINTR_NODISCARD_OBJECT explicit running(const char *name = nullptr, unsigned flags = 0) : running(task(name, flags)) {}
     running(const running &) = delete;
     running &operator=(const running &) = delete;
     ~running()
@@ -317,13 +329,13 @@ class running {
 /* Causes from outside wait until it ends. */
 class mask : detail::stretch<eintr_mask_end> {
   public:
-    mask() : stretch(eintr_mask_begin()) {}
+    EINTR_NODISCARD_OBJECT mask() : stretch(eintr_mask_begin()) {}
 };
 
 /* As eintr_reach_begin(). */
 class reach : detail::stretch<eintr_reach_end> {
   public:
-    explicit reach(int on) : stretch(eintr_reach_begin(on)) {}
+    EINTR_NODISCARD_OBJECT explicit reach(int on) : stretch(eintr_reach_begin(on)) {}
 };
 
 enum class ended { in_time = EINTR_IN_TIME, expired = EINTR_EXPIRED, cut_short = EINTR_CUT_SHORT };
@@ -332,7 +344,7 @@ enum class ended { in_time = EINTR_IN_TIME, expired = EINTR_EXPIRED, cut_short =
 class timeout : detail::stretch<eintr_timeout_end> {
   public:
     template <class Rep, class Period>
-    explicit timeout(std::chrono::duration<Rep, Period> limit)
+    EINTR_NODISCARD_OBJECT explicit timeout(std::chrono::duration<Rep, Period> limit)
         : stretch(eintr_timeout_begin(detail::milliseconds(limit)))
     {
     }
@@ -369,13 +381,13 @@ class hook {
     begun begun_; /* ends first */
 
   public:
-    explicit hook(function wake) : wake_(std::move(wake)), begun_(&wake_) {}
+    EINTR_NODISCARD_OBJECT explicit hook(function wake) : wake_(std::move(wake)), begun_(&wake_) {}
 };
 
 /* Signals to the process that interrupt a task, until it goes. */
 class interrupt_on {
   public:
-    interrupt_on(const interrupter &who, std::initializer_list<int> signals)
+    EINTR_NODISCARD_OBJECT interrupt_on(const interrupter &who, std::initializer_list<int> signals)
         : registration_(check(eintr_interrupt_on(who.handle(), signals.begin(), signals.size())))
     {
     }
@@ -401,7 +413,7 @@ class interrupt_on_stop {
 
   public:
     /* By default, the innermost task of this thread. */
-    explicit interrupt_on_stop(const std::stop_token &token, interrupter who = interrupter::current())
+    EINTR_NODISCARD_OBJECT explicit interrupt_on_stop(const std::stop_token &token, interrupter who = interrupter::current())
         : callback_(token, call{std::move(who)})
     {
     }
@@ -413,6 +425,7 @@ class stop_on_interrupt {
     hook hook_{[this] { source_.request_stop(); }};
 
   public:
+    EINTR_NODISCARD_OBJECT stop_on_interrupt() {}
     std::stop_token get_token() const noexcept { return source_.get_token(); }
 };
 
