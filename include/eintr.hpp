@@ -59,7 +59,9 @@ inline const std::error_category &category() noexcept
         const char *name() const noexcept override { return "eintr"; }
         std::string message(int number) const override
         {
-            return number == ECANCELED ? "interrupted" : std::generic_category().message(number);
+            if (number == ECANCELED)
+                return "interrupted";
+            return number == ETIMEDOUT ? "timed out" : std::generic_category().message(number);
         }
         std::error_condition default_error_condition(int number) const noexcept override
         {

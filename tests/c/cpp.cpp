@@ -152,6 +152,7 @@ static void timeouts()
 {
     auto stuck = [] { return eintr::check(eintr_poll(nullptr, 0, -1)); };
     throws<eintr::timed_out>([&] { eintr::within(20ms, stuck); });
+    CHECK(std::string(eintr::timed_out().what()) == "timed out" && eintr::timed_out().code() == std::errc::timed_out);
     CHECK(eintr::within(1h, [] { return 5; }) == 5 && eintr::within(0s, [] { return 6; }) == 6);
     // An error of its own stays, also when it is late; and what an outer one has ended is not told as the inner one's.
     throws<std::runtime_error>([] { eintr::within(0s, [] { throw std::runtime_error("late"); }); });
