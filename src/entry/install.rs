@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use libc::c_int;
 
 use super::{fork, moving, signal, sigsys, thread_end};
+use crate::arch;
 use crate::kernel::{Action, clock, pid, raw, signals};
 use crate::reach::dispatch;
 use crate::signal::{ours, siginfo};
@@ -92,8 +93,8 @@ fn last_resort() -> Option<c_int> {
     free_signals(0).find(|number| signals::is_real_time(*number))
 }
 
-/// A sandbox had a handler of SIGSYS before us.
-static HAS_SANDBOX: AtomicBool = AtomicBool::new(false);
+/// A sandbox had a handler of SIGSYS before us, or this is valgrind.
+static NO_ALTERNATE_STACK: AtomicBool = AtomicBool::new(false);
 
 /// Our handler, where that was there before.
 fn action_after(before: &Action) -> Action {
@@ -102,12 +103,13 @@ fn action_after(before: &Action) -> Action {
     // small stack that has an alternate one (Go's, a guard against overflow) runs us there. Unless
     // we pass signals on to a handler that does not ask for it, or a sandbox has a handler of
     // SIGSYS: std's alternate stack is 8 KB, too small for a frame of ours, a handler that was made
-    // for the thread's stack, and the frame of a SIGSYS at its or our first syscall. The mask is
+    // for the thread's stack, and the frame of a SIGSYS at its or our first syscall. And valgrind
+    // grows no stack for a handler that asks for another, even if there is none. The mask is
     // full: no handler of the application's runs between our look at the word and our return. But
     // for SIGSYS: a sandbox may trap what we ask the kernel for, and that must not be blocked (S2).
     let is_on_stack = !before.is_caught() || before.has(libc::SA_ONSTACK);
-    let on_stack =
-        if is_on_stack && !HAS_SANDBOX.load(Ordering::Relaxed) { libc::SA_ONSTACK } else { 0 };
+    let is_on_stack = is_on_stack && !NO_ALTERNATE_STACK.load(Ordering::Relaxed);
+    let on_stack = if is_on_stack { libc::SA_ONSTACK } else { 0 };
     let flags = libc::SA_SIGINFO | libc::SA_RESTART | on_stack;
     let mask = signals::ALL_BUT_SIGSYS;
     Action::new(signal::on_signal as *const () as usize, flags, mask)
@@ -116,7 +118,8 @@ fn action_after(before: &Action) -> Action {
 /// Installs the handler.
 fn set(number: c_int) -> Result<c_int, i32> {
     let before = signals::action(number)?;
-    HAS_SANDBOX.store(signals::action(libc::SIGSYS)?.is_caught(), Ordering::Relaxed);
+    let has_sandbox = signals::action(libc::SIGSYS)?.is_caught();
+    NO_ALTERNATE_STACK.store(has_sandbox || arch::on_valgrind(), Ordering::Relaxed);
     let action = action_after(&before);
     let previous = ours::previous(number);
     // Remembered before the handler can run, then once more as what was really replaced.

@@ -453,7 +453,8 @@ int main(void)
     reports();
     signals();
     hooks();
-    pauses();
+    if (!getenv("ON_VALGRIND")) /* which makes an interrupted call anew with a mask of its own that is gone */
+        pauses();
     bytes_and_messages();
     disturbed();
     semaphores_and_conditions();
