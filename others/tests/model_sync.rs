@@ -435,6 +435,47 @@ fn a_writer_that_gives_up_lets_readers_pass() {
     });
 }
 
+/// A reader that waits for a writer comes through where that one reads on, unless another is to write.
+fn downgrading(is_another: bool) {
+    check(move || {
+        let shared = Shared::new();
+        shared.lock.write(&ToTheEnd).unwrap();
+        let reader = thread::spawn({
+            let shared = shared.clone();
+            move || shared.read(&ToTheEnd)
+        });
+        let writer = is_another.then(|| {
+            let shared = shared.clone();
+            thread::spawn(move || shared.write(&ToTheEnd))
+        });
+        shared.value.add_one();
+        shared.lock.downgrade();
+        assert_eq!(shared.value.get(), 1);
+        match writer {
+            None => {
+                assert_eq!(reader.join().unwrap(), Ok(1));
+                shared.lock.unlock_read();
+            }
+            Some(writer) => {
+                shared.lock.unlock_read();
+                writer.join().unwrap().unwrap();
+                assert!(reader.join().unwrap().unwrap() >= 1);
+            }
+        }
+        assert!(shared.lock.try_write());
+    });
+}
+
+#[test]
+fn a_writer_that_reads_on_lets_readers_pass() {
+    downgrading(false);
+}
+
+#[test]
+fn a_writer_that_reads_on_calls_the_next() {
+    downgrading(true);
+}
+
 /// Of two that wait to write one may give up.
 fn giving_up_to_write(takes_wakeups: bool) {
     check(move || {

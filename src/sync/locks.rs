@@ -5,8 +5,16 @@
 //!
 //! lock_api relies on its raw locks to exclude one another. [`RawMutex`] and [`RawRwLock`] do; loom
 //! checks them. What is built here from a raw lock and a cell takes the raw lock first.
+//!
+//! A [`ReadGuard`] points to the value as long as it holds its share of the lock, in which nobody
+//! writes.
 
 #![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+use std::mem;
+use std::ops::Deref;
+use std::ptr::NonNull;
 
 use super::{Interruptibly, RawMutex, RawRwLock, ToTheEnd, ended};
 use crate::Interrupted;
@@ -15,8 +23,47 @@ use crate::kernel::primitives::AtomicU32;
 pub(crate) type Mutex<T> = lock_api::Mutex<RawMutex, T>;
 pub(crate) type MutexGuard<'a, T> = lock_api::MutexGuard<'a, RawMutex, T>;
 pub(crate) type RwLock<T> = lock_api::RwLock<RawRwLock, T>;
-pub(crate) type ReadGuard<'a, T> = lock_api::RwLockReadGuard<'a, RawRwLock, T>;
 pub(crate) type WriteGuard<'a, T> = lock_api::RwLockWriteGuard<'a, RawRwLock, T>;
+type SharedGuard<'a, T> = lock_api::RwLockReadGuard<'a, RawRwLock, T>;
+
+/// What may be read. As std's, and not as lock_api's, it is covariant: a guard of a value that lives long is one
+/// of a value that does not.
+pub(crate) struct ReadGuard<'a, T: ?Sized> {
+    value: NonNull<T>,
+    raw: &'a RawRwLock,
+    _here: PhantomData<lock_api::GuardNoSend>,
+}
+
+// SAFETY: it hands out shared references, as one of them does.
+unsafe impl<T: ?Sized + Sync> Sync for ReadGuard<'_, T> {}
+
+impl<'a, T: ?Sized> From<SharedGuard<'a, T>> for ReadGuard<'a, T> {
+    #[inline]
+    fn from(guard: SharedGuard<'a, T>) -> Self {
+        // SAFETY: it is unlocked only, once, by the guard that is made of this one.
+        let raw = unsafe { SharedGuard::rwlock(&guard).raw() };
+        let value = NonNull::from(&*guard);
+        mem::forget(guard);
+        Self { value, raw, _here: PhantomData }
+    }
+}
+
+impl<T: ?Sized> Deref for ReadGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: see the module.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T: ?Sized> Drop for ReadGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.raw.unlock_read();
+    }
+}
 
 // SAFETY: `lock` and a `try_lock` that says so have changed the word from unlocked, with Acquire;
 // nobody else does until `unlock` has changed it back, with Release.
@@ -95,6 +142,14 @@ unsafe impl lock_api::RawRwLock for RawRwLock {
     }
 }
 
+// SAFETY: the word goes from a writer's to a reader's in one step, with Release.
+unsafe impl lock_api::RawRwLockDowngrade for RawRwLock {
+    #[inline]
+    unsafe fn downgrade(&self) {
+        RawRwLock::downgrade(self);
+    }
+}
+
 /// Locks, unless the thread is interrupted before.
 #[inline]
 pub(crate) fn lock_interruptible<T: ?Sized>(
@@ -116,7 +171,7 @@ pub(crate) fn read_interruptible<T: ?Sized>(
     // SAFETY: it is locked only.
     unsafe { lock.raw() }.read(&how)?;
     // SAFETY: this thread has just locked it for reading, and no guard knows of that yet.
-    Ok(unsafe { lock.make_read_guard_unchecked() })
+    Ok(unsafe { lock.make_read_guard_unchecked() }.into())
 }
 
 /// Locks for writing, unless the thread is interrupted before.

@@ -5,7 +5,9 @@
 //! threads that wait for one another use the types of this module.
 //!
 //! What has std's name does what std's does, to the letter: [`Mutex`], [`Condvar`], [`RwLock`],
-//! [`Barrier`] and [`mpsc`] can take the place of std's by a change of the import. Their `lock`,
+//! [`Barrier`] and [`mpsc`] can take the place of std's by a change of the import: `std::sync` to
+//! `eintr::sync`. (What does not wait for a thread that may be interrupted, [`Arc`] or [`atomic`], is std's own
+//! under the same name, and so are [`Once`] and its like, whose wait is for what another thread has begun.) Their `lock`,
 //! `wait` and `recv` cannot be interrupted, for std's cannot, and nothing in their signature could
 //! say so. Beside each stands one that can: `lock_interruptible`, `wait_interruptible`,
 //! `recv_interruptible` ... [`Semaphore`], [`Event`] and [`Parker`] are made the same way. The
@@ -77,7 +79,10 @@ mod semaphore;
 mod traits;
 
 #[doc(no_inline)]
-pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
+pub use std::sync::{
+    Arc, LazyLock, LockResult, Once, OnceLock, OnceState, PoisonError, TryLockError, TryLockResult,
+    Weak, atomic,
+};
 
 use how::{Interruptibly, ToTheEnd, Until, ended};
 use poison::{Poison, Watch};

@@ -1,5 +1,6 @@
 //! [`RwLock`].
 
+use std::mem;
 use std::ops::DerefMut;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, TryLockResult};
@@ -89,7 +90,7 @@ impl<T: ?Sized> RwLock<T> {
     /// None, as std's. [`read_interruptible`](Self::read_interruptible) has it.
     #[inline]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        self.shared(self.inner.read())
+        self.shared(self.inner.read().into())
     }
 
     /// Locks for reading, unless the thread is interrupted first.
@@ -117,7 +118,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// If it cannot, or the lock is poisoned, with the guard inside.
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        poison::attempted(self.inner.try_read().map(|inner| self.shared(inner)))
+        poison::attempted(self.inner.try_read().map(|inner| self.shared(inner.into())))
     }
 
     /// Locks for writing, and waits for that as long as it takes.
@@ -176,6 +177,26 @@ impl<T: ?Sized> RwLock<T> {
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
         let Self { poison, inner } = self;
         poison.checked(inner.get_mut())
+    }
+}
+
+impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
+    /// A guard that reads on, where it has written: nobody writes in between. Readers that wait go on, unless
+    /// a writer waits too.
+    ///
+    /// ```
+    /// use eintr::sync::{RwLock, RwLockWriteGuard};
+    ///
+    /// let limit = RwLock::new(1);
+    /// let mut writes = limit.write().unwrap();
+    /// *writes = 2;
+    /// let reads = RwLockWriteGuard::downgrade(writes);
+    /// assert_eq!(*reads + *limit.read().unwrap(), 4);
+    /// ```
+    pub fn downgrade(s: Self) -> RwLockReadGuard<'a, T> {
+        // As std's, it does not poison: it is not the end of a write by a panic.
+        mem::forget(s._watch);
+        RwLockReadGuard { inner: locks::WriteGuard::downgrade(s.inner).into() }
     }
 }
 

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
-use eintr::sync::{Mutex, RwLock, TryLockError};
+use eintr::sync::{Mutex, RwLock, RwLockWriteGuard, TryLockError};
 use test_support::{gettid, watched};
 
 use super::wait_until_asleep;
@@ -93,6 +93,45 @@ fn a_writer_that_gives_up_lets_the_readers_go_on() {
         drop(held);
         assert!(lock.try_write().is_ok());
     });
+}
+
+/// One that waits to read comes through where the writer reads on.
+#[test]
+fn a_writer_that_reads_on_lets_readers_go_on() {
+    watched("downgrade", || {
+        let lock = Arc::new(RwLock::new(5));
+        let mut writes = lock.write().unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let theirs = lock.clone();
+        let reader = eintr::spawn(move || {
+            tell.send(gettid()).unwrap();
+            theirs.read_interruptible().map(|value| *value.unwrap())
+        });
+        wait_until_asleep(told.recv().unwrap());
+        *writes += 1;
+        let reads = RwLockWriteGuard::downgrade(writes);
+        assert_eq!(reader.join().unwrap().unwrap(), 6);
+        assert!(lock.try_write().is_err() && *reads == 6);
+        drop(reads);
+        assert!(lock.try_write().is_ok());
+    });
+}
+
+#[test]
+fn a_writer_that_reads_on_does_not_poison() {
+    struct ReadsOn<'a>(Option<RwLockWriteGuard<'a, u8>>);
+    impl Drop for ReadsOn<'_> {
+        fn drop(&mut self) {
+            drop(self.0.take().map(RwLockWriteGuard::downgrade));
+        }
+    }
+    let lock = RwLock::new(1);
+    let panics = AssertUnwindSafe(|| {
+        let _reads_on = ReadsOn(lock.write().ok());
+        panic!("on purpose");
+    });
+    catch_unwind(panics).unwrap_err();
+    assert!(!lock.is_poisoned() && lock.try_write().is_ok());
 }
 
 #[test]

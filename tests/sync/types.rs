@@ -93,6 +93,21 @@ fn they_can_be_static_and_unsized() {
     assert_eq!(slice.read().unwrap().len(), 2);
 }
 
+/// A guard of what lives long is one of what does not, as std's.
+#[test]
+fn a_read_guard_is_covariant() {
+    fn shortest<'a>(
+        long: eintr::sync::RwLockReadGuard<'a, &'static str>,
+        short: &'a str,
+    ) -> &'a str {
+        let long: eintr::sync::RwLockReadGuard<'a, &'a str> = long;
+        if short.len() < long.len() { short } else { *long }
+    }
+    let lock = eintr::sync::RwLock::new("long");
+    let short = String::from("-");
+    assert_eq!(shortest(lock.read().unwrap(), &short), "-");
+}
+
 #[test]
 fn they_are_no_larger_than_std_s() {
     use eintr::sync as ours;

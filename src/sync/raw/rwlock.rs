@@ -101,6 +101,19 @@ impl RawRwLock {
         }
     }
 
+    /// A writer becomes a reader; nobody writes in between.
+    #[inline]
+    pub(crate) fn downgrade(&self) {
+        let word = self.word.fetch_sub(WRITER - READER, Release) - (WRITER - READER);
+        // Readers that sleep behind no writer would sleep to the end of this one: an unlock calls readers
+        // only behind a writer. Where the mark is gone, or a writer's has come, somebody calls them.
+        if word == READER | READERS
+            && self.word.compare_exchange(word, READER, Relaxed, Relaxed).is_ok()
+        {
+            futex::wake_all(&self.word);
+        }
+    }
+
     #[cold]
     fn read_contended<H: How>(&self, how: &H) -> Result<(), H::Stop> {
         let mut word = self.spin(|word| word == WRITER);
