@@ -72,7 +72,7 @@ pub use cleanup_on_drop::CleanupOnDrop;
 pub use context::{Context, context};
 pub use deadline::{TimedOut, Within, cleanup, remaining, timeout, timeout_at, within};
 pub use error::{Error, Partial};
-pub use group::{Group, Panicked, Stragglers};
+pub use group::{Ended, Group, JoinSet, Panicked, Stragglers};
 pub use hook::with_hook;
 pub use install::{InstallError, Signal, install};
 pub use interrupted::{Interrupted, Reason};

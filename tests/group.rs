@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use eintr::{Builder, Group, Interrupter, Outcome, Reason, checkpoint, task};
 use test_support::target::{own_read, pipe};
-use test_support::{LIMIT, child, emulated, gettid, wait_until, wait_until_blocked, watched};
+use test_support::{
+    LIMIT, child, emulated, gettid, wait_until, wait_until_blocked, wait_until_on_futex, watched,
+};
 
 /// Sleeps for ever, by a call of ours.
 fn sleep() -> Result<(), eintr::Error> {
@@ -202,6 +204,105 @@ fn panics_are_listed_once() {
         let stragglers = crowd.stop(LIMIT).unwrap_err();
         assert_eq!((stragglers.panics().len(), stragglers.panic_count()), (64, 100));
         assert!(stragglers.to_string().contains("36 more"));
+    });
+}
+
+#[test]
+fn each_end_is_seen() {
+    watched("each_end_is_seen", || {
+        let group = Group::new();
+        let set = group.join_set();
+        let builder = Builder::new().name("fails".into());
+        let fails = set.spawn_with(builder, || Err("disk full")).unwrap();
+        let ended = set.join_next().unwrap().unwrap();
+        assert!(ended.member == fails && ended.member.name().as_deref() == Some("fails"));
+        assert_eq!(ended.result.unwrap(), Err("disk full"));
+        set.spawn(|| std::panic::resume_unwind(Box::new("ours")));
+        let payload = set.join_next().unwrap().unwrap().result.unwrap_err();
+        assert_eq!(payload.downcast_ref(), Some(&"ours"));
+        assert_eq!(group.stop(LIMIT).unwrap_err().panic_count(), 1);
+        // Stopped for good, and it tells why.
+        set.spawn(|| checkpoint().map_err(|_| "interrupted"));
+        let born = set.join_next().unwrap().unwrap();
+        assert_eq!(born.result.unwrap(), Err("interrupted"));
+        assert_eq!(born.member.raised().unwrap().to_string(), "interrupted");
+        assert!(set.join_next().unwrap().is_none() && set.try_join_next().is_none());
+    });
+}
+
+/// Whoever has seen the last end finds the group empty.
+#[test]
+fn ends_are_seen_once_and_all_of_them() {
+    const MEMBERS: usize = 50;
+    watched("ends_are_seen_once_and_all_of_them", || {
+        let group = Group::new();
+        let set = group.join_set();
+        for number in 0..MEMBERS {
+            set.spawn(move || number);
+        }
+        let joiners = [(); 2].map(|()| {
+            let set = set.clone();
+            eintr::spawn(move || {
+                let next = || set.join_next().unwrap();
+                std::iter::from_fn(next).map(|ended| ended.result.unwrap()).collect::<Vec<_>>()
+            })
+        });
+        let mut seen: Vec<_> =
+            joiners.into_iter().flat_map(|joiner| joiner.join().unwrap()).collect();
+        assert!(group.is_empty());
+        seen.sort_unstable();
+        assert_eq!(seen, Vec::from_iter(0..MEMBERS));
+    });
+}
+
+#[test]
+fn joining_can_be_interrupted() {
+    watched("joining_can_be_interrupted", || {
+        let group = Group::new();
+        let set = group.join_set();
+        set.spawn(|| sleep().is_err());
+        let (tell, told) = mpsc::channel();
+        let theirs = set.clone();
+        let joiner = eintr::spawn(move || {
+            tell.send(gettid()).unwrap();
+            theirs.join_next().map(drop)
+        });
+        wait_until_on_futex(told.recv().unwrap());
+        joiner.interrupt();
+        assert!(joiner.join().unwrap().is_err());
+        assert!(set.try_join_next().is_none() && group.len() == 1);
+        group.interrupt();
+        assert!(set.join_next().unwrap().unwrap().result.unwrap());
+        let (task, interrupter) = task();
+        interrupter.interrupt();
+        set.spawn(|| false);
+        task.run(|| {
+            assert!(set.join_next().is_err());
+            wait_until("its end", || set.try_join_next().is_some());
+        });
+    });
+}
+
+#[test]
+fn an_end_that_nobody_can_see_is_dropped() {
+    watched("an_end_that_nobody_can_see_is_dropped", || {
+        let group = Group::new();
+        let alive = Arc::new(());
+        let (release, released) = mpsc::channel::<()>();
+        let set = group.join_set();
+        let theirs = alive.clone();
+        set.spawn(move || {
+            let _ = released.recv();
+            theirs
+        });
+        // Nobody waits for a thread that there is not.
+        set.spawn_with(Builder::new().stack_size(usize::MAX / 4), Arc::default).unwrap_err();
+        drop(set);
+        release.send(()).unwrap();
+        wait_until("the value has gone", || Arc::strong_count(&alive) == 1);
+        let set = group.join_set::<()>();
+        set.spawn_with(Builder::new().stack_size(usize::MAX / 4), || ()).unwrap_err();
+        assert!(set.join_next().unwrap().is_none());
     });
 }
 

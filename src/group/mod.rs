@@ -4,26 +4,32 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io};
+use std::{fmt, io, thread};
 
 use crate::entry::fork;
 use crate::kernel::Moment;
 use crate::task::node::{Nesting, Node, Progress};
 use crate::{Builder, Interrupter, JoinHandle, Reason, Report, Request, Task};
 
+mod join_set;
 pub(crate) mod members;
 mod panicked;
 mod stragglers;
 
 use members::{Asked, Members, Panics};
 
+pub use join_set::{Ended, JoinSet};
 pub use panicked::Panicked;
 pub use stragglers::Stragglers;
 
 /// Tasks that come and go, and end together: a thread for each connection, for instance.
 ///
-/// A handle, and cheap to clone. Members that have ended are forgotten. Dropping the last handle
-/// changes nothing: the members go on.
+/// A handle, and cheap to clone. Members that have ended are forgotten, their panics told at the
+/// [stop](Self::stop); a [`join_set`](Self::join_set) has each end seen, with what it returned. Dropping the last
+/// handle changes nothing: the members go on.
+///
+/// Once [interrupted](Self::interrupt) or stopped, a group stays so. What is to run after that belongs to another
+/// one: [`Group::new`] costs no more than its memory.
 ///
 /// # Examples
 ///
@@ -103,11 +109,28 @@ impl Group {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        let go_on =
+            |_, ended: thread::Result<T>| ended.unwrap_or_else(|panic| resume_unwind(panic));
+        self.spawn_told(builder, f, go_on)
+    }
+
+    /// Spawns a member whose end is told, on its thread, when it is off the list.
+    #[track_caller]
+    fn spawn_told<T, U: Send + 'static>(
+        &self,
+        builder: Builder,
+        f: impl FnOnce() -> T + Send + 'static,
+        tell: impl FnOnce(Interrupter, thread::Result<T>) -> U + Send + 'static,
+    ) -> io::Result<JoinHandle<U>> {
         let task = builder.task(Nesting::Root);
+        let interrupter = task.interrupter();
         let member = Member { group: self.members.clone(), node: task.node().clone() };
         // Before it begins: it is born interrupted, if the group is.
         self.members.add(&Asked::Task(member.node.clone()));
-        builder.start(task, move |task| member.run(task, f))
+        builder.start(task, move |task| {
+            let ended = member.run(task, f);
+            tell(interrupter, ended)
+        })
     }
 
     /// Adds a task that is there already, or another group. It stays a member until it has ended.
@@ -235,16 +258,14 @@ struct Member {
 }
 
 impl Member {
-    fn run<T>(self, task: Task, f: impl FnOnce() -> T) -> T {
+    fn run<T>(self, task: Task, f: impl FnOnce() -> T) -> thread::Result<T> {
         // The panic is noted before the task has ended, so that nobody who has waited for that
         // misses it.
         task.run(|| {
-            catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
+            catch_unwind(AssertUnwindSafe(f)).inspect_err(|payload| {
                 let name = self.node.figures().name.as_deref().map(String::from);
-                let message = message(&*payload);
-                let panicked = Panicked { task: self.node.id(), name, message };
-                self.group.note_panic(panicked);
-                resume_unwind(payload)
+                let message = message(&**payload);
+                self.group.note_panic(Panicked { task: self.node.id(), name, message });
             })
         })
     }
