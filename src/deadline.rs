@@ -84,6 +84,21 @@ pub(crate) mod timer;
 /// assert!(matches!(answer, Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut));
 /// ```
 ///
+/// A body whose errors come by `?` alone leaves it open what they become, and the compiler asks for a type (E0283).
+/// The last `Ok` is the place to say it; `eintr::Error` takes in ours and std's, and says whether it was an interrupt.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let limit = Duration::from_secs(5);
+/// let length = eintr::timeout(limit, || {
+///     let manifest = std::fs::read_to_string("Cargo.toml")?;
+///     Ok::<_, eintr::Error>(manifest.len()) // `Ok(manifest.len())` does not compile
+/// })?;
+/// assert!(length > 0);
+/// # Ok::<(), eintr::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// `f`'s own, or [`TimedOut`] in its place.

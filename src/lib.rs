@@ -83,9 +83,10 @@ pub use mask::mask;
 pub use obstacle::Obstacle;
 pub use or_interrupted::ResultExt;
 pub use reach::{reach, without_reach};
+pub use recognise::AnyError;
 #[cfg(feature = "stacks")]
 pub use report::{Frame, Stack};
 pub use report::{Report, ThreadReport, ThreadState, report};
-pub use scope::{Scope, ScopedChild, ScopedJoinHandle, TryScope, scope, try_scope};
+pub use scope::{Scope, ScopedChild, ScopedJoinHandle, TryScope, scope, try_scope, try_scope_all};
 pub use support::{Road, Support, support};
 pub use task::{Builder, Task, spawn, task};

@@ -49,7 +49,7 @@ impl<T, E: Into<Box<dyn StdError + Send + Sync>>> ResultExt<T> for Result<T, E> 
 }
 
 fn ours(error: Box<dyn StdError + Send + Sync>) -> Error {
-    if let Some(interrupted) = Interrupted::of(&*error) {
+    if let Some(interrupted) = Interrupted::of(&error) {
         return Error::Interrupted(interrupted);
     }
     let other = |error: Box<dyn StdError + Send + Sync>| {

@@ -17,12 +17,21 @@ impl Interrupted {
     /// too: a heuristic, since another's look the same. The asker has
     /// [`raised`](crate::Interrupter::raised).
     ///
+    /// Any error is taken as it is, boxed or not, and one of anyhow's.
+    ///
     /// ```
     /// # use eintr::Interrupted;
     /// let nobody = std::io::Error::other("disk full");
     /// assert!(Interrupted::of(&nobody).is_none());
+    ///
+    /// let boxed: Box<dyn std::error::Error + Send + Sync> = "disk full".into();
+    /// assert!(Interrupted::of(&boxed).is_none());
     /// ```
-    pub fn of(error: &(dyn StdError + 'static)) -> Option<Interrupted> {
+    pub fn of<const WAY: u8>(error: &(impl AnyError<WAY> + ?Sized)) -> Option<Interrupted> {
+        Self::in_chain(error.as_error())
+    }
+
+    fn in_chain(error: &(dyn StdError + 'static)) -> Option<Interrupted> {
         let mut next = Some(error);
         while let Some(error) = next {
             if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
@@ -35,6 +44,50 @@ impl Interrupted {
         }
         None
     }
+}
+
+/// What [`Interrupted::of`] looks into: an error, a box with one, or what hands one out by `AsRef` and is none
+/// itself, as `anyhow::Error`. The number tells these apart, and is found by the compiler.
+pub trait AnyError<const WAY: u8> {
+    /// The outermost of the chain.
+    fn as_error(&self) -> &(dyn StdError + 'static);
+}
+
+const ITSELF: u8 = 0;
+const BY_REFERENCE: u8 = 1;
+const OBJECT: u8 = 2;
+const BOXED: u8 = 3;
+
+impl<E: StdError + 'static> AnyError<ITSELF> for E {
+    fn as_error(&self) -> &(dyn StdError + 'static) {
+        self
+    }
+}
+
+impl<E: AsRef<dyn StdError + 'static>> AnyError<BY_REFERENCE> for E {
+    fn as_error(&self) -> &(dyn StdError + 'static) {
+        self.as_ref()
+    }
+}
+
+macro_rules! any_error {
+    ($($way:ident $error:ty => |$this:ident| $inner:expr;)*) => {$(
+        impl AnyError<$way> for $error {
+            fn as_error(&self) -> &(dyn StdError + 'static) {
+                let $this = self;
+                $inner
+            }
+        }
+    )*};
+}
+
+any_error! {
+    OBJECT dyn StdError => |error| error;
+    OBJECT dyn StdError + Send => |error| error;
+    OBJECT dyn StdError + Sync => |error| error;
+    OBJECT dyn StdError + Send + Sync => |error| error;
+    BOXED Box<dyn StdError + Send> => |error| &**error;
+    BOXED Box<dyn StdError + Send + Sync> => |error| &**error;
 }
 
 impl From<io::Error> for Error {

@@ -84,6 +84,24 @@ fn an_interrupt_is_found_in_every_error() {
         anyhow::Error::from(std::io::Error::from(again())).context("one").context("two").as_ref(),
     );
 
+    // As they are: no `&*`, no `as_ref`.
+    let sendable: Box<dyn StdError + Send> = Box::new(again());
+    let both: Box<dyn StdError + Send + Sync> = again().into();
+    let ways = [
+        Interrupted::of(&boxed),
+        Interrupted::of(&sendable),
+        Interrupted::of(&both),
+        Interrupted::of(&*sendable),
+        Interrupted::of(&*both),
+        Interrupted::of(&anyhow::Error::from(again()).context("while reading")),
+        Err::<(), _>(both).as_ref().err().and_then(Interrupted::of),
+        std::io::Error::other(Error::from(again())).get_ref().and_then(Interrupted::of),
+    ];
+    assert!(
+        ways.iter()
+            .all(|way| way.as_ref().is_some_and(|found| found.to_string() == "interrupted: why"))
+    );
+
     // Back again, by `?` in either direction.
     let round = |error: Error| -> Error { std::io::Error::from(error).into() };
     assert!(matches!(round(round(again().into())), Error::Interrupted(_)));

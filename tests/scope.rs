@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use eintr::{
     Builder, Error, Interrupted, Interrupter, Outcome, Reason, TimedOut, checkpoint,
-    is_interrupted, mask, scope, take, task, timeout, try_scope, within,
+    is_interrupted, mask, scope, take, task, timeout, try_scope, try_scope_all, within,
 };
 use test_support::target::{is_interrupt, own_read, pipe, raised, sleep, wait_until_armed};
 use test_support::{
@@ -302,6 +302,33 @@ fn a_scopes_panic_names_the_line_of_its_call() {
         let panics = || scope(|s| drop(s.spawn(|| std::panic::resume_unwind(Box::new("ours")))));
         catch_unwind(panics).unwrap_err();
         assert_eq!(told.recv().unwrap(), file!());
+    });
+}
+
+/// The first has interrupted the others, and is told first.
+#[test]
+fn all_errors_can_be_kept() {
+    watched("all_errors_can_be_kept", || {
+        let result: Result<(), Vec<String>> = try_scope_all(|s| {
+            for number in 0..3 {
+                s.spawn(move || {
+                    let slept =
+                        eintr::time::sleep(Duration::MAX).map_err(|error| error.to_string());
+                    slept.map_err(|error| format!("{number}: {error}"))
+                });
+            }
+            Err("the body".to_owned())
+        });
+        let mut errors = result.unwrap_err();
+        assert_eq!(errors.remove(0), "the body");
+        errors.sort_unstable();
+        let told = "interrupted: another part of the scope failed";
+        assert_eq!(errors, [0, 1, 2].map(|number| format!("{number}: {told}")));
+        let result = try_scope_all(|s| Ok::<u8, &str>(s.spawn(|| Ok(7)).join().unwrap().unwrap()));
+        assert_eq!(result, Ok(7));
+        let result =
+            try_scope_all(|s| s.spawn(|| Err::<(), _>("thread")).join().unwrap().or(Ok(())));
+        assert_eq!(result, Err(vec!["thread"]), "though the body has swallowed it");
     });
 }
 

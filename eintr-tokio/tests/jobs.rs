@@ -77,7 +77,7 @@ fn a_reason_is_told() {
         let error = job.await.unwrap_err();
         assert_eq!(error.reason().unwrap().to_string(), "interrupted: out of quota");
         let error: Box<dyn std::error::Error> = error.into();
-        assert!(Interrupted::of(&*error).is_some());
+        assert!(Interrupted::of(&error).is_some());
     });
 }
 

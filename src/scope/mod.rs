@@ -1,4 +1,4 @@
-//! [`scope`] and [`try_scope`]: a body and the threads that it spawns, as one.
+//! [`scope`], [`try_scope`] and [`try_scope_all`]: a body and the threads that it spawns, as one.
 //!
 //! std's scope does the joining, and std's bounds say what may be borrowed and what must not
 //! escape; ours adds a task that runs on all of its threads. What they inherit, and how they are
@@ -13,6 +13,7 @@
 //! in std's: whoever joins it may know what to do. In `try_scope` it does, for there it is a
 //! failure like an error.
 
+use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread as std_thread;
 
@@ -167,7 +168,7 @@ where
 /// # Errors
 ///
 /// The first that the body or one of the threads has returned. The others are dropped: most of them
-/// say that they were interrupted.
+/// say that they were interrupted. ([`try_scope_all`] keeps them.)
 ///
 /// # Panics
 ///
@@ -178,19 +179,48 @@ where
     F: for<'scope> FnOnce(&'scope TryScope<'scope, 'env, E>) -> Result<T, E>,
     E: Send + 'env,
 {
-    let first = Arc::new(Mutex::new(None));
+    // The first has come before what it interrupts.
+    try_scope_all(f).map_err(|mut errors| errors.swap_remove(0))
+}
+
+/// As [`try_scope`], and keeps all the errors, in the order in which they came: the first is the one that
+/// interrupted the others.
+///
+/// # Examples
+///
+/// ```
+/// let failed = eintr::try_scope_all(|s| {
+///     for part in ["the disk", "the network"] {
+///         s.spawn(move || Err::<(), _>(part));
+///     }
+///     Ok(())
+/// });
+/// assert_eq!(failed.unwrap_err().len(), 2);
+/// ```
+///
+/// # Errors
+///
+/// Those of the body and of the threads. Never none: then it is `Ok`.
+///
+/// # Panics
+///
+/// As [`try_scope`].
+#[track_caller]
+pub fn try_scope_all<'env, F, T, E>(f: F) -> Result<T, Vec<E>>
+where
+    F: for<'scope> FnOnce(&'scope TryScope<'scope, 'env, E>) -> Result<T, E>,
+    E: Send + 'env,
+{
+    let errors = Arc::new(Mutex::new(Vec::new()));
     let returned = run(|std, keep, shared| {
-        let first = keep.outer(first.clone());
-        let scope = keep.inner(TryScope { scope: keep.inner(Scope { std, shared }), first });
+        let errors = keep.outer(errors.clone());
+        let scope = keep.inner(TryScope { scope: keep.inner(Scope { std, shared }), errors });
         let returned = shared.body(|| f(scope));
         returned.map_err(|error| scope.fail(error))
     });
-    let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match (first, returned) {
-        (Some(error), _) => Err(error),
-        (None, Ok(value)) => Ok(value),
-        (None, Err(_)) => unreachable!("whoever fails leaves an error"),
-    }
+    let errors = mem::take(&mut *errors.lock().unwrap_or_else(PoisonError::into_inner));
+    // Whoever fails leaves an error, the body too.
+    returned.ok().filter(|_| errors.is_empty()).ok_or(errors)
 }
 
 /// Runs the body as a task, in a scope of std's.

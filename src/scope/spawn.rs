@@ -19,7 +19,7 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// What a [`try_scope`](crate::try_scope())'s body and threads spawn others with.
 pub struct TryScope<'scope, 'env: 'scope, E> {
     pub(super) scope: &'scope Scope<'scope, 'env>,
-    pub(super) first: &'scope Mutex<Option<E>>,
+    pub(super) errors: &'scope Mutex<Vec<E>>,
 }
 
 impl<'scope> Scope<'scope, '_> {
@@ -129,12 +129,9 @@ impl<'scope, E: Send> TryScope<'scope, '_, E> {
         self.scope.interrupt()
     }
 
-    /// Leaves an error, if it is the first one.
+    /// Leaves an error.
     pub(super) fn fail(&self, error: E) -> Interrupted {
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        // The next ones are dropped where the lock is not held.
-        let _next = if first.is_none() { first.replace(error) } else { Some(error) };
-        drop(first);
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner).push(error);
         self.scope.shared.stop()
     }
 }
