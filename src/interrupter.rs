@@ -314,6 +314,14 @@ impl Request {
         self.wait_until(Moment::in_time(limit))
     }
 
+    /// The tasks that it was made to and that had not ended, each with its number there.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&Arc<Node>, u64)> {
+        std::iter::once(self).chain(&self.members).filter_map(|request| match &request.asked {
+            Asked::Task(node) => Some((node, request.id?)),
+            Asked::Group(_) => None,
+        })
+    }
+
     fn wait_until(&self, until: Moment) -> Outcome {
         let node = match &self.asked {
             Asked::Task(node) => node,
@@ -361,7 +369,7 @@ fn told(error: io::Error) -> io::Error {
 }
 
 /// Whether waiting longer would change nothing.
-fn is_answer(progress: &Progress) -> bool {
+pub(crate) fn is_answer(progress: &Progress) -> bool {
     match progress {
         Progress::Raised | Progress::Finished => true,
         Progress::Running { here, .. } => *here,

@@ -1,10 +1,14 @@
-//! Waiting for what runs: [`JoinHandle`].
+//! Waiting for what runs: [`JoinHandle`], and what can be interrupted.
 
+use std::sync::Arc;
 use std::thread as std_thread;
+use std::time::Duration;
 
 use crate::entry::futex_wait;
-use crate::task::node::Node;
-use crate::{Error, Interrupted, Interrupter, Request, checkpoint, complete};
+use crate::interrupter::is_answer;
+use crate::kernel::Moment;
+use crate::task::node::{Node, Progress};
+use crate::{Error, Interrupted, Interrupter, Outcome, Request, checkpoint, complete};
 
 /// What a handle of a thread, with its interrupter, has beside `join` and `wait`.
 macro_rules! handle {
@@ -98,23 +102,78 @@ impl<T> JoinHandle<T> {
     ///
     /// The thread that is waited for is not disturbed.
     pub fn wait(&self) -> Result<(), Interrupted> {
-        wait(&self.interrupter)
+        self.interrupter.wait_finished_interruptible()
     }
 }
 
-/// Waits for whom that interrupts to end, interruptibly.
-pub(crate) fn wait(interrupter: &Interrupter) -> Result<(), Interrupted> {
-    checkpoint()?;
-    interrupter.0.tasks().iter().try_for_each(|node| wait_for(node))
+impl Interrupter {
+    /// As [`wait_finished`](Self::wait_finished), for as long as it takes, unless the waiting thread is interrupted
+    /// first.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let worker = eintr::spawn(|| eintr::time::sleep(Duration::MAX)).interrupter();
+    /// let late = eintr::timeout(Duration::from_millis(20), || {
+    ///     worker.wait_finished_interruptible().map_err(eintr::Error::from)
+    /// });
+    /// assert!(late.is_err());
+    /// worker.interrupt().wait_interruptible()?;
+    /// worker.wait_finished_interruptible()?;
+    /// # Ok::<(), eintr::Interrupted>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`], if the waiting thread is.
+    ///
+    /// # Interruption
+    ///
+    /// The task is not disturbed.
+    pub fn wait_finished_interruptible(&self) -> Result<(), Interrupted> {
+        checkpoint()?;
+        self.0.tasks().iter().try_for_each(|node| wait_for(node, None, |_| false))
+    }
 }
 
-fn wait_for(node: &Node) -> Result<(), Interrupted> {
+impl Request {
+    /// As [`wait`](Self::wait), for as long as it takes until it is `Raised` or `Finished`, unless the waiting
+    /// thread is interrupted first. (`Undeliverable` is told at once.)
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`], if the waiting thread is.
+    ///
+    /// # Interruption
+    ///
+    /// The task stays asked.
+    pub fn wait_interruptible(&self) -> Result<Outcome, Interrupted> {
+        checkpoint()?;
+        let enough = |progress: &Progress| {
+            is_answer(progress) || matches!(progress, Progress::Running { untold: Some(_), .. })
+        };
+        self.each().try_for_each(|(node, id)| wait_for(node, Some(id), enough))?;
+        Ok(self.wait(Duration::ZERO))
+    }
+}
+
+/// Waits, interruptibly, until the task is that far, or its request of that id; or has ended.
+fn wait_for(
+    node: &Arc<Node>,
+    request: Option<u64>,
+    enough: impl Fn(&Progress) -> bool,
+) -> Result<(), Interrupted> {
+    // The word is read before the look: what changes after it is not slept through.
     while let Some((word, seen)) = node.begin_wait() {
-        let woken = complete(|| futex_wait::wait(word, seen));
+        let is_enough = enough(&node.wait_for(request, Moment::LONG_AGO, |_| true));
+        let woken = if is_enough { Ok(()) } else { complete(|| futex_wait::wait(word, seen)) };
         node.end_wait();
         // EAGAIN: it changed before we slept.
         if let Err(Error::Interrupted(interrupted)) = woken {
             return Err(interrupted);
+        }
+        if is_enough {
+            break;
         }
     }
     Ok(())

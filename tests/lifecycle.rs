@@ -534,6 +534,59 @@ fn waiting_for_a_thread_can_be_interrupted() {
 }
 
 #[test]
+fn waiting_for_an_answer_can_be_interrupted() {
+    watched("waiting_for_an_answer_can_be_interrupted", || {
+        let (go, gone) = mpsc::channel::<()>();
+        let worker = eintr::spawn(move || {
+            gone.recv().unwrap();
+            checkpoint().is_err()
+        });
+        let (request, its) = (worker.interrupt(), worker.interrupter());
+        let waits = |request: Request, its: Interrupter| {
+            let waiter = target(move || {
+                let outcome = request.wait_interruptible();
+                outcome.and_then(|outcome| its.wait_finished_interruptible().map(|()| outcome))
+            });
+            wait_until_on_futex(waiter.tid);
+            waiter
+        };
+        assert!(waits(request.clone(), its.clone()).interrupted().result().is_err());
+        // The one that was waited for has noticed nothing.
+        assert!(!its.is_finished() && its.raised().is_none());
+        let waiter = waits(request.clone(), its.clone());
+        go.send(()).unwrap();
+        assert!(matches!(waiter.result().unwrap(), Outcome::Raised) && worker.join().unwrap());
+        assert!(matches!(its.interrupt().wait_interruptible(), Ok(Outcome::Finished)));
+        let oneself = || Interrupter::current().unwrap().interrupt().wait_interruptible();
+        assert!(task().0.run(oneself).is_err());
+    });
+}
+
+/// What a handler tells is told to those who can be interrupted as well: a plain call is cut short, and the thread asks
+/// nothing after it.
+#[test]
+fn an_answer_of_a_group_is_waited_for_interruptibly() {
+    watched("an_answer_of_a_group_is_waited_for_interruptibly", || {
+        let group = eintr::Group::new();
+        let (release, released) = mpsc::channel::<()>();
+        let released = Mutex::new(released);
+        let (reader, _writer) = pipe();
+        let member = target(move || {
+            let read = plain_read(&reader);
+            let _ = released.lock().unwrap().recv();
+            read
+        })
+        .blocked_in(libc::SYS_read);
+        group.add(member.thread.interrupter());
+        let outcome = group.interrupt().wait_interruptible().unwrap();
+        assert!(matches!(outcome, Outcome::Raised), "{outcome:?}");
+        release.send(()).unwrap();
+        group.interrupter().wait_finished_interruptible().unwrap();
+        assert!(member.result().is_err());
+    });
+}
+
+#[test]
 fn waiting_for_an_end_gives_a_report_or_comes_back() {
     watched("waiting_for_an_end_gives_a_report_or_comes_back", || {
         let (reader, writer) = pipe();

@@ -21,7 +21,7 @@ use super::{Errno, done, handles, tsan};
 use crate::entry::futex_wait;
 use crate::kernel::{Moment, futex};
 use crate::thread::Stop;
-use crate::{checkpoint, complete, join};
+use crate::{checkpoint, complete};
 
 /// `eintr_sem`, `eintr_cond`
 #[repr(transparent)]
@@ -173,7 +173,7 @@ unsafe fn wake(condition: *mut Word, count: u32) -> Result<(), Errno> {
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_join(interrupter: u64) -> c_int {
     done(|| {
-        join::wait(&handles::interrupter(interrupter)?)?;
+        handles::interrupter(interrupter)?.wait_finished_interruptible()?;
         tsan::has_ended();
         Ok(())
     })

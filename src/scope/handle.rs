@@ -2,7 +2,7 @@
 
 use std::thread as std_thread;
 
-use crate::join::{self, handle};
+use crate::join::handle;
 use crate::{Interrupted, Interrupter, Request};
 
 /// Joins and interrupts a thread of a [`scope`](crate::scope()). Dropped, it leaves the thread to
@@ -45,6 +45,6 @@ impl<T> ScopedJoinHandle<'_, T> {
     ///
     /// The thread that is waited for is not disturbed.
     pub fn wait(&self) -> Result<(), Interrupted> {
-        join::wait(&self.interrupter)
+        self.interrupter.wait_finished_interruptible()
     }
 }
