@@ -2,7 +2,8 @@
 
 use std::any::Any;
 use std::error::Error;
-use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::{fmt, io};
 
 use eintr::Interrupted;
 
@@ -14,13 +15,26 @@ pub struct JoinError {
 
 enum Why {
     /// With what it has returned all the same, if it had begun.
-    Cancelled(Option<Box<dyn Any + Send>>),
-    Panicked(Box<dyn Any + Send>),
+    Cancelled(Option<Value>),
+    Panicked(Value),
+}
+
+/// What is sent, and not shared. The error is shared all the same: `?` makes one of anyhow's of it.
+struct Value(Mutex<Box<dyn Any + Send>>);
+
+impl Value {
+    fn new(value: Box<dyn Any + Send>) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    fn into_inner(self) -> Box<dyn Any + Send> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl JoinError {
     pub(crate) fn cut_short(value: impl Send + 'static, reason: Interrupted) -> Self {
-        Self { why: Why::Cancelled(Some(Box::new(value))), reason: Some(reason) }
+        Self { why: Why::Cancelled(Some(Value::new(Box::new(value)))), reason: Some(reason) }
     }
 
     pub(crate) fn not_begun() -> Self {
@@ -29,7 +43,7 @@ impl JoinError {
 
     pub(crate) fn of_tokios(error: tokio::task::JoinError, reason: Option<Interrupted>) -> Self {
         let why = match error.try_into_panic() {
-            Ok(payload) => Why::Panicked(payload),
+            Ok(payload) => Why::Panicked(Value::new(payload)),
             Err(_) => Why::Cancelled(None),
         };
         Self { why, reason }
@@ -54,7 +68,7 @@ impl JoinError {
     /// begun, panicked, or returns another type.
     pub fn into_value<T: 'static>(self) -> Option<T> {
         match self.why {
-            Why::Cancelled(value) => value?.downcast().ok().map(|value| *value),
+            Why::Cancelled(value) => value?.into_inner().downcast().ok().map(|value| *value),
             Why::Panicked(_) => None,
         }
     }
@@ -66,7 +80,7 @@ impl JoinError {
     /// Itself, if the job did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
         match self.why {
-            Why::Panicked(payload) => Ok(payload),
+            Why::Panicked(payload) => Ok(payload.into_inner()),
             why => Err(Self { why, ..self }),
         }
     }
@@ -88,5 +102,12 @@ impl fmt::Debug for JoinError {
 impl Error for JoinError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.reason.as_ref().map(|reason| reason as &(dyn Error + 'static))
+    }
+}
+
+impl From<JoinError> for io::Error {
+    /// [`Interrupted::of`] finds the interrupt in it.
+    fn from(error: JoinError) -> Self {
+        Self::other(error)
     }
 }

@@ -8,8 +8,10 @@ mod error;
 mod job;
 mod queue;
 mod runtime;
+mod wait;
 
 pub use abort::{AbortHandle, AbortOnDropHandle};
 pub use block_on::block_on;
 pub use error::JoinError;
 pub use job::{JoinHandle, spawn_blocking, unblock};
+pub use wait::{wait, wait_finished};

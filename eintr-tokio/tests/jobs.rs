@@ -8,9 +8,13 @@ use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use eintr::{Error, Interrupted, checkpoint, is_interrupted};
-use eintr_tokio::{AbortOnDropHandle, JoinHandle, block_on, spawn_blocking, unblock};
-use test_support::{emulated, gettid, wait_until, wait_until_blocked, watched};
+use eintr::{Error, Interrupted, Outcome, checkpoint, is_interrupted};
+use eintr_tokio::{
+    AbortOnDropHandle, JoinHandle, block_on, spawn_blocking, unblock, wait, wait_finished,
+};
+use test_support::{
+    LIMIT, emulated, gettid, threads_named, wait_until, wait_until_blocked, watched,
+};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -76,7 +80,11 @@ fn a_reason_is_told() {
         job.interrupter().interrupt_with("out of quota");
         let error = job.await.unwrap_err();
         assert_eq!(error.reason().unwrap().to_string(), "interrupted: out of quota");
-        let error: Box<dyn std::error::Error> = error.into();
+        let error: Box<dyn std::error::Error + Send + Sync> = error.into();
+        assert!(Interrupted::of(&error).is_some());
+        let (job, _writer) = reading();
+        job.interrupter().interrupt_with("out of quota");
+        let error = io::Error::from(job.await.unwrap_err());
         assert!(Interrupted::of(&error).is_some());
     });
 }
@@ -261,5 +269,54 @@ fn a_job_hands_its_interrupt_to_a_token() {
         job.abort();
         assert!(job.await.is_err());
         other.await.unwrap();
+    });
+}
+
+/// A request is a future, and so is an end; also where all threads for blocking jobs are stuck.
+#[test]
+fn an_answer_is_a_future() {
+    watched("an_answer_is_a_future", || {
+        let runtime = runtime(1);
+        runtime.block_on(async {
+            let (job, _writer) = reading();
+            let asked = job.interrupter().interrupt();
+            assert!(matches!(wait(asked, LIMIT).await, Outcome::Raised | Outcome::Finished));
+            assert!(job.await.is_err());
+
+            // It does not feel it.
+            let (release, released) = mpsc::channel::<()>();
+            let (tell, told) = mpsc::channel();
+            let job = spawn_blocking(move || {
+                tell.send(()).unwrap();
+                released.recv()
+            });
+            told.recv().unwrap();
+            let task = job.interrupter();
+            assert!(matches!(wait(task.interrupt(), SHORT).await, Outcome::Stuck(_)));
+            assert!(!wait_finished(&task, SHORT).await.unwrap_err().finished);
+            release.send(()).unwrap();
+            wait_finished(task, LIMIT).await.unwrap();
+            assert!(matches!(wait(job.interrupter().interrupt(), LIMIT).await, Outcome::Finished));
+        });
+        // Of a group, without any runtime's threads.
+        let group = eintr::Group::new();
+        let member = group.spawn(|| eintr::time::sleep(Duration::MAX));
+        runtime.block_on(wait(group.interrupt(), LIMIT));
+        runtime.block_on(wait_finished(&group, LIMIT)).unwrap();
+        assert!(member.join().unwrap().is_err());
+    });
+}
+
+/// The thread that waits ends with the future.
+#[test]
+fn an_answer_that_nobody_waits_for_leaves_no_thread() {
+    run("an_answer_that_nobody_waits_for_leaves_no_thread", async {
+        let (job, _writer) = reading();
+        let task = job.interrupter();
+        let late = tokio::time::timeout(SHORT, wait_finished(&task, Duration::MAX)).await;
+        assert!(late.is_err());
+        wait_until("no thread waits", || threads_named("eintr wait") == 0);
+        job.abort();
+        assert!(job.await.is_err());
     });
 }
