@@ -5,14 +5,13 @@
 //! threads that wait for one another use the types of this module.
 //!
 //! What has std's name does what std's does, to the letter: [`Mutex`], [`Condvar`], [`RwLock`],
-//! [`Barrier`] and [`mpsc`] can take the place of std's by a change of the import: `std::sync` to
-//! `eintr::sync`. (What does not wait for a thread that may be interrupted, [`Arc`] or [`atomic`], is std's own
-//! under the same name, and so are [`Once`] and its like, whose wait is for what another thread has begun.) Their `lock`,
+//! [`Barrier`] and [`mpsc`] can take the place of std's by a change of the import. Their `lock`,
 //! `wait` and `recv` cannot be interrupted, for std's cannot, and nothing in their signature could
 //! say so. Beside each stands one that can: `lock_interruptible`, `wait_interruptible`,
 //! `recv_interruptible` ... [`Semaphore`], [`Event`] and [`Parker`] are made the same way. The
 //! result of most is two in one: `?` the interrupt, then `unwrap` the poison, or look at the
-//! disconnection.
+//! disconnection. The rest of `std::sync` that is stable ([`Arc`], [`Once`], [`OnceLock`], [`atomic`]
+//! ...) is std's own, handed on: no wait for a [`Once`] is interrupted.
 //!
 //! ```
 //! # use eintr::sync::Mutex;

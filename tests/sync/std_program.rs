@@ -4,12 +4,15 @@ macro_rules! program {
     ($module:ident, $($sync:tt)+) => {
         mod $module {
             use std::panic::{AssertUnwindSafe, catch_unwind};
-            use std::sync::Arc;
             use std::thread;
             use std::time::Duration;
 
             use $($sync)+::mpsc::{self, RecvTimeoutError, TryRecvError, TrySendError};
-            use $($sync)+::{Barrier, Condvar, Mutex, PoisonError, RwLock, TryLockError};
+            use $($sync)+::atomic::{AtomicU8, Ordering};
+            use $($sync)+::{
+                Arc, Barrier, Condvar, LazyLock, Mutex, Once, OnceLock, OnceState, PoisonError, RwLock,
+                TryLockError, Weak,
+            };
 
             pub fn locks() -> Vec<String> {
                 let mutex = Arc::new(Mutex::new(1));
@@ -77,6 +80,15 @@ macro_rules! program {
                 found.push(format!("{:?} {:?}", Mutex::<u8>::default(), RwLock::<u8>::default()));
                 // Some of std's versions quote it.
                 found.into_iter().map(|line| line.replace("\"<locked>\"", "<locked>")).collect()
+            }
+
+            pub fn once() -> Vec<String> {
+                static TIMES: AtomicU8 = AtomicU8::new(0);
+                static LAZY: LazyLock<u8> = LazyLock::new(|| TIMES.fetch_add(1, Ordering::Relaxed) + 5);
+                let (once, cell) = (Once::new(), OnceLock::new());
+                once.call_once_force(|state: &OnceState| assert!(!state.is_poisoned()));
+                let weak: Weak<u8> = Arc::downgrade(&Arc::new(*LAZY));
+                vec![format!("{once:?} {:?} {:?} {}", cell.set(*LAZY), cell, weak.upgrade().is_none())]
             }
 
             pub fn waits() -> Vec<String> {
@@ -178,6 +190,7 @@ program!(with_ours, eintr::sync);
 #[test]
 fn locks() {
     assert_eq!(with_ours::locks(), with_std::locks());
+    assert_eq!(with_ours::once(), with_std::once());
 }
 
 #[test]
