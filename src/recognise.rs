@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::sync::Arc;
 
 use crate::calls::net::ConnectError;
 use crate::task::node;
@@ -106,6 +107,14 @@ fn is_refusal(error: &(dyn StdError + 'static)) -> bool {
 
 /// The error directly inside one that gives its inner error's `source` as its own.
 fn wrapped<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    macro_rules! boxed {
+        ($($boxed:ty)*) => {$(
+            if let Some(error) = error.downcast_ref::<$boxed>() {
+                return Some(&**error);
+            }
+        )*};
+    }
+    boxed!(Box<Interrupted> Arc<Interrupted> Box<Error> Arc<Error> Box<io::Error> Arc<io::Error>);
     if let Some(error) = error.downcast_ref::<io::Error>() {
         return error.get_ref().map(|inner| inner as &(dyn StdError + 'static));
     }

@@ -93,6 +93,8 @@ fn an_interrupt_is_found_in_every_error() {
         Interrupted::of(&both),
         Interrupted::of(&*sendable),
         Interrupted::of(&*both),
+        Interrupted::of(&Box::new(again())),
+        Interrupted::of(&std::sync::Arc::new(std::io::Error::from(again()))),
         Interrupted::of(&anyhow::Error::from(again()).context("while reading")),
         Err::<(), _>(both).as_ref().err().and_then(Interrupted::of),
         std::io::Error::other(Error::from(again())).get_ref().and_then(Interrupted::of),
