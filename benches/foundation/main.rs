@@ -10,6 +10,7 @@
 
 mod call;
 mod checkpoint;
+mod context;
 mod many;
 mod memory;
 mod stuck;
@@ -17,7 +18,7 @@ mod wakeup;
 
 fn main() {
     eintr_benches::run(
-        &[checkpoint::bench, call::bench, wakeup::bench, many::bench],
+        &[checkpoint::bench, call::bench, context::bench, wakeup::bench, many::bench],
         &[memory::measure],
     );
 }
