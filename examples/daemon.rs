@@ -40,7 +40,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     // Before there is anything to clean up.
     let group = Group::new();
     let _end = termination::interrupt_on(&[SIGINT, SIGTERM], &group)?;
-    let dump = |_| eintr::report().iter().for_each(|report| eprintln!("{report}"));
+    let dump = |_| eprintln!("{}", eintr::dump());
     let _dump = termination::on(&[SIGQUIT], dump)?;
     let _pid_file = PidFile::create(directory.join("eintr-daemon.pid"))?;
 

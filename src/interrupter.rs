@@ -236,9 +236,9 @@ pub fn find(id: u64) -> Option<Interrupter> {
 }
 
 impl Report {
-    /// The interrupter of the task, or of the group, that it tells of.
+    /// The interrupter of the task, or of the group, that it tells of; none for a thread without a task.
     pub fn interrupter(&self) -> Option<Interrupter> {
-        Some(Interrupter(self.asked.clone()))
+        self.asked.clone().map(Interrupter)
     }
 }
 

@@ -86,7 +86,7 @@ pub use reach::{reach, without_reach};
 pub use recognise::AnyError;
 #[cfg(feature = "stacks")]
 pub use report::{Frame, Stack};
-pub use report::{Report, ThreadReport, ThreadState, report};
+pub use report::{Holder, Report, ThreadDump, ThreadReport, ThreadState, dump, report};
 pub use scope::{Scope, ScopedChild, ScopedJoinHandle, TryScope, scope, try_scope, try_scope_all};
 pub use support::{Road, Support, support};
 pub use task::{Builder, Task, spawn, task};

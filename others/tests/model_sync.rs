@@ -29,6 +29,16 @@ mod kernel {
             }
         }
 
+        loom::thread_local! {
+            static ID: u32 = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 1000 + 1;
+        }
+
+        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
+        pub(crate) fn thread_id() -> u32 {
+            ID.with(|id| *id)
+        }
+
         pub(crate) fn spin_while(_holds: impl FnMut() -> bool) {}
     }
 

@@ -9,7 +9,7 @@
 use std::sync::Once;
 
 use crate::hook::thread as hook_thread;
-use crate::kernel::pid;
+use crate::kernel::{pid, thread_id};
 use crate::thread::{block, fork_gate, registry, roll};
 
 /// Has the three handlers run around every `fork` from now on, unless they do already.
@@ -34,6 +34,7 @@ static AT_START: extern "C" fn() = watch;
 extern "C" fn child() {
     fork_gate::begin_generation();
     pid::remember();
+    thread_id::forget();
     adopt();
     fork_gate::open();
 }

@@ -39,7 +39,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, fence};
 use libc::{c_int, c_long};
 
 use crate::deadline::timer;
-use crate::kernel::{Moment, futex};
+use crate::kernel::{Moment, futex, memory};
 use crate::reach::dispatch;
 use crate::thread::{Block, Outcome, Stop, block, call, fork_gate, registry, repeat_timer};
 
@@ -69,6 +69,13 @@ const OWN: usize = 0;
 
 fn waiter(word: &AtomicU32, value: u32) -> Waiter {
     Waiter { value: value.into(), address: word.as_ptr() as u64, flags: FLAGS, reserved: 0 }
+}
+
+/// What a thread that sleeps by that list expects of the word which is not its own.
+pub(crate) fn expected(list: usize) -> Option<u32> {
+    let mut value = [0; size_of::<u64>()];
+    let is_there = memory::read(list + size_of::<Waiter>(), &mut value);
+    is_there.then_some(u64::from_ne_bytes(value) as u32)
 }
 
 /// Sleeps while the word is `expected`, until it is woken, the moment comes or this thread is

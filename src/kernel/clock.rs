@@ -137,6 +137,12 @@ pub(crate) fn tick() -> Duration {
     Duration::new(tick.tv_sec as u64, tick.tv_nsec as u32)
 }
 
+/// How long the machine has been up, asleep or awake.
+pub(crate) fn since_boot() -> Duration {
+    let up = read(libc::clock_gettime, libc::CLOCK_BOOTTIME);
+    Duration::new(up.tv_sec as u64, up.tv_nsec as u32)
+}
+
 /// The moment of the wall clock that is so long from now, or the last one that it can tell: for the
 /// calls that know no other clock.
 pub(crate) fn wall_clock_in(duration: Duration) -> timespec {

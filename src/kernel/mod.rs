@@ -13,6 +13,7 @@ pub(crate) mod raw;
 pub(crate) mod signal_name;
 pub(crate) mod signals;
 pub(crate) mod socket;
+pub(crate) mod thread_id;
 pub(crate) mod timer;
 
 pub(crate) use address::{Name, RawAddress};

@@ -4,6 +4,8 @@
 pub(crate) use std::sync::atomic::{AtomicU32, Ordering, fence};
 pub(crate) use std::sync::{Mutex, MutexGuard};
 
+pub(crate) use super::thread_id::get as thread_id;
+
 /// How long a thread that waits for another looks again before it goes to sleep: spinning, each
 /// time twice as long, then giving the CPU to others for some turns.
 pub(crate) struct Patience {

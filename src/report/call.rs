@@ -5,6 +5,7 @@ use std::fs;
 
 use crate::arch;
 use crate::reach::table::{self, Answer, Row};
+use crate::thread::call;
 
 /// The syscall in which a thread is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,11 @@ impl Call {
     /// Whether we make it for ourselves, and no interrupt ends it.
     pub(super) fn is_ours(&self) -> bool {
         arch::is_raw(self.pc)
+    }
+
+    /// Whether a futex is waited on by us: a word of `sync`'s, or of a request's.
+    pub(super) fn is_in_sync(&self) -> bool {
+        self.is_ours() || call::is_own(self.pc)
     }
 
     /// Whether that is the pause of a thread that is braked: a sleep, or a poll of an event loop's.

@@ -1,11 +1,12 @@
 //! A thread of this process as the kernel shows it under `/proc`.
 
 use std::fs;
+use std::time::Duration;
 
 use super::call::Call;
 use super::thread::{ThreadReport, ThreadState};
-use super::waits_on;
-use crate::kernel::raw;
+use super::{held_by, waits_on};
+use crate::kernel::{clock, raw};
 use crate::signal::ours;
 
 /// Looks at a thread; none if there is no such thread (or no `/proc`).
@@ -19,6 +20,8 @@ pub(super) fn look(tid: i32) -> Option<ThreadReport> {
     let line = line_of(tid);
     let call = line.as_deref().and_then(call);
     let waits_on = call.as_ref().map_or_else(Default::default, |call| waits_on::look(tid, call));
+    let held_by = call.as_ref().and_then(|call| held_by::look(tid, call));
+    let [age, processor_time] = times(tid).map_or([None; 2], |times| times.map(Some));
     Some(ThreadReport {
         #[cfg(feature = "stacks")]
         stack: None,
@@ -30,6 +33,11 @@ pub(super) fn look(tid: i32) -> Option<ThreadReport> {
         retries: 0,
         retrying_for: None,
         waits_on: waits_on.what,
+        held_by,
+        task_age: None,
+        remaining: None,
+        age,
+        processor_time,
         wchan: file(tid, "wchan").filter(|name| !name.is_empty() && name != "0"),
         blocks_signal: blocked & ours != 0,
         comes_back: false,
@@ -41,6 +49,25 @@ pub(super) fn look(tid: i32) -> Option<ThreadReport> {
 
 fn file(tid: i32, name: &str) -> Option<String> {
     fs::read_to_string(format!("/proc/self/task/{tid}/{name}")).ok()
+}
+
+/// How long a thread is there, and the processor time that it has used: what the kernel counts in hundredths of a
+/// second (proc_pid_stat(5)), whatever its own tick is.
+fn times(tid: i32) -> Option<[Duration; 2]> {
+    let stat = file(tid, "stat")?;
+    // The name, which may hold anything, ends with the last parenthesis. The third field follows.
+    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |field: usize| {
+        let ticks = fields.get(field - 3)?.parse::<u64>().ok()?;
+        Some(Duration::from_millis(ticks * 10))
+    };
+    Some([clock::since_boot().saturating_sub(ticks(22)?), ticks(14)? + ticks(15)?])
+}
+
+/// The ids of all threads of the process.
+pub(super) fn threads() -> Vec<i32> {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// The syscall in which a thread sleeps; none if it runs.

@@ -1,5 +1,5 @@
-//! Where a task is: what the asker is shown when nothing comes back, and [`report()`], the thread
-//! dump.
+//! Where a task is: what the asker is shown when nothing comes back, [`report()`] for all tasks, and [`dump()`], the
+//! thread dump.
 
 use std::sync::Arc;
 
@@ -9,6 +9,8 @@ use crate::thread::roll;
 
 mod call;
 mod cure;
+mod dump;
+mod held_by;
 mod kernel;
 #[cfg(not(feature = "stacks"))]
 mod no_stack;
@@ -21,6 +23,8 @@ mod task;
 mod thread;
 mod waits_on;
 
+pub use dump::{ThreadDump, dump};
+pub use held_by::Holder;
 #[cfg(not(feature = "stacks"))]
 use no_stack::Dump;
 #[cfg(feature = "stacks")]
@@ -30,8 +34,8 @@ pub use stack::{Frame, Stack};
 pub use task::Report;
 pub use thread::{ThreadReport, ThreadState};
 
-/// Where all tasks are that run in this process, in the order in which they were made: a daemon's
-/// thread dump.
+/// Where all tasks are that run in this process, in the order in which they were made. (The thread
+/// dump, with all other threads, is [`dump()`].)
 ///
 /// With the feature `stacks`, which is on by default, each thread's stack is in the report of the
 /// innermost task on it. That costs the thread one signal. It does not notice: no call that the

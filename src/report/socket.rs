@@ -21,15 +21,20 @@ pub(super) struct Socket {
     pub(super) listens: bool,
     pub(super) name: RawAddress,
     pub(super) peer: Option<RawAddress>,
+    /// Who was at the other end when it was connected, of a Unix socket.
+    pub(super) peer_process: Option<i32>,
 }
 
 /// The socket of that number; none if it is none.
 pub(super) fn socket(fd: i32) -> Option<Socket> {
     Some(Socket {
-        kind: option(fd, libc::SO_TYPE)?,
-        listens: option(fd, libc::SO_ACCEPTCONN).is_some_and(|listens| listens != 0),
+        kind: option::<c_int>(fd, libc::SO_TYPE)?,
+        listens: option::<c_int>(fd, libc::SO_ACCEPTCONN).is_some_and(|listens| listens != 0),
         name: address(fd, libc::SYS_getsockname)?,
         peer: address(fd, libc::SYS_getpeername),
+        peer_process: option::<[c_int; 3]>(fd, libc::SO_PEERCRED)
+            .map(|[pid, ..]| pid)
+            .filter(|pid| *pid > 0),
     })
 }
 
@@ -58,12 +63,12 @@ pub(super) fn has_timeout(fd: i32) -> bool {
     })
 }
 
-fn option(fd: i32, name: c_int) -> Option<c_int> {
-    let mut value: c_int = 0;
-    let mut length = size_of::<c_int>() as libc::socklen_t;
+fn option<T: Default>(fd: i32, name: c_int) -> Option<T> {
+    let mut value = T::default();
+    let mut length = size_of::<T>() as libc::socklen_t;
     let [value_at, length_at] = [&raw mut value as usize, &raw mut length as usize];
     let arguments = [fd as usize, libc::SOL_SOCKET as usize, name as usize, value_at, length_at];
-    // SAFETY: the kernel writes an integer and its length.
+    // SAFETY: the kernel writes integers, into as many, and their length.
     unsafe { syscall(libc::SYS_getsockopt, arguments) }.ok()?;
     Some(value)
 }

@@ -8,6 +8,7 @@ use super::thread::ThreadReport;
 use crate::group::members::Asked;
 use crate::kernel::clock::Moment;
 use crate::signal::ours;
+use crate::{Interrupted, Reason};
 
 /// Where a task is, and what has become of the requests to it. A snapshot: by the time it is read,
 /// the task may have moved on.
@@ -20,6 +21,7 @@ use crate::signal::ours;
 /// ```text
 /// acceptor (tid 4242): retrying accept4 of fd 3 (TCP listener 127.0.0.1:80), cut short 311 times in a row for 3.1s,
 ///     asked 3.1s ago, raised 0 times, refused 311 times
+///     task 7 on thread acceptor, age 8.0s, processor time 10.0ms
 ///     cure: eintr::checkpoint()? in that loop, which swallows its errors: app::serve at src/main.rs:42
 /// ```
 ///
@@ -31,13 +33,14 @@ use crate::signal::ours;
 ///     .spawn(|| std::thread::park_timeout(std::time::Duration::from_millis(50)))?;
 /// println!("{}", worker.interrupter().report());
 /// // napper (tid 4242): sleeping in futex, not asked
+/// //     task 7 on thread napper, age 12.0ms, processor time 0.0ns
 /// # worker.join().unwrap();
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Report {
-    /// The task's number, unique in the process.
+    /// The task's number, unique in the process; 0 for a thread of a [dump](crate::dump())'s that runs none.
     pub task: u64,
     /// The task's name.
     pub name: Option<String>,
@@ -47,6 +50,8 @@ pub struct Report {
     pub finished: bool,
     /// The thread that runs it.
     pub thread: Option<Box<ThreadReport>>,
+    /// What the oldest pending request was made with.
+    pub reason: Option<Interrupted>,
     /// How long the oldest request has been pending, or up to a tick of the kernel's clock more (1
     /// to 10 ms): an asker does not stop to read the exact time.
     pub pending_for: Option<Duration>,
@@ -62,7 +67,16 @@ pub struct Report {
     /// Whether the program has replaced our handler by one of its own since: nothing can be
     /// interrupted then.
     pub handler_replaced: bool,
-    pub(crate) asked: Asked,
+    pub(crate) asked: Option<Asked>,
+}
+
+/// The text without what a terminal would obey.
+pub(super) fn plain(text: &str) -> String {
+    let shown = |letter: char| match letter.is_control() {
+        true => letter.escape_default().collect(),
+        false => letter.to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 /// How long ago that was, or up to a tick of the kernel's clock more.
@@ -84,28 +98,56 @@ impl Report {
             }
             _ => thread,
         });
+        let thread = thread.map(|thread| ThreadReport {
+            task_age: figures.began.map(ago),
+            remaining: figures.deadline.map(|deadline| deadline.since(Moment::now())),
+            ..thread
+        });
         Self {
             task: figures.id,
             name: figures.name.as_deref().map(String::from),
             started: figures.started,
             finished: figures.finished,
             thread: thread.map(Box::new),
+            reason: figures.pending,
             pending_for: figures.pending_since.map(ago),
             raised: figures.raises,
             last_raised: figures.raised_at.map(ago),
             refused: figures.refused,
             masked: figures.masked,
             handler_replaced: ours::is_replaced(),
-            asked: asked.clone(),
+            asked: Some(asked.clone()),
         }
     }
 
-    fn write_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of_thread = self.thread.as_ref().and_then(|thread| thread.name.as_ref());
-        match self.name.as_ref().or(of_thread) {
-            Some(name) => f.write_str(name),
-            None => write!(f, "task {}", self.task),
+    /// Of a thread that runs no task, by what the kernel tells.
+    pub(super) fn of_plain(thread: ThreadReport) -> Self {
+        Self {
+            task: 0,
+            name: None,
+            started: true,
+            finished: false,
+            thread: Some(Box::new(thread)),
+            reason: None,
+            pending_for: None,
+            raised: 0,
+            last_raised: None,
+            refused: 0,
+            masked: false,
+            handler_replaced: false,
+            asked: None,
         }
+    }
+
+    /// The name, or that there is none; and the thread's id.
+    fn write_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.name, &self.thread) {
+            (Some(name), _) => f.write_str(&plain(name))?,
+            (None, None) => write!(f, "task {}", self.task)?,
+            (None, Some(_)) if self.asked.is_some() => write!(f, "unnamed task {}", self.task)?,
+            (None, Some(thread)) => write!(f, "plain thread {}", thread.shown_name())?,
+        }
+        self.thread.as_ref().map_or(Ok(()), |thread| write!(f, " (tid {})", thread.tid))
     }
 
     #[cfg(feature = "stacks")]
@@ -122,9 +164,40 @@ impl Report {
         Ok(())
     }
 
+    fn write_times(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(thread) = &self.thread else { return Ok(()) };
+        f.write_str("\n    ")?;
+        if self.asked.is_some() {
+            write!(f, "task {} on thread {}, ", self.task, thread.shown_name())?;
+        }
+        let times = [
+            ("age", thread.task_age.or(thread.age)),
+            ("processor time", thread.processor_time),
+            ("deadline in", thread.remaining),
+        ];
+        let known = times.into_iter().filter_map(|(what, time)| Some((what, time?)));
+        for (i, (what, time)) in known.enumerate() {
+            write!(f, "{}{what} {time:.1?}", if i == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+
     fn write_requests(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.asked.is_none() {
+            return Ok(());
+        }
         match self.pending_for {
-            Some(time) => write!(f, ", asked {time:.1?} ago, raised {} times", self.raised)?,
+            Some(time) => {
+                write!(f, ", asked {time:.1?} ago")?;
+                if let Some(reason) = self
+                    .reason
+                    .as_ref()
+                    .filter(|reason| !matches!(reason.reason(), Reason::Requested))
+                {
+                    write!(f, " ({})", plain(&reason.to_string()))?;
+                }
+                write!(f, ", raised {} times", self.raised)?;
+            }
             None if self.raised > 0 => write!(f, ", raised {} times", self.raised)?,
             None => f.write_str(", not asked")?,
         }
@@ -149,12 +222,13 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_name(f)?;
         match &self.thread {
-            Some(thread) => write!(f, " (tid {}): {thread}", thread.tid)?,
+            Some(thread) => write!(f, ": {thread}")?,
             None if self.finished => f.write_str(": finished")?,
             None if self.started => f.write_str(": running")?,
             None => f.write_str(": not started")?,
         }
         self.write_requests(f)?;
+        self.write_times(f)?;
         if let Some(wchan) = self.thread.as_ref().and_then(|thread| thread.wchan.as_ref()) {
             write!(f, "\n    in the kernel: {wchan}")?;
         }

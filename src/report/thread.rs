@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::call::Call as Found;
 use super::cure::Place;
+use super::held_by::Holder;
 use super::kernel;
+use super::task::plain;
 use super::waits_on::{self, WaitsOn};
 use crate::kernel::clock::{self, Moment};
 use crate::reach::table;
@@ -36,6 +38,16 @@ pub struct ThreadReport {
     pub waits_on: Option<String>,
     /// The function of the kernel's in which it sleeps, where the kernel tells.
     pub wchan: Option<String>,
+    /// Who holds what it waits for, if that can be told.
+    pub held_by: Option<Holder>,
+    /// How long ago the task began on it, or up to a tick more; none for a thread without a task.
+    pub task_age: Option<Duration>,
+    /// How long until the first deadline in force on it, be it this task's or not; zero once it has passed.
+    pub remaining: Option<Duration>,
+    /// How long ago it began itself.
+    pub age: Option<Duration>,
+    /// The processor time that it has used.
+    pub processor_time: Option<Duration>,
     /// Whether it blocks our signal, so that its plain calls are not interrupted.
     pub blocks_signal: bool,
     /// Its stack, in a [dump](crate::report()) and for a task that was asked in vain; none if it did
@@ -103,11 +115,22 @@ impl ThreadReport {
             waits_on: waits_on.what,
             retries: retried.count,
             retrying_for: Some(Moment::now().since(retried.since)),
+            held_by: None,
             wchan: None,
             blocks_signal: false,
             comes_back: !call.is_own,
             ..self
         }
+    }
+
+    pub(super) fn shown_name(&self) -> String {
+        self.name.as_deref().map_or("?".into(), plain)
+    }
+
+    /// Whether what it waits for is its holder.
+    fn is_told_by_what(&self) -> bool {
+        let is_child = self.syscall.as_ref().is_some_and(|syscall| syscall.starts_with("wait"));
+        self.joins || is_child
     }
 
     /// Whether it is in a call of ours.
@@ -194,10 +217,13 @@ impl fmt::Display for ThreadReport {
             write!(f, " {is_in}{syscall}")?;
         }
         match (self.fd, &self.waits_on) {
-            (Some(fd), Some(what)) => write!(f, " of fd {fd} ({what})")?,
+            (Some(fd), Some(what)) => write!(f, " of fd {fd} ({})", plain(what))?,
             (Some(fd), None) => write!(f, " of fd {fd}")?,
-            (None, Some(what)) => write!(f, " of {what}")?,
+            (None, Some(what)) => write!(f, " of {}", plain(what))?,
             (None, None) => {}
+        }
+        if let Some(holder) = self.held_by.as_ref().filter(|_| !self.is_told_by_what()) {
+            write!(f, ", held by {}", plain(&holder.to_string()))?;
         }
         if let Some(time) = self.retrying_for {
             write!(f, ", cut short {} times in a row for {time:.1?}", self.retries)?;

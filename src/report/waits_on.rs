@@ -7,7 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use super::call::Call;
+use super::held_by::Holder;
 use super::socket;
+use super::thread::ThreadState;
 use crate::kernel::address::{Name, RawAddress};
 use crate::kernel::memory;
 use crate::reach::table::Row;
@@ -83,13 +85,14 @@ pub(super) fn joined(call: &Call) -> Option<i32> {
 }
 
 fn thread(tid: i32) -> String {
-    let name = fs::read_to_string(format!("/proc/self/task/{tid}/comm")).unwrap_or_default();
-    format!("thread {tid} ({})", name.trim_end())
+    Holder::thread(tid).to_string()
 }
 
 fn child(pid: i32) -> Option<String> {
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-    (pid > 0).then(|| format!("child {pid} ({})", name.trim_end()))
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok().filter(|_| pid > 0)?;
+    let field = |key| status.lines().find_map(|line| line.strip_prefix(key));
+    let state = ThreadState::of(field("State:\t")?.chars().next()?);
+    Some(format!("child {pid} ({}), {state}", field("Name:\t")?))
 }
 
 /// What a descriptor is.
@@ -114,8 +117,12 @@ fn socket(fd: i32) -> Option<String> {
     let what = if socket.listens { "listener" } else { "socket" };
     let own = text(&socket.name).map_or(String::new(), |name| format!(" {name}"));
     let peer = match &socket.peer {
-        // A Unix socket's has no name as a rule.
-        Some(peer) => text(peer).map_or(String::new(), |peer| format!(", peer {peer}")),
+        // A Unix socket's has no name as a rule, but a process that connected it.
+        Some(peer) => {
+            let process = socket.peer_process.map(|pid| Holder::process(pid).to_string());
+            let peer = text(peer).or(process);
+            peer.map_or(String::new(), |peer| format!(", peer {peer}"))
+        }
         None if socket.listens => String::new(),
         None => ", not connected".into(),
     };

@@ -85,6 +85,7 @@ pub use std::sync::{
 
 use how::{Interruptibly, ToTheEnd, Until, ended};
 use poison::{Poison, Watch};
+pub(crate) use raw::mutex::owner;
 use raw::{How, RawCondvar, RawEvent, RawMutex, RawRwLock, Sleepers, Slept, Token};
 use traits::{guard_traits, lock_traits, opaque};
 

@@ -51,6 +51,7 @@ pub(crate) enum Nesting {
 struct Life {
     name: Option<Arc<str>>,
     phase: Phase,
+    began: Option<Moment>,
     /// The other threads that it runs on: those of scopes inside of it.
     guests: Option<Box<Guests>>,
     /// The oldest first. Ids ascend.
@@ -156,7 +157,12 @@ pub(crate) struct Figures {
     pub(crate) started: bool,
     pub(crate) finished: bool,
     pub(crate) masked: bool,
+    /// When it began.
+    pub(crate) began: Option<Moment>,
+    /// The first deadline that stands on its thread.
+    pub(crate) deadline: Option<Moment>,
     pub(crate) pending_since: Option<Moment>,
+    pub(crate) pending: Option<Interrupted>,
     pub(crate) raises: u64,
     pub(crate) raised_at: Option<Moment>,
     pub(crate) refused: u64,
@@ -187,6 +193,7 @@ impl Node {
             life: Mutex::new(Life {
                 name,
                 phase: Phase::NotStarted,
+                began: None,
                 guests: None,
                 pending,
                 untold: None,
@@ -245,6 +252,7 @@ impl Node {
             // Under our lock: an asker finds either no thread yet, or the frame in place.
             record.enter(&task, !life.pending.is_empty(), root, room)?;
             life.phase = Phase::Running(record.clone());
+            life.began = Some(Moment::last_tick());
             Ok(if root { Begun::Root } else { Begun::Nested })
         })
     }
@@ -617,7 +625,14 @@ impl Node {
             started: !matches!(phase, Phase::NotStarted),
             finished: matches!(phase, Phase::Finished),
             masked: record.is_some_and(|record| record.is_masked(&**self)),
+            began: life.as_ref().and_then(|life| life.began),
+            deadline: record
+                .and_then(|record| record.thread(|thread| thread.block().deadlines.earliest.get()))
+                .filter(|deadline| *deadline != Moment::NEVER),
             pending_since: life.as_ref().and_then(|life| life.pending.front().map(|p| p.since)),
+            pending: life
+                .as_ref()
+                .and_then(|life| life.pending.front().map(|p| p.interrupted.clone())),
             raises: life.as_ref().map_or(0, |life| life.raises),
             raised_at: life.as_ref().and_then(|life| life.raised_at),
             refused: life.as_ref().map_or(0, |life| life.refused),

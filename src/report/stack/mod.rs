@@ -41,7 +41,8 @@ impl Stack {
 
 impl fmt::Display for Stack {
     /// A line for each frame, without those of ours by which the thread is reached, and without
-    /// those by which std begins a thread.
+    /// those by which std begins a thread. The innermost function of the program's is marked; of several frames in a row
+    /// that are libraries' only the first is shown, but by `{:#}` all are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let frames = self.frames();
         let is = |frame: &Frame, name| frame.function.as_ref().is_some_and(|f| f.contains(name));
@@ -50,10 +51,21 @@ impl fmt::Display for Stack {
         let first = handler.map_or(0, |handler| (handler + 2).min(frames.len()));
         let start = |frame: &Frame| is(frame, "__rust_begin_short_backtrace");
         let frames = frames[first..].split(start).next().unwrap_or_default();
+        let users = user::users(frames);
+        let user = user::innermost(frames, &users);
         let width = frames.len().to_string().len();
-        for (i, frame) in frames.iter().enumerate() {
-            let end = if i + 1 < frames.len() { "\n" } else { "" };
-            write!(f, "{i:width$}: {frame}{end}")?;
+        let is_plumbing = |i: usize| !users[i] && frames[i].function.is_some() && user.is_some();
+        let mut i = 0;
+        while let Some(frame) = frames.get(i) {
+            let mark = if user == Some(i) { '>' } else { ' ' };
+            let end = if i == 0 { "" } else { "\n" };
+            write!(f, "{end}{mark}{i:width$}: {frame}")?;
+            let run = (i..frames.len()).take_while(|i| is_plumbing(*i)).count();
+            if run > 2 && !f.alternate() {
+                write!(f, "\n {:width$}  ... {} more of libraries", "", run - 1)?;
+                i += run - 1;
+            }
+            i += 1;
         }
         Ok(())
     }

@@ -35,20 +35,29 @@ const LIBC: &[&str] = &["libc.", "libc-", "libpthread", "librt", "ld-", "[vdso]"
 
 impl Place {
     pub(in crate::report) fn of(frames: &[Frame]) -> Self {
-        let is_rusts = |frame: &Frame| {
-            let is_named = frame.function.as_ref().is_some_and(|name| name.contains("::"));
-            is_named || frame.location.as_ref().is_some_and(|place| place.contains(".rs:"))
-        };
-        let ours = folder_of_ours(frames);
-        let is_users = |frame: &Frame| is_users(frame, ours);
-        let user = frames.iter().position(|frame| is_users(frame) && is_rusts(frame));
-        let user = user.or_else(|| frames.iter().position(is_users));
+        let user = innermost(frames, &users(frames));
         let inner = frames[..user.unwrap_or(frames.len())].iter();
         Self {
             inner: inner.filter_map(|frame| frame.function.clone()).collect(),
             user: user.map(|user| frames[user].to_string()),
         }
     }
+}
+
+/// Of each frame, whether it is a function of the program's.
+pub(super) fn users(frames: &[Frame]) -> Vec<bool> {
+    let ours = folder_of_ours(frames);
+    frames.iter().map(|frame| is_users(frame, ours)).collect()
+}
+
+/// The place of the user's frame.
+pub(super) fn innermost(frames: &[Frame], users: &[bool]) -> Option<usize> {
+    let is_rusts = |frame: &Frame| {
+        let is_named = frame.function.as_ref().is_some_and(|name| name.contains("::"));
+        is_named || frame.location.as_ref().is_some_and(|place| place.contains(".rs:"))
+    };
+    let user = (0..frames.len()).find(|i| users[*i] && is_rusts(&frames[*i]));
+    user.or_else(|| users.iter().position(|is_users| *is_users))
 }
 
 /// Where our files are, as one of our functions on the stack tells. Where debug information has lines only, not

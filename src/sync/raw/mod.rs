@@ -3,7 +3,7 @@
 
 mod condvar;
 mod event;
-mod mutex;
+pub(crate) mod mutex;
 mod rwlock;
 mod sleepers;
 mod token;

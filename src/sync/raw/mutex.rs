@@ -1,4 +1,5 @@
-//! The lock: one word.
+//! The lock: one word, which holds the id of the thread that has locked it. So a report tells who that is, whatever
+//! thread waits: what it expects of the word is an argument of its syscall.
 //!
 //! Whoever may have to sleep marks the word first, and a marked lock wakes one sleeper when it is
 //! unlocked. The one that is woken does not own the lock: it competes again, and leaves the mark on
@@ -12,12 +13,19 @@
 use super::wait::{How, Slept};
 use crate::kernel::futex;
 use crate::kernel::primitives::Ordering::{Acquire, Relaxed, Release};
-use crate::kernel::primitives::{AtomicU32, spin_while};
+use crate::kernel::primitives::{AtomicU32, spin_while, thread_id};
 
 const UNLOCKED: u32 = 0;
-const LOCKED: u32 = 1;
-/// Locked, and somebody may sleep.
-const MARKED: u32 = 2;
+/// Somebody may sleep; the rest of the word is the owner.
+const MARK: u32 = 1 << 31;
+
+/// The owner of the lock, told from what a thread that sleeps on a word of ours expects there. Other words of `sync`'s
+/// look otherwise: they are counts, and a readers-writer lock's has its second mark where readers sleep.
+pub(crate) fn owner(expected: u32) -> Option<i32> {
+    /// The kernel's ids are below.
+    const IDS: u32 = 1 << 22;
+    (expected & MARK != 0 && expected & !MARK < IDS).then_some((expected & !MARK) as i32)
+}
 
 pub(crate) struct RawMutex {
     pub(crate) word: AtomicU32,
@@ -26,7 +34,7 @@ pub(crate) struct RawMutex {
 impl RawMutex {
     #[inline]
     pub(crate) fn try_lock(&self) -> bool {
-        self.word.compare_exchange(UNLOCKED, LOCKED, Acquire, Relaxed).is_ok()
+        self.word.compare_exchange(UNLOCKED, thread_id(), Acquire, Relaxed).is_ok()
     }
 
     #[inline]
@@ -36,7 +44,7 @@ impl RawMutex {
 
     #[inline]
     pub(crate) fn unlock(&self) {
-        if self.word.swap(UNLOCKED, Release) == MARKED {
+        if self.word.swap(UNLOCKED, Release) & MARK != 0 {
             self.wake_one();
         }
     }
@@ -52,10 +60,16 @@ impl RawMutex {
             return Ok(());
         }
         loop {
-            if self.word.load(Relaxed) != MARKED && self.word.swap(MARKED, Acquire) == UNLOCKED {
+            let word = self.word.load(Relaxed);
+            let wanted = if word == UNLOCKED { thread_id() | MARK } else { word | MARK };
+            if word != wanted && self.word.compare_exchange(word, wanted, Acquire, Relaxed).is_err()
+            {
+                continue;
+            }
+            if word == UNLOCKED {
                 return Ok(());
             }
-            if how.sleep(&self.word, MARKED) == Slept::Ended {
+            if how.sleep(&self.word, wanted) == Slept::Ended {
                 how.go_on()?;
             }
             self.spin();
@@ -64,7 +78,7 @@ impl RawMutex {
 
     /// Waits a little for a lock that nobody sleeps for. What it is then.
     fn spin(&self) -> u32 {
-        spin_while(|| self.word.load(Relaxed) == LOCKED);
+        spin_while(|| matches!(self.word.load(Relaxed), 1..MARK));
         self.word.load(Relaxed)
     }
 

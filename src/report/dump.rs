@@ -1,0 +1,179 @@
+//! [`dump()`]: all threads of the process, with a header.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::held_by::Holder;
+use super::kernel;
+use super::task::{Report, plain};
+
+/// All threads of a process at one moment, or nearly so: what [`dump()`] returns.
+///
+/// Shown, it is a text to be read: a header, the deadlocks, and a paragraph for each task and for each thread without
+/// one.
+///
+/// ```text
+/// eintr 0.1.0, process 4242 (app), 2026-11-30 03:00:00 UTC: 3 threads, 2 tasks, 1 asked
+/// deadlock: thread 4243 (left) waits for thread 4244 (right), which waits for thread 4243 (left)
+///
+/// left (tid 4243): sleeping in futex, held by thread 4244 (right), asked 3.1s ago, raised 0 times
+///     task 1 on thread left, age 5.0s, processor time 10.0ms
+///     cure: lock_interruptible in place of lock: app::transfer at src/main.rs:42
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ThreadDump {
+    /// The crate's version.
+    pub version: &'static str,
+    /// The process's id.
+    pub process: u32,
+    /// The process's name.
+    pub program: String,
+    /// When it was begun.
+    pub time: SystemTime,
+    /// The tasks, in the order in which they were made; then the threads that run none, by their ids.
+    pub reports: Vec<Report>,
+    /// Threads by their ids, of which each waits for the next and the last for the first: by mutexes of
+    /// [`sync`](crate::sync)'s, or by a join.
+    pub deadlocks: Vec<Vec<i32>>,
+}
+
+/// Where all threads of this process are: the tasks, as [`report()`](crate::report()) has them, and the threads that run none, be they
+/// the program's or ours, as the kernel shows them.
+///
+/// # Cost
+///
+/// What a [`report()`](crate::report()) costs its threads. A thread without a task is not signalled. The names of the functions on the
+/// stacks are looked up when they are first shown, which reads the program's files into memory for that time, and
+/// takes seconds for a large one with debugging information. Nothing is kept once the dump is dropped.
+///
+/// To write it while the program may exit, make the text first, and write it in one piece: then it is there as a whole
+/// or not at all.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::Write;
+///
+/// let text = eintr::dump().to_string();
+/// std::io::stderr().write_all(text.as_bytes())?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Interruption
+///
+/// Not interruptible.
+pub fn dump() -> ThreadDump {
+    let time = SystemTime::now();
+    let mut reports = super::report();
+    let has_task = |tid: i32| {
+        reports.iter().any(|report| report.thread.as_ref().is_some_and(|thread| thread.tid == tid))
+    };
+    let mut others = kernel::threads();
+    others.retain(|tid| !has_task(*tid));
+    others.sort_unstable();
+    reports.extend(others.into_iter().filter_map(kernel::look).map(Report::of_plain));
+    let deadlocks = deadlocks(&reports);
+    ThreadDump {
+        version: env!("CARGO_PKG_VERSION"),
+        process: std::process::id(),
+        program: std::fs::read_to_string("/proc/self/comm").unwrap_or_default().trim_end().into(),
+        time,
+        reports,
+        deadlocks,
+    }
+}
+
+/// The cycles, each told once. The threads were looked at one after the other: those that still wait as they did then
+/// wait at one time.
+fn deadlocks(reports: &[Report]) -> Vec<Vec<i32>> {
+    let threads = reports.iter().filter_map(|report| report.thread.as_deref());
+    let waits: BTreeMap<i32, i32> = threads
+        .filter_map(|thread| match thread.held_by {
+            Some(Holder::Thread { tid, .. }) => Some((thread.tid, tid)),
+            _ => None,
+        })
+        .collect();
+    let still_waits = |tid: &i32| {
+        let holder = kernel::look(*tid).and_then(|thread| thread.held_by);
+        matches!(holder, Some(Holder::Thread { tid: now, .. }) if waits.get(tid) == Some(&now))
+    };
+    let cycle_from = |first: &i32| {
+        let mut cycle = vec![*first];
+        while let Some(next) = waits.get(cycle.last()?) {
+            if next == first {
+                return Some(cycle);
+            }
+            // Each is told from its thread of the lowest id.
+            if next < first || cycle.contains(next) {
+                return None;
+            }
+            cycle.push(*next);
+        }
+        None
+    };
+    waits.keys().filter_map(cycle_from).filter(|cycle| cycle.iter().all(still_waits)).collect()
+}
+
+impl fmt::Display for ThreadDump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tids = self.reports.iter().filter_map(|report| Some(report.thread.as_ref()?.tid));
+        let threads = tids.collect::<std::collections::BTreeSet<_>>().len();
+        let tasks = self.reports.iter().filter(|report| report.asked.is_some()).count();
+        let asked = self.reports.iter().filter(|report| report.pending_for.is_some()).count();
+        let Self { version, process, program, .. } = self;
+        let [program, time] = [plain(program), utc(self.time)];
+        write!(f, "eintr {version}, process {process} ({program}), {time}: ")?;
+        writeln!(f, "{threads} threads, {tasks} tasks, {asked} asked")?;
+        for cycle in &self.deadlocks {
+            let name = |tid: &i32| plain(&Holder::thread(*tid).to_string());
+            let names: Vec<_> = cycle.iter().chain(cycle.first()).map(name).collect();
+            let (first, rest) = names.split_first().expect("a cycle is not empty");
+            writeln!(f, "deadlock: {first} waits for {}", rest.join(", which waits for "))?;
+        }
+        self.reports.iter().try_for_each(|report| write!(f, "\n{report}\n"))
+    }
+}
+
+/// A time of the wall clock, in words.
+fn utc(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let (mut days, second) = (seconds / 86400, seconds % 86400);
+    let mut year = 1970;
+    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    while days >= 365 + u64::from(is_leap(year)) {
+        days -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(is_leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    let [hour, minute, second] = [second / 3600, second / 60 % 60, second % 60];
+    format!("{year}-{month:02}-{:02} {hour:02}:{minute:02}:{second:02} UTC", days + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_time_is_told_by_the_calendar() {
+        for (seconds, expected) in [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59:59 UTC"),
+            (951_782_400, "2000-02-29 00:00:00 UTC"),
+            (1_767_225_599, "2025-12-31 23:59:59 UTC"),
+            (1_796_007_648, "2026-11-30 03:00:48 UTC"),
+        ] {
+            assert_eq!(utc(UNIX_EPOCH + Duration::from_secs(seconds)), expected);
+        }
+    }
+}

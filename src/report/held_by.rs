@@ -1,0 +1,121 @@
+//! Who holds what a thread waits for.
+
+use std::fmt;
+use std::fs;
+
+use super::call::Call;
+use super::waits_on;
+use crate::entry::futex_wait;
+use crate::sync;
+
+/// Who holds what a thread waits for, or what it waits for itself: the thread that has locked a mutex of
+/// [`sync`](crate::sync)'s or is joined, the process that has locked a file, or the child that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Holder {
+    /// A thread of this process.
+    Thread {
+        /// The kernel's id.
+        tid: i32,
+        /// Its name.
+        name: String,
+    },
+    /// A process, which may be this one.
+    Process {
+        /// Its id.
+        pid: i32,
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Holder {
+    pub(super) fn thread(tid: i32) -> Self {
+        Self::Thread { tid, name: name(&format!("self/task/{tid}")) }
+    }
+
+    pub(super) fn process(pid: i32) -> Self {
+        Self::Process { pid, name: name(&pid.to_string()) }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Thread { tid, name } => write!(f, "thread {tid} ({name})"),
+            Self::Process { pid, name } => write!(f, "process {pid} ({name})"),
+        }
+    }
+}
+
+fn name(of: &str) -> String {
+    fs::read_to_string(format!("/proc/{of}/comm")).unwrap_or_default().trim_end().to_owned()
+}
+
+/// Who that is, if it can be told.
+pub(super) fn look(tid: i32, call: &Call) -> Option<Holder> {
+    let [first, _, expected, ..] = call.arguments;
+    match call.row()?.name {
+        "futex" => {
+            let owner = || owner(call, expected as u32);
+            waits_on::joined(call).or_else(owner).map(Holder::thread)
+        }
+        "futex_waitv" => owner(call, futex_wait::expected(first)?).map(Holder::thread),
+        "flock" | "fcntl" => locker(tid, first as i32).map(Holder::process),
+        "wait4" => Some(first as i32).filter(|pid| *pid > 0).map(Holder::process),
+        "waitid" if first == libc::P_PID as usize => {
+            Some(Holder::process(call.arguments[1] as i32))
+        }
+        _ => None,
+    }
+}
+
+fn owner(call: &Call, expected: u32) -> Option<i32> {
+    sync::owner(expected).filter(|_| call.is_in_sync())
+}
+
+/// The process that holds the lock on a descriptor's file for which this process waits (proc_locks(5)). The file is
+/// known by its inode, which `fdinfo` tells (since 5.14) without a question to the file system.
+fn locker(tid: i32, fd: i32) -> Option<i32> {
+    let descriptor = fs::read_to_string(format!("/proc/self/task/{tid}/fdinfo/{fd}")).ok()?;
+    let inode = descriptor.lines().find_map(|line| line.strip_prefix("ino:"))?.trim();
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    locker_of(&locks, inode, std::process::id())
+}
+
+/// A lock's line says who holds it; those that follow, with an arrow, are who waits.
+fn locker_of(locks: &str, inode: &str, waits: u32) -> Option<i32> {
+    let mut holder = None;
+    for line in locks.lines() {
+        let words: Vec<_> = line.split_whitespace().skip(1).collect();
+        let is_waiter = words.first() == Some(&"->");
+        let [_, _, _, pid, file, ..] = words[usize::from(is_waiter)..] else { continue };
+        if file.rsplit(':').next() != Some(inode) {
+            continue;
+        }
+        if !is_waiter {
+            holder = pid.parse().ok().filter(|pid| *pid > 0);
+        } else if pid.parse() == Ok(waits) {
+            return holder;
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_whom_this_process_waits_for_is_told() {
+        let locks = "1: FLOCK  ADVISORY  WRITE 5087 fe:00:77 0 EOF\n\
+                     2: POSIX  ADVISORY  READ 11 fe:00:12 0 EOF\n\
+                     3: POSIX  ADVISORY  WRITE 22 fe:00:12 0 EOF\n\
+                     3: -> POSIX  ADVISORY  WRITE 33 fe:00:12 0 EOF\n\
+                     4: OFDLCK ADVISORY  WRITE -1 fe:00:13 0 EOF\n\
+                     4: -> OFDLCK ADVISORY  WRITE 33 fe:00:13 0 EOF\n";
+        assert_eq!(locker_of(locks, "12", 33), Some(22));
+        assert_eq!(locker_of(locks, "12", 34), None);
+        assert_eq!(locker_of(locks, "13", 33), None);
+    }
+}

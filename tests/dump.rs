@@ -1,0 +1,350 @@
+//! The dump: every thread is in it, with all that is known, and who waits for whom.
+//!
+//! The tests here work like this: threads are brought into a wait, `/proc` is asked whether they are
+//! in it, and the dump must say so.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::sync::{Arc, Barrier, mpsc};
+use std::time::Duration;
+
+use eintr::sync::Mutex;
+use eintr::{Holder, Report, ThreadDump, ThreadReport};
+use test_support::child::alone;
+use test_support::target::{Target, own_read, pipe, target};
+use test_support::{
+    gettid, skipped_under_emulation, wait_until, wait_until_blocked, wait_until_on_futex, watched,
+};
+
+/// The dump's report of that thread.
+fn of(tid: i32, dump: &ThreadDump) -> &Report {
+    let is_it = |report: &&Report| report.thread.as_ref().is_some_and(|thread| thread.tid == tid);
+    dump.reports.iter().find(is_it).unwrap_or_else(|| panic!("{tid}: {dump}"))
+}
+
+fn thread_of<T>(target: &Target<T>) -> Box<ThreadReport> {
+    target.thread.interrupter().report().thread.unwrap()
+}
+
+/// A thread of std's that sleeps in a `recv` until the sender is dropped, and its id.
+fn plain_thread(name: &str) -> (mpsc::Sender<()>, i32, std::thread::JoinHandle<()>) {
+    let (go, wait) = mpsc::channel::<()>();
+    let (tell, told) = mpsc::channel();
+    let body = move || {
+        tell.send(gettid()).unwrap();
+        assert!(wait.recv().is_err());
+    };
+    let thread = std::thread::Builder::new().name(name.into()).spawn(body).unwrap();
+    let tid = told.recv().unwrap();
+    wait_until_blocked(tid, libc::SYS_futex);
+    (go, tid, thread)
+}
+
+#[test]
+fn every_thread_is_in_it_once_with_a_header() {
+    alone("every_thread_is_in_it_once_with_a_header", || {
+        let (go, tid, plain) = plain_thread("plain one");
+        let (reader, writer) = pipe();
+        let unnamed = target(move || own_read(reader)).blocked_in(libc::SYS_read);
+        // A helper of ours: the one that runs hooks at deadlines.
+        let _ = eintr::with_hook(
+            |_| {},
+            || eintr::within(Duration::from_millis(1), || eintr::time::sleep(Duration::MAX)),
+        );
+        // It gives itself its name.
+        let named = || eintr::dump().to_string().contains("plain thread eintr-hooks (tid ");
+        wait_until("the helper is named", named);
+        let dump = eintr::dump();
+        let mut tids: Vec<_> =
+            dump.reports.iter().map(|report| report.thread.as_ref().unwrap().tid).collect();
+        tids.sort_unstable();
+        let mut all: Vec<i32> = std::fs::read_dir("/proc/self/task")
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap())
+            .collect();
+        all.sort_unstable();
+        assert_eq!(tids, all);
+        let main = std::process::id();
+        assert!(tids.contains(&main.cast_signed()) && dump.process == main);
+
+        let text = dump.to_string();
+        let header = text.lines().next().unwrap();
+        let version = env!("CARGO_PKG_VERSION");
+        assert!(header.starts_with(&format!("eintr {version}, process {main} (")), "{header}");
+        assert!(
+            header.ends_with(&format!(" UTC: {} threads, 1 tasks, 0 asked", all.len())),
+            "{header}"
+        );
+
+        let report = of(tid, &dump);
+        assert!(report.task == 0 && report.interrupter().is_none());
+        let line = format!("plain thread plain one (tid {tid}): sleeping in futex");
+        assert!(report.to_string().starts_with(&line), "{report}");
+        assert!(
+            report
+                .thread
+                .as_ref()
+                .is_some_and(|thread| thread.task_age.is_none() && thread.age.is_some())
+        );
+
+        let report = of(unnamed.tid, &dump);
+        let id = unnamed.thread.interrupter().id();
+        let line = format!("unnamed task {id} (tid {}): ", unnamed.tid);
+        assert!(report.to_string().starts_with(&line), "{report}");
+        assert!(
+            report.thread.as_ref().unwrap().task_age.is_some()
+                && report.interrupter() == Some(unnamed.thread.interrupter())
+        );
+        drop((go, writer));
+        plain.join().unwrap();
+        let _ = unnamed.result();
+    });
+}
+
+#[test]
+fn a_request_is_told_with_its_reason_and_a_deadline_with_what_is_left() {
+    watched("a_request_is_told_with_its_reason_and_a_deadline_with_what_is_left", || {
+        let hour = Duration::from_secs(3600);
+        let (reader, writer) = pipe();
+        let stuck = target(move || eintr::timeout(hour, || own_read(reader)));
+        let stuck = stuck.blocked_in(libc::SYS_read);
+        let report = stuck.thread.interrupter().report();
+        assert!(report.thread.as_ref().unwrap().remaining.unwrap() <= hour, "{report}");
+        assert!(report.to_string().contains(", deadline in 3"), "{report}");
+        drop(writer);
+        let _: Result<u8, eintr::Error> = stuck.result();
+
+        let (task, interrupter) = eintr::task();
+        interrupter.interrupt_with("out of\n\x1b[2Jquota");
+        task.run(|| {
+            let report = interrupter.report();
+            assert_eq!(report.thread.as_ref().unwrap().remaining, None);
+            assert_eq!(
+                report.reason.as_ref().unwrap().to_string(),
+                "interrupted: out of\n\x1b[2Jquota"
+            );
+            let told = report.to_string();
+            assert!(told.contains("ago (interrupted: out of\\n\\u{1b}[2Jquota), raised"), "{told}");
+        });
+    });
+}
+
+#[test]
+fn a_thread_that_works_has_used_the_processor() {
+    watched("a_thread_that_works_has_used_the_processor", || {
+        let (task, interrupter) = eintr::task();
+        task.run(|| {
+            wait_until("its time is told", || {
+                let thread = interrupter.report().thread.unwrap();
+                thread.processor_time.unwrap() > Duration::ZERO
+                    && thread.processor_time <= thread.age.map(|age| age + Duration::from_secs(1))
+            });
+        });
+    });
+}
+
+/// Two threads, each of which has one of the two locks and waits for the other's.
+fn deadlocked<T: Send + 'static>(
+    spawn: impl Fn(Box<dyn FnOnce() + Send>) -> T,
+    lock: fn(&Mutex<()>),
+) -> ([i32; 2], [T; 2]) {
+    let locks = [(); 2].map(|()| Arc::new(Mutex::new(())));
+    let both_hold = Arc::new(Barrier::new(2));
+    let (tell, told) = mpsc::channel();
+    let threads = [0, 1].map(|i| {
+        let [own, other] = [locks[i].clone(), locks[1 - i].clone()];
+        let (both_hold, tell) = (both_hold.clone(), tell.clone());
+        spawn(Box::new(move || {
+            let _held = own.lock().unwrap();
+            tell.send((i, gettid())).unwrap();
+            both_hold.wait();
+            lock(&other);
+        }))
+    });
+    let mut tids = [0; 2];
+    for (i, tid) in told.iter().take(2) {
+        tids[i] = tid;
+    }
+    tids.iter().for_each(|tid| wait_until_on_futex(*tid));
+    (tids, threads)
+}
+
+#[test]
+fn two_that_wait_for_each_others_locks_are_seen_to() {
+    if skipped_under_emulation("who holds a lock", "the kernel does not see what is emulated") {
+        return;
+    }
+    alone("two_that_wait_for_each_others_locks_are_seen_to", || {
+        let lock: fn(&Mutex<()>) = |lock| drop(lock.lock_interruptible());
+        let (managed, threads) = deadlocked(eintr::spawn, lock);
+        // Nobody can end these.
+        let (plain, _threads) = deadlocked(std::thread::spawn, |lock| drop(lock.lock()));
+        let in_order = |[one, other]: [i32; 2]| vec![one.min(other), one.max(other)];
+        let mut expected = vec![in_order(managed), in_order(plain)];
+        expected.sort();
+        // The barrier's futex may have been seen.
+        let mut dump = eintr::dump();
+        wait_until("both are told", || {
+            dump = eintr::dump();
+            dump.deadlocks == expected
+        });
+        let [one, other] = managed;
+        let report = of(one, &dump).to_string();
+        assert!(report.contains(&format!(", held by thread {other} (")), "{report}");
+        let text = dump.to_string();
+        let lines = text.lines().filter(|line| line.starts_with("deadlock: thread "));
+        assert_eq!(lines.count(), 2, "{text}");
+        for thread in &threads {
+            thread.interrupt();
+        }
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        wait_until("the others are left", || eintr::dump().deadlocks.len() == 1);
+    });
+}
+
+#[test]
+fn one_that_waits_for_a_lock_or_a_thread_is_no_deadlock() {
+    if skipped_under_emulation("who holds a lock", "the kernel does not see what is emulated") {
+        return;
+    }
+    watched("one_that_waits_for_a_lock_or_a_thread_is_no_deadlock", || {
+        let lock = Arc::new(Mutex::new(()));
+        let held = lock.lock().unwrap();
+        let own = gettid();
+        let wanted = lock.clone();
+        let waits = target(move || drop(wanted.lock())).blocked_in(libc::SYS_futex);
+        let holder = |target: &Target<()>| match thread_of(target).held_by {
+            Some(Holder::Thread { tid, .. }) => Some(tid),
+            _ => None,
+        };
+        wait_until("its holder is told", || holder(&waits) == Some(own));
+        let (go, tid, plain) = plain_thread("joined");
+        let joins = target(move || plain.join().unwrap()).blocked_in(libc::SYS_futex);
+        wait_until("it is joined", || holder(&joins) == Some(tid));
+        let threads = [waits.tid, joins.tid, own, tid];
+        let is_ours = |cycle: &Vec<i32>| cycle.iter().any(|tid| threads.contains(tid));
+        assert!(!eintr::dump().deadlocks.iter().any(is_ours));
+        drop((held, go));
+        waits.result();
+        joins.result();
+        assert!(lock.try_lock().is_ok());
+    });
+}
+
+/// A child of a fork is another thread, also to its locks.
+#[test]
+fn a_lock_of_a_forks_child_is_its_own() {
+    if skipped_under_emulation("who holds a lock", "the kernel does not see what is emulated") {
+        return;
+    }
+    alone("a_lock_of_a_forks_child_is_its_own", || {
+        drop(Mutex::new(()).lock());
+        // SAFETY: the child allocates and makes a thread, which glibc's handlers allow; it ends by `_exit`.
+        match unsafe { nix::unistd::fork() }.unwrap() {
+            nix::unistd::ForkResult::Child => {
+                test_support::child::limit_life();
+                let lock = Arc::new(Mutex::new(()));
+                let _held = lock.lock().unwrap();
+                let wanted = lock.clone();
+                let waits = target(move || drop(wanted.lock())).blocked_in(libc::SYS_futex);
+                let own = gettid();
+                wait_until(
+                    "its holder is told",
+                    || matches!(thread_of(&waits).held_by, Some(Holder::Thread { tid, .. }) if tid == own),
+                );
+                // SAFETY: no arguments that matter.
+                unsafe { libc::_exit(0) }
+            }
+            nix::unistd::ForkResult::Parent { child } => {
+                let ended = nix::sys::wait::waitpid(child, None);
+                assert_eq!(ended, Ok(nix::sys::wait::WaitStatus::Exited(child, 0)));
+            }
+        }
+    });
+}
+
+#[test]
+fn the_holder_of_a_files_lock_is_told() {
+    let own = std::process::id().cast_signed();
+    let path = std::env::temp_dir().join(format!("eintr-dump-{own}"));
+    let [held, wanted] = [(); 2].map(|()| File::create(&path).unwrap());
+    let number = held.as_raw_fd();
+    let descriptor = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap();
+    let locks = std::fs::read_to_string("/proc/locks");
+    if !descriptor.contains("ino:") || locks.is_err() {
+        eprintln!("skipped: the kernel (before 5.14, or an emulator's) does not tell of locks");
+        return;
+    }
+    watched("the_holder_of_a_files_lock_is_told", || {
+        held.lock().unwrap();
+        let stuck = target(move || wanted.lock().unwrap()).blocked_in(libc::SYS_flock);
+        let holder = thread_of(&stuck).held_by;
+        assert!(matches!(holder, Some(Holder::Process { pid, .. }) if pid == own), "{holder:?}");
+        std::fs::remove_file(&path).unwrap();
+        drop(held);
+        stuck.result();
+    });
+}
+
+#[test]
+fn a_child_and_a_sockets_peer_are_processes() {
+    watched("a_child_and_a_sockets_peer_are_processes", || {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = child.id().cast_signed();
+        let waiter = target(move || {
+            let _ = child.wait();
+            child.wait().unwrap();
+        });
+        wait_until_blocked(waiter.tid, libc::SYS_wait4);
+        let thread = thread_of(&waiter);
+        let holder = Holder::Process { pid, name: "sleep".into() };
+        assert!(format!("{:?}", thread.held_by) == format!("{:?}", Some(holder)), "{thread:?}");
+        assert!(!thread.to_string().contains("held by"), "it is told once: {thread}");
+        // SAFETY: no pointers; the child is not reaped before this.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+        waiter.result();
+
+        let (one, other) = UnixStream::pair().unwrap();
+        let reader = target(move || own_read(one).is_ok());
+        wait_until_blocked(reader.tid, libc::SYS_read);
+        let what = thread_of(&reader).waits_on.unwrap();
+        let peer = format!("Unix socket, peer process {} (", std::process::id());
+        assert!(what.starts_with(&peer), "{what}");
+        drop(other);
+        reader.result();
+    });
+}
+
+#[cfg(feature = "stacks")]
+#[test]
+fn the_programs_frame_is_marked_and_libraries_frames_are_folded() {
+    #[inline(never)]
+    fn at_three_in_the_morning(lock: &std::sync::Mutex<()>) -> bool {
+        std::hint::black_box(lock.lock().is_ok())
+    }
+    if skipped_under_emulation("names of functions", "they are looked up too slowly") {
+        return;
+    }
+    watched("the_programs_frame_is_marked_and_libraries_frames_are_folded", || {
+        let lock = Arc::new(std::sync::Mutex::new(()));
+        let held = lock.lock().unwrap();
+        let wanted = lock.clone();
+        let stuck = target(move || at_three_in_the_morning(&wanted)).blocked_in(libc::SYS_futex);
+        let mut stack = None;
+        wait_until("its stack is told", || {
+            let dump = eintr::dump();
+            stack = of(stuck.tid, &dump).thread.as_ref().unwrap().stack.clone();
+            stack.is_some()
+        });
+        let stack = stack.unwrap();
+        let [folded, whole] = [format!("{stack}"), format!("{stack:#}")];
+        let marked: Vec<_> = whole.lines().filter(|line| line.starts_with('>')).collect();
+        assert!(marked.len() == 1 && marked[0].contains("at_three_in_the_morning"), "{whole}");
+        assert!(folded.contains(marked[0]) && folded.contains(" more of libraries"), "{folded}");
+        assert!(folded.lines().count() < whole.lines().count());
+        drop(held);
+        stuck.result();
+    });
+}
