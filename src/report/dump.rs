@@ -21,6 +21,9 @@ use super::task::{Report, plain};
 ///     task 1 on thread left, age 5.0s, processor time 10.0ms
 ///     cure: lock_interruptible in place of lock: app::transfer at src/main.rs:42
 /// ```
+///
+/// With the feature `serde` it is `Serialize`: `version`, `process`, `program`, `time` in seconds since 1970, `deadlocks`
+/// and `reports`, which are [as data](Report#as-data) each. For a line of JSON a thread, serialize the reports one by one.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ThreadDump {

@@ -9,6 +9,8 @@ use crate::thread::roll;
 
 mod call;
 mod cure;
+#[cfg(feature = "serde")]
+mod data;
 mod dump;
 mod held_by;
 mod kernel;

@@ -25,6 +25,25 @@ use crate::{Interrupted, Reason};
 ///     cure: eintr::checkpoint()? in that loop, which swallows its errors: app::serve at src/main.rs:42
 /// ```
 ///
+/// # As data
+///
+/// With the feature `serde` a report is `Serialize`: one flat object. All fields are always there; what is not known is null,
+/// and times are numbers of seconds. These names stay.
+///
+/// | field | what it is |
+/// |---|---|
+/// | `task`, `name` | the task's number and name; null and null for a thread without a task |
+/// | `tid`, `thread` | the thread's id and name; all that follows up to `remaining` is null without a thread |
+/// | `state` | `running`, `sleeping`, `retrying`, `uninterruptible`, `stopped`, `dead`, or another letter of proc(5)'s |
+/// | `syscall`, `fd`, `waits_on`, `wchan` | as in [`ThreadReport`](crate::ThreadReport) |
+/// | `held_by` | who holds that: `{"thread": 4243, "name": "left"}` or `{"process": 77, "name": "postgres"}` |
+/// | `retries`, `retrying_for`, `blocks_signal` | as there |
+/// | `age`, `task_age`, `processor_time`, `remaining` | as there |
+/// | `started`, `finished`, `pending_for`, `raised`, `last_raised`, `refused`, `masked`, `handler_replaced` | as here |
+/// | `reason` | that of the oldest pending request, as a text |
+/// | `cure` | what [`cure`](Report::cure) says |
+/// | `stack` | the frames, innermost first: `function`, `location`, `module`, `offset`, `address` |
+///
 /// # Examples
 ///
 /// ```
