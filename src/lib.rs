@@ -33,6 +33,8 @@ mod calls;
 mod capi;
 mod checkpoint;
 mod cleanup_on_drop;
+#[cfg(feature = "console")]
+pub mod console;
 mod context;
 mod deadline;
 mod entry;

@@ -69,7 +69,17 @@ pub struct ThreadDump {
 /// Not interruptible.
 pub fn dump() -> ThreadDump {
     let time = SystemTime::now();
-    let mut reports = super::report();
+    with_others(time, super::report())
+}
+
+/// The same without stacks: nobody is disturbed.
+#[cfg(feature = "console")]
+pub(crate) fn list() -> ThreadDump {
+    with_others(SystemTime::now(), super::tasks())
+}
+
+/// Adds the threads that run none of those tasks.
+fn with_others(time: SystemTime, mut reports: Vec<Report>) -> ThreadDump {
     let has_task = |tid: i32| {
         reports.iter().any(|report| report.thread.as_ref().is_some_and(|thread| thread.tid == tid))
     };

@@ -25,6 +25,8 @@ mod task;
 mod thread;
 mod waits_on;
 
+#[cfg(feature = "console")]
+pub(crate) use dump::list;
 pub use dump::{ThreadDump, dump};
 pub use held_by::Holder;
 #[cfg(not(feature = "stacks"))]
@@ -77,8 +79,19 @@ pub fn report() -> Vec<Report> {
         outer.extend(tasks.into_iter().map(|task| Report::of(&Asked::Task(task))));
     }
     dump.end(innermost.iter_mut());
-    let mut reports = innermost;
-    reports.extend(outer);
+    innermost.append(&mut outer);
+    in_order(innermost)
+}
+
+/// The same without stacks: nobody is disturbed.
+#[cfg(feature = "console")]
+fn tasks() -> Vec<Report> {
+    let records = roll::records();
+    let tasks = records.iter().flat_map(|record| Node::all_on(record).into_iter().rev());
+    in_order(tasks.map(|task| Report::of(&Asked::Task(task))).collect())
+}
+
+fn in_order(mut reports: Vec<Report>) -> Vec<Report> {
     // What has ended since, or belongs to the process before a fork.
     reports.retain(|report| !report.finished);
     // One that runs on several threads is told once, with its stack if there is one.

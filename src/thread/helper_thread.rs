@@ -12,7 +12,7 @@ use crate::kernel::signals;
 ///
 /// What waits there for a look at all handlers is not to be blocked again: std's first syscall in here
 /// would have let it in.
-pub(crate) fn start(name: &str, run: fn()) -> io::Result<()> {
+pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let blocked = signals::change_mask(libc::SIG_SETMASK, signals::ALL_BUT_SIGSYS);
     let before = blocked & !block::with(|block| block.dispatch.let_in());
     let started = Builder::new().name(name.into()).spawn(run);

@@ -1,0 +1,64 @@
+//! One connection: a line in, a line out, each within its time.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::answer;
+
+/// The longest request.
+const LINE: usize = 4096;
+/// How long one may take.
+const REQUEST: Duration = Duration::from_secs(5);
+/// How long the answer may take to be read.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Reads the request, and tells the answer.
+pub(super) fn serve(stream: &UnixStream, answer: impl Fn(&[u8]) -> Value) -> io::Result<()> {
+    let line = line(stream)?;
+    // A reason of the program's, or a hook, may panic.
+    let answered = catch_unwind(AssertUnwindSafe(|| answer(&line)));
+    let panicked = |_| answer::error("the program panicked over that");
+    tell(stream, &answered.unwrap_or_else(panicked))
+}
+
+/// What is left until then: the time of the next step.
+fn left(until: Instant) -> io::Result<Option<Duration>> {
+    let left = until.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+}
+
+fn line(mut stream: &UnixStream) -> io::Result<Vec<u8>> {
+    let until = Instant::now() + REQUEST;
+    let mut line = Vec::with_capacity(LINE);
+    let mut chunk = [0; 512];
+    while !line.contains(&b'\n') {
+        stream.set_read_timeout(left(until)?)?;
+        let count = stream.read(&mut chunk)?;
+        if count == 0 || line.len() + count > LINE {
+            return Err(ErrorKind::InvalidData.into());
+        }
+        line.extend(&chunk[..count]);
+    }
+    Ok(line)
+}
+
+/// Sends a line. What a terminal would obey is escaped: JSON itself lets some of it through.
+pub(super) fn tell(mut stream: &UnixStream, answer: &Value) -> io::Result<()> {
+    let shown = |letter: char| match letter.is_control() {
+        true => format!("\\u{:04x}", u32::from(letter)),
+        false => letter.into(),
+    };
+    let line: String = answer.to_string().chars().map(shown).collect();
+    let line = line + "\n";
+    let mut rest = line.as_bytes();
+    let until = Instant::now() + ANSWER;
+    while !rest.is_empty() {
+        stream.set_write_timeout(left(until)?)?;
+        rest = &rest[stream.write(rest)?..];
+    }
+    Ok(())
+}
