@@ -403,6 +403,7 @@ int eintr_pselect(int count, fd_set *read, fd_set *write, fd_set *except, const 
                   const sigset_t *mask);
 int eintr_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout);
 int eintr_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout, const sigset_t *mask);
+/* Before Linux 5.11 the time is rounded up to milliseconds. */
 int eintr_epoll_pwait2(int epoll, struct epoll_event *events, int count, const struct timespec *timeout,
                        const sigset_t *mask);
 

@@ -18,8 +18,11 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::unistd::pipe;
 use test_support::asked::{asked_before, asked_while_blocked, disturbed, ends_in_time};
+use test_support::seccomp::forbid;
 use test_support::signals::{STRAY, is_pending, send_stray};
-use test_support::{gettid, skipped_under_emulation, wait_until, wait_until_blocked, watched};
+use test_support::{
+    child, gettid, skipped_under_emulation, wait_until, wait_until_blocked, watched,
+};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
@@ -77,6 +80,40 @@ fn ppoll_blocks_what_it_is_told_to() {
             });
             let tid = started.recv().unwrap();
             wait_until_blocked(tid, libc::SYS_ppoll);
+            send_stray(tid);
+            assert!(is_pending(tid, STRAY));
+            assert!(write(&writer, b"x").is_ok());
+            assert_eq!(caller.join().unwrap().unwrap(), 1);
+        });
+    });
+}
+
+/// Before Linux 5.11 and in a sandbox: by the call that there is, with the mask.
+#[test]
+fn epoll_pwait2_where_the_kernel_has_none() {
+    let name = "epoll_pwait2_where_the_kernel_has_none";
+    if skipped_under_emulation(name, "a seccomp filter is for the emulator's syscalls") {
+        return;
+    }
+    child::alone(name, || {
+        forbid(libc::SYS_epoll_pwait2);
+        let (reader, writer) = pipe().unwrap();
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
+        epoll.add(&reader, Interest::new(EpollFlags::EPOLLIN, 7)).unwrap();
+        let call = |blocked: &[i32], timeout| {
+            epoll_pwait2(&epoll.0, &mut [EpollEvent::new()], timeout, blocked)
+        };
+        asked_before(|| call(&[], None));
+        asked_while_blocked(libc::SYS_epoll_pwait, || call(&[STRAY], None));
+        assert_eq!(ends_in_time(libc::SYS_epoll_pwait, |limit| call(&[], Some(limit))), 0);
+        std::thread::scope(|scope| {
+            let (starts, started) = mpsc::channel();
+            let caller = scope.spawn(move || {
+                starts.send(gettid()).unwrap();
+                call(&[STRAY], None)
+            });
+            let tid = started.recv().unwrap();
+            wait_until_blocked(tid, libc::SYS_epoll_pwait);
             send_stray(tid);
             assert!(is_pending(tid, STRAY));
             assert!(write(&writer, b"x").is_ok());

@@ -54,7 +54,7 @@ pub fn epoll_wait(
 }
 
 /// As [`epoll_wait`], with a time that is not rounded, and with exactly those signals blocked for the time of the call
-/// (see [`ppoll`](super::ppoll)). Since Linux 5.11.
+/// (see [`ppoll`](super::ppoll)). Before Linux 5.11 the time is rounded up, too.
 ///
 /// # Examples
 ///

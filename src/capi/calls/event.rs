@@ -14,7 +14,9 @@ use libc::{epoll_event, fd_set, nfds_t, pollfd, siginfo_t, sigset_t, timespec, t
 use super::{Errno, border, numbered, signals_less_ours, span};
 use crate::calls::Limit;
 use crate::calls::event::syscalls::signals::suspend;
+use crate::calls::event::syscalls::{epoll, signals::suspend};
 use crate::capi::handles::as_poll;
+use crate::capi::handles::limit as milliseconds_of;
 use crate::complete;
 use crate::kernel::{SET_SIZE, address_of, timespec_of};
 use crate::thread::{Outcome, Stop, call};
@@ -177,20 +179,13 @@ pub unsafe extern "C" fn eintr_epoll_pwait(
         // SAFETY: the caller's promise.
         let mask = unsafe { signals_less_ours(mask) };
         let limit = Limit::new(Some(as_poll(timeout)));
-        Ok(complete(|| {
-            let left = limit.remaining().map_or(-1, |left| {
-                c_int::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX)
-            });
-            let [epoll, events] = [epoll as usize, events as usize];
-            let arguments =
-                [epoll, events, count as usize, left as usize, address_of(&mask), SET_SIZE];
-            // SAFETY: the caller's promise; the mask is ours.
-            unsafe { call(libc::SYS_epoll_pwait, arguments) }
-        })? as c_int)
+        let room = [epoll as usize, events as usize, count as usize];
+        // SAFETY: the caller's promise.
+        Ok(complete(|| unsafe { epoll::pwait(room, limit.remaining(), mask) })? as c_int)
     })
 }
 
-/// epoll_pwait2(2)
+/// epoll_pwait2(2). Before Linux 5.11 the time is rounded up to milliseconds.
 ///
 /// # Safety
 ///
@@ -206,13 +201,9 @@ pub unsafe extern "C" fn eintr_epoll_pwait2(
     border(-1, || {
         // SAFETY: the caller's promise.
         let (mask, limit) = unsafe { (signals_less_ours(mask), Limit::new(span(timeout)?)) };
-        Ok(complete(|| {
-            let left = limit.remaining().map(timespec_of);
-            let [epoll, events, count] = [epoll as usize, events as usize, count as usize];
-            let arguments = [epoll, events, count, address_of(&left), address_of(&mask), SET_SIZE];
-            // SAFETY: the caller's promise; the time and the mask are ours.
-            unsafe { call(libc::SYS_epoll_pwait2, arguments) }
-        })? as c_int)
+        let room = [epoll as usize, events as usize, count as usize];
+        // SAFETY: the caller's promise.
+        Ok(complete(|| unsafe { epoll::pwait2(room, limit.remaining(), mask) })? as c_int)
     })
 }
 

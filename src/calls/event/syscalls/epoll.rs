@@ -2,7 +2,8 @@
 //!
 //! # Safety
 //!
-//! Each block hands the kernel records and a set that are borrowed for the length of the call.
+//! Each block hands the kernel records and a set that are borrowed for the length of the call; or
+//! what the caller answers for.
 
 #![allow(unsafe_code)]
 
@@ -67,7 +68,9 @@ fn milliseconds(timeout: Option<Duration>) -> (i32, bool) {
 }
 
 /// The epoll, and where the kernel may write how many events.
-fn room(epoll: BorrowedFd<'_>, events: &mut [EpollEvent]) -> [usize; 3] {
+pub(crate) type Room = [usize; 3];
+
+fn room(epoll: BorrowedFd<'_>, events: &mut [EpollEvent]) -> Room {
     let count = events.len().min(i32::MAX as usize / size_of::<EpollEvent>());
     [epoll.as_raw_fd() as usize, events.as_mut_ptr() as usize, count]
 }
@@ -78,11 +81,8 @@ pub(crate) fn epoll_pwait2(
     timeout: Option<Duration>,
     mask: Set,
 ) -> Outcome<usize> {
-    let [epoll, address, count] = room(epoll, events);
-    let (timeout, mask) = (timeout.map(timespec_of), Some(mask));
-    let arguments = [epoll, address, count, address_of(&timeout), address_of(&mask), SET_SIZE];
-    // SAFETY: the kernel writes at most `count` events, which are borrowed mutably, and reads the time and the mask.
-    unsafe { call(libc::SYS_epoll_pwait2, arguments) }
+    // SAFETY: the events are borrowed mutably.
+    unsafe { pwait2(room(epoll, events), timeout, Some(mask)) }
 }
 
 pub(crate) fn epoll_wait(
@@ -90,10 +90,44 @@ pub(crate) fn epoll_wait(
     events: &mut [EpollEvent],
     timeout: Option<Duration>,
 ) -> Outcome<usize> {
-    let [epoll, address, count] = room(epoll, events);
+    // SAFETY: the events are borrowed mutably.
+    unsafe { pwait(room(epoll, events), timeout, None) }
+}
+
+/// `epoll_pwait2`; before Linux 5.11, and in a sandbox that does not know it, `epoll_pwait`, which
+/// can all but a fraction of a millisecond.
+///
+/// # Safety
+///
+/// As [`pwait`].
+pub(crate) unsafe fn pwait2(
+    room: Room,
+    timeout: Option<Duration>,
+    mask: Option<Set>,
+) -> Outcome<usize> {
+    let ([epoll, events, count], time) = (room, timeout.map(timespec_of));
+    let arguments = [epoll, events, count, address_of(&time), address_of(&mask), SET_SIZE];
+    // SAFETY: the caller's promise; the kernel reads the time and the mask.
+    match unsafe { call(libc::SYS_epoll_pwait2, arguments) } {
+        // SAFETY: the caller's promise.
+        Err(Stop::Errno(libc::ENOSYS | libc::EPERM)) => unsafe { pwait(room, timeout, mask) },
+        found => found,
+    }
+}
+
+/// `epoll_pwait`.
+///
+/// # Safety
+///
+/// The kernel may write as many events as are told.
+pub(crate) unsafe fn pwait(
+    [epoll, events, count]: Room,
+    timeout: Option<Duration>,
+    mask: Option<Set>,
+) -> Outcome<usize> {
     let (milliseconds, cut_short) = milliseconds(timeout);
-    let arguments = [epoll, address, count, milliseconds as usize, 0, SET_SIZE];
-    // SAFETY: the kernel writes at most `count` events, which are borrowed mutably.
+    let arguments = [epoll, events, count, milliseconds as usize, address_of(&mask), SET_SIZE];
+    // SAFETY: the caller's promise; the kernel reads the mask.
     match unsafe { call(libc::SYS_epoll_pwait, arguments) } {
         // The rest of a time that is too long for epoll: as after a stray signal.
         Ok(0) if cut_short => Err(Stop::Errno(libc::EINTR)),
