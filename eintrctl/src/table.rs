@@ -1,0 +1,82 @@
+//! The list of threads, as ps(1) has it.
+
+use serde_json::Value;
+
+use crate::plain;
+
+const HEADINGS: [&str; 8] = ["ID", "NAME", "TID", "STATE", "CALL", "AGE", "PENDING", "WAITS ON"];
+
+/// The table, a line each.
+pub fn table(reports: &[Value]) -> Vec<String> {
+    let rows: Vec<_> = reports.iter().map(row).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([HEADINGS[column].len()]).max().unwrap_or(0)
+    };
+    let widths: [usize; 7] = std::array::from_fn(width);
+    let line = |cells: &[String; 8]| {
+        let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  "));
+        padded.collect::<String>() + &cells[7]
+    };
+    let headings = HEADINGS.map(str::to_owned);
+    std::iter::once(&headings).chain(&rows).map(line).collect()
+}
+
+fn row(report: &Value) -> [String; 8] {
+    let text = |field: &str| match &report[field] {
+        Value::String(text) => plain(text),
+        Value::Number(number) => number.to_string(),
+        _ => "-".into(),
+    };
+    let name = match (&report["name"], &report["task"]) {
+        (Value::Null, Value::Null) => text("thread"),
+        (Value::Null, _) => format!("unnamed ({})", text("thread")),
+        _ => text("name"),
+    };
+    let age = if report["task_age"].is_null() { "age" } else { "task_age" };
+    let holder = &report["held_by"];
+    let held_by = ["thread", "process"].into_iter().find_map(|what| {
+        let name = plain(holder["name"].as_str()?);
+        Some(format!("held by {what} {} ({name})", holder[what].as_u64()?))
+    });
+    let waits_on = match (text("waits_on"), held_by) {
+        (what, None) => what,
+        (what, Some(holder)) if what == "-" => holder,
+        (what, Some(holder)) => format!("{what}, {holder}"),
+    };
+    let [age, pending] =
+        [age, "pending_for"].map(|field| report[field].as_f64().map_or("-".into(), time));
+    [text("task"), name, text("tid"), text("state"), text("syscall"), age, pending, waits_on]
+}
+
+/// A length of time in its greatest unit.
+fn time(seconds: f64) -> String {
+    let units = [(86400.0, "d"), (3600.0, "h"), (60.0, "m"), (1.0, "s")];
+    let unit = units.into_iter().find(|(length, _)| seconds >= *length);
+    unit.map_or_else(
+        || format!("{:.0}ms", seconds * 1e3),
+        |(length, unit)| format!("{:.0}{unit}", (seconds / length).floor()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_line_shows_what_is_known() {
+        let told = json!({ "task": 7, "name": "a\u{1b}b", "tid": 12, "state": "sleeping", "syscall": "futex",
+            "task_age": 7300.5, "pending_for": 0.25, "held_by": { "thread": 13, "name": "other" } });
+        let plain =
+            json!({ "task": null, "name": null, "thread": "main", "tid": 11, "age": 90000.0 });
+        let table = table(&[told, plain]);
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(
+            words(&table[1]),
+            words("7 a\\u{1b}b 12 sleeping futex 2h 250ms held by thread 13 (other)")
+        );
+        assert_eq!(words(&table[2]), words("- main 11 - - 1d - -"));
+        assert!(table[0].starts_with("ID  NAME "));
+    }
+}
