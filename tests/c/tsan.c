@@ -41,25 +41,31 @@ static void *serve(void *arg)
     return NULL;
 }
 
+/* When both wait: a thread that is just making another takes no signal. */
 static void *terminate(void *arg)
 {
-    wait_until(arg, "sleeping in read");
+    const struct target *server = arg, *joining = server + 1;
+    wait_until(server, "sleeping in read");
+    wait_until(joining, "sleeping in futex");
     CHECK(kill(getpid(), SIGTERM) == 0);
     return NULL;
 }
 
 static void is_terminated(void)
 {
-    struct target server;
+    struct target both[2];
     pthread_t other;
-    server.task = eintr_task_new("server", 0);
-    server.interrupter = eintr_task_interrupter(server.task);
-    eintr_scope signals = eintr_interrupt_on(server.interrupter, (const int[]){SIGTERM}, 1);
-    CHECK(signals.id && pipe(ends) == 0);
-    CHECK(pthread_create(&server.thread, NULL, serve, &server.task) == 0);
-    CHECK(pthread_create(&other, NULL, terminate, &server) == 0);
-    CHECK(pthread_join(server.thread, NULL) == 0 && pthread_join(other, NULL) == 0);
-    CHECK(eintr_interrupt_off(signals) == 0 && eintr_interrupter_free(server.interrupter) == 0);
+    for (int i = 0; i < 2; i++) {
+        both[i].task = eintr_task_new(i ? "main" : "server", 0);
+        both[i].interrupter = eintr_task_interrupter(both[i].task);
+    }
+    eintr_scope signals = eintr_interrupt_on(both[0].interrupter, (const int[]){SIGTERM}, 1);
+    CHECK(signals.id && pipe(ends) == 0 && eintr_task_begin(both[1].task) == 0);
+    CHECK(pthread_create(&other, NULL, terminate, both) == 0);
+    CHECK(pthread_create(&both[0].thread, NULL, serve, &both[0].task) == 0);
+    CHECK(pthread_join(both[0].thread, NULL) == 0 && pthread_join(other, NULL) == 0);
+    CHECK(eintr_task_end(both[1].task) == 0 && eintr_interrupt_off(signals) == 0);
+    CHECK(eintr_interrupter_free(both[0].interrupter) == 0 && eintr_interrupter_free(both[1].interrupter) == 0);
 }
 
 int main(int argc, char **argv)
