@@ -97,6 +97,9 @@ fn errors() {
     is_shared::<Interrupted>();
     assert_eq!(size_of::<Interrupted>(), size_of::<usize>());
     let _: fn(&Interrupted) -> &Reason = Interrupted::reason;
+    let _: fn(&(dyn StdError + 'static)) -> Option<Interrupted> = Interrupted::of;
+    let _: fn(&Box<dyn StdError + Send + Sync>) -> Option<Interrupted> = Interrupted::of;
+    let _: fn(&anyhow::Error) -> Option<Interrupted> = Interrupted::of;
     let _: fn(&Interrupted) -> Option<&io::Error> = Interrupted::downcast_ref;
     let _: fn(&(dyn StdError + 'static)) -> Option<Interrupted> = Interrupted::of;
     let _ = |reason: Reason| match reason {
@@ -181,7 +184,7 @@ fn calls_take_any_descriptor() {
 
 #[test]
 fn structure() {
-    use eintr::{Group, Panicked, Stragglers};
+    use eintr::{Ended, Group, JoinSet, Panicked, Stragglers};
     let _: fn() -> Group = Group::new;
     let _: fn(&Group, fn() -> u8) -> JoinHandle<u8> = Group::spawn;
     let _: fn(&Group, Interrupter) = Group::add;
@@ -190,6 +193,11 @@ fn structure() {
     let _: fn(&Group, Duration) -> Result<(), Stragglers> = Group::stop;
     let _: fn(&Group) -> Group = Clone::clone;
     let _: fn(&Group) -> Vec<Interrupter> = Group::members;
+    let _: fn(&Group) -> JoinSet<u8> = Group::join_set;
+    let _: fn(&JoinSet<u8>) -> Result<Option<Ended<u8>>, Interrupted> = JoinSet::join_next;
+    let _: fn(&JoinSet<u8>) -> Option<Ended<u8>> = JoinSet::try_join_next;
+    let _: fn(&Interrupter) -> Result<(), Interrupted> = Interrupter::wait_finished_interruptible;
+    let _: fn(&Request) -> Result<Outcome, Interrupted> = Request::wait_interruptible;
     let _: fn(&Stragglers) -> &[Report] = Stragglers::reports;
     let _: fn(&Stragglers) -> &[Panicked] = Stragglers::panics;
     let _: Interrupter = (&Group::new()).into();
