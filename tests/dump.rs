@@ -348,3 +348,39 @@ fn the_programs_frame_is_marked_and_libraries_frames_are_folded() {
         stuck.result();
     });
 }
+
+/// This process's own memory, in bytes.
+#[cfg(feature = "stacks")]
+fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// The program's file is read for the names, and an allocator would keep the room for it, once for each thread.
+#[cfg(feature = "stacks")]
+#[test]
+fn nothing_of_the_programs_file_stays_behind() {
+    let program = std::fs::metadata(std::env::current_exe().unwrap()).unwrap().len();
+    if program < 4 << 20 {
+        eprintln!("skipped: what stays behind (the program is so small that it could not be told)");
+        return;
+    }
+    if skipped_under_emulation("memory", "it is the emulator's") {
+        return;
+    }
+    alone("nothing_of_the_programs_file_stays_behind", || {
+        let (reader, writer) = pipe();
+        let stuck = target(move || own_read(reader)).blocked_in(libc::SYS_read);
+        let before = memory();
+        for _ in 0..4 {
+            // Those of threads that have ended are there for the next.
+            std::thread::spawn(|| drop(eintr::dump().to_string())).join().unwrap();
+            drop(eintr::dump().to_string());
+        }
+        let after = memory();
+        assert!(after < before + program, "{before} + {program}: {after}");
+        drop(writer);
+        let _ = stuck.result();
+    });
+}

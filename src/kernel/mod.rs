@@ -6,6 +6,7 @@ pub(crate) mod descriptor;
 pub(crate) mod futex;
 pub(crate) mod mapped;
 pub(crate) mod memory;
+pub(crate) mod pages;
 pub(crate) mod pid;
 pub(crate) mod primitives;
 pub(crate) mod process;

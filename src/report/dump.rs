@@ -49,7 +49,8 @@ pub struct ThreadDump {
 ///
 /// What a [`report()`](crate::report()) costs its threads. A thread without a task is not signalled. The names of the functions on the
 /// stacks are looked up when they are first shown, which reads the program's files into memory for that time, and
-/// takes seconds for a large one with debugging information. Nothing is kept once the dump is dropped.
+/// takes seconds for a large one with debugging information. The system has that memory back at once, and the rest once the
+/// dump is dropped.
 ///
 /// To write it while the program may exit, make the text first, and write it in one piece: then it is there as a whole
 /// or not at all.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 
@@ -11,6 +10,7 @@ use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
 use super::frame::{Address, Frame};
 use super::modules::{Module, Modules};
+use crate::kernel::pages::Pages;
 
 /// The names for all addresses of one dump, looked up when the first of them is asked for.
 pub(super) struct Names {
@@ -81,13 +81,12 @@ impl Module {
 
     /// The file that was mapped, if it is still there: by the name that the kernel keeps for the
     /// program itself, by its path for a library.
-    fn contents(&self) -> Option<Vec<u8>> {
+    fn contents(&self) -> Option<Pages> {
         let program = fs::metadata("/proc/self/exe").ok();
         let is_program = program.is_some_and(|program| program.ino() == self.inode);
         let mut file = File::open(if is_program { "/proc/self/exe" } else { &self.path }).ok()?;
-        let mut bytes = Vec::new();
         let is_same = file.metadata().is_ok_and(|file| file.ino() == self.inode);
-        (is_same && file.read_to_end(&mut bytes).is_ok()).then_some(bytes)
+        is_same.then(|| Pages::of(&mut file))?
     }
 }
 
