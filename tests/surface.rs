@@ -55,6 +55,11 @@ fn asking() {
     let _: fn(&Interrupter) -> u64 = Interrupter::id;
     let _: fn(&Interrupter) -> Option<String> = Interrupter::name;
     let _: fn(&Report) -> Option<Interrupter> = Report::interrupter;
+    let _: fn() -> eintr::ThreadDump = eintr::dump;
+    #[cfg(feature = "serde")]
+    let _: fn(Report) -> Box<dyn Debug> = |report| Box::new(serde_json::to_value(report));
+    #[cfg(feature = "console")]
+    let _: fn(&'static str) -> io::Result<eintr::console::Console> = eintr::console::listen;
     let _: &dyn Fn(Interrupter) -> std::collections::HashSet<Interrupter> = &|one| [one].into();
     let _: fn(&Interrupter) -> bool = Interrupter::is_finished;
     let _: fn(&Interrupter, Duration) -> Result<(), Report> = Interrupter::wait_finished;

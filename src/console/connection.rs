@@ -48,12 +48,14 @@ fn line(mut stream: &UnixStream) -> io::Result<Vec<u8>> {
 
 /// Sends a line. What a terminal would obey is escaped: JSON itself lets some of it through.
 pub(super) fn tell(mut stream: &UnixStream, answer: &Value) -> io::Result<()> {
-    let shown = |letter: char| match letter.is_control() {
-        true => format!("\\u{:04x}", u32::from(letter)),
-        false => letter.into(),
-    };
-    let line: String = answer.to_string().chars().map(shown).collect();
-    let line = line + "\n";
+    let mut line = String::new();
+    for letter in answer.to_string().chars() {
+        match letter.is_control() {
+            true => line += &format!("\\u{:04x}", u32::from(letter)),
+            false => line.push(letter),
+        }
+    }
+    line.push('\n');
     let mut rest = line.as_bytes();
     let until = Instant::now() + ANSWER;
     while !rest.is_empty() {
