@@ -54,7 +54,11 @@ fn every_thread_is_in_it_once_with_a_header() {
             || eintr::within(Duration::from_millis(1), || eintr::time::sleep(Duration::MAX)),
         );
         // It gives itself its name.
-        let named = || eintr::dump().to_string().contains("plain thread eintr-hooks (tid ");
+        let is_helper = |report: &Report| {
+            let name = report.thread.as_ref().and_then(|thread| thread.name.as_deref());
+            name == Some("eintr-hooks")
+        };
+        let named = || eintr::dump().reports.iter().any(is_helper);
         wait_until("the helper is named", named);
         let dump = eintr::dump();
         let mut tids: Vec<_> =
