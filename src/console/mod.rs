@@ -19,6 +19,7 @@
 //! # Fork, exec, daemons
 //!
 //! The threads are this process's: [`listen`] is called *after* becoming a daemon, for a child of a fork has none of them.
+//! The child has the descriptor, though: while it lives, the path is taken, also after its parent's end, and nobody answers there.
 //! What is dropped in such a child leaves the parent's socket alone. A new program (exec) does not get the descriptor; its socket
 //! is left over, and the next [`listen`] on that path takes its place.
 //!
