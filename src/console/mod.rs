@@ -13,8 +13,8 @@
 //! seconds, the answer taken within 10 more, and a wait is 60 seconds at most. Eight are served at once, each by a
 //! thread of its own that blocks all signals; one more is told that the console is busy. No task waits for a client.
 //!
-//! What an answer costs is what the calls cost that make it: see [`dump()`](crate::dump()). A task's [hooks](crate::with_hook) run on the connection's
-//! thread.
+//! What an answer costs is what the calls cost that make it: see [`dump()`](crate::dump()). A task's
+//! [hooks](crate::with_hook) run on the connection's thread.
 //!
 //! # Fork, exec, daemons
 //!

@@ -9,7 +9,7 @@ use crate::entry::futex_wait;
 use crate::sync;
 
 /// Who holds what a thread waits for, or what it waits for itself: the thread that has locked a mutex of
-/// [`sync`](crate::sync)'s or is joined, the process that has locked a file, or the child that has not ended.
+/// [`sync`]'s or is joined, the process that has locked a file, or the child that has not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Holder {

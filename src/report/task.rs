@@ -35,7 +35,7 @@ use crate::{Interrupted, Reason};
 /// | `task`, `name` | the task's number and name; null and null for a thread without a task |
 /// | `tid`, `thread` | the thread's id and name; all that follows up to `remaining` is null without a thread |
 /// | `state` | `running`, `sleeping`, `retrying`, `uninterruptible`, `stopped`, `dead`, or another letter of proc(5)'s |
-/// | `syscall`, `fd`, `waits_on`, `wchan` | as in [`ThreadReport`](crate::ThreadReport) |
+/// | `syscall`, `fd`, `waits_on`, `wchan` | as in [`ThreadReport`] |
 /// | `held_by` | who holds that: `{"thread": 4243, "name": "left"}` or `{"process": 77, "name": "postgres"}` |
 /// | `retries`, `retrying_for`, `blocks_signal` | as there |
 /// | `age`, `task_age`, `processor_time`, `remaining` | as there |
