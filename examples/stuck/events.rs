@@ -68,7 +68,7 @@ pub fn select() -> Made {
 pub fn epoll_wait() -> Made {
     let wait =
         |epoll: &Epoll| eintr::event::epoll_wait(&epoll.0, &mut [EpollEvent::new(); 4], None);
-    told_once("event::epoll_wait", &["epoll_pwait2", "epoll_pwait", "epoll_wait"], wait)
+    told_once("event::epoll_wait", &["epoll_pwait"], wait)
 }
 
 pub fn epoll_pwait2() -> Made {
@@ -77,7 +77,7 @@ pub fn epoll_pwait2() -> Made {
         let events = &mut [EpollEvent::new(); 4];
         eintr::event::epoll_pwait2(&epoll.0, events, Some(AN_HOUR), &[libc::SIGWINCH])
     };
-    told_once("event::epoll_pwait2", &["epoll_pwait2"], wait)
+    told_once("event::epoll_pwait2", &["epoll_pwait2", "epoll_pwait"], wait)
 }
 
 /// An epoll with an event that is told once.

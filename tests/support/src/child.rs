@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
 use std::{env, fs};
 
-use crate::{LIMIT, skipped_under_emulation, watched};
+use crate::{patience, skipped_under_emulation, watched};
 
 const CASE: &str = "EINTR_CASE";
 
@@ -54,7 +54,7 @@ fn run(name: &str, case: impl FnOnce()) -> Option<Output> {
 /// For a process whose watchdog may be stuck too, or which has none: the kernel ends it.
 pub fn limit_life() {
     // SAFETY: no pointers.
-    unsafe { libc::alarm(LIMIT.as_secs() as u32 * 3 / 2) };
+    unsafe { libc::alarm(patience().as_secs() as u32 * 3 / 2) };
 }
 
 /// This program, to be run again. The kernel does not know how to run another machine's: the runner

@@ -1,11 +1,12 @@
 //! What the tests share: a watchdog that names what is stuck, and questions to the kernel in place
 //! of sleeps.
 
-use std::fs;
 use std::io::{self, Write};
+use std::sync::LazyLock;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 pub mod allocations;
 pub mod asked;
@@ -23,17 +24,27 @@ pub use emulation::{emulated, kernels_number, skipped_under_emulation};
 /// Long enough for a loaded machine under emulation; nothing waits for it unless it has failed.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
+/// How long a test may take. `EINTR_SLOWER` says how many times longer, for a machine that is
+/// emulated as a whole.
+fn patience() -> Duration {
+    static TIMES: LazyLock<u32> = LazyLock::new(|| {
+        env::var("EINTR_SLOWER").map_or(1, |times| times.parse().expect("a number"))
+    });
+    LIMIT * *TIMES
+}
+
 /// Runs a test's body; aborts the process, with the name and the threads' whereabouts, if it does
 /// not come back.
 pub fn watched<T>(name: &str, body: impl FnOnce() -> T) -> T {
     let (done, ended) = mpsc::channel::<()>();
     let name = name.to_owned();
+    let limit = patience();
     let watchdog = thread::spawn(move || {
-        if ended.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
+        if ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
             // Not by `eprintln!`: the test harness keeps that to itself, and does not live to show
             // it.
             let _ =
-                writeln!(io::stderr(), "watchdog: {name} is stuck after {LIMIT:?}\n{}", threads());
+                writeln!(io::stderr(), "watchdog: {name} is stuck after {limit:?}\n{}", threads());
             std::process::abort();
         }
     });
@@ -133,9 +144,9 @@ pub fn wait_until_on_futex(tid: i32) {
 
 /// Waits for something that another thread or process is about to bring about.
 pub fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
-    let start = Instant::now();
+    let (start, limit) = (Instant::now(), patience());
     while !happened() {
-        assert!(start.elapsed() < LIMIT, "not after {LIMIT:?}: {what}\n{}", threads());
+        assert!(start.elapsed() < limit, "not after {limit:?}: {what}\n{}", threads());
         thread::yield_now();
     }
 }

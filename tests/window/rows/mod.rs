@@ -124,7 +124,7 @@ pub static ALL: &[Row] = &[
     own("connect", libc::SYS_connect, net::connect_tcp),
     own("sleep", libc::SYS_clock_nanosleep, time::sleep),
     own("poll", libc::SYS_ppoll, event::poll),
-    own("epoll_wait", libc::SYS_epoll_pwait2, event::epoll_wait),
+    own("epoll_wait", libc::SYS_epoll_pwait, event::epoll_wait),
     own("epoll_pwait2", libc::SYS_epoll_pwait2, event::epoll_pwait2),
     own("open", libc::SYS_openat, fs::open),
     own("flock", libc::SYS_flock, fs::flock),
