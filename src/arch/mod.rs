@@ -245,3 +245,6 @@ pub(crate) fn on_valgrind() -> bool {
     // SAFETY: it changes nothing, on a processor or under valgrind.
     unsafe { machine::eintr_on_valgrind() != 0 }
 }
+
+#[cfg(test)]
+mod tests;
