@@ -533,13 +533,16 @@ impl Node {
     #[cfg(feature = "capi")]
     pub(crate) fn had_request(&self, id: Option<u64>) -> bool {
         let Some(id) = id else { return self.is_finished() };
-        let gate = fork_gate::gate();
-        self.life(&gate).is_none_or(|life| id <= life.last_id)
+        self.has_no_life_or(|life| id <= life.last_id)
     }
 
     pub(crate) fn is_finished(&self) -> bool {
+        self.has_no_life_or(|life| matches!(life.phase, Phase::Finished))
+    }
+
+    fn has_no_life_or(&self, is_so: impl FnOnce(&Life) -> bool) -> bool {
         let gate = fork_gate::gate();
-        self.life(&gate).is_none_or(|life| matches!(life.phase, Phase::Finished))
+        self.life(&gate).is_none_or(|life| is_so(&life))
     }
 
     /// How far the task is, or the request of that id: waits until it is `enough` or the moment has

@@ -604,13 +604,11 @@ fn numbers() {
         safe fn eintr_task_interrupter(task: u64) -> u64;
         safe fn eintr_task_free(task: u64) -> i32;
         safe fn eintr_interrupt(interrupter: u64) -> i64;
-        safe fn eintr_wait(interrupter: u64, request: i64, milliseconds: i32) -> i32;
         safe fn eintr_interrupter_free(interrupter: u64) -> i32;
     }
     let tasks: Vec<_> = (0..20).map(|_| eintr_task_new(ptr::null(), 0)).collect();
     let interrupters: Vec<_> = tasks.iter().map(|task| eintr_task_interrupter(*task)).collect();
     assert!(interrupters.iter().all(|number| eintr_interrupt(*number) == 1));
-    assert_eq!(eintr_wait(interrupters[0], 2, 0), -1);
     assert!(tasks.iter().all(|number| eintr_task_free(*number) == 0));
     assert!(interrupters.iter().all(|number| eintr_interrupter_free(*number) == 0));
     assert_eq!(eintr_interrupt(interrupters[0]), -1);
