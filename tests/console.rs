@@ -76,6 +76,10 @@ fn an_operator_sees_and_interrupts() {
         let (console, path) = console("interrupts");
         let (worker, _writer) = stuck("a worker");
         let id = worker.interrupter().id();
+        let lists = |told: &Value| {
+            told["dump"]["reports"].as_array().unwrap().iter().any(|it| it["task"] == json!(id))
+        };
+        wait_until("its task has begun", || lists(&list(&path)));
         let told = list(&path);
         assert_eq!(told["protocol"], 1);
         let reports = told["dump"]["reports"].as_array().unwrap();

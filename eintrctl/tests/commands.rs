@@ -38,6 +38,7 @@ fn an_operator_lists_dumps_and_interrupts() {
         let worker = eintr::Builder::new().name("a \x1b worker".into());
         let worker = worker.spawn(move || own_read(reader)).unwrap();
         let id = worker.interrupter().id().to_string();
+        wait_until("its task has begun", || told(&[path, "list"]).0.contains("a \\u{1b} worker"));
         for target in [path, &pid] {
             let (list, status) = told(&[target, "list"]);
             assert_eq!(status, 0, "{list}");
