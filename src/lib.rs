@@ -1,4 +1,82 @@
-#![doc = include_str!("../README.md")]
+//! Interrupts threads that are stuck in a blocking call: `accept`, `read`, `sleep`, `waitpid`, `flock`, a FIFO's `open`, in your
+//! code, in std, in a crate or in a C library. Another thread asks (or a deadline, or SIGTERM); the call returns at once, and the
+//! thread sees an ordinary `Err` and leaves by `?`. Nothing is killed, nothing is leaked, and nothing that already happened is
+//! thrown away.
+//!
+//! ```
+//! use eintr::ResultExt;
+//! use std::net::TcpListener;
+//!
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! let server = eintr::spawn(move || -> Result<(), eintr::Error> {
+//!     loop {
+//!         let (_connection, peer) = listener.accept().or_interrupted()?; // std's own, and stuck here
+//!         println!("hello, {peer}");
+//!     }
+//! });
+//!
+//! server.interrupter().interrupt_with("closing time");
+//! let error = server.join().unwrap().unwrap_err();
+//! assert_eq!(error.to_string(), "interrupted: closing time");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # What is reached
+//!
+//! | | how | what it sees |
+//! |---|---|---|
+//! | code that computes | [`checkpoint()`], [`iter.interruptible()`](IteratorExt::interruptible) | `Err(Interrupted)` |
+//! | [`eintr::io`](io), [`net`], [`fs`], [`event`], [`process`], [`time`], [`sync`], [`ipc`], [`terminal`] | exactly, on x86_64 and aarch64 | `Err(Interrupted)`: the operation did not happen |
+//! | std, any crate, any C library, on x86_64 with Linux 5.11 or newer | the kernel stops the armed thread at its next syscall | `ECANCELED`; a sleep ends early; [`Interrupted::of`] recognises it |
+//! | the same elsewhere | second best: a signal answers the call that it finds, and is repeated with back-off | as above, or `EINTR` |
+//! | a lock, condition variable or channel of [`eintr::sync`](sync) | exactly | `Err(Interrupted)` |
+//! | one that is not ours, a client, an event loop | [`with_hook`]: you say what wakes it, and that comes first | what waking it gives |
+//! | C code that computes for hours | [`abandon()`], which is `unsafe` | `Err(Interrupted)` |
+//!
+//! [`support()`] says what works on the machine at hand. Which syscall is refused, and which is run all the same, is in the table at
+//! [`reach`](reach()). What to write around which library stands in [`recipes`]; the limits, and what it costs, in the README.
+//!
+//! # How it is used
+//!
+//! * **Ask, and be told what became of it.** [`Interrupter::interrupt`] returns a [`Request`]; its
+//!   [`wait`](Request::wait) answers `Raised`, `Finished`, `NotStarted`, `Masked` or `Stuck`, the last two with a
+//!   [`Report`] of where the thread is: its state, the syscall, what the descriptor leads to, its stack, and the cure if there
+//!   is one: what to call in the place of what, in which function of yours, on which line. [`report()`] is that of every task, and
+//!   [`dump()`] the thread dump: those, and every other thread of the process, who holds what it waits for, and which wait for each other.
+//! * **Any thread.** [`task()`] makes a task to run in a pool's job, in tokio's `spawn_blocking`, in `main`; a request reaches
+//!   that job and never the next one on the same thread. Work that a task hands to other threads, to rayon's or any pool's,
+//!   takes along what is in force by [`context()`]: `context.run(|| item())` in each job.
+//! * **Tokio.** [`eintr-tokio`](https://docs.rs/eintr-tokio) has a `spawn_blocking` whose job ends while it runs: by `abort`, where
+//!   its future is dropped, and with its runtime.
+//! * **Many threads.** A [`Group`] is for those that come and go; [`stop`](Group::stop) interrupts all, waits, and names the
+//!   stragglers; a [`JoinSet`] tells each one's end. [`scope()`] and [`try_scope()`] borrow like std's scope: body, threads and child
+//!   processes are one, and the first error interrupts the rest.
+//! * **Errors that survive.** An interrupt is never of the kind `ErrorKind::Interrupted`, which `read_to_end` and `write_all`
+//!   silently retry. It goes through `io::Error`, `anyhow` and `Box<dyn Error>`, and [`Interrupted::of`] finds it again, with
+//!   the reason. Where a library tells its own error instead, [`or_interrupted`](ResultExt::or_interrupted) asks what stands.
+//! * **Level-triggered.** An error that some library swallowed is raised again by the next call, until the task ends or
+//!   [takes](take) it.
+//! * **Timeouts for anything.** [`timeout`], [`timeout_at`], [`within`] and [`cleanup`] put a deadline around a stretch of code,
+//!   and [`remaining`] tells what is left of it. One that does not pass costs two looks at the clock.
+//! * **Waiting for each other.** [`sync`] takes the place of `std::sync` by a change of the import (std's own tests run so), with
+//!   `lock_interruptible`, `recv_interruptible` and so on beside std's names; a semaphore, an event, and a channel of many
+//!   receivers.
+//! * **SIGTERM.** [`termination::interrupt_on`] turns the first SIGTERM into an interrupt; a second one ends the process.
+//! * **Child processes.** [`process::status`] and [`process::output`] ask the child, then kill it, and always reap it.
+//!   [`process::exec`] lets no signal of ours follow into the new program.
+//! * **Masks.** In [`mask(f)`](mask()) causes from outside wait; [`cleanup`] is a mask with a deadline, for goodbyes, and
+//!   [`CleanupOnDrop`] one for a destructor of somebody else's.
+//!
+//! # Features
+//!
+//! `stacks` (on by default): reports have the stack of a stuck thread. `serde`: they are [data](Report#as-data). `console`: a socket for
+//! `eintrctl`, by which operators list, dump and interrupt a running program's threads. `capi`: the C library.
+//!
+//! # Inside
+//!
+//! [`inside`] walks one signal through the code; [`inside::rules`] has what is promised and what the machine demands, by the numbers
+//! that comments cite; [`inside::argument`] argues why no wake-up is lost.
+
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 #![cfg_attr(not(feature = "stacks"), allow(dead_code, reason = "some of it serves stacks only"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -6,6 +84,11 @@
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("eintr is for Linux: it is made of Linux's signals and syscalls");
+
+/// The README's examples are compiled, and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 /// By library and kind: what works as it is, and what to write around the rest. `docs/recipes.md`.
 #[cfg(any(doc, doctest))]

@@ -3,7 +3,7 @@
 //!
 //! ```sh
 //! cargo run --release -p eintr-reached
-//! cargo run --release -p eintr-reached -- --markdown   # as the README shows it
+//! cargo run --release -p eintr-reached -- --markdown   # as docs/reached.md has it
 //! ```
 //!
 //! Each cell is measured here and now: a thread makes the call, `/proc` says that it sleeps there,

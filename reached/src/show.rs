@@ -40,7 +40,7 @@ fn cells(row: &Row) -> [String; 5] {
     [row.call.into(), row.by.name().into(), text(&row.naive), text(&row.eintr), with]
 }
 
-/// The table as the README shows it.
+/// The table as docs/reached.md has it.
 pub fn markdown(rows: &[Row]) {
     println!("| {} |", HEADINGS.join(" | "));
     println!("|{}", "---|".repeat(HEADINGS.len()));
