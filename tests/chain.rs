@@ -455,7 +455,7 @@ extern "C" fn make_a_call(_: c_int) {
 }
 
 /// A task is asked, over and over, and does that at once: its mask must be what it was.
-fn stays_unblocked(before_ask: fn(i32), asked: fn()) {
+fn stays_as_it_was(before_ask: fn(i32), waits: fn(), asked: fn()) {
     eintr::install(Signal::USR1).unwrap();
     let (blocked, tid) = (signals::blocked(), gettid());
     let (to_ask, asks) = mpsc::channel::<Interrupter>();
@@ -470,7 +470,7 @@ fn stays_unblocked(before_ask: fn(i32), asked: fn()) {
         task.run(|| {
             to_ask.send(interrupter).unwrap();
             while !eintr::is_interrupted() {
-                std::hint::spin_loop();
+                waits();
             }
             asked();
             assert_eq!(signals::blocked(), blocked);
@@ -487,7 +487,7 @@ fn a_handler_that_makes_calls_leaves_no_signal_blocked() {
     alone("a_handler_that_makes_calls_leaves_no_signal_blocked", || {
         signals::handle(SIGUSR1, make_a_call, libc::SA_RESTART, &[]);
         // Ours merges with this one.
-        stays_unblocked(|tid| signals::send(tid, SIGUSR1), || ());
+        stays_as_it_was(|tid| signals::send(tid, SIGUSR1), std::hint::spin_loop, || ());
     });
 }
 
@@ -497,6 +497,22 @@ fn a_handler_of_a_fault_that_makes_calls_leaves_no_signal_blocked() {
     alone("a_handler_of_a_fault_that_makes_calls_leaves_no_signal_blocked", || {
         signals::handle(libc::SIGTRAP, make_a_call, libc::SA_RESTART, &[]);
         // SAFETY: its handler returns behind it.
-        stays_unblocked(|_| (), || unsafe { std::arch::asm!("int3") });
+        stays_as_it_was(|_| (), std::hint::spin_loop, || unsafe { std::arch::asm!("int3") });
+    });
+}
+
+#[test]
+fn what_a_program_blocks_stays_blocked_though_a_wait_lets_it_in() {
+    alone("what_a_program_blocks_stays_blocked_though_a_wait_lets_it_in", || {
+        signals::handle(libc::SIGINT, count, 0, &[]);
+        signals::handle(libc::SIGTERM, count, 0, &[]);
+        signals::block(&[libc::SIGINT, libc::SIGTERM]);
+        let wait = || {
+            let (moment, none) =
+                (libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 }, signals::set_of(&[]));
+            // SAFETY: the time and the set are borrowed.
+            unsafe { libc::ppoll(std::ptr::null_mut(), 0, &moment, &none) };
+        };
+        stays_as_it_was(|tid| signals::send(tid, libc::SIGINT), wait, || ());
     });
 }

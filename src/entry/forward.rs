@@ -55,8 +55,9 @@ impl Previous {
         if !self.has(libc::SA_RESTART) {
             eintr::undo_restart(saved);
         }
-        if registry::is_known() {
-            block::with(|block| dispatch::let_in_before_another(block, saved));
+        // Its mask may be that of the code below, which would have blocked for good what its first call lets in.
+        if registry::is_known() && !arch::trapped_in_raw(saved) {
+            block::with(|block| dispatch::look_and_let_in(block, saved));
         }
         let itself = if self.has(libc::SA_NODEFER) { 0 } else { signals::bit(number) };
         let mask = *signals::saved_mask(saved) | self.mask.load(Ordering::Relaxed) | itself;

@@ -118,8 +118,12 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
     let is_wanted = dispatch::is_wanted(block);
     if !is_wanted && step_aside(block, context) {
         // A request that came meanwhile found it on; and on this stack its handler cannot begin it.
-        if dispatch::is_wanted(block) && !dispatch::begin(block, context) {
-            let _ = target::signal_block(block, block.tid.load(Ordering::Relaxed));
+        // Nor are others' handlers kept out until our return.
+        if dispatch::is_wanted(block) {
+            handlers::open_to_begin(Moment::now_in_handler());
+            if !dispatch::begin(block, context) {
+                let _ = target::signal_block(block, block.tid.load(Ordering::Relaxed));
+            }
         }
         return;
     }
@@ -133,8 +137,9 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
     if !is_at_once {
         handlers::open_all(now);
         // What a handler returns to has a mask of its own.
-        if number != libc::SYS_rt_sigreturn {
-            dispatch::let_in(block, context);
+        match number {
+            libc::SYS_rt_sigreturn => dispatch::forget_if_blocked_in(block, context),
+            _ => dispatch::look_and_let_in(block, context),
         }
     }
     if is_wanted && arch::trapped_in_trampoline(context) {

@@ -138,9 +138,9 @@ pub(crate) fn put_off() -> PutOff {
 }
 
 impl PutOff {
-    /// And those, which are blocked already.
-    pub(crate) fn and(mut self, signals: Set) -> Self {
-        self.0 |= signals;
+    /// And those of what was blocked already.
+    pub(crate) fn and(mut self, those: impl FnOnce(Set) -> Set) -> Self {
+        self.0 |= those(mask() & !self.0);
         self
     }
 }

@@ -9,7 +9,10 @@ thread_local! {
     static ID: Cell<u32> = const { Cell::new(0) };
 }
 
-/// The calling thread's id.
+/// Where a sandbox tells none. The kernel's ids are below.
+const NOBODYS: u32 = 1 << 22;
+
+/// The calling thread's id, or else a number that is no thread's; never zero.
 #[inline]
 pub(crate) fn get() -> u32 {
     match ID.get() {
@@ -20,7 +23,10 @@ pub(crate) fn get() -> u32 {
 
 #[cold]
 fn ask() -> u32 {
-    ID.set(raw::gettid() as u32);
+    ID.set(match raw::gettid() as u32 {
+        0 => NOBODYS,
+        id => id,
+    });
     ID.get()
 }
 

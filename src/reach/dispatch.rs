@@ -230,27 +230,32 @@ fn others() -> signals::Set {
 /// here has none of them blocked. A handler in between (of a fault, or ours of SIGSYS) has a mask of its own,
 /// and what it returns to would have them blocked for good. So has code on the stack that we have lent.
 pub(crate) fn let_in(block: &Block, context: &mut ucontext_t) {
-    let sp = arch::sp(context);
-    let (mask, waiting) = (signals::saved_mask(context), block.dispatch.waiting());
-    let is_there = *mask & waiting == 0 || block.dispatch.waits_in(*mask, ours::set());
-    if is_there && !block.alternate_stack.holds(sp) {
-        *mask &= !block.dispatch.let_in();
+    if !block.alternate_stack.holds(arch::sp(context)) {
+        let mask = signals::saved_mask(context);
+        *mask &= !block.dispatch.let_in(*mask);
     }
 }
 
-/// The same before another's handler runs on top of this one. (Its mask may be that of the code below.)
-pub(crate) fn let_in_before_another(block: &Block, context: &mut ucontext_t) {
+/// The same after a look at all handlers.
+pub(crate) fn look_and_let_in(block: &Block, context: &mut ucontext_t) {
     if block.dispatch.has_waiting() {
         handlers::open_to_begin(Moment::now_in_handler());
         let_in(block, context);
     }
 }
 
+/// Before an `rt_sigreturn`: that of the code that has them blocked takes its mask away.
+pub(crate) fn forget_if_blocked_in(block: &Block, context: &ucontext_t) {
+    let mask = signals::mask_in(context);
+    if block.dispatch.has_waiting() && block.dispatch.wait_in(mask) {
+        block.dispatch.let_in(mask);
+    }
+}
+
 /// The same for the thread's own code.
 fn let_in_here(block: &Block) {
-    let waiting = block.dispatch.let_in();
-    if waiting != 0 {
-        signals::change_mask(libc::SIG_UNBLOCK, waiting);
+    if block.dispatch.has_waiting() {
+        signals::change_mask(libc::SIG_UNBLOCK, block.dispatch.let_in(signals::mask()));
     }
 }
 

@@ -35,6 +35,7 @@ use super::retries::Retries;
 use super::runs::Runs;
 use super::wanted::Wanted;
 use crate::kernel::{AtomicMoment, KernelTimer, Moment, Set, futex, signals};
+use crate::signal::{handlers, ours};
 
 /// One thread's block.
 #[repr(C)]
@@ -137,7 +138,7 @@ impl Block {
         self.answering.runs.is_watched.store(false, Relaxed);
         self.deadlines.timer.reset();
         self.dispatch.change(Dispatching::On, Dispatching::Off);
-        self.dispatch.waiting.store(0, Relaxed);
+        self.dispatch.waiting.fetch_and(!ASKER_LOOKS, Relaxed);
         self.delivery.reset();
     }
 }
@@ -362,14 +363,27 @@ impl Dispatch {
         self.has_waiting() && self.waiting() & ASKER_LOOKS != 0
     }
 
-    /// Whether code with that mask has them blocked by us; those bits of a mask that are ours say nothing.
-    pub(crate) fn waits_in(&self, mask: Set, ours: Set) -> bool {
-        (mask ^ self.waiting_in.load(Relaxed)) & !ours == 0
+    /// Whether code with that mask has them blocked by us. (The bits of our own signals say nothing.)
+    pub(crate) fn wait_in(&self, mask: Set) -> bool {
+        (mask ^ self.waiting_in.load(Relaxed)) & !ours::set() == 0
     }
 
-    /// Those that have waited and do no longer.
-    pub(crate) fn let_in(&self) -> Set {
-        self.waiting.fetch_and(ASKER_LOOKS, Relaxed) & !ASKER_LOOKS
+    /// Those of code with that mask that wait no longer: where they are blocked by us, or are not blocked.
+    /// Elsewhere they wait on: that is a handler on top, or what had them blocked is another's business now.
+    pub(crate) fn let_in(&self, mask: Set) -> Set {
+        match mask & self.waiting() == 0 || self.wait_in(mask) {
+            true => self.waiting.fetch_and(ASKER_LOOKS, Relaxed) & !ASKER_LOOKS,
+            false => 0,
+        }
+    }
+
+    /// The same after a look at all handlers.
+    pub(crate) fn look_and_let_in(&self, mask: Set) -> Set {
+        if !self.has_waiting() {
+            return 0;
+        }
+        handlers::open_to_begin(Moment::now_in_handler());
+        self.let_in(mask)
     }
 
     pub(crate) fn state(&self) -> Dispatching {

@@ -14,7 +14,7 @@ use crate::kernel::signals;
 /// would have let it in.
 pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let blocked = signals::change_mask(libc::SIG_SETMASK, signals::ALL_BUT_SIGSYS);
-    let before = blocked & !block::with(|block| block.dispatch.let_in());
+    let before = blocked & !block::with(|block| block.dispatch.look_and_let_in(blocked));
     let started = Builder::new().name(name.into()).spawn(run);
     signals::change_mask(libc::SIG_SETMASK, before);
     started.map(drop)

@@ -117,6 +117,38 @@ fn a_writer_that_reads_on_lets_readers_go_on() {
     });
 }
 
+/// The mark that it has left for other writers keeps nobody out.
+#[test]
+fn a_writer_that_had_slept_reads_on_beside_others() {
+    watched("downgrade", || {
+        let lock = Arc::new(RwLock::new(5));
+        let writes = lock.write().unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let (hand, handed) = std::sync::mpsc::channel::<eintr::JoinHandle<i32>>();
+        let theirs = lock.clone();
+        let writer = eintr::spawn(move || {
+            tell.send(gettid()).unwrap();
+            let writes = theirs.write().unwrap();
+            tell.send(gettid()).unwrap();
+            let reader = handed.recv().unwrap();
+            let reads = RwLockWriteGuard::downgrade(writes);
+            assert_eq!(reader.join().unwrap(), *reads);
+        });
+        wait_until_asleep(told.recv().unwrap());
+        drop(writes);
+        told.recv().unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let theirs = lock.clone();
+        let reader = eintr::spawn(move || {
+            tell.send(gettid()).unwrap();
+            *theirs.read().unwrap()
+        });
+        wait_until_asleep(told.recv().unwrap());
+        hand.send(reader).unwrap();
+        writer.join().unwrap();
+    });
+}
+
 #[test]
 fn a_writer_that_reads_on_does_not_poison() {
     struct ReadsOn<'a>(Option<RwLockWriteGuard<'a, u8>>);

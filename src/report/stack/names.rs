@@ -84,7 +84,10 @@ impl Module {
     fn contents(&self) -> Option<Pages> {
         let program = fs::metadata("/proc/self/exe").ok();
         let is_program = program.is_some_and(|program| program.ino() == self.inode);
-        let mut file = File::open(if is_program { "/proc/self/exe" } else { &self.path }).ok()?;
+        let path = if is_program { "/proc/self/exe" } else { &self.path };
+        // A FIFO of that name would wait.
+        fs::metadata(path).ok().filter(|file| file.is_file())?;
+        let mut file = File::open(path).ok()?;
         let is_same = file.metadata().is_ok_and(|file| file.ino() == self.inode);
         is_same.then(|| Pages::of(&mut file))?
     }

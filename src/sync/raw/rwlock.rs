@@ -106,8 +106,11 @@ impl RawRwLock {
     pub(crate) fn downgrade(&self) {
         let word = self.word.fetch_sub(WRITER - READER, Release) - (WRITER - READER);
         // Readers that sleep behind no writer would sleep to the end of this one: an unlock calls readers
-        // only behind a writer. Where the mark is gone, or a writer's has come, somebody calls them.
-        if word == READER | READERS
+        // only behind a writer. Where the mark is gone, or a writer's has come, somebody calls them. (A writer's
+        // that was there may be that of this one, who had slept.)
+        if word & WRITERS != 0 {
+            self.give_up_writing();
+        } else if word == READER | READERS
             && self.word.compare_exchange(word, READER, Relaxed, Relaxed).is_ok()
         {
             futex::wake_all(&self.word);
