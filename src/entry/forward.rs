@@ -55,9 +55,14 @@ impl Previous {
         if !self.has(libc::SA_RESTART) {
             eintr::undo_restart(saved);
         }
-        // Its mask may be that of the code below, which would have blocked for good what its first call lets in.
-        if registry::is_known() && !arch::trapped_in_raw(saved) {
-            block::with(|block| dispatch::look_and_let_in(block, saved));
+        // What a sandbox has trapped may be what we ask the kernel for in order to answer the call below: to ask
+        // again, or to return by a call that is stopped, would have no end.
+        if !arch::trapped_in_raw(saved) {
+            self.lead_back(context);
+            // Its mask may be that of the code below, which would have blocked for good what its first call lets in.
+            if registry::is_known() {
+                block::with(|block| dispatch::look_and_let_in(block, saved));
+            }
         }
         let itself = if self.has(libc::SA_NODEFER) { 0 } else { signals::bit(number) };
         let mask = *signals::saved_mask(saved) | self.mask.load(Ordering::Relaxed) | itself;
@@ -82,6 +87,7 @@ impl Previous {
         let is_there = handler != libc::SIG_DFL && handler != libc::SIG_IGN;
         let runs = is_there && (!self.has(libc::SA_RESETHAND) || self.reset(handler));
         if runs {
+            self.lead_back(context);
             self.run(handler, number, info, context);
         }
         runs
@@ -98,9 +104,8 @@ impl Previous {
         }
     }
 
-    /// Runs that handler, and leads back through it.
+    /// Runs that handler.
     fn run(&self, handler: usize, number: c_int, info: *mut siginfo_t, context: *mut c_void) {
-        self.lead_back(context);
         if self.has(libc::SA_SIGINFO) {
             // SAFETY: installed with SA_SIGINFO, so it is a function of these arguments.
             let handler = unsafe {
