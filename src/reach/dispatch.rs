@@ -238,13 +238,13 @@ pub(crate) fn let_in(block: &Block, context: &mut ucontext_t) {
 
 /// The same after a look at all handlers.
 pub(crate) fn look_and_let_in(block: &Block, context: &mut ucontext_t) {
-    if block.dispatch.has_waiting() {
-        handlers::open_to_begin(Moment::now_in_handler());
-        let_in(block, context);
+    if !block.alternate_stack.holds(arch::sp(context)) {
+        let mask = signals::saved_mask(context);
+        *mask &= !block.dispatch.look_and_let_in(*mask);
     }
 }
 
-/// Before an `rt_sigreturn`: that of the code that has them blocked takes its mask away.
+/// Before an `rt_sigreturn` of the code that has them blocked: its mask goes, and they wait no longer.
 pub(crate) fn forget_if_blocked_in(block: &Block, context: &ucontext_t) {
     let mask = signals::mask_in(context);
     if block.dispatch.has_waiting() && block.dispatch.wait_in(mask) {
@@ -252,7 +252,7 @@ pub(crate) fn forget_if_blocked_in(block: &Block, context: &ucontext_t) {
     }
 }
 
-/// The same for the thread's own code.
+/// They wait no longer in the thread's own code.
 fn let_in_here(block: &Block) {
     if block.dispatch.has_waiting() {
         signals::change_mask(libc::SIG_UNBLOCK, block.dispatch.let_in(signals::mask()));

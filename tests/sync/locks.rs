@@ -95,19 +95,25 @@ fn a_writer_that_gives_up_lets_the_readers_go_on() {
     });
 }
 
+/// A thread that sleeps in that.
+fn asleep<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> eintr::JoinHandle<T> {
+    let (tell, told) = std::sync::mpsc::channel();
+    let thread = eintr::spawn(move || {
+        tell.send(gettid()).unwrap();
+        body()
+    });
+    wait_until_asleep(told.recv().unwrap());
+    thread
+}
+
 /// One that waits to read comes through where the writer reads on.
 #[test]
 fn a_writer_that_reads_on_lets_readers_go_on() {
     watched("downgrade", || {
         let lock = Arc::new(RwLock::new(5));
         let mut writes = lock.write().unwrap();
-        let (tell, told) = std::sync::mpsc::channel();
         let theirs = lock.clone();
-        let reader = eintr::spawn(move || {
-            tell.send(gettid()).unwrap();
-            theirs.read_interruptible().map(|value| *value.unwrap())
-        });
-        wait_until_asleep(told.recv().unwrap());
+        let reader = asleep(move || theirs.read_interruptible().map(|value| *value.unwrap()));
         *writes += 1;
         let reads = RwLockWriteGuard::downgrade(writes);
         assert_eq!(reader.join().unwrap().unwrap(), 6);
@@ -126,25 +132,17 @@ fn a_writer_that_had_slept_reads_on_beside_others() {
         let (tell, told) = std::sync::mpsc::channel();
         let (hand, handed) = std::sync::mpsc::channel::<eintr::JoinHandle<i32>>();
         let theirs = lock.clone();
-        let writer = eintr::spawn(move || {
-            tell.send(gettid()).unwrap();
+        let writer = asleep(move || {
             let writes = theirs.write().unwrap();
-            tell.send(gettid()).unwrap();
+            tell.send(()).unwrap();
             let reader = handed.recv().unwrap();
             let reads = RwLockWriteGuard::downgrade(writes);
             assert_eq!(reader.join().unwrap(), *reads);
         });
-        wait_until_asleep(told.recv().unwrap());
         drop(writes);
         told.recv().unwrap();
-        let (tell, told) = std::sync::mpsc::channel();
         let theirs = lock.clone();
-        let reader = eintr::spawn(move || {
-            tell.send(gettid()).unwrap();
-            *theirs.read().unwrap()
-        });
-        wait_until_asleep(told.recv().unwrap());
-        hand.send(reader).unwrap();
+        hand.send(asleep(move || *theirs.read().unwrap())).unwrap();
         writer.join().unwrap();
     });
 }
