@@ -4,7 +4,7 @@ use std::io;
 
 use crate::hook::list;
 use crate::task::node;
-use crate::thread::{Outcome, Stop, block, brakes};
+use crate::thread::{Outcome, Stop, backoff, block};
 use crate::{Error, Interrupted, settle};
 
 /// Raises the thread's cause, if it has one: the outermost first, then the oldest.
@@ -90,7 +90,7 @@ pub fn take() -> Option<Interrupted> {
     settle::take_in_strays();
     list::run_before_end();
     let taken = node::take();
-    brakes::release();
+    backoff::end();
     settle::settle();
     taken
 }
@@ -98,16 +98,16 @@ pub fn take() -> Option<Interrupted> {
 #[cold]
 fn raise_at_checkpoint() -> Result<(), Interrupted> {
     settle::take_in_strays();
-    brakes::release();
+    backoff::end();
     node::raise().map_or(Ok(()), Err)
 }
 
-/// Raises inside a call, unless nothing stands (any more). With the brakes on.
+/// Raises inside a call, unless nothing stands (any more). With back-off.
 #[cold]
 pub(crate) fn raise_in_call() -> Result<(), Interrupted> {
     let raised = is_interrupted().then(node::raise).flatten();
     raised.map_or(Ok(()), |interrupted| {
-        block::with(brakes::apply);
+        block::with(backoff::apply);
         Err(interrupted)
     })
 }

@@ -9,7 +9,7 @@ use crate::entry::{fork, install};
 use crate::group::members::Asked;
 use crate::hook::list::{self, HiddenHooks};
 use crate::reach::dispatch;
-use crate::thread::{Stretch, ThreadRecord, block, brakes, registry, stretches};
+use crate::thread::{Stretch, ThreadRecord, backoff, block, registry, stretches};
 use crate::{Interrupter, JoinHandle, settle, unblocked};
 use node::{Begun, Nesting, Node};
 
@@ -200,7 +200,7 @@ impl Drop for Running {
             standing::show(ended);
         }
         list::show(self.hooks.take());
-        brakes::release();
+        backoff::end();
         settle::settle();
         unblocked::undo(ended);
     }

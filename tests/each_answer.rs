@@ -1033,7 +1033,7 @@ fn every_row_and_every_exception() {
                 for (words, call, result) in unless {
                     assert_eq!(call(), result, "{syscall}, {words}");
                 }
-                // Heeded: the brakes stay off.
+                // Heeded: there is no back-off.
                 assert!(eintr::checkpoint().is_err());
             }
         })

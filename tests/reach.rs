@@ -69,7 +69,7 @@ fn accept() {
 }
 
 #[test]
-fn incoming_with_errors_ignored_is_braked_and_counted() {
+fn incoming_with_errors_ignored_is_backed_off_from_and_counted() {
     if !has_dispatch("incoming") {
         return;
     }

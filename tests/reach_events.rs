@@ -108,7 +108,7 @@ fn reads_around_a_poll_that_is_ignored_end() {
                 libc::epoll_wait(epoll.as_raw_fd(), &mut std::mem::zeroed(), 1, -1)
             };
             assert_eq!((told, read(near)), (-1, blocks), "an event loop looks in between");
-            // The brakes are not what this is about.
+            // The back-off are not what this is about.
             assert!(eintr::checkpoint().is_err());
         }
         while read(near) == blocks {
@@ -275,19 +275,19 @@ fn an_event_loop_is_told_what_is_ready_for_ever() {
     });
 }
 
-/// A loop that ignores what it is told is braked inside of its wait, and so hears of an event that
+/// A loop that ignores what it is told is made to wait inside of its wait, and so hears of an event that
 /// comes meanwhile.
 #[test]
-fn an_event_that_comes_while_the_loop_is_braked_is_told() {
+fn an_event_that_comes_while_the_loop_is_backing_off_is_told() {
     asked("epoll", || {
         let (epoll, (near, far)) = (Epoll::new(), UnixStream::pair().unwrap());
         epoll.add(near.as_raw_fd());
-        let braked = || {
+        let is_made_to_wait = || {
             let start = Instant::now();
             assert_eq!(epoll.wait(), Err(libc::EINTR));
             start.elapsed() >= Duration::from_millis(10)
         };
-        while !braked() {}
+        while !is_made_to_wait() {}
         thread::scope(|scope| {
             let writer = scope.spawn(|| (&far).write_all(b"x").unwrap());
             while epoll.wait() != Ok(1) {}
@@ -312,12 +312,12 @@ fn where_libzmq_is_mapped_a_poll_is_told_eintr_for_ever() {
         std::fs::remove_file(path).unwrap();
         asked("libzmq", || {
             let (near, _far) = UnixStream::pair().unwrap();
-            let braked = || {
+            let is_made_to_wait = || {
                 let start = Instant::now();
                 assert_eq!(poll(&[near.as_raw_fd()], -1), Err(libc::EINTR));
                 start.elapsed() >= Duration::from_millis(10)
             };
-            while !braked() {}
+            while !is_made_to_wait() {}
             // The time for what is ready runs out; for polls it does not.
             let (mut here, mut there) = UnixStream::pair().unwrap();
             let bring = |there: &mut UnixStream| eintr::mask(|| there.write_all(b"x")).unwrap();

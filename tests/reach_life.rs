@@ -551,7 +551,7 @@ fn handlers_that_leave_by_a_jump() {
                     WAY_OUT.with(|place| unsafe { escape::call_escapably(place.as_ptr(), raise) });
                 assert!(escaped);
                 assert_eq!(kernels_mask(None), before, "as it was");
-                // Heeded: the brakes stay off.
+                // Heeded: there is no back-off.
                 assert!(eintr::checkpoint().is_err());
             }
             assert_reached();

@@ -566,8 +566,8 @@ fn cpu_time_of_this_thread() -> Duration {
 
 /// A loop that ignores its errors, be they refusals, sleeps cut short, or EINTR.
 #[test]
-fn a_loop_that_does_not_listen_is_braked() {
-    const BRAKE: Duration = Duration::from_millis(10);
+fn a_loop_that_does_not_listen_is_made_to_wait() {
+    const BACKOFF: Duration = Duration::from_millis(10);
     const TIMES: u32 = 40;
     let loops: [fn(&PipeReader); 3] = [
         |mut pipe| assert!(pipe.read(&mut [0]).is_err()),
@@ -579,17 +579,17 @@ fn a_loop_that_does_not_listen_is_braked() {
         asked("a loop", |_| {
             let (pipe, _writer) = io::pipe().unwrap();
             let again = || again(&pipe);
-            let is_braked = || {
+            let is_backing_off = || {
                 let start = Instant::now();
                 again();
-                start.elapsed() >= BRAKE
+                start.elapsed() >= BACKOFF
             };
             // Eight in a row: one may be as slow because the thread had to wait for a processor.
-            while !(0..8).all(|_| is_braked()) {}
+            while !(0..8).all(|_| is_backing_off()) {}
             let (start, used) = (Instant::now(), cpu_time_of_this_thread());
             (0..TIMES).for_each(|_| again());
             let (took, used) = (start.elapsed(), cpu_time_of_this_thread() - used);
-            assert!(took >= BRAKE * TIMES, "{took:?}");
+            assert!(took >= BACKOFF * TIMES, "{took:?}");
             // Where even to fall asleep and to wake up costs that much, it is not ours to answer
             // for.
             let before = cpu_time_of_this_thread();
@@ -600,7 +600,7 @@ fn a_loop_that_does_not_listen_is_braked() {
                 used < took / 100 + asleep,
                 "{used:?} of {took:?}, {asleep:?} for sleeps alone"
             );
-            // Whoever listens goes on unbraked.
+            // Whoever listens goes on without back-off.
             assert!(eintr::checkpoint().is_err());
             let start = Instant::now();
             (0..16).for_each(|_| again());

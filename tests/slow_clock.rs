@@ -26,7 +26,7 @@ fn a_thread_is_reached() {
         let worker = eintr::spawn(move || {
             eintr::Interrupter::current().unwrap().interrupt();
             for _ in 0..20 {
-                // The brakes look at the clock too.
+                // The back-off look at the clock too.
                 assert!((&reader).read(&mut [0]).is_err());
             }
         });

@@ -17,7 +17,7 @@ use super::timer::Signaller;
 use crate::hook::{list, thread as hook_thread};
 use crate::kernel::Moment;
 use crate::thread::{
-    Block, DEADLINE, Stretch, block, brakes, helper_thread, registry, stretches, target,
+    Block, DEADLINE, Stretch, backoff, block, helper_thread, registry, stretches, target,
 };
 use crate::{settle, unblocked};
 
@@ -188,8 +188,8 @@ fn end_armed(block: &Block, at: Moment) -> bool {
     standing::follow(block);
     if !block.word.is_armed() {
         // What was ignored has ended, as if a task had: whoever waits by deadlines again and again
-        // is not braked.
-        brakes::release();
+        // is not made to wait.
+        backoff::end();
     }
     settle::settle();
     was_refused

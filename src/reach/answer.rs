@@ -19,8 +19,8 @@ use crate::kernel::descriptor::{self, Kind};
 use crate::kernel::mapped::Library;
 use crate::kernel::{memory, process, signals};
 use crate::signal::ours;
+use crate::thread::backoff;
 use crate::thread::block::Block;
-use crate::thread::brakes;
 use crate::thread::retries::Call;
 use crate::thread::word::DEADLINE;
 
@@ -42,7 +42,7 @@ pub(crate) fn by_table(
         (_, Some(form)) if allowance::is_left(block, now) => {
             let done = at_once::make(block, row, form, *arguments);
             done.inspect(|_| {
-                brakes::release_in_handler(block);
+                backoff::end_in_handler(block);
                 block.answering.get_on();
             })
         }
@@ -66,7 +66,7 @@ pub(crate) fn by_table(
     }
 }
 
-/// What an event loop is told that is ready, for ever. One that ignores what it is told is braked
+/// What an event loop is told that is ready, for ever. One that ignores what it is told is made to wait
 /// inside of the wait: events are not late.
 fn looked_for_events(
     block: &Block,
@@ -75,7 +75,7 @@ fn looked_for_events(
     arguments: &[usize; 6],
 ) -> Option<isize> {
     block.answering.get_on();
-    if let Some(pause) = brakes::due(block) {
+    if let Some(pause) = backoff::due(block) {
         descriptor::is_ready_within(arguments[0], libc::POLLIN, pause);
     }
     at_once::make(block, row, form, *arguments)
@@ -85,19 +85,19 @@ fn looked_for_events(
 pub(crate) fn unrun(block: &Block, answer: Answer) -> Option<isize> {
     match answer {
         Answer::Refuse | Answer::Poll => Some(refuse(block)),
-        Answer::Zero => Some(unheeded(block, 0)),
+        Answer::Zero => Some(after_backoff(block, 0)),
         Answer::Interrupt if block.reach.refuses_loops() => Some(refuse(block)),
-        Answer::Interrupt => Some(unheeded(block, INTERRUPTED)),
+        Answer::Interrupt => Some(after_backoff(block, INTERRUPTED)),
         Answer::WakeTwice | Answer::Run => None,
     }
 }
 
 const INTERRUPTED: isize = -libc::EINTR as isize;
 
-/// An event loop for which nothing is ready, and that has waited for as long as it is braked.
+/// An event loop for which nothing is ready, and that has waited for as long as it is made to wait.
 fn interrupt_loop(block: &Block) -> isize {
     note_cut_short(block);
-    brakes::count(block);
+    backoff::count(block);
     if block.reach.refuses_loops() { -libc::ECANCELED as isize } else { INTERRUPTED }
 }
 
@@ -107,9 +107,9 @@ fn refuse_poll(block: &Block, now: Moment, number: c_long, arguments: &[usize; 6
             note_cut_short(block);
             INTERRUPTED
         }
-        Tell::InterruptedForEver => unheeded(block, INTERRUPTED),
+        Tell::InterruptedForEver => after_backoff(block, INTERRUPTED),
         Tell::Refused => refuse(block),
-        Tell::Readable => unheeded(block, 1),
+        Tell::Readable => after_backoff(block, 1),
     }
 }
 
@@ -130,13 +130,13 @@ pub(crate) fn wake(
 }
 
 fn refuse(block: &Block) -> isize {
-    unheeded(block, -libc::ECANCELED as isize)
+    after_backoff(block, -libc::ECANCELED as isize)
 }
 
-/// With the brakes, for code that asks again and again.
-fn unheeded(block: &Block, result: isize) -> isize {
+/// With back-off, for code that asks again and again.
+fn after_backoff(block: &Block, result: isize) -> isize {
     note_cut_short(block);
-    brakes::apply(block);
+    backoff::apply(block);
     result
 }
 

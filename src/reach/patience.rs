@@ -40,10 +40,10 @@ static LIBZMQ: Library = Library::new(b"/libzmq");
 pub(crate) enum Tell {
     /// EINTR, and the caller may go on at once.
     Interrupted,
-    /// EINTR, as ever, and the caller is braked.
+    /// EINTR, as ever, and the caller is made to wait.
     InterruptedForEver,
     Refused,
-    /// That there is something to read, and the caller is braked.
+    /// That there is something to read, and the caller is made to wait.
     Readable,
 }
 

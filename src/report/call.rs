@@ -43,7 +43,7 @@ impl Call {
         self.is_ours() || call::is_own(self.pc)
     }
 
-    /// Whether that is the pause of a thread that is braked: a sleep, or a poll of an event loop's.
+    /// Whether that is the pause of a thread that is made to wait: a sleep, or a poll of an event loop's.
     pub(super) fn is_our_pause(&self) -> bool {
         let answer = self.row().map(|row| row.answer);
         self.is_ours() && matches!(answer, Some(Answer::Zero | Answer::Poll))

@@ -23,7 +23,7 @@ use crate::thread::fork_gate::{self, Gate};
 use crate::thread::record::{Delivery, Floor, RoomToCopy, RoomToEnter};
 use crate::thread::retries::Retried;
 use crate::thread::target::{Task, ThreadRecord};
-use crate::thread::{brakes, hook_queue, number, registry};
+use crate::thread::{backoff, hook_queue, number, registry};
 
 /// A task's inside.
 pub(crate) struct Node {
@@ -641,7 +641,7 @@ impl Node {
             refused: life.as_ref().map_or(0, |life| life.refused),
             tid: record.and_then(|record| record.thread(|thread| thread.tid())),
             retried: record
-                .and_then(|record| record.thread(|thread| brakes::retried(thread.block()))?),
+                .and_then(|record| record.thread(|thread| backoff::retried(thread.block()))?),
         }
     }
 

@@ -50,8 +50,8 @@ pub(crate) struct Block {
     pub(crate) repeat: Repeat,
     pub(crate) dispatch: Dispatch,
     pub(crate) answering: Answering,
-    /// Errors handed out since the last checkpoint, take or task end: what the brakes go by.
-    pub(crate) unheeded: AtomicU32,
+    /// Errors handed out since the last checkpoint, take or task end: what the back-off goes by.
+    pub(crate) errors_in_a_row: AtomicU32,
     /// Which call it was that they were handed out by.
     pub(crate) retries: Retries,
     pub(crate) reach: Reach,
@@ -81,7 +81,7 @@ thread_local! {
             repeat: Repeat::new(),
             dispatch: Dispatch::new(),
             answering: Answering::new(),
-            unheeded: AtomicU32::new(0),
+            errors_in_a_row: AtomicU32::new(0),
             retries: Retries::new(),
             reach: Reach::new(),
             alternate_stack: AlternateStack::new(),

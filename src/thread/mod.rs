@@ -1,7 +1,7 @@
 #![doc = include_str!("README.md")]
 
+pub(crate) mod backoff;
 pub(crate) mod block;
-pub(crate) mod brakes;
 pub(crate) mod call;
 pub(crate) mod ended_waits;
 pub(crate) mod fork_gate;

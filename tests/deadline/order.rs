@@ -136,20 +136,20 @@ fn a_strangers_job_is_not_armed() {
 
 /// One who waits by deadlines, again and again, is not one who ignores errors.
 #[test]
-fn a_deadline_that_ends_takes_the_brakes_off() {
-    watched("no brakes", || {
+fn a_deadline_that_ends_ends_the_backoff() {
+    watched("no back-off", || {
         let start = Instant::now();
         for _ in 0..1000 {
             assert_eq!(timeout(Duration::ZERO, || Ok(read_in_vain()?)), Err(Told::TimedOut));
         }
-        // With the brakes on it would be 10 ms each.
+        // With back-off it would be 10 ms each.
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     });
 }
 
 #[test]
-fn errors_that_are_ignored_are_braked() {
-    watched("brakes", || {
+fn errors_that_are_ignored_are_backed_off_from() {
+    watched("back-off", || {
         let start = Instant::now();
         within(Duration::ZERO, || (0..40).for_each(|_| drop(read_in_vain().unwrap_err())));
         // 16 free ones, 1 us doubling to 8 ms, then 10 ms each.

@@ -316,7 +316,7 @@ fn calls_after_the_end_are_not_refused() {
     });
 }
 
-/// One who waits by deadlines, again and again, is not braked.
+/// One who waits by deadlines, again and again, is not made to wait.
 #[test]
 fn again_and_again() {
     reached("again and again", || {

@@ -1,8 +1,8 @@
-//! The brakes (DESIGN §5): a loop that ignores its errors does not burn a core, and one that heeds
+//! Back-off (DESIGN §5): a loop that ignores its errors does not burn a core, and one that heeds
 //! them is not slowed down.
 //!
 //! The tests here work like this: they measure times that are at least so long, whatever the load;
-//! and where something is to be quick, the limit is the time that it would take with the brakes on.
+//! and where something is to be quick, the limit is the time that it would take with back-off.
 
 use std::time::{Duration, Instant};
 
@@ -51,8 +51,8 @@ fn ignored_errors_are_slowed_down() {
 }
 
 #[test]
-fn the_brakes_are_off_after_a_checkpoint_or_take() {
-    watched("the_brakes_are_off_after_a_checkpoint_or_take", || {
+fn no_backoff_after_a_checkpoint_or_take() {
+    watched("no_backoff_after_a_checkpoint_or_take", || {
         let (reader, _writer) = pipe();
         with_task(|interrupter| {
             let errors = |checked: &dyn Fn()| {
@@ -64,21 +64,21 @@ fn the_brakes_are_off_after_a_checkpoint_or_take() {
                 }
                 start.elapsed()
             };
-            // 500 with the brakes on take 4.8 s at least.
+            // 500 with back-off take 4.8 s at least.
             let with_checkpoint = errors(&|| assert!(checkpoint().is_err()));
             let with_take = errors(&|| assert!(take().is_some()));
-            let braked = Duration::from_millis(4800);
-            assert!(with_checkpoint < braked, "{with_checkpoint:?}");
-            assert!(with_take < braked, "{with_take:?}");
+            let with_backoff = Duration::from_millis(4800);
+            assert!(with_checkpoint < with_backoff, "{with_checkpoint:?}");
+            assert!(with_take < with_backoff, "{with_take:?}");
         });
     });
 }
 
 #[test]
-fn the_brakes_do_not_hold_up_the_end() {
-    watched("the_brakes_do_not_hold_up_the_end", || {
+fn the_backoff_does_not_hold_up_the_end() {
+    watched("the_backoff_does_not_hold_up_the_end", || {
         let (reader, _writer) = pipe();
-        // A new task on the same thread starts with the brakes off.
+        // A new task on the same thread starts without back-off.
         let start = Instant::now();
         for _ in 0..30 {
             with_task(|interrupter| {

@@ -1,4 +1,4 @@
-//! The brakes: a loop that ignores its errors must not burn a core.
+//! Back-off: a loop that ignores its errors must not burn a core.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -23,19 +23,19 @@ pub(crate) fn apply(block: &Block) {
 
 /// How long the next error would wait.
 pub(crate) fn due(block: &Block) -> Option<Duration> {
-    pause_after(block.unheeded.load(Relaxed))
+    pause_after(block.errors_in_a_row.load(Relaxed))
 }
 
 /// One more error is handed out.
 pub(crate) fn count(block: &Block) {
-    let before = block.unheeded.fetch_add(1, Relaxed);
+    let before = block.errors_in_a_row.fetch_add(1, Relaxed);
     block.retries.count(before == 0);
 }
 
-/// The call for which a thread is braked, if it is.
+/// The call for which a thread is made to wait, if it is.
 pub(crate) fn retried(block: &Block) -> Option<Retried> {
-    let is_braked = block.word.is_armed() && block.unheeded.load(Relaxed) >= FREE;
-    is_braked.then(|| block.retries.look())
+    let is_backing_off = block.word.is_armed() && block.errors_in_a_row.load(Relaxed) >= FREE;
+    is_backing_off.then(|| block.retries.look())
 }
 
 /// Not at first, then 1 us doubling to 10 ms.
@@ -45,11 +45,11 @@ fn pause_after(ignored: u32) -> Option<Duration> {
 }
 
 /// The program looks after its interrupts.
-pub(crate) fn release() {
-    block::with(release_in_handler);
+pub(crate) fn end() {
+    block::with(end_in_handler);
 }
 
 /// The same, or it gets on with something.
-pub(crate) fn release_in_handler(block: &Block) {
-    block.unheeded.store(0, Relaxed);
+pub(crate) fn end_in_handler(block: &Block) {
+    block.errors_in_a_row.store(0, Relaxed);
 }
