@@ -14,7 +14,7 @@ use crate::kernel::clock::Moment;
 use crate::report::Report;
 use crate::settle;
 use crate::task::node::{self, Armed, Node, Progress};
-use crate::thread::roll;
+use crate::thread::all_threads;
 
 /// Interrupts one task, from any thread, at any time.
 ///
@@ -230,7 +230,7 @@ impl Drop for DropGuard {
 /// ```
 pub fn find(id: u64) -> Option<Interrupter> {
     let is_it = |task: &Arc<Node>| task.id() == id && !task.is_finished();
-    let records = roll::records();
+    let records = all_threads::records();
     let task = records.iter().find_map(|record| Node::all_on(record).into_iter().find(is_it));
     task.map(|task| Interrupter(Asked::Task(task)))
 }

@@ -10,7 +10,7 @@ use std::sync::Once;
 
 use crate::hook::thread as hook_thread;
 use crate::kernel::{pid, thread_id};
-use crate::thread::{block, fork_gate, registry, roll};
+use crate::thread::{all_threads, block, fork_gate, registry};
 
 /// Has the three handlers run around every `fork` from now on, unless they do already.
 pub(crate) extern "C" fn watch() {
@@ -43,7 +43,7 @@ extern "C" fn child() {
 fn adopt() {
     if let Some(record) = registry::registered() {
         registry::rebind();
-        roll::adopt();
+        all_threads::adopt();
         // Without an allocation: the child's turn of a foreign allocator may be still to come.
         record.each_task(|task| task.adopt(&record));
         if let Some(hooks) = block::with(hook_thread::of) {

@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use super::install;
 use crate::kernel::{Set, signals};
 use crate::signal::ours;
-use crate::thread::{fork_gate, roll, target};
+use crate::thread::{all_threads, fork_gate, target};
 
 static MOVING: Mutex<()> = Mutex::new(());
 
@@ -33,7 +33,7 @@ pub(crate) fn move_away() -> bool {
     drop((moving, gate));
     if has_moved {
         // Those that come later come to the new one.
-        for record in roll::records() {
+        for record in all_threads::records() {
             let gate = fork_gate::gate();
             record.undisturbed_thread(target::move_over);
             drop(gate);

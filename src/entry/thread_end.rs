@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use crate::deadline::{standing, timer};
 use crate::hook::thread as hook_thread;
 use crate::reach::dispatch;
-use crate::thread::{block, fork_gate, registry, repeat_timer, roll, wanted};
+use crate::thread::{all_threads, block, fork_gate, registry, repeat_timer, wanted};
 
 /// Closes the record: nobody signals this thread any more. If another destructor registers it
 /// again, this one is called again. What did not end before, since the thread was ended without
@@ -29,7 +29,7 @@ pub(crate) unsafe extern "C" fn end(value: *mut libc::c_void) {
         let gate = fork_gate::gate();
         let left = record.close();
         drop(gate);
-        roll::leave();
+        all_threads::leave();
         wanted::refuse(block);
         standing::forget(block);
         left.iter().for_each(|frame| frame.task().give_up_on(&record));

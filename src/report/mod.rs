@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::group::members::Asked;
 use crate::task::node::Node;
-use crate::thread::roll;
+use crate::thread::all_threads;
 
 mod call;
 mod cure;
@@ -73,7 +73,7 @@ pub fn report() -> Vec<Report> {
     let mut dump = Dump::new();
     let mut innermost = Vec::new();
     let mut outer = Vec::new();
-    for record in roll::records() {
+    for record in all_threads::records() {
         let mut tasks = Node::all_on(&record);
         innermost.extend(tasks.pop().map(|task| dump.look(&task)));
         outer.extend(tasks.into_iter().map(|task| Report::of(&Asked::Task(task))));
@@ -86,7 +86,7 @@ pub fn report() -> Vec<Report> {
 /// The same without stacks: nobody is disturbed.
 #[cfg(feature = "console")]
 fn tasks() -> Vec<Report> {
-    let records = roll::records();
+    let records = all_threads::records();
     let tasks = records.iter().flat_map(|record| Node::all_on(record).into_iter().rev());
     in_order(tasks.map(|task| Report::of(&Asked::Task(task))).collect())
 }

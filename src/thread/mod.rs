@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+pub(crate) mod all_threads;
 pub(crate) mod backoff;
 pub(crate) mod block;
 pub(crate) mod call;
@@ -14,7 +15,6 @@ pub(crate) mod record;
 pub(crate) mod registry;
 pub(crate) mod repeat_timer;
 pub(crate) mod retries;
-pub(crate) mod roll;
 pub(crate) mod runs;
 pub(crate) mod sighting;
 pub(crate) mod stretches;

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use super::target::{our_signal_is_blocked, signal_block};
-use super::{Record, Target, ThreadRecord, block, repeat_timer, roll, wanted};
+use super::{Record, Target, ThreadRecord, all_threads, block, repeat_timer, wanted};
 use crate::kernel::raw;
 
 thread_local! {
@@ -69,7 +69,7 @@ pub(crate) fn register() -> Arc<ThreadRecord> {
         repeat_timer::prepare(block);
         record
     });
-    roll::enter(&record);
+    all_threads::enter(&record);
     mark_as_known(block::address().cast());
     record
 }

@@ -1,13 +1,13 @@
-//! The roll: all threads of the process that have a record, for [`report`](crate::report()).
+//! All threads of the process that have a record, for [`report`](crate::report()).
 //!
 //! A thread enters it once, with its record, and leaves it at its end. So a task costs nothing
 //! here, and many threads that run many short tasks do not meet at one lock. (Rejected: a list of
 //! the tasks. Each beginning and end would take a lock that all threads share.)
 //!
-//! The roll holds the records weakly. In the child of a fork the places of the threads that are not
+//! The list holds the records weakly. In the child of a fork the places of the threads that are not
 //! there are free at the first change; until then the tasks in them read as finished.
 //!
-//! A thread keeps its place in the roll as a number, and a place that is left is given to the next
+//! A thread keeps its place in the list as a number, and a place that is left is given to the next
 //! thread that comes. What stood there before is replaced then, and freed by that thread, with the
 //! gate open. (Rejected: a map by the record's address. It allocates and frees at each change.)
 
@@ -17,7 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use super::{Gate, ThreadRecord, fork_gate};
 use crate::room::{Full, Room};
 
-static ROLL: Mutex<Roll> = Mutex::new(Roll { generation: 0, places: Vec::new(), free: NONE });
+static ALL: Mutex<AllThreads> =
+    Mutex::new(AllThreads { generation: 0, places: Vec::new(), free: NONE });
 
 thread_local! {
     /// The calling thread's place.
@@ -27,7 +28,7 @@ thread_local! {
 /// No place.
 const NONE: usize = usize::MAX;
 
-struct Roll {
+struct AllThreads {
     generation: u32,
     places: Vec<Place>,
     /// The first that is free.
@@ -42,17 +43,17 @@ enum Place {
 }
 
 /// The gate proves that no fork can see it locked.
-fn locked(_gate: &Gate) -> MutexGuard<'static, Roll> {
-    let mut roll = ROLL.lock().unwrap_or_else(PoisonError::into_inner);
+fn locked(_gate: &Gate) -> MutexGuard<'static, AllThreads> {
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
     let generation = fork_gate::generation();
-    if roll.generation != generation {
-        roll.generation = generation;
-        roll.forget_others();
+    if all.generation != generation {
+        all.generation = generation;
+        all.forget_others();
     }
-    roll
+    all
 }
 
-impl Roll {
+impl AllThreads {
     /// The number of a place that is that thread's from now on, and whose it was.
     fn enter(
         &mut self,
@@ -105,8 +106,8 @@ pub(crate) fn leave() {
 
 /// In the child of a fork, behind the closed gate: this thread is here. Without an allocation.
 pub(crate) fn adopt() {
-    let mut roll = ROLL.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(Place::Taken(generation, _)) = roll.places.get_mut(PLACE.get()) {
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(Place::Taken(generation, _)) = all.places.get_mut(PLACE.get()) {
         *generation = fork_gate::generation();
     }
 }
@@ -114,10 +115,10 @@ pub(crate) fn adopt() {
 /// All records.
 pub(crate) fn records() -> Vec<Arc<ThreadRecord>> {
     fork_gate::with_room(|gate, room: &mut Room<Vec<_>>| {
-        let roll = locked(gate);
+        let all = locked(gate);
         // One that has gone since is freed by whoever gets these.
-        let mut records = room.for_all(roll.places.len())?;
-        records.extend(roll.places.iter().filter_map(|place| match place {
+        let mut records = room.for_all(all.places.len())?;
+        records.extend(all.places.iter().filter_map(|place| match place {
             Place::Taken(_, record) => record.upgrade(),
             Place::Free(..) => None,
         }));
