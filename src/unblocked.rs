@@ -38,9 +38,9 @@ pub(crate) fn undo(ended: Ended) {
 
 /// To be called before a thread's outermost task or deadline begins, with our signal open: a signal
 /// that is still on its way here was lost (to a sigwait of the application's, or to a handler that
-/// replaced ours), and must not keep others from being sent. What the keeper has just sent is let in
+/// replaced ours), and must not keep others from being sent. What the helper thread has just sent is let in
 /// first. (Unannounced it would pass for somebody else's: it has no siginfo where there is a
-/// keeper.)
+/// helper thread.)
 pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
     block::with(|block| {
         if block.delivery.is_announced() && !block.delivery.is_held() {

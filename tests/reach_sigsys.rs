@@ -167,8 +167,8 @@ fn a_sandbox_that_traps_what_our_handler_needs() {
 /// Where the kernel has no timer for a deadline, a thread is started to keep it: by a thread that is
 /// reached, with all signals blocked that can be.
 #[test]
-fn a_keeper_that_a_reached_thread_starts() {
-    alone("a_keeper_that_a_reached_thread_starts", || {
+fn a_helper_thread_that_a_reached_thread_starts() {
+    alone("a_helper_thread_that_a_reached_thread_starts", || {
         let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: a limit is read.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_SIGPENDING, &none) }, 0);
@@ -176,7 +176,7 @@ fn a_keeper_that_a_reached_thread_starts() {
             let hour = std::time::Duration::from_secs(3600);
             eintr::within(hour, assert_reached);
             // It gives itself its name, in its own time.
-            wait_until("the keeper is there", || {
+            wait_until("the helper thread is there", || {
                 let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
                 let mut names = tasks.map(|task| std::fs::read_to_string(task.path().join("comm")));
                 names.any(|name| name.is_ok_and(|name| name.trim() == "eintr-deadlines"))

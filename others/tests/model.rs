@@ -812,16 +812,16 @@ fn finds_the_thread_that_goes_on() {
     the_next_task_sees_nothing(Mistake::GoesOn);
 }
 
-/// The keeper signals a thread whose deadline has ended meanwhile, and which begins the next.
-fn the_keepers_signal_comes_late(mistake: Mistake) {
+/// The helper thread signals a thread whose deadline has ended meanwhile, and which begins the next.
+fn the_helpers_signal_comes_late(mistake: Mistake) {
     check(move || {
         let target = Target::new(mistake);
-        let keepers = target.clone();
-        let keeper = loom_thread::spawn(move || {
-            keepers.record.thread(|cpu| cpu.signal()).unwrap().unwrap();
+        let helper = target.clone();
+        let helper = loom_thread::spawn(move || {
+            helper.record.thread(|cpu| cpu.signal()).unwrap().unwrap();
         });
         target.forget_lost_signal();
-        keeper.join().unwrap();
+        helper.join().unwrap();
         let is_pending = target.cpu.queue.lock().unwrap().pending;
         let is_in_flight = target.cpu.in_flight.load(Ordering::Relaxed);
         assert_eq!(is_pending, is_in_flight, "a signal on its way was forgotten");
@@ -830,14 +830,14 @@ fn the_keepers_signal_comes_late(mistake: Mistake) {
 }
 
 #[test]
-fn the_keepers_signal_is_not_forgotten() {
-    the_keepers_signal_comes_late(Mistake::None);
+fn the_helpers_signal_is_not_forgotten() {
+    the_helpers_signal_comes_late(Mistake::None);
 }
 
 #[test]
 #[should_panic(expected = "a signal on its way was forgotten")]
 fn finds_the_signal_that_is_forgotten() {
-    the_keepers_signal_comes_late(Mistake::ForgetsAtOnce);
+    the_helpers_signal_comes_late(Mistake::ForgetsAtOnce);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The keeper: one thread for the process that signals at deadlines, where the kernel has no timer
+//! The helper thread: one thread for the process that signals at deadlines, where the kernel has no timer
 //! to give (S16).
 //!
 //! A pure second-best: it exists only once `timer_create` has failed, which it does at the limit on
@@ -16,11 +16,11 @@ use crate::thread::record::Thread;
 use crate::thread::{ThreadRecord, fork_gate, helper_thread};
 
 static KEPT: Mutex<Kept> = Mutex::new(Kept::new());
-/// Counts the changes that the keeper must wake for; a futex.
+/// Counts the changes that the helper thread must wake for; a futex.
 static CHANGES: AtomicU32 = AtomicU32::new(0);
 
 struct Kept {
-    /// Of the process that the rest belongs to: a child of a fork has no keeper yet.
+    /// Of the process that the rest belongs to: a child of a fork has no helper thread yet.
     generation: u32,
     is_running: bool,
     /// The last one first.
@@ -92,7 +92,7 @@ fn locked<T>(mut f: impl FnMut(&mut Kept, &mut Room<Vec<Deadline>>) -> Result<T,
 }
 
 /// Has a thread signalled at a moment, in the place of the one that was asked for before, or
-/// never. It fails where the keeper cannot be had (S28).
+/// never. It fails where the helper thread cannot be had (S28).
 pub(crate) fn keep(record: &Arc<ThreadRecord>, before: Moment, at: Moment) -> io::Result<()> {
     let (_old, is_first, is_needed) = locked(|kept, room| {
         let (old, is_first) = kept.replace(record, before, at, room)?;
@@ -107,7 +107,7 @@ pub(crate) fn keep(record: &Arc<ThreadRecord>, before: Moment, at: Moment) -> io
     if is_needed { start() } else { Ok(()) }
 }
 
-/// Starts the keeper.
+/// Starts the helper thread.
 fn start() -> io::Result<()> {
     helper_thread::start("eintr-deadlines", run).inspect_err(|_| {
         // The next deadline tries again.

@@ -204,9 +204,9 @@ fn end_otherwise(block: &Block, deadline: Stretch) -> bool {
         return false;
     };
     compiler_fence(SeqCst);
-    if deadline.tell_keeper && !target::is_hushed(block) {
+    if deadline.notify_helper && !target::is_hushed(block) {
         // It is there, since the deadline began.
-        let _ = block.deadlines.timer.tell_keeper(block.deadlines.earliest.get());
+        let _ = block.deadlines.timer.notify_helper(block.deadlines.earliest.get());
     }
     let was_refused = end_armed(block, deadline.at);
     unblocked::undo(deadline.ended);

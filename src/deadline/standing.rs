@@ -44,7 +44,7 @@ pub(crate) fn follow(block: &Block) {
     if earliest <= now {
         block.word.arm(DEADLINE);
     } else if earliest != Moment::NEVER && !deadlines.timer.serves(earliest, now) {
-        // The keeper was there when the deadline began.
+        // The helper thread was there when the deadline began.
         let _ = deadlines.timer.set_for(block, earliest);
     }
     compiler_fence(SeqCst);

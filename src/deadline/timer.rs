@@ -65,18 +65,18 @@ impl DeadlineTimer {
         if repeat_timer::ensure(&self.kernel, block) && self.set(block, at) {
             return Ok(Signaller::Kernel);
         }
-        self.tell_keeper(at).map(|()| Signaller::Keeper)
+        self.notify_helper(at).map(|()| Signaller::Helper)
     }
 
-    /// Tells the keeper that the earliest deadline of the calling thread is now that. It fails where there
+    /// Tells the helper thread that the earliest deadline of the calling thread is now that. It fails where there
     /// is none.
-    pub(crate) fn tell_keeper(&self, at: Moment) -> io::Result<()> {
+    pub(crate) fn notify_helper(&self, at: Moment) -> io::Result<()> {
         let Some(record) = registry::registered() else { return Ok(()) };
         helper::keep(&record, self.kept_at.replace(at), at)
     }
 
     /// A shot at that moment, and more after if the thread is not reached; a moment that does not
-    /// come stops it. False if there is none, by now: then the keeper keeps what the thread has told it.
+    /// come stops it. False if there is none, by now: then the helper thread keeps what the thread has told it.
     fn set(&self, block: &Block, at: Moment) -> bool {
         if !self.kernel.exists() {
             return false;
@@ -103,8 +103,8 @@ impl DeadlineTimer {
 pub(crate) enum Signaller {
     /// Its own timer.
     Kernel,
-    /// The keeper, which has to be told of each change.
-    Keeper,
+    /// The helper thread, which has to be told of each change.
+    Helper,
 }
 
 /// What a handler finds out about its thread's deadlines.

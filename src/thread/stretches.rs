@@ -67,7 +67,7 @@ const RAISED: u32 = 1 << 7;
 /// Its end is to block signals again.
 const OWES: u32 = 1 << 8;
 /// Its end is to tell the helper thread of the change.
-const KEPT: u32 = 1 << 9;
+const BY_HELPER: u32 = 1 << 9;
 /// It has ended.
 const ENDED: u32 = 1 << 10;
 /// It is a deadline, and others keep it as well.
@@ -506,12 +506,12 @@ fn take_effect(block: &Block, marks: u32, at: Moment, earliest: Moment) {
 
 /// Notes what the end of a stretch will have to undo: signals that were blocked, and whether the
 /// helper thread has to be told.
-pub(crate) fn owe(stretch: Stretch, unblocked: Set, tell_keeper: bool) {
+pub(crate) fn owe(stretch: Stretch, unblocked: Set, notify_helper: bool) {
     with(|all| {
         if let Some(index) = all.find(stretch.number) {
             all.change(index, |entry| {
                 entry.take_over(unblocked);
-                entry.marks |= if tell_keeper { KEPT } else { 0 };
+                entry.marks |= if notify_helper { BY_HELPER } else { 0 };
             });
         }
     });
@@ -586,7 +586,7 @@ pub(crate) fn end_deadline(block: &Block, deadline: Stretch) -> Option<bool> {
     with(|all| {
         let place = all.last(deadline)?;
         let marks = all.few.marks[place].get();
-        if marks & (OWES | KEPT | LENT) != 0 {
+        if marks & (OWES | BY_HELPER | LENT) != 0 {
             return None;
         }
         let earliest = all.few.earliest[place].get();
@@ -604,18 +604,18 @@ pub(crate) fn end_deadline(block: &Block, deadline: Stretch) -> Option<bool> {
 pub(crate) struct EndedOtherwise {
     pub(crate) at: Moment,
     pub(crate) was_raised: bool,
-    pub(crate) tell_keeper: bool,
+    pub(crate) notify_helper: bool,
     pub(crate) ended: Ended,
 }
 
 /// Ends a deadline. None as for [`end`].
 pub(crate) fn end_deadline_otherwise(block: &Block, deadline: Stretch) -> Option<EndedOtherwise> {
     let (ended, entry) = with(|all| all.end_otherwise(block, deadline))?;
-    let [was_raised, tell_keeper] = [entry.was_raised(), entry.is(KEPT)];
+    let [was_raised, notify_helper] = [entry.was_raised(), entry.is(BY_HELPER)];
     if entry.is(LENT) {
         lent::forget(entry.number);
     }
-    Some(EndedOtherwise { at: entry.at, was_raised, tell_keeper, ended })
+    Some(EndedOtherwise { at: entry.at, was_raised, notify_helper, ended })
 }
 
 impl Stretches {

@@ -88,17 +88,17 @@ fn exhaust_the_queue() {
     }
 }
 
-fn has_keeper() -> bool {
+fn has_helper_thread() -> bool {
     let names = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     let mut names = names.map(|task| std::fs::read_to_string(task.path().join("comm")));
     names.any(|name| name.is_ok_and(|name| name.trim() == "eintr-deadlines"))
 }
 
 #[test]
-fn no_keeper_while_there_are_timers() {
-    alone("processes::no_keeper_while_there_are_timers", || {
+fn no_helper_thread_while_there_are_timers() {
+    alone("processes::no_helper_thread_while_there_are_timers", || {
         assert_eq!(timeout(SHORT, || Ok(read_in_vain()?)), Err(Told::TimedOut));
-        assert!(!has_keeper(), "{}", threads());
+        assert!(!has_helper_thread(), "{}", threads());
     });
 }
 
@@ -109,7 +109,7 @@ fn without_a_timer() {
         let start = Instant::now();
         assert_eq!(timeout(2 * SHORT, || Ok(read_in_vain()?)), Err(Told::TimedOut));
         assert!(start.elapsed() >= 2 * SHORT);
-        assert!(has_keeper(), "{}", threads());
+        assert!(has_helper_thread(), "{}", threads());
         // One after the other, the second in the time that the first had asked for.
         within(SHORT, || ());
         assert_eq!(timeout(2 * SHORT, || Ok(read_in_vain()?)), Err(Told::TimedOut));
@@ -176,7 +176,7 @@ fn a_destructor_without_a_timer_or_a_thread() {
     });
 }
 
-/// The keeper sleeps for an hour when the short one comes, and vice versa.
+/// The helper thread sleeps for an hour when the short one comes, and vice versa.
 #[test]
 fn without_timers_in_many_threads() {
     alone("processes::without_timers_in_many_threads", || {
