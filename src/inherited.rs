@@ -16,7 +16,7 @@
 //!
 //! A task's list of threads is under its lock, as its requests are. Whoever asks it finds the
 //! thread on the list, or the thread finds the request when it begins. The lock is let go before
-//! signals are sent; that they go to threads that still run the task is due to the bells
+//! signals are sent; that they go to threads that still run the task is due to the signal locks
 //! ([`thread`](crate::thread)), which are held until then, all of them. They are taken in the order
 //! of the records' addresses, under the task's lock, and nobody who has one waits for a task's
 //! lock: so nobody waits in a circle.

@@ -37,7 +37,7 @@ fn let_signal_in(block: &Block) {
     if block.delivery.is_announced() || block.delivery.is_held() {
         let gate = fork_gate::gate();
         if let Some(record) = registry::registered() {
-            record.undisturbed(|| {
+            record.under_signal_lock(|| {
                 block.delivery.acknowledge_futex();
                 if !block.word.is_armed() && hold::give_up(block) {
                     block.delivery.take_back();

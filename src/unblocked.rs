@@ -46,7 +46,7 @@ pub(crate) fn forget_lost_signal(record: &ThreadRecord) {
         if block.delivery.is_announced() && !block.delivery.is_held() {
             let _gate = fork_gate::gate();
             if record.innermost().is_none() {
-                record.undisturbed(|| {
+                record.under_signal_lock(|| {
                     raw::gettid();
                     block.delivery.take_back();
                 });

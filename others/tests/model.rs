@@ -437,7 +437,7 @@ impl Target {
                 Waited::Other => {
                     let looks_away = self.cpu.mistake == Mistake::LooksAway;
                     if !looks_away && self.cpu.told_by_futex.load(Ordering::Relaxed) {
-                        self.record.undisturbed(|| self.cpu.notice());
+                        self.record.under_signal_lock(|| self.cpu.notice());
                     }
                     return None;
                 }
@@ -457,7 +457,7 @@ impl Target {
             self.let_in();
         }
         if awaits() && self.cpu.mistake != Mistake::GoesOn {
-            self.record.undisturbed(|| {
+            self.record.under_signal_lock(|| {
                 self.cpu.notice();
                 if self.cpu.mistake != Mistake::LeavesTheHold && self.cpu.give_up_hold() {
                     self.cpu.swap_in_flight(false);
@@ -473,7 +473,7 @@ impl Target {
         if self.cpu.mistake == Mistake::ForgetsAtOnce {
             in_flight.store(false, Ordering::Relaxed);
         } else if in_flight.load(Ordering::Relaxed) {
-            self.record.undisturbed(|| {
+            self.record.under_signal_lock(|| {
                 self.let_in();
                 in_flight.store(false, Ordering::Relaxed);
             });

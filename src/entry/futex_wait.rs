@@ -21,7 +21,7 @@
 //! and sees to the plain calls that may follow. A thread that was told by futex does so itself,
 //! before its wait returns ([`catch_up`]). That it was told it learns from the kernel as well: the
 //! index of the word on which it was woken. If it was woken on both at once, that is the other one;
-//! then `told_by_futex` says so, once the asker has let go of the bell.
+//! then `told_by_futex` says so, once the asker has let go of the signal lock.
 //!
 //! A handler of the application's may come between the waking and the catching up. Own calls in it
 //! find the word armed; a task that begins there finds the flag. A plain call that
@@ -139,8 +139,8 @@ fn catch_up(block: &Block, may_begin: bool) {
 fn was_told_as_well(block: &Block, may_begin: bool) {
     let gate = fork_gate::gate();
     let record = registry::registered();
-    let was_told =
-        record.is_some_and(|record| record.undisturbed(|| block.delivery.acknowledge_futex()));
+    let was_told = record
+        .is_some_and(|record| record.under_signal_lock(|| block.delivery.acknowledge_futex()));
     drop(gate);
     if was_told {
         catch_up(block, may_begin);

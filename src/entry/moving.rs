@@ -2,7 +2,7 @@
 //!
 //! An asker looks before it sends, and a deadline before its timer is set. They note what they find, let
 //! go of their locks, and come here. We choose another signal, install our handler, and only then say
-//! which it is. Then each thread is told, under its bell: its timers are made anew, what was announced may
+//! which it is. Then each thread is told, under its signal lock: its timers are made anew, what was announced may
 //! be announced again, and who is armed is signalled. A thread that makes itself a timer meanwhile looks
 //! once more which signal it is, after it has made it.
 //!
@@ -35,7 +35,7 @@ pub(crate) fn move_away() -> bool {
         // Those that come later come to the new one.
         for record in all_threads::records() {
             let gate = fork_gate::gate();
-            record.undisturbed_thread(target::move_over);
+            record.thread_under_signal_lock(target::move_over);
             drop(gate);
         }
     }

@@ -229,7 +229,7 @@ impl Hooks {
         }
     }
 
-    /// If none of them is due, or runs. (Whoever runs one comes here after. The bell keeps others from holding back
+    /// If none of them is due, or runs. (Whoever runs one comes here after. The signal lock keeps others from holding back
     /// the next signal meanwhile.)
     fn let_signal_follow(&self) {
         let _gate = fork_gate::gate();

@@ -145,7 +145,7 @@ impl Block {
 
 /// How a thread that was armed is told: by our signal, or by waking what it sleeps on.
 ///
-/// What a requester does, who has armed the thread and holds the bell:
+/// What a requester does, who has armed the thread and holds the signal lock:
 ///
 /// * *Nothing on its way.* It announces, and sends.
 /// * *Announced*: a signal was sent, or is about to be, and no handler has acknowledged it. It sends
@@ -220,7 +220,7 @@ impl Delivery {
     }
 
     /// Tells the thread by `wake`, which says whether it woke somebody, if it may be asleep there. For
-    /// a requester who holds the bell.
+    /// a requester who holds the signal lock.
     pub(crate) fn tell_by(&self, wake: impl FnOnce() -> bool) -> bool {
         if !self.asleep.load(Relaxed) {
             return false;
@@ -238,7 +238,7 @@ impl Delivery {
     }
 
     /// Acknowledges, if the thread was told by futex; whether it was. That must be settled: by the
-    /// kernel's word, or with the bell held.
+    /// kernel's word, or with the signal lock held.
     pub(crate) fn acknowledge_futex(&self) -> bool {
         let was_told = self.told_by_futex.load(Acquire);
         if was_told {

@@ -23,7 +23,7 @@ use crate::kernel::clock::Moment;
 /// How long the signal waits for a hook.
 const AT_MOST: Duration = Duration::from_millis(10);
 
-/// Holds the signal back that was announced; false if there is no timer. For an asker who has the bell, or
+/// Holds the signal back that was announced; false if there is no timer. For an asker who has the signal lock, or
 /// the thread's own handler.
 pub(crate) fn begin(block: &Block) -> bool {
     // First: a shot of the timer's that finds nothing held is a signal as any other.
@@ -50,7 +50,7 @@ pub(crate) fn is_early(block: &Block) -> bool {
     is_early
 }
 
-/// The hooks have run: the signal follows. For whoever holds the bell.
+/// The hooks have run: the signal follows. For whoever holds the signal lock.
 ///
 /// By the timer, whose time is up now. (Rejected: to stop it and send. If its shot is pending, a signal that is sent
 /// merges with that, and the kernel throws the shot of a stopped timer away, since 6.13.)
@@ -62,7 +62,7 @@ pub(crate) fn let_follow(block: &Block) {
 }
 
 /// The signal is not to come any more; whether it was held back. For the thread itself, which is not armed, with the
-/// bell held.
+/// signal lock held.
 pub(crate) fn give_up(block: &Block) -> bool {
     let was_held = block.delivery.held_until.replace(Moment::LONG_AGO) != Moment::LONG_AGO;
     if was_held {

@@ -22,7 +22,7 @@ pub(crate) trait Thread<N: ?Sized> {
     /// it can.
     fn send(&self) -> io::Result<()>;
 
-    /// As [`send`](Self::send), to a thread that is armed, and by an asker who holds the bell:
+    /// As [`send`](Self::send), to a thread that is armed, and by an asker who holds the signal lock:
     /// where the thread sleeps in a call that a futex wakes, that will do in the place of the
     /// signal.
     fn tell(&self) -> io::Result<()> {
@@ -59,7 +59,7 @@ pub(crate) enum Delivery {
 /// The tasks that run on one thread, innermost last, and which of them are masked.
 pub(crate) struct Record<T, N: ?Sized> {
     /// The thread, for those who signal it; none while it is taken from them, and once it has gone.
-    bell: Mutex<Option<T>>,
+    signal_lock: Mutex<Option<T>>,
     stack: Mutex<Stack<T, N>>,
 }
 
@@ -92,7 +92,7 @@ pub(crate) struct Floor(pub(crate) usize);
 #[must_use = "the thread is to be told"]
 pub(crate) struct Asked<'a, T, N: ?Sized> {
     record: &'a Record<T, N>,
-    bell: MutexGuard<'a, Option<T>>,
+    signal_lock: MutexGuard<'a, Option<T>>,
     found: Found,
 }
 
@@ -109,15 +109,15 @@ enum Found {
 impl<T: Thread<N> + Clone, N: ?Sized> Record<T, N> {
     /// A record with nothing on its stack.
     pub(crate) fn new(thread: T) -> Self {
-        let bell = Mutex::new(Some(thread.clone()));
+        let signal_lock = Mutex::new(Some(thread.clone()));
         // Few threads nest tasks.
         let frames = Vec::with_capacity(1);
         let stack = Stack { thread: Some(thread), frames, floor: 0, untold: false };
-        Self { bell, stack: Mutex::new(stack) }
+        Self { signal_lock, stack: Mutex::new(stack) }
     }
 
-    fn bell(&self) -> MutexGuard<'_, Option<T>> {
-        self.bell.lock().unwrap_or_else(PoisonError::into_inner)
+    fn signal_lock(&self) -> MutexGuard<'_, Option<T>> {
+        self.signal_lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn locked<R>(&self, f: impl FnOnce(&mut Stack<T, N>) -> R) -> R {
@@ -212,55 +212,55 @@ impl<T: Thread<N> + Clone, N: ?Sized> Record<T, N> {
     }
 
     /// Runs `f` while nobody announces a signal to this thread or sends one: not an asker, which
-    /// holds the bell, nor who looks at the thread, which holds the stack. What was announced before
+    /// holds the signal lock, nor who looks at the thread, which holds the stack. What was announced before
     /// has been sent.
-    pub(crate) fn undisturbed<R>(&self, f: impl FnOnce() -> R) -> R {
-        let _bell = self.bell();
+    pub(crate) fn under_signal_lock<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _signal_lock = self.signal_lock();
         self.locked(|_| f())
     }
 
     /// Looks at the thread while nobody announces a signal to it or sends one.
-    pub(crate) fn undisturbed_thread(&self, f: impl FnOnce(&T)) {
-        let _bell = self.bell();
+    pub(crate) fn thread_under_signal_lock(&self, f: impl FnOnce(&T)) {
+        let _signal_lock = self.signal_lock();
         self.thread(f);
     }
 
     /// Looks at the thread as one who may signal it, and keeps others from doing so meanwhile; none once it
     /// has gone.
     pub(crate) fn ring<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
-        self.bell().as_ref().map(f)
+        self.signal_lock().as_ref().map(f)
     }
 
     /// Takes the thread from those who would signal it, until it is [given back](Self::give_back):
     /// meanwhile its tasks count as masked. What was announced before has been sent. None if somebody has
     /// taken it before.
     pub(crate) fn take_thread(&self) -> Option<T> {
-        let mut bell = self.bell();
+        let mut signal_lock = self.signal_lock();
         self.locked(|stack| stack.thread = None);
-        bell.take()
+        signal_lock.take()
     }
 
     /// Gives it back; what has been asked meanwhile arms it.
     pub(crate) fn give_back(&self, thread: T) {
-        let mut bell = self.bell();
+        let mut signal_lock = self.signal_lock();
         self.locked(|stack| {
             stack.thread = Some(thread.clone());
             stack.refresh();
         });
-        *bell = Some(thread);
+        *signal_lock = Some(thread);
     }
 
     /// The thread ends. The tasks that have not ended before are handed out: what ended the thread
     /// did not unwind.
     pub(crate) fn close(&self) -> Vec<Frame<N>> {
-        let mut bell = self.bell();
+        let mut signal_lock = self.signal_lock();
         let left = self.locked(|stack| {
             let frames = std::mem::take(&mut stack.frames);
             stack.refresh();
             stack.thread = None;
             frames
         });
-        *bell = None;
+        *signal_lock = None;
         left
     }
 
@@ -269,9 +269,9 @@ impl<T: Thread<N> + Clone, N: ?Sized> Record<T, N> {
     /// A task has been asked: arms its thread, if it runs here. To be followed by [`Asked::tell`],
     /// once the caller has let go of whatever the thread may need to raise.
     pub(crate) fn request(&self, task: &N) -> Asked<'_, T, N> {
-        let bell = self.bell();
+        let signal_lock = self.signal_lock();
         let found = self.locked(|stack| stack.request(task));
-        Asked { record: self, bell, found }
+        Asked { record: self, signal_lock, found }
     }
 
     /// Whether a mask stands between a task and the top of the stack.
@@ -318,9 +318,9 @@ impl<N: ?Sized> Frame<N> {
 }
 
 impl<T: Thread<N> + Clone, N: ?Sized> Asked<'_, T, N> {
-    /// Sends the signal, if one was announced. The thread is there, for the bell is held.
+    /// Sends the signal, if one was announced. The thread is there, for the signal lock is held.
     pub(crate) fn tell(self) -> Delivery {
-        let sent = match (self.found, &*self.bell) {
+        let sent = match (self.found, &*self.signal_lock) {
             (Found::Untold, Some(thread)) => thread.tell(),
             (Found::Untold, None) | (Found::Told, _) => Ok(()),
             (Found::Masked, _) => return Delivery::Masked,
@@ -329,7 +329,7 @@ impl<T: Thread<N> + Clone, N: ?Sized> Asked<'_, T, N> {
         match sent {
             Ok(()) => Delivery::Armed,
             Err(error) => {
-                // Under the bell still: the next asker sees it.
+                // Under the signal lock still: the next asker sees it.
                 self.record.locked(|stack| stack.untold = true);
                 Delivery::Untold(error)
             }

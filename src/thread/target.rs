@@ -108,7 +108,7 @@ impl Thread<dyn Task> for Target {
     }
 }
 
-/// Wakes a thread that sleeps in a wait of ours, or sends it our signal. For whoever holds the bell.
+/// Wakes a thread that sleeps in a wait of ours, or sends it our signal. For whoever holds the signal lock.
 ///
 /// Then looks at all handlers, if nobody has just done so: the thread's own does not, and has signals wait
 /// until then (S2).
@@ -130,7 +130,7 @@ fn tell_now(thread: &Target) -> io::Result<()> {
 }
 
 /// Our signal is another by now: what was announced may never come, and the thread's timers send the
-/// old one. For whoever holds the bell.
+/// old one. For whoever holds the signal lock.
 pub(crate) fn move_over(thread: &Target) {
     let block = thread.block();
     for timer in [&block.repeat.timer, &block.deadlines.timer.kernel] {
