@@ -33,7 +33,7 @@ use crate::obstacle::Obstacle;
 use crate::signal::previous::Previous;
 use crate::signal::{handlers, ours};
 use crate::thread::block::{Block, Dispatching};
-use crate::thread::{repeat_timer, sighting, target};
+use crate::thread::{proc_syscall, repeat_timer, target};
 
 const PR_SET_SYSCALL_USER_DISPATCH: usize = 59;
 const OFF: usize = 0;
@@ -97,7 +97,7 @@ pub(crate) fn prepare(handler: usize) {
         Some(Err(libc::EFAULT)) => {
             alternate_stack::learn_frame();
             AVAILABLE.store(true, Relaxed);
-            sighting::is_needed_if(false);
+            proc_syscall::is_needed_if(false);
         }
         Some(Err(libc::EINVAL)) => IS_UNKNOWN.store(true, Relaxed),
         _ => {}
@@ -274,7 +274,7 @@ fn is_ours_to_begin(block: &Block) -> bool {
 
 fn handler_is_ours() -> bool {
     let is_ours = PREVIOUS.is_ours_in_force(libc::SIGSYS);
-    sighting::is_needed_if(!is_ours);
+    proc_syscall::is_needed_if(!is_ours);
     is_ours
 }
 

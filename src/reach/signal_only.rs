@@ -30,7 +30,7 @@ pub(crate) fn interrupt(block: &Block, context: &mut ucontext_t) {
     if instruction::is_at_syscall(context) {
         answer_before(block, context, now);
     } else if instruction::is_behind_interrupted_syscall(context) {
-        let number = arch::number_behind(context).or_else(|| block.seen.number_at(context));
+        let number = arch::number_behind(context).or_else(|| block.proc_syscall.number_at(context));
         // It has waited, so no exception holds.
         let row = number.and_then(table::row);
         block.retries.ask(Call::plain(number.unwrap_or(0), arch::arguments(context)[0]), now);

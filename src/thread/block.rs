@@ -58,7 +58,7 @@ pub(crate) struct Block {
     /// The alternate stack that it is lent while dispatch is on.
     pub(crate) alternate_stack: AlternateStack,
     /// Where a requester saw this thread sleep.
-    pub(crate) seen: Sighting,
+    pub(crate) proc_syscall: ProcSyscall,
     /// What counts the refusals of the outermost cause. It lives as long as its task is on this
     /// thread's stack.
     pub(crate) refusals: AtomicPtr<Refusals>,
@@ -85,7 +85,7 @@ thread_local! {
             retries: Retries::new(),
             reach: Reach::new(),
             alternate_stack: AlternateStack::new(),
-            seen: Sighting::new(),
+            proc_syscall: ProcSyscall::new(),
             refusals: AtomicPtr::new(std::ptr::null_mut()),
             snapshot: AtomicPtr::new(std::ptr::null_mut()),
             deadlines: Deadlines::new(),
@@ -574,12 +574,12 @@ impl AlternateStack {
 
 /// Where a requester saw a thread sleep: the syscall, its first arguments, the stack pointer and the
 /// program counter.
-pub(crate) struct Sighting {
+pub(crate) struct ProcSyscall {
     pub(crate) number: AtomicI64,
     pub(crate) place: [AtomicUsize; 4],
 }
 
-impl Sighting {
+impl ProcSyscall {
     /// No syscall.
     pub(crate) const NONE: i64 = -1;
 

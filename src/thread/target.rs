@@ -18,7 +18,7 @@ use libc::c_int;
 use super::block::{self, Block, Refusals};
 use super::record::{Record, Thread};
 use super::word::Word;
-use super::{hold, repeat_timer, sighting};
+use super::{hold, proc_syscall, repeat_timer};
 use crate::kernel::clock::Moment;
 use crate::kernel::{futex, signals};
 use crate::signal::ours::{self, Unsendable};
@@ -83,7 +83,7 @@ impl Thread<dyn Task> for Target {
     }
 
     fn send(&self) -> io::Result<()> {
-        sighting::look(self.block(), self.tid());
+        proc_syscall::sample(self.block(), self.tid());
         send_announced(self.block(), self.tid())
     }
 
@@ -114,7 +114,8 @@ impl Thread<dyn Task> for Target {
 /// until then (S2).
 fn tell_now(thread: &Target) -> io::Result<()> {
     let block = thread.block();
-    let looks = block.reach.is_on() && !sighting::is_needed() && !handlers::are_open(Moment::now());
+    let looks =
+        block.reach.is_on() && !proc_syscall::is_needed() && !handlers::are_open(Moment::now());
     if looks {
         block.dispatch.promise_look();
     }

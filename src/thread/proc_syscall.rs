@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{c_long, ucontext_t};
 
-use super::block::{Block, Sighting};
+use super::block::{Block, ProcSyscall};
 use crate::arch;
 use crate::kernel::raw::syscall;
 
-impl Sighting {
+impl ProcSyscall {
     fn forget(&self) {
         self.number.store(Self::NONE, Ordering::Release);
     }
@@ -60,14 +60,14 @@ pub(crate) fn is_needed() -> bool {
 }
 
 /// The asker's look at a thread that it is about to signal.
-pub(crate) fn look(block: &Block, tid: i32) {
+pub(crate) fn sample(block: &Block, tid: i32) {
     if arch::KEEPS_NUMBER || !is_needed() || !block.reach.is_on() {
         return;
     }
-    block.seen.forget();
+    block.proc_syscall.forget();
     let mut buffer = [0_u8; 256];
     if let Some((number, place)) = read_syscall_file(tid, &mut buffer).and_then(number_and_place) {
-        block.seen.set(number, place);
+        block.proc_syscall.set(number, place);
     }
 }
 
