@@ -21,7 +21,7 @@ pub(crate) enum Place {
     /// The same, where it must not be left. It goes on, and the timer asks again.
     NotToBeLeft,
     /// In a write that is to be short. It ends, and the timer asks again, for it may not have begun.
-    LimitedWrite,
+    BoundedWrite,
     /// In code that computes, in a plain call, in a handler of the application's.
     Elsewhere,
 }
@@ -36,7 +36,9 @@ impl Place {
         match leave::look(block, context) {
             Leave::At(frame) => Self::Abandonable(frame),
             Leave::NotNow => Self::NotToBeLeft,
-            Leave::Nothing if block.answering.limited.load(Ordering::Relaxed) => Self::LimitedWrite,
+            Leave::Nothing if block.answering.in_bounded_write.load(Ordering::Relaxed) => {
+                Self::BoundedWrite
+            }
             Leave::Nothing => Self::Elsewhere,
         }
     }

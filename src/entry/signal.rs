@@ -132,7 +132,7 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
             repeat_timer::repeat(block);
             return true;
         }
-        Place::LimitedWrite => {
+        Place::BoundedWrite => {
             eintr::undo_restart(context);
             repeat_timer::repeat(block);
             return true;

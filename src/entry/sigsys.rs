@@ -243,10 +243,10 @@ fn make_as_asked(
     let result = run(block, context, number, arguments);
     if matches!(exception, Some(Unless::ExecStatus { .. })) && result >= 0 {
         // That is all that there is to hear of this child.
-        let child = block.answering.forked.swap(0, Ordering::Relaxed);
+        let child = block.answering.last_fork.swap(0, Ordering::Relaxed);
         if result > 0 {
             // It could not exec, says so, and ends.
-            block.answering.dying.store(child, Ordering::Relaxed);
+            block.answering.last_killed.store(child, Ordering::Relaxed);
         }
     }
     arch::set_result(context, result);
@@ -312,9 +312,9 @@ fn run(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usiz
     let result = make_masked(number, arguments);
     match number {
         _ if is_fork(number) && result == 0 => in_child(block, context),
-        _ if is_fork(number) => block.answering.forked.store(result as i32, Ordering::Relaxed),
+        _ if is_fork(number) => block.answering.last_fork.store(result as i32, Ordering::Relaxed),
         libc::SYS_kill if result == 0 && arguments[1] as c_int == libc::SIGKILL => {
-            block.answering.dying.store(arguments[0] as i32, Ordering::Relaxed);
+            block.answering.last_killed.store(arguments[0] as i32, Ordering::Relaxed);
         }
         _ => {}
     }
@@ -327,7 +327,7 @@ fn in_child(block: &Block, context: &mut ucontext_t) {
     block.alternate_stack.take_back_after(context);
     allowance::forget(block);
     // It has not made a child, and is one.
-    block.answering.forked.store(-1, Ordering::Relaxed);
+    block.answering.last_fork.store(-1, Ordering::Relaxed);
     if block.dispatch.sigsys_blocked.swap(false, Ordering::Relaxed) {
         *signals::saved_mask(context) |= signals::bit(libc::SIGSYS);
     }

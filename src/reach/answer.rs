@@ -201,7 +201,7 @@ pub(super) fn holds(unless: Unless, block: &Block, now: Moment, arguments: &[usi
             // A fork from before the thread was reached was not seen. A socket of packets is
             // std's all the same, and four bytes are libuv's. (What is no socket is told sooner than what it is.)
             matches!(length, 4 | 8) && {
-                let is_stds = block.answering.forked.load(Ordering::Relaxed) > 0
+                let is_stds = block.answering.last_fork.load(Ordering::Relaxed) > 0
                     || descriptor::is_of_packets(fd);
                 (is_stds || length == 4)
                     && is_exec_status(fd, length)
@@ -209,7 +209,7 @@ pub(super) fn holds(unless: Unless, block: &Block, now: Moment, arguments: &[usi
             }
         }
         Unless::ExecReport { fd, length } => {
-            block.answering.forked.load(Ordering::Relaxed) < 0
+            block.answering.last_fork.load(Ordering::Relaxed) < 0
                 && is_exec_status(arguments[fd], arguments[length])
         }
         Unless::UvLock { fd, length, events } => {
@@ -233,7 +233,7 @@ pub(super) fn holds(unless: Unless, block: &Block, now: Moment, arguments: &[usi
         }
         Unless::Dying(index) => {
             let process = arguments[index] as i32;
-            process > 0 && block.answering.dying.load(Ordering::Relaxed) == process
+            process > 0 && block.answering.last_killed.load(Ordering::Relaxed) == process
         }
         Unless::StandardOutput(fd) => matches!(arguments[fd], 1 | 2),
     }

@@ -292,11 +292,11 @@ fn made_within_limits(block: &Block, number: c_long, arguments: Arguments) -> Re
         return Err(libc::EAGAIN);
     }
     // Before the timer is set: a shot that finds none under way is the last.
-    block.answering.limited.store(true, Ordering::Relaxed);
+    block.answering.in_bounded_write.store(true, Ordering::Relaxed);
     compiler_fence(Ordering::SeqCst);
     let result =
         if repeat_timer::start(block) { call(number, arguments) } else { Err(libc::EAGAIN) };
-    block.answering.limited.store(false, Ordering::Relaxed);
+    block.answering.in_bounded_write.store(false, Ordering::Relaxed);
     repeat_timer::stop(block);
     result
 }

@@ -476,12 +476,12 @@ pub(crate) struct Answering {
     /// The polls that were told EINTR: see `reach/patience.rs`.
     pub(crate) told: [Told; 8],
     /// The last child that the thread has made since; -1 in that child.
-    pub(crate) forked: AtomicI32,
+    pub(crate) last_fork: AtomicI32,
     /// The last child that the thread has sent SIGKILL since, or that could not exec.
-    pub(crate) dying: AtomicI32,
+    pub(crate) last_killed: AtomicI32,
     /// A call of the thread's is under way that poll has called ready, which the next signal of ours
     /// is to end.
-    pub(crate) limited: AtomicBool,
+    pub(crate) in_bounded_write: AtomicBool,
     pub(crate) ended_waits: EndedWaits,
     pub(crate) runs: Runs,
 }
@@ -522,9 +522,9 @@ impl Answering {
             cause: AtomicU64::new(0),
             spent: [const { Spent { cause: AtomicU64::new(0), time: AtomicU64::new(0) } }; 4],
             told: [const { Told::nothing() }; 8],
-            forked: AtomicI32::new(0),
-            dying: AtomicI32::new(0),
-            limited: AtomicBool::new(false),
+            last_fork: AtomicI32::new(0),
+            last_killed: AtomicI32::new(0),
+            in_bounded_write: AtomicBool::new(false),
             ended_waits: EndedWaits::new(),
             runs: Runs::new(),
         }
@@ -538,9 +538,9 @@ impl Answering {
     /// It ends. (A call may have been left by a siglongjmp.)
     pub(crate) fn reset(&self) {
         self.since.set(Moment::LONG_AGO);
-        self.forked.store(0, Relaxed);
-        self.dying.store(0, Relaxed);
-        self.limited.store(false, Relaxed);
+        self.last_fork.store(0, Relaxed);
+        self.last_killed.store(0, Relaxed);
+        self.in_bounded_write.store(false, Relaxed);
         self.ended_waits.forget();
         self.runs.reset();
         self.get_on();
