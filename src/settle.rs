@@ -74,7 +74,7 @@ pub(crate) extern "C" fn resume() {
         // Nobody can be told here that there is none: the next deadline or hook tries again.
         let _ = hook_thread::meet_deadline();
     }
-    block::with(standing::come_to_light);
+    block::with(standing::rearm_if_passed);
     if standing::is_armed() {
         settle();
     }

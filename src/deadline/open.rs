@@ -183,7 +183,7 @@ fn begin_hooked(deadline: Stretch) -> io::Result<()> {
 /// a refusal was due to it.
 #[cold]
 fn end_armed(block: &Block, at: Moment) -> bool {
-    let was_refused = standing::credit_refusals(block, at);
+    let was_refused = standing::attribute_refusals(block, at);
     list::run_before_end();
     standing::follow(block);
     if !block.word.is_armed() {

@@ -55,7 +55,7 @@ pub(crate) fn follow(block: &Block) {
 }
 
 /// Notices a deadline that has passed while it was hidden, or before a fork.
-pub(crate) fn come_to_light(block: &Block) {
+pub(crate) fn rearm_if_passed(block: &Block) {
     if block.deadlines.earliest.get() != Moment::NEVER {
         follow(block);
     }
@@ -63,7 +63,7 @@ pub(crate) fn come_to_light(block: &Block) {
 
 /// Marks the deadline that a refusal was due to. Or else it was due to one that is being ended, and
 /// is inside of all others: whether that of this moment may be it.
-pub(super) fn credit_refusals(block: &Block, ending: Moment) -> bool {
+pub(super) fn attribute_refusals(block: &Block, ending: Moment) -> bool {
     if !block.deadlines.take_refusal() {
         return false;
     }
@@ -91,7 +91,7 @@ fn look_at_armed(mark: bool) -> Option<Deadline> {
         if !block.word.is_armed_by(DEADLINE) {
             return None;
         }
-        credit_refusals(block, Moment::NEVER);
+        attribute_refusals(block, Moment::NEVER);
         stretches::outermost_passed(Moment::now(), mark)
     })
 }
@@ -106,7 +106,7 @@ pub(crate) fn remaining() -> Option<std::time::Duration> {
 /// Begins a mask, which hides all deadlines that this thread has now.
 pub(crate) fn begin_mask() -> Stretch {
     block::with(|block| {
-        credit_refusals(block, Moment::NEVER);
+        attribute_refusals(block, Moment::NEVER);
         let mask = stretches::begin_mask();
         clear(block);
         mask
@@ -116,7 +116,7 @@ pub(crate) fn begin_mask() -> Stretch {
 /// The task that began last is a root, and hides them.
 pub(crate) fn make_root(task: Stretch) {
     block::with(|block| {
-        credit_refusals(block, Moment::NEVER);
+        attribute_refusals(block, Moment::NEVER);
         stretches::make_root(block, task);
         clear(block);
     });
@@ -133,7 +133,7 @@ fn clear(block: &Block) {
 pub(crate) fn show(ended: Ended) {
     if ended.was_mask() {
         compiler_fence(SeqCst);
-        block::with(come_to_light);
+        block::with(rearm_if_passed);
     }
 }
 

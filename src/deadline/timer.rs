@@ -82,7 +82,7 @@ impl DeadlineTimer {
             return false;
         }
         let repeats = !block.reach.is_on();
-        let at = at.before(dispatch::lead(block));
+        let at = at.before(dispatch::setup_time(block));
         // Before the syscall: the shot may come at its end.
         self.repeats.store(repeats, Relaxed);
         self.stands_at.set(at);
@@ -130,7 +130,7 @@ pub(crate) fn look(block: &Block) -> Shot {
     let is_dispatching = block.dispatch.state() != Dispatching::Off;
     let clock = if is_dispatching { Moment::now_in_handler } else { Moment::now };
     let mut now = clock();
-    if stands_at <= now && now < earliest && earliest.since(now) <= dispatch::lead(block) {
+    if stands_at <= now && now < earliest && earliest.since(now) <= dispatch::setup_time(block) {
         handlers::open_all(now);
         while now < earliest {
             spin_loop();

@@ -280,7 +280,7 @@ fn handler_is_ours() -> bool {
 
 /// How long before a moment a thread should begin to be made ready, that is to be reached from that
 /// moment on.
-pub(crate) fn lead(block: &Block) -> Duration {
+pub(crate) fn setup_time(block: &Block) -> Duration {
     let is_to_be = block.reach.is_on() && is_available();
     if is_to_be { handlers::look_takes() } else { Duration::ZERO }
 }
