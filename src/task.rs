@@ -7,7 +7,7 @@ use std::{fmt, io};
 use crate::deadline::standing;
 use crate::entry::{fork, install};
 use crate::group::members::Asked;
-use crate::hook::list::{self, HiddenHooks};
+use crate::hook::list::{self, MaskedHooks};
 use crate::reach::dispatch;
 use crate::thread::{Stretch, ThreadRecord, backoff, block, registry, stretches};
 use crate::{Interrupter, JoinHandle, settle, unblocked};
@@ -156,7 +156,7 @@ pub(crate) struct Running {
     record: Arc<ThreadRecord>,
     stretch: Stretch,
     begun: Begun,
-    hooks: Option<HiddenHooks>,
+    hooks: Option<MaskedHooks>,
 }
 
 impl Running {
@@ -167,7 +167,7 @@ impl Running {
         let unblocked = unblocked::unblock_signals();
         unblocked::forget_lost_signal(&record);
         // Whether it hides what is outside is known only when it has begun.
-        let mut hooks = list::hide();
+        let mut hooks = list::mask();
         // With its reach, before the task begins: a request that is pending then is answered by a
         // handler that must know.
         let stretch = stretches::begin_task(Some(reach));
@@ -179,7 +179,7 @@ impl Running {
             Begun::Not => stretches::unmake_task(stretch),
         }
         if begun != Begun::Root {
-            list::show(hooks.take());
+            list::unmask(hooks.take());
         }
         // A root masks what it runs inside.
         settle::settle();
@@ -199,7 +199,7 @@ impl Drop for Running {
             self.node.end(&self.record, ended.place(), stretches::masked_tasks());
             standing::show(ended);
         }
-        list::show(self.hooks.take());
+        list::unmask(self.hooks.take());
         backoff::end();
         settle::settle();
         unblocked::undo(ended);

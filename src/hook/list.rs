@@ -36,7 +36,7 @@
 //!
 //! # Masks
 //!
-//! Hooks outside of a mask, or of a root task, are hidden as the causes outside of it are: what
+//! Hooks outside of a mask, or of a root task, are masked as the causes outside of it are: what
 //! runs inside is none of their business. At its end they are looked at again. If the thread was
 //! armed before the mask and is after, that is one arming to them: else every cleanup of an
 //! interrupted thread would have them run again.
@@ -97,7 +97,7 @@ struct Stack {
     thread: HookedThread,
     /// Innermost last.
     hooks: Vec<Registration>,
-    /// Those below this index are hidden.
+    /// Those below this index are masked.
     floor: usize,
     last_id: u64,
     /// Why a hook thread is to run them, if not for a deadline.
@@ -128,7 +128,7 @@ struct Call {
 /// What was in force before a mask.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct HiddenHooks {
+pub(crate) struct MaskedHooks {
     /// The arming that stood.
     arming: Option<u32>,
     taken_elsewhere: u32,
@@ -334,17 +334,17 @@ impl Stack {
         self.find_due().is_none() && self.hooks.iter().all(|hook| hook.runner.is_none())
     }
 
-    /// So many are hidden, of those that there are.
-    fn hide(&mut self, floor: usize) {
+    /// So many are masked, of those that there are.
+    fn mask_below(&mut self, floor: usize) {
         self.floor = floor;
         self.thread.set_shown(floor < self.hooks.len());
     }
 
-    /// So many are hidden, and perhaps fewer than before. What is over by now was not for those that come to light.
-    /// Nor is it another arming to them if the one that stood when they were hidden still stands.
-    fn show(&mut self, floor: usize, still_stands: Option<u32>) {
+    /// So many are masked, and perhaps fewer than before. What is over by now was not for those that come to light.
+    /// Nor is it another arming to them if the one that stood when they were masked still stands.
+    fn unmask_above(&mut self, floor: usize, still_stands: Option<u32>) {
         let before = self.floor;
-        self.hide(floor);
+        self.mask_below(floor);
         let (arming, is_armed) = self.thread.arming();
         for hook in self.hooks.iter_mut().take(before).skip(floor) {
             if !is_armed || still_stands == Some(hook.told) {
@@ -353,11 +353,11 @@ impl Stack {
         }
     }
 
-    /// Takes off a hook of the thread's own, and hides so many of those that are left; whether there
+    /// Takes off a hook of the thread's own, and masks so many of those that are left; whether there
     /// are any.
     fn remove(&mut self, index: usize, floor: usize) -> Option<(Registration, bool)> {
         let registration = (index < self.hooks.len()).then(|| self.hooks.remove(index));
-        self.hide(floor);
+        self.mask_below(floor);
         Some((registration?, !self.hooks.is_empty()))
     }
 
@@ -485,36 +485,36 @@ pub(crate) fn run_before_end() {
     }
 }
 
-/// Hides the hooks that this thread has. Before the causes are hidden.
-pub(crate) fn hide() -> Option<HiddenHooks> {
+/// Hides the hooks that this thread has. Before the causes are masked.
+pub(crate) fn mask() -> Option<MaskedHooks> {
     let hooks = thread::own()?;
     hooks.locked(|stack| {
-        stack.hide(stack.hooks.len());
+        stack.mask_below(stack.hooks.len());
         let (arming, is_armed) = hooks.arming(stack);
         let arming = is_armed.then_some(arming);
-        HiddenHooks { arming, taken_elsewhere: block::with(|block| block.hooked.taken_elsewhere()) }
+        MaskedHooks { arming, taken_elsewhere: block::with(|block| block.hooked.taken_elsewhere()) }
     })
 }
 
 /// Ends the hiding. After the causes have come to light. To be followed by a
 /// [`settle`].
-pub(crate) fn show(hidden: Option<HiddenHooks>) {
-    let (Some(hidden), Some(hooks)) = (hidden, thread::own()) else { return };
+pub(crate) fn unmask(masked: Option<MaskedHooks>) {
+    let (Some(masked), Some(hooks)) = (masked, thread::own()) else { return };
     let floor = stretches::hidden_hooks();
     hooks.locked(|stack| {
         let taken_elsewhere = block::with(|block| block.hooked.taken_elsewhere());
-        let goes_on = taken_elsewhere == hidden.taken_elsewhere;
-        stack.show(floor, hidden.arming.filter(|_| goes_on));
+        let goes_on = taken_elsewhere == masked.taken_elsewhere;
+        stack.unmask_above(floor, masked.arming.filter(|_| goes_on));
     });
 }
 
-/// Something that has ended on another thread is off this one's list: a hook, or what has hidden
+/// Something that has ended on another thread is off this one's list: a hook, or what has masked
 /// some.
 pub(crate) fn forget_stray(ended: Ended) {
     let Some(hooks) = thread::own() else { return };
     if !ended.was_hook() {
         let floor = stretches::hidden_hooks();
-        hooks.locked(|stack| stack.show(floor, None));
+        hooks.locked(|stack| stack.unmask_above(floor, None));
     } else if let Some((registration, any)) = hooks.remove(ended) {
         thread::set_hooked(any);
         // As where the body has panicked.

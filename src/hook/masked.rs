@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::list::{self, HiddenHooks};
+use super::list::{self, MaskedHooks};
 use crate::deadline::standing;
 use crate::rest;
 use crate::thread::stretches::{self, Stretch};
@@ -13,12 +13,12 @@ use crate::thread::{fork_gate, registry};
 pub(crate) struct Masked {
     /// None where the thread has no record: nothing could arm it, and there is nothing to mask.
     causes: Option<(Arc<ThreadRecord>, Stretch)>,
-    hooks: Option<HiddenHooks>,
+    hooks: Option<MaskedHooks>,
 }
 
 impl Masked {
     pub(crate) fn begin() -> Self {
-        let hooks = list::hide();
+        let hooks = list::mask();
         let causes = registry::registered().map(|record| {
             let gate = fork_gate::gate();
             record.mask(stretches::tasks());
@@ -45,7 +45,7 @@ impl Masked {
             rest::block_again(ended.unblocked());
         }
         let had_hooks = self.hooks.is_some();
-        list::show(self.hooks.take());
+        list::unmask(self.hooks.take());
         is_armed || had_hooks
     }
 }

@@ -77,7 +77,7 @@ impl HookedThread {
 
     /// Whether there is a hook that is not hidden. For its own thread.
     pub(crate) fn set_shown(&self, shown: bool) {
-        self.block().hooked.is_shown.store(shown, Release);
+        self.block().hooked.is_unmasked.store(shown, Release);
     }
 
     fn block(&self) -> &Block {
@@ -162,7 +162,7 @@ pub(crate) fn set_hooked(hooked: bool) {
 /// The thread ends; its record is closed.
 pub(crate) fn end(block: &Block) {
     block.hooked.is_inside.store(false, Relaxed);
-    block.hooked.is_shown.store(false, Relaxed);
+    block.hooked.is_unmasked.store(false, Relaxed);
     if let Some(hooks) = NonNull::new(block.hooked.hooks.swap(ptr::null_mut(), AcqRel)) {
         // SAFETY: the count that `register` gave to the block.
         let hooks = unsafe { Arc::from_raw(hooks.cast::<Hooks>().as_ptr()) };

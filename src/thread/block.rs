@@ -628,8 +628,8 @@ pub(crate) struct Hooked {
     pub(crate) recounting: AtomicBool,
     /// The thread is inside of a `with_hook`.
     pub(crate) is_inside: AtomicBool,
-    /// And it is not hidden.
-    pub(crate) is_shown: AtomicBool,
+    /// And it is not masked.
+    pub(crate) is_unmasked: AtomicBool,
     /// The place in the queue of the thread's hooks, of which the block owns a count; or null.
     pub(crate) hooks: AtomicPtr<Queued>,
     /// Counts the requests that another thread has taken from this one.
@@ -642,7 +642,7 @@ impl Hooked {
             armings: AtomicU32::new(0),
             recounting: AtomicBool::new(false),
             is_inside: AtomicBool::new(false),
-            is_shown: AtomicBool::new(false),
+            is_unmasked: AtomicBool::new(false),
             hooks: AtomicPtr::new(std::ptr::null_mut()),
             taken_elsewhere: AtomicU32::new(0),
         }

@@ -65,7 +65,7 @@ pub(crate) fn deadline_passed(block: &Block) {
         return;
     }
     block.hooked.count_arming();
-    if block.hooked.is_shown.load(Relaxed) {
+    if block.hooked.is_unmasked.load(Relaxed) {
         let is_first = block.delivery.announce();
         if !hold::begin(block) && is_first {
             block.delivery.take_back();

@@ -94,7 +94,7 @@ impl Thread<dyn Task> for Target {
     fn tell(&self) -> io::Result<()> {
         let block = self.block();
         // The thread itself runs its hooks when it settles, and is woken by nobody.
-        let waits = block.hooked.is_shown.load(Ordering::Acquire)
+        let waits = block.hooked.is_unmasked.load(Ordering::Acquire)
             && !ptr::eq(block, block::address())
             && ours::in_force().is_ok()
             && hold::begin(block);
