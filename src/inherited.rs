@@ -144,7 +144,7 @@ struct Beside<'a> {
 impl<'a> Beside<'a> {
     fn begin(node: &'a Arc<Node>, record: &'a Arc<ThreadRecord>) -> Self {
         let stretch = stretches::begin_task(None);
-        node.begin_beside(record);
+        node.begin_shared(record);
         Self { node, record, stretch }
     }
 }

@@ -53,7 +53,7 @@ struct Life {
     phase: Phase,
     began: Option<Moment>,
     /// The other threads that it runs on: those of scopes inside of it.
-    guests: Option<Box<Guests>>,
+    sharers: Option<Box<Sharers>>,
     /// The oldest first. Ids ascend.
     pending: VecDeque<Pending>,
     /// Why the thread could not be told of the last of them.
@@ -79,7 +79,7 @@ enum Phase {
 /// Threads in the order of their addresses, which is the order in which an asker takes their locks:
 /// two that ask two tasks on the same threads do not wait for each other.
 #[derive(Default)]
-struct Guests {
+struct Sharers {
     records: Vec<Arc<ThreadRecord>>,
 }
 
@@ -194,7 +194,7 @@ impl Node {
                 name,
                 phase: Phase::NotStarted,
                 began: None,
-                guests: None,
+                sharers: None,
                 pending,
                 untold: None,
                 last_id: 0,
@@ -246,7 +246,7 @@ impl Node {
             let root = match self.nesting {
                 Nesting::Root => true,
                 Nesting::Task(parent) => record.innermost().is_none_or(|task| task.id() != parent),
-                Nesting::Thread(home) => home != number::number() || record.innermost().is_some(),
+                Nesting::Thread(owner) => owner != number::number() || record.innermost().is_some(),
             };
             let Some(mut life) = self.life(gate) else { return Ok(Begun::Not) };
             // Under our lock: an asker finds either no thread yet, or the frame in place.
@@ -283,20 +283,20 @@ impl Node {
     }
 
     /// The task, which runs, begins on another thread as well, whose record that is.
-    pub(crate) fn begin_beside(self: &Arc<Self>, record: &Arc<ThreadRecord>) {
-        // For the case that this is the first guest.
-        let mut guests = Some(Box::<Guests>::default());
+    pub(crate) fn begin_shared(self: &Arc<Self>, record: &Arc<ThreadRecord>) {
+        // For the case that this is the first sharer.
+        let mut sharers = Some(Box::<Sharers>::default());
         let task: Arc<dyn Task> = self.clone();
         fork_gate::with_room(|gate, (to_enter, to_add): &mut (RoomToEnter<dyn Task>, _)| {
             let mut life = self.life(gate);
             if let Some(life) = &mut life {
-                if life.guests.is_none() {
-                    std::mem::swap(&mut life.guests, &mut guests);
+                if life.sharers.is_none() {
+                    std::mem::swap(&mut life.sharers, &mut sharers);
                 }
-                let is_home =
-                    matches!(&life.phase, Phase::Running(home) if Arc::ptr_eq(home, record));
-                if let Some(guests) = life.guests.as_mut().filter(|_| !is_home) {
-                    guests.add(record, to_add)?;
+                let is_owner =
+                    matches!(&life.phase, Phase::Running(owner) if Arc::ptr_eq(owner, record));
+                if let Some(sharers) = life.sharers.as_mut().filter(|_| !is_owner) {
+                    sharers.add(record, to_add)?;
                 }
             }
             let pending = life.as_ref().is_some_and(|life| !life.pending.is_empty());
@@ -312,9 +312,9 @@ impl Node {
         let frame = record.leave(place, floor);
         // A pool may run one job inside of another.
         let goes_on = record.runs(self);
-        if let Some(guests) = life.as_mut().and_then(|life| life.guests.as_mut()) {
+        if let Some(sharers) = life.as_mut().and_then(|life| life.sharers.as_mut()) {
             if !goes_on {
-                guests.remove(record);
+                sharers.remove(record);
             }
         }
         drop(life);
@@ -346,7 +346,7 @@ impl Node {
         let last = life.last_raised().cloned();
         let raised = std::mem::replace(&mut life.raised, last);
         let pending = std::mem::take(&mut life.pending);
-        life.clear_guests(self);
+        life.clear_sharers(self);
         let frame = leave();
         self.changed(life);
         Leftovers { _phase: phase, _pending: pending, _raised: raised, _frame: frame }
@@ -384,7 +384,7 @@ impl Node {
         self.refusals.taken.fetch_add(1, Ordering::Relaxed);
         if life.pending.is_empty() {
             record.clear(&**self);
-            life.clear_guests(self);
+            life.clear_sharers(self);
         }
         let before = life.raised.replace(interrupted.clone());
         Some((interrupted, before))
@@ -461,7 +461,7 @@ impl Node {
         let mut threads = Vec::new();
         loop {
             // Declared before the gate is taken, and so dropped after.
-            let home;
+            let owner;
             let mut asked = Vec::with_capacity(threads.len());
             let gate = fork_gate::gate();
             let mut life = self.life(&gate)?;
@@ -479,11 +479,11 @@ impl Node {
                 }
             };
             let Phase::Running(record) = &life.phase else { return Some(noted) };
-            home = record.clone();
+            owner = record.clone();
             let was_untold = life.untold.is_some();
             // The threads need our lock to raise, and may run in our place as soon as they are told.
             let untold = if threads.is_empty() {
-                let asked = home.request(&**self);
+                let asked = owner.request(&**self);
                 drop(life);
                 error_of(asked.tell())
             } else {
@@ -502,7 +502,7 @@ impl Node {
             drop(asked);
             let has_moved = is_taken && ours::move_away();
             if threads.is_empty() {
-                threads.push(home);
+                threads.push(owner);
             }
             threads.into_iter().for_each(|record| armed.add(record));
             if has_moved {
@@ -664,18 +664,20 @@ impl Task for Node {
     fn adopt(&self, record: &Arc<ThreadRecord>) {
         self.generation.store(fork_gate::generation(), Ordering::Relaxed);
         let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::forget(life.guests.take());
-        if let Phase::Running(home) = &mut life.phase {
-            std::mem::forget(std::mem::replace(home, record.clone()));
+        std::mem::forget(life.sharers.take());
+        if let Phase::Running(owner) = &mut life.phase {
+            std::mem::forget(std::mem::replace(owner, record.clone()));
         }
     }
 
     fn give_up_on(&self, record: &Arc<ThreadRecord>) {
-        self.finish_if(|phase| matches!(phase, Phase::Running(home) if Arc::ptr_eq(home, record)));
+        self.finish_if(
+            |phase| matches!(phase, Phase::Running(owner) if Arc::ptr_eq(owner, record)),
+        );
         let gate = fork_gate::gate();
         let mut life = self.life(&gate);
-        if let Some(guests) = life.as_mut().and_then(|life| life.guests.as_mut()) {
-            guests.remove(record);
+        if let Some(sharers) = life.as_mut().and_then(|life| life.sharers.as_mut()) {
+            sharers.remove(record);
         }
         drop(life);
         drop(gate);
@@ -699,7 +701,7 @@ fn error_of(delivery: Delivery) -> Option<io::Error> {
     }
 }
 
-impl Guests {
+impl Sharers {
     fn find(&self, record: &Arc<ThreadRecord>) -> Result<usize, usize> {
         self.records.binary_search_by_key(&Arc::as_ptr(record), Arc::as_ptr)
     }
@@ -735,13 +737,13 @@ impl Guests {
 impl Life {
     /// The threads that it runs on, in order, if there is more than one.
     fn threads(&self) -> impl Iterator<Item = &Arc<ThreadRecord>> {
-        let (home, [before, after]) = match (&self.phase, &self.guests) {
-            (Phase::Running(home), Some(guests)) if !guests.records.is_empty() => {
-                (Some(home), guests.around(home))
+        let (owner, [before, after]) = match (&self.phase, &self.sharers) {
+            (Phase::Running(owner), Some(sharers)) if !sharers.records.is_empty() => {
+                (Some(owner), sharers.around(owner))
             }
             _ => (None, [&[][..]; 2]),
         };
-        before.iter().chain(home).chain(after)
+        before.iter().chain(owner).chain(after)
     }
 
     /// Whether that is what [`threads`](Self::threads) tells.
@@ -763,23 +765,23 @@ impl Life {
     }
 
     /// The other threads have no request of that task's any more, whose life this is.
-    fn clear_guests(&self, node: &Node) {
-        self.each_guest(|guest| {
+    fn clear_sharers(&self, node: &Node) {
+        self.each_sharer(|sharer| {
             if hook_queue::in_use() {
-                guest.thread(|thread| thread.block().hooked.note_taken_elsewhere());
+                sharer.thread(|thread| thread.block().hooked.note_taken_elsewhere());
             }
-            guest.clear(node);
+            sharer.clear(node);
         });
     }
 
-    fn each_guest(&self, f: impl FnMut(&Arc<ThreadRecord>)) {
-        self.guests.iter().flat_map(|guests| &guests.records).for_each(f);
+    fn each_sharer(&self, f: impl FnMut(&Arc<ThreadRecord>)) {
+        self.sharers.iter().flat_map(|sharers| &sharers.records).for_each(f);
     }
 
     /// Whether the task runs on the calling thread.
-    fn runs_here(&self, home: &Arc<ThreadRecord>) -> bool {
-        let mut here = registry::is_registered_as(home);
-        self.each_guest(|guest| here |= registry::is_registered_as(guest));
+    fn runs_here(&self, owner: &Arc<ThreadRecord>) -> bool {
+        let mut here = registry::is_registered_as(owner);
+        self.each_sharer(|sharer| here |= registry::is_registered_as(sharer));
         here
     }
 
