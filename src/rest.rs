@@ -18,7 +18,7 @@ pub(crate) fn settle_signals() {
         if block.word.is_armed() {
             return;
         }
-        if let Some(number) = block.delivery.take_put_off() {
+        if let Some(number) = block.delivery.take_deferred() {
             // The handler has put it off. (What looked like a handler of the application's, whose
             // end would unblock it, may have been code below a call that was left by siglongjmp.)
             signals::change_mask(libc::SIG_UNBLOCK, signals::bit(number));

@@ -14,7 +14,7 @@ pub(crate) fn unblock_signals() -> Set {
     let sigsys = if dispatch::is_available() { signals::bit(libc::SIGSYS) } else { 0 };
     let needed = signals::bit(number) | sigsys;
     // What we have blocked ourselves (S3) is not to be again.
-    let by_us = block::with(|block| block.delivery.take_put_off()).map_or(0, signals::bit);
+    let by_us = block::with(|block| block.delivery.take_deferred()).map_or(0, signals::bit);
     let blocked = signals::change_mask(libc::SIG_UNBLOCK, needed | by_us) & needed & !by_us;
     block::with(settle::end_hush);
     blocked

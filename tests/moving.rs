@@ -145,11 +145,11 @@ extern "C" fn ask_and_take(_: c_int) {
 
 /// One that was ours before is the program's to block.
 #[test]
-fn what_is_put_off_is_the_one_in_use() {
-    if is_left_out("what_is_put_off_is_the_one_in_use") {
+fn what_is_deferred_is_the_one_in_use() {
+    if is_left_out("what_is_deferred_is_the_one_in_use") {
         return;
     }
-    alone("what_is_put_off_is_the_one_in_use", || {
+    alone("what_is_deferred_is_the_one_in_use", || {
         signals::ignore(in_use());
         requests_arrive();
         signals::handle(libc::SIGHUP, ask_and_take, libc::SA_RESTART, &[]);

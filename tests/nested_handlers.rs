@@ -51,7 +51,7 @@ fn enter_handler(tid: i32, signal: c_int) {
 }
 
 /// Waits until our signal waits for the end of the handler that runs.
-fn wait_until_put_off(tid: i32) {
+fn wait_until_deferred(tid: i32) {
     let ours = signals::ours();
     wait_until("our signal waits for the handler's end", || {
         signals::is_pending(tid, ours) && signals::is_blocked(tid, ours)
@@ -64,7 +64,7 @@ fn request_while_handler_runs(reach: bool, body: impl FnOnce(&OwnedFd) -> bool +
     let stuck = spawn(reach, move || (body(&reader), reader)).blocked_in(libc::SYS_read);
     enter_handler(stuck.tid, SIGUSR2);
     let request = stuck.thread.interrupt();
-    wait_until_put_off(stuck.tid);
+    wait_until_deferred(stuck.tid);
     // What comes meanwhile is not lost either (P2).
     nix::unistd::write(&writer, b"x").unwrap();
     assert!(matches!(request.wait(Duration::ZERO), Outcome::Stuck(_)));
@@ -164,7 +164,7 @@ fn in_a_handler_upon_a_handler() {
         enter_handler(stuck.tid, SIGUSR2);
         enter_handler(stuck.tid, SIGHUP);
         let request = stuck.thread.interrupt();
-        wait_until_put_off(stuck.tid);
+        wait_until_deferred(stuck.tid);
         MAY_END.store(2, SeqCst);
         assert!(matches!(request.wait(LIMIT), Outcome::Raised));
         assert!(is_interrupt(&stuck.result()));
@@ -185,7 +185,7 @@ fn in_the_second_of_two_handlers() {
             }
         }
         let request = stuck.thread.interrupt();
-        wait_until_put_off(stuck.tid);
+        wait_until_deferred(stuck.tid);
         MAY_END.store(20, SeqCst);
         assert!(matches!(request.wait(LIMIT), Outcome::Raised));
         assert!(is_interrupt(&stuck.result()));
@@ -204,7 +204,7 @@ fn again_and_again() {
             wait_until_blocked(stuck.tid, libc::SYS_read);
             enter_handler(stuck.tid, SIGUSR2);
             let request = stuck.thread.interrupt();
-            wait_until_put_off(stuck.tid);
+            wait_until_deferred(stuck.tid);
             MAY_END.store(round, SeqCst);
             assert!(matches!(request.wait(LIMIT), Outcome::Raised));
         }
@@ -343,7 +343,7 @@ fn in_a_handler_that_is_left_by_a_jump() {
             (plain, is_interrupt(&own_read(reader)))
         });
         let request = stuck.thread.interrupt();
-        wait_until_put_off(stuck.tid);
+        wait_until_deferred(stuck.tid);
         MAY_END.store(1, SeqCst);
         assert!(matches!(request.wait(LIMIT), Outcome::Raised));
         assert_eq!(stuck.result(), (true, true));
@@ -404,7 +404,7 @@ fn a_task_deeper_than_a_call_that_was_left_by_a_jump() {
                         results.push(is_interrupt(&own_read(reader)));
                     });
                 });
-                // The outer request was put off once more at the mask's end; with it gone, nothing
+                // The outer request was deferred once more at the mask's end; with it gone, nothing
                 // is left behind.
                 results.push(eintr::take().is_some() && signals::blocked().is_empty());
             });

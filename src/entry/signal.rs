@@ -153,10 +153,10 @@ fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     }
     // 4. Does a call of our own lie below this handler? If not, does anything else ask again?
     if is_open(mark_below(place, block, context), block, context) {
-        put_off(block, number, context);
+        defer_to_outer_frame(block, number, context);
         return true;
     }
-    block.delivery.take_put_off();
+    block.delivery.take_deferred();
     match shot {
         _ if place == Place::NotToBeLeft => repeat_timer::repeat(block),
         _ if is_reached => {}
@@ -180,9 +180,9 @@ fn mark_below(place: Place, block: &Block, context: &ucontext_t) -> usize {
     if !place.is_own_call() {
         return open;
     }
-    // Put off until this call it may have been. Its own end is certain now, that of the call around it
+    // Deferred to this call it may have been. Its own end is certain now, that of the call around it
     // is not.
-    block.delivery.take_put_off();
+    block.delivery.take_deferred();
     if open == arch::sp(context) { arch::mark_before(context) } else { open }
 }
 
@@ -212,10 +212,10 @@ fn is_left_behind(open: usize, block: &Block, context: &ucontext_t) -> bool {
 /// Has our signal wait until the handler that it landed in returns. If it fires again, and still
 /// not there, then that handler unblocked it by itself, as siglongjmp does on its way out: from
 /// then on the timer asks again.
-fn put_off(block: &Block, number: c_int, context: &mut ucontext_t) {
+fn defer_to_outer_frame(block: &Block, number: c_int, context: &mut ucontext_t) {
     // It may be one that was ours: a handler that came after ours goes on calling it.
     let number = ours::number().unwrap_or(number);
-    if !block.delivery.put_off(number) {
+    if !block.delivery.defer(number) {
         return repeat_timer::repeat(block);
     }
     *signals::saved_mask(context) |= signals::bit(number);

@@ -129,15 +129,15 @@ pub(crate) fn change_mask(how: c_int, set: Set) -> Set {
 
 /// Signals wait until this is dropped, unless another thread takes them.
 #[must_use]
-pub(crate) struct PutOff(Set);
+pub(crate) struct BlockedHere(Set);
 
 /// Has the calling thread take signals later, and the threads that it makes meanwhile take none:
 /// but for those that the thread's own instructions cause, and SIGSYS (S2).
-pub(crate) fn put_off() -> PutOff {
-    PutOff(MAY_WAIT & !change_mask(libc::SIG_BLOCK, MAY_WAIT))
+pub(crate) fn block_here() -> BlockedHere {
+    BlockedHere(MAY_WAIT & !change_mask(libc::SIG_BLOCK, MAY_WAIT))
 }
 
-impl PutOff {
+impl BlockedHere {
     /// And those of what was blocked already.
     pub(crate) fn and(mut self, those: impl FnOnce(Set) -> Set) -> Self {
         self.0 |= those(mask() & !self.0);
@@ -145,7 +145,7 @@ impl PutOff {
     }
 }
 
-impl Drop for PutOff {
+impl Drop for BlockedHere {
     fn drop(&mut self) {
         change_mask(libc::SIG_UNBLOCK, self.0);
     }

@@ -143,7 +143,7 @@ pub(crate) fn begin_here(block: &Block) -> bool {
         let others = others();
         let before = signals::change_mask(libc::SIG_BLOCK, others);
         let added = others & !before;
-        if !block.dispatch.put_off(added, before) {
+        if !block.dispatch.block_until_look(added, before) {
             signals::change_mask(libc::SIG_UNBLOCK, added);
             handlers::open_to_begin(now);
         }
@@ -202,7 +202,7 @@ pub(crate) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
     } else if !handlers::are_open(now) {
         let mask = signals::saved_mask(context);
         let added = others() & !*mask;
-        match block.dispatch.put_off(added, *mask) {
+        match block.dispatch.block_until_look(added, *mask) {
             true => *mask |= added,
             false => handlers::open_to_begin(now),
         }

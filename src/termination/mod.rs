@@ -119,7 +119,7 @@ fn register(
     // signal-hook installs its handler before it knows what to do, and a signal that comes between
     // is lost: to this thread, or to the one that waits for signals.
     // (What waits for a look at all handlers is not to be let in by that thread's start.)
-    let _put_off = signals::put_off()
+    let _blocked = signals::block_here()
         .and(|before| block::with(|block| block.dispatch.look_and_let_in(before)));
     thread::Builder::new().name("eintr-signals".into()).spawn(move || {
         coming.forever().for_each(&mut run);

@@ -164,7 +164,7 @@ pub(crate) struct Delivery {
     /// Until when the announced signal waits for the thread's hooks; long ago if it does not.
     pub(crate) held_until: AtomicMoment,
     /// The signal that waits until the handler in which it came returns (S3), or 0.
-    put_off: AtomicI32,
+    deferred: AtomicI32,
     /// In this child of a fork our signal has been blocked from the start (S23).
     pub(crate) hushed: AtomicBool,
 }
@@ -176,7 +176,7 @@ impl Delivery {
             asleep: AtomicBool::new(false),
             told_by_futex: AtomicBool::new(false),
             held_until: AtomicMoment::new(Moment::LONG_AGO),
-            put_off: AtomicI32::new(0),
+            deferred: AtomicI32::new(0),
             hushed: AtomicBool::new(false),
         }
     }
@@ -249,13 +249,13 @@ impl Delivery {
     }
 
     /// That signal is to wait; false if one does already.
-    pub(crate) fn put_off(&self, signal: c_int) -> bool {
-        self.put_off.compare_exchange(0, signal, Relaxed, Relaxed).is_ok()
+    pub(crate) fn defer(&self, signal: c_int) -> bool {
+        self.deferred.compare_exchange(0, signal, Relaxed, Relaxed).is_ok()
     }
 
     /// None is to wait any more; which one did.
-    pub(crate) fn take_put_off(&self) -> Option<c_int> {
-        let signal = self.put_off.swap(0, Relaxed);
+    pub(crate) fn take_deferred(&self) -> Option<c_int> {
+        let signal = self.deferred.swap(0, Relaxed);
         (signal != 0).then_some(signal)
     }
 
@@ -265,7 +265,7 @@ impl Delivery {
         self.asleep.store(false, Relaxed);
         self.told_by_futex.store(false, Relaxed);
         self.held_until.set(Moment::LONG_AGO);
-        self.put_off.store(0, Relaxed);
+        self.deferred.store(0, Relaxed);
     }
 }
 
@@ -340,7 +340,7 @@ impl Dispatch {
     }
 
     /// These signals wait for that, of code with that mask; false if nobody is going to look.
-    pub(crate) fn put_off(&self, signals: Set, mask: Set) -> bool {
+    pub(crate) fn block_until_look(&self, signals: Set, mask: Set) -> bool {
         let after = ASKER_LOOKS | signals;
         let waits = self.waiting.compare_exchange(ASKER_LOOKS, after, Relaxed, Relaxed).is_ok();
         if waits {

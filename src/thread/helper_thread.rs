@@ -56,7 +56,7 @@ mod tests {
                 signals::change_mask(libc::SIG_BLOCK, signals::MAY_WAIT);
                 // (An emulator keeps some to itself.)
                 let added = signals::mask() & !before;
-                assert!(block.dispatch.put_off(added, before));
+                assert!(block.dispatch.block_until_look(added, before));
                 added
             });
             start("eintr-test", look).unwrap();
