@@ -81,7 +81,7 @@ pub(super) fn numbered<T>(f: impl FnOnce() -> Result<T, Errno>) -> c_int {
 fn inside<T>(f: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
     // SAFETY: errno is a plain integer of this thread's.
     let before = unsafe { *libc::__errno_location() };
-    let result = leave::not_here(|| catch_unwind(AssertUnwindSafe(f)));
+    let result = leave::without_abandon(|| catch_unwind(AssertUnwindSafe(f)));
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = before };
     result.unwrap_or(Err(PANICKED))

@@ -6,7 +6,7 @@
 //! * not in a handler of the application's that has interrupted it, which may have locked
 //!   something. A handler is known by its mask, which differs from the one at the entry, or by the
 //!   alternate stack;
-//! * not in a function of ours that the call has called: those say so, by [`not_here`].
+//! * not in a function of ours that the call has called: those say so, by [`without_abandon`].
 //!
 //! In these cases the timer asks again, or the call's next syscall, if that is stopped.
 //!
@@ -29,7 +29,7 @@ use crate::thread::{Block, block, target};
 
 /// Runs a piece of ours that must not be left halfway. `f` must not panic.
 #[inline]
-pub(crate) fn not_here<T>(f: impl FnOnce() -> T) -> T {
+pub(crate) fn without_abandon<T>(f: impl FnOnce() -> T) -> T {
     let outer = block::with(|block| block.abandonable.load(Relaxed));
     if outer == 0 { f() } else { hidden(outer, f) }
 }
@@ -41,7 +41,7 @@ pub(crate) fn not_here<T>(f: impl FnOnce() -> T) -> T {
 pub(crate) fn here_or(block: &Block, context: &mut ucontext_t, f: impl FnOnce(&mut ucontext_t)) {
     match block.word.is_armed().then(|| look(block, context)) {
         Some(Leave::At(frame)) => arch::leave_to(context, frame),
-        _ => not_here(|| f(context)),
+        _ => without_abandon(|| f(context)),
     }
 }
 
