@@ -335,7 +335,9 @@ impl Request {
             Progress::Raised => Outcome::Raised,
             Progress::Finished => Outcome::Finished,
             Progress::NotStarted => Outcome::NotStarted,
-            Progress::Running { untold: Some(error), .. } => Outcome::Undeliverable(told(error)),
+            Progress::Running { undelivered: Some(error), .. } => {
+                Outcome::Undeliverable(told(error))
+            }
             Progress::Running { masked: true, .. } => Outcome::Masked(report()),
             Progress::Running { .. } => Outcome::Stuck(report()),
         }

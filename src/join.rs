@@ -150,7 +150,8 @@ impl Request {
     pub fn wait_interruptible(&self) -> Result<Outcome, Interrupted> {
         checkpoint()?;
         let enough = |progress: &Progress| {
-            is_answer(progress) || matches!(progress, Progress::Running { untold: Some(_), .. })
+            is_answer(progress)
+                || matches!(progress, Progress::Running { undelivered: Some(_), .. })
         };
         self.each().try_for_each(|(node, id)| wait_for(node, Some(id), enough))?;
         Ok(self.wait(Duration::ZERO))

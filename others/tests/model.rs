@@ -327,7 +327,7 @@ impl Thread<Task> for Arc<Cpu> {
     }
 
     /// As `thread::block::Delivery::tell_by`.
-    fn tell(&self) -> io::Result<()> {
+    fn notify(&self) -> io::Result<()> {
         if self.is_shown.load(Ordering::Relaxed) {
             self.hold();
             return Ok(());
@@ -369,7 +369,7 @@ impl Target {
 
     /// The asker's side of one request.
     fn ask(&self, task: &Arc<Task>) -> Delivery {
-        self.tell(self.request(task))
+        self.notify(self.request(task))
     }
 
     fn request(&self, task: &Arc<Task>) -> Asked<'_, Arc<Cpu>, Task> {
@@ -379,8 +379,8 @@ impl Target {
         self.record.request(task)
     }
 
-    fn tell(&self, asked: Asked<'_, Arc<Cpu>, Task>) -> Delivery {
-        let delivery = asked.tell();
+    fn notify(&self, asked: Asked<'_, Arc<Cpu>, Task>) -> Delivery {
+        let delivery = asked.notify();
         // On real machines, too, this comes some time after the signal was queued.
         self.cpu.kicked.store(true, Ordering::Relaxed);
         delivery
@@ -528,7 +528,7 @@ impl Job {
         if life.running {
             let asked = target.request(&self.task);
             drop(life);
-            assert!(matches!(target.tell(asked), Delivery::Armed));
+            assert!(matches!(target.notify(asked), Delivery::Armed));
         }
     }
 
@@ -864,8 +864,9 @@ fn a_signal_that_could_not_be_sent_is_sent_by_the_next_request() {
         target.enter(&task);
         let askers = [(); 2].map(|()| target.asked_by_another_thread(&task));
         assert_eq!(target.blocking_call(), task);
-        let untold = askers.map(|asker| matches!(asker.join().unwrap(), Delivery::Untold(_)));
-        assert_ne!(untold[0], untold[1]);
+        let undelivered =
+            askers.map(|asker| matches!(asker.join().unwrap(), Delivery::Undelivered(_)));
+        assert_ne!(undelivered[0], undelivered[1]);
         assert_eq!(target.sent(), 1);
         target.leave(0);
         target.settle();

@@ -21,7 +21,7 @@
 //! and sees to the plain calls that may follow. A thread that was told by futex does so itself,
 //! before its wait returns ([`catch_up`]). That it was told it learns from the kernel as well: the
 //! index of the word on which it was woken. If it was woken on both at once, that is the other one;
-//! then `told_by_futex` says so, once the asker has let go of the signal lock.
+//! then `woken_by_futex` says so, once the asker has let go of the signal lock.
 //!
 //! A handler of the application's may come between the waking and the catching up. Own calls in it
 //! find the word armed; a task that begins there finds the flag. A plain call that
@@ -101,7 +101,7 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32) -> Outcome<()> {
         // SAFETY: the kernel reads the list, and the two words while we sleep.
         let outcome = unsafe { call(libc::SYS_futex_waitv, arguments) };
         block.delivery.set_asleep(before);
-        // The asker's store of `told_by_futex` comes before its wake-up.
+        // The asker's store of `woken_by_futex` comes before its wake-up.
         fence(Acquire);
         match outcome {
             Ok(OWN) => {
@@ -110,7 +110,7 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32) -> Outcome<()> {
                 Err(Stop::Cancelled)
             }
             Ok(_) => {
-                if block.delivery.may_be_told_by_futex() {
+                if block.delivery.may_be_woken_by_futex() {
                     was_told_as_well(block, may_begin);
                 }
                 Ok(())
@@ -139,10 +139,10 @@ fn catch_up(block: &Block, may_begin: bool) {
 fn was_told_as_well(block: &Block, may_begin: bool) {
     let gate = fork_gate::gate();
     let record = registry::registered();
-    let was_told = record
+    let was_woken = record
         .is_some_and(|record| record.under_signal_lock(|| block.delivery.acknowledge_futex()));
     drop(gate);
-    if was_told {
+    if was_woken {
         catch_up(block, may_begin);
     }
 }

@@ -150,7 +150,7 @@ pub(crate) fn note_cut_short(block: &Block) {
     // thread's stack, and it is this thread that takes it off.
     if let Some(refusals) = unsafe { block.refusals.load(Ordering::Acquire).as_ref() } {
         refusals.count.fetch_add(1, Ordering::Release);
-        refusals.tell_change();
+        refusals.notify_waiters();
     }
 }
 

@@ -57,7 +57,7 @@ struct Life {
     /// The oldest first. Ids ascend.
     pending: VecDeque<Pending>,
     /// Why the thread could not be told of the last of them.
-    untold: Option<io::Error>,
+    undelivered: Option<io::Error>,
     last_id: u64,
     /// Every request up to this one has been raised.
     raised_up_to: u64,
@@ -136,7 +136,7 @@ pub(crate) enum Progress {
         /// With a mask between.
         masked: bool,
         /// And its thread could not be told.
-        untold: Option<io::Error>,
+        undelivered: Option<io::Error>,
     },
 }
 
@@ -171,7 +171,7 @@ pub(crate) struct Figures {
 }
 
 /// How long a waiting asker leaves a thread alone that could not be told.
-const TELL_AGAIN: Duration = Duration::from_millis(10);
+const NOTIFY_AGAIN: Duration = Duration::from_millis(10);
 
 /// A number that no other task has, nor a group.
 pub(crate) fn fresh_id() -> u64 {
@@ -196,7 +196,7 @@ impl Node {
                 began: None,
                 sharers: None,
                 pending,
-                untold: None,
+                undelivered: None,
                 last_id: 0,
                 raised_up_to: 0,
                 raised: None,
@@ -425,7 +425,7 @@ impl Node {
         by_group: bool,
         armed: &mut Armed,
     ) -> Option<u64> {
-        self.tell(armed, |life, room| {
+        self.notify(armed, |life, room| {
             if matches!(life.phase, Phase::Finished) {
                 return Ok(None);
             }
@@ -444,15 +444,15 @@ impl Node {
     }
 
     /// Tries again to tell a thread that could not be told.
-    fn tell_again(self: &Arc<Self>) {
+    fn notify_again(self: &Arc<Self>) {
         // The thread is armed already: its hooks have been run.
-        let _ = self.tell(&mut Armed::default(), |life, _| {
-            Ok((life.untold.is_some() && !life.pending.is_empty()).then_some(()))
+        let _ = self.notify(&mut Armed::default(), |life, _| {
+            Ok((life.undelivered.is_some() && !life.pending.is_empty()).then_some(()))
         });
     }
 
     /// Notes something, if it is to be, and brings it to the threads that run the task. Adds those.
-    fn tell<T>(
+    fn notify<T>(
         self: &Arc<Self>,
         armed: &mut Armed,
         mut note: impl FnMut(&mut Life, &mut RoomToNote) -> Result<Option<T>, Full>,
@@ -480,22 +480,25 @@ impl Node {
             };
             let Phase::Running(record) = &life.phase else { return Some(noted) };
             owner = record.clone();
-            let was_untold = life.untold.is_some();
+            let was_undelivered = life.undelivered.is_some();
             // The threads need our lock to raise, and may run in our place as soon as they are told.
-            let untold = if threads.is_empty() {
+            let undelivered = if threads.is_empty() {
                 let asked = owner.request(&**self);
                 drop(life);
-                error_of(asked.tell())
+                error_of(asked.notify())
             } else {
                 asked.extend(threads.iter().map(|record| record.request(&**self)));
                 drop(life);
-                asked.drain(..).fold(None, |untold, asked| error_of(asked.tell()).or(untold))
+                asked
+                    .drain(..)
+                    .fold(None, |undelivered, asked| error_of(asked.notify()).or(undelivered))
             };
-            let is_taken =
-                untold.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::ResourceBusy);
-            if was_untold || untold.is_some() {
+            let is_taken = undelivered
+                .as_ref()
+                .is_some_and(|error| error.kind() == io::ErrorKind::ResourceBusy);
+            if was_undelivered || undelivered.is_some() {
                 if let Some(mut life) = self.life(&gate) {
-                    life.untold = untold;
+                    life.undelivered = undelivered;
                 }
             }
             drop(gate);
@@ -507,7 +510,7 @@ impl Node {
             threads.into_iter().for_each(|record| armed.add(record));
             if has_moved {
                 // By the signal that we have moved to.
-                self.tell_again();
+                self.notify_again();
             }
             return Some(noted);
         }
@@ -565,7 +568,7 @@ impl Node {
             }
             self.refusals.waiters.fetch_add(1, Ordering::SeqCst);
             // What the kernel had no room for, it may have room for later (S5).
-            let again = life.untold.is_some().then(|| Moment::in_time(TELL_AGAIN));
+            let again = life.undelivered.is_some().then(|| Moment::in_time(NOTIFY_AGAIN));
             drop(life);
             drop(gate);
             futex::wait(
@@ -575,7 +578,7 @@ impl Node {
             );
             self.end_wait();
             if again.is_some() {
-                self.tell_again();
+                self.notify_again();
             }
         }
     }
@@ -648,7 +651,7 @@ impl Node {
     /// Tells the waiters, and lets go of the lock before waking them.
     fn changed(&self, life: MutexGuard<'_, Life>) {
         drop(life);
-        self.refusals.tell_change();
+        self.refusals.notify_waiters();
     }
 }
 
@@ -696,7 +699,7 @@ pub(crate) fn node_of(task: Arc<dyn Task>) -> Arc<Node> {
 /// Why the thread could not be told, if it could not.
 fn error_of(delivery: Delivery) -> Option<io::Error> {
     match delivery {
-        Delivery::Untold(error) => Some(error),
+        Delivery::Undelivered(error) => Some(error),
         Delivery::Armed | Delivery::Masked | Delivery::Absent => None,
     }
 }
@@ -813,13 +816,13 @@ impl Life {
             Phase::Running(record) => Progress::Running {
                 here: self.runs_here(record),
                 masked: record.is_masked(&**node),
-                untold: self.untold(),
+                undelivered: self.undelivered(),
             },
         }
     }
 
-    fn untold(&self) -> Option<io::Error> {
-        let error = self.untold.as_ref().filter(|_| !self.pending.is_empty())?;
+    fn undelivered(&self) -> Option<io::Error> {
+        let error = self.undelivered.as_ref().filter(|_| !self.pending.is_empty())?;
         Some(match error.raw_os_error() {
             Some(errno) => io::Error::from_raw_os_error(errno),
             None => error.kind().into(),

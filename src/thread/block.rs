@@ -160,7 +160,7 @@ impl Block {
 pub(crate) struct Delivery {
     in_flight: AtomicBool,
     asleep: AtomicBool,
-    told_by_futex: AtomicBool,
+    woken_by_futex: AtomicBool,
     /// Until when the announced signal waits for the thread's hooks; long ago if it does not.
     pub(crate) held_until: AtomicMoment,
     /// The signal that waits until the handler in which it came returns (S3), or 0.
@@ -174,7 +174,7 @@ impl Delivery {
         Self {
             in_flight: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
-            told_by_futex: AtomicBool::new(false),
+            woken_by_futex: AtomicBool::new(false),
             held_until: AtomicMoment::new(Moment::LONG_AGO),
             deferred: AtomicI32::new(0),
             hushed: AtomicBool::new(false),
@@ -221,31 +221,31 @@ impl Delivery {
 
     /// Tells the thread by `wake`, which says whether it woke somebody, if it may be asleep there. For
     /// a requester who holds the signal lock.
-    pub(crate) fn tell_by(&self, wake: impl FnOnce() -> bool) -> bool {
+    pub(crate) fn notify_by(&self, wake: impl FnOnce() -> bool) -> bool {
         if !self.asleep.load(Relaxed) {
             return false;
         }
-        self.told_by_futex.store(true, Release);
+        self.woken_by_futex.store(true, Release);
         let was_woken = wake();
         if !was_woken {
-            self.told_by_futex.store(false, Release);
+            self.woken_by_futex.store(false, Release);
         }
         was_woken
     }
 
-    pub(crate) fn may_be_told_by_futex(&self) -> bool {
-        self.told_by_futex.load(Relaxed)
+    pub(crate) fn may_be_woken_by_futex(&self) -> bool {
+        self.woken_by_futex.load(Relaxed)
     }
 
     /// Acknowledges, if the thread was told by futex; whether it was. That must be settled: by the
     /// kernel's word, or with the signal lock held.
     pub(crate) fn acknowledge_futex(&self) -> bool {
-        let was_told = self.told_by_futex.load(Acquire);
-        if was_told {
-            self.told_by_futex.store(false, Relaxed);
+        let was_woken = self.woken_by_futex.load(Acquire);
+        if was_woken {
+            self.woken_by_futex.store(false, Relaxed);
             self.acknowledge();
         }
-        was_told
+        was_woken
     }
 
     /// That signal is to wait; false if one does already.
@@ -263,7 +263,7 @@ impl Delivery {
     pub(crate) fn reset(&self) {
         self.in_flight.store(false, Relaxed);
         self.asleep.store(false, Relaxed);
-        self.told_by_futex.store(false, Relaxed);
+        self.woken_by_futex.store(false, Relaxed);
         self.held_until.set(Moment::LONG_AGO);
         self.deferred.store(0, Relaxed);
     }
@@ -611,7 +611,7 @@ impl Refusals {
 
     /// Wakes the waiters, if there are any. A waiter counts itself, and then has the kernel look whether
     /// there was a change; here it is the other way round. Async-signal-safe.
-    pub(crate) fn tell_change(&self) {
+    pub(crate) fn notify_waiters(&self) {
         self.changes.fetch_add(1, SeqCst);
         if self.waiters.load(SeqCst) > 0 {
             futex::wake_all(&self.changes);

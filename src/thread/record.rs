@@ -25,7 +25,7 @@ pub(crate) trait Thread<N: ?Sized> {
     /// As [`send`](Self::send), to a thread that is armed, and by an asker who holds the signal lock:
     /// where the thread sleeps in a call that a futex wakes, that will do in the place of the
     /// signal.
-    fn tell(&self) -> io::Result<()> {
+    fn notify(&self) -> io::Result<()> {
         self.send()
     }
 
@@ -51,7 +51,7 @@ pub(crate) enum Delivery {
     Masked,
     /// The thread is armed, but the signal could not be sent: it will see it at its next checkpoint
     /// or call.
-    Untold(io::Error),
+    Undelivered(io::Error),
     /// The task does not run here.
     Absent,
 }
@@ -70,7 +70,7 @@ struct Stack<T, N: ?Sized> {
     /// Frames below this index are masked.
     floor: usize,
     /// The last signal could not be sent.
-    untold: bool,
+    undelivered: bool,
 }
 
 /// A task on a thread's stack.
@@ -89,7 +89,7 @@ pub(crate) type RoomToCopy<N> = Room<Vec<Arc<N>>>;
 pub(crate) struct Floor(pub(crate) usize);
 
 /// A request that was brought to a thread, which remains to be told.
-#[must_use = "the thread is to be told"]
+#[must_use = "the thread is to be notified"]
 pub(crate) struct Asked<'a, T, N: ?Sized> {
     record: &'a Record<T, N>,
     signal_lock: MutexGuard<'a, Option<T>>,
@@ -99,7 +99,7 @@ pub(crate) struct Asked<'a, T, N: ?Sized> {
 /// What a request found.
 enum Found {
     /// A thread that it armed, or that could not be told before. The signal is announced.
-    Untold,
+    Undelivered,
     /// A thread that was armed and told, or will find the signal that is on its way.
     Told,
     Masked,
@@ -112,7 +112,7 @@ impl<T: Thread<N> + Clone, N: ?Sized> Record<T, N> {
         let signal_lock = Mutex::new(Some(thread.clone()));
         // Few threads nest tasks.
         let frames = Vec::with_capacity(1);
-        let stack = Stack { thread: Some(thread), frames, floor: 0, untold: false };
+        let stack = Stack { thread: Some(thread), frames, floor: 0, undelivered: false };
         Self { signal_lock, stack: Mutex::new(stack) }
     }
 
@@ -319,10 +319,10 @@ impl<N: ?Sized> Frame<N> {
 
 impl<T: Thread<N> + Clone, N: ?Sized> Asked<'_, T, N> {
     /// Sends the signal, if one was announced. The thread is there, for the signal lock is held.
-    pub(crate) fn tell(self) -> Delivery {
+    pub(crate) fn notify(self) -> Delivery {
         let sent = match (self.found, &*self.signal_lock) {
-            (Found::Untold, Some(thread)) => thread.tell(),
-            (Found::Untold, None) | (Found::Told, _) => Ok(()),
+            (Found::Undelivered, Some(thread)) => thread.notify(),
+            (Found::Undelivered, None) | (Found::Told, _) => Ok(()),
             (Found::Masked, _) => return Delivery::Masked,
             (Found::Absent, _) => return Delivery::Absent,
         };
@@ -330,8 +330,8 @@ impl<T: Thread<N> + Clone, N: ?Sized> Asked<'_, T, N> {
             Ok(()) => Delivery::Armed,
             Err(error) => {
                 // Under the signal lock still: the next asker sees it.
-                self.record.locked(|stack| stack.untold = true);
-                Delivery::Untold(error)
+                self.record.locked(|stack| stack.undelivered = true);
+                Delivery::Undelivered(error)
             }
         }
     }
@@ -367,10 +367,10 @@ impl<T: Thread<N>, N: ?Sized> Stack<T, N> {
         if is_edge {
             thread.became_armed();
         }
-        if is_edge || self.untold {
+        if is_edge || self.undelivered {
             // What cannot be sent is made good by the next request; our own calls and checkpoints
             // do not need it.
-            self.untold = thread.signal().is_err();
+            self.undelivered = thread.signal().is_err();
         }
     }
 
@@ -395,11 +395,15 @@ impl<T: Thread<N>, N: ?Sized> Stack<T, N> {
         self.point();
         // It is to be armed where it is given back.
         let Some(thread) = &self.thread else { return Found::Masked };
-        let was_untold = std::mem::take(&mut self.untold);
+        let was_undelivered = std::mem::take(&mut self.undelivered);
         let is_edge = thread.word().arm(REQUEST);
         if is_edge {
             thread.became_armed();
         }
-        if (is_edge || was_untold) && thread.announce() { Found::Untold } else { Found::Told }
+        if (is_edge || was_undelivered) && thread.announce() {
+            Found::Undelivered
+        } else {
+            Found::Told
+        }
     }
 }

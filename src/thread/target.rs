@@ -91,14 +91,14 @@ impl Thread<dyn Task> for Target {
         self.block().hooked.count_arming();
     }
 
-    fn tell(&self) -> io::Result<()> {
+    fn notify(&self) -> io::Result<()> {
         let block = self.block();
         // The thread itself runs its hooks when it settles, and is woken by nobody.
         let waits = block.hooked.is_unmasked.load(Ordering::Acquire)
             && !ptr::eq(block, block::address())
             && ours::in_force().is_ok()
             && hold::begin(block);
-        if waits { Ok(()) } else { tell_now(self) }
+        if waits { Ok(()) } else { notify_now(self) }
     }
 
     fn point_at(&self, cause: Option<&dyn Task>) {
@@ -112,7 +112,7 @@ impl Thread<dyn Task> for Target {
 ///
 /// Then looks at all handlers, if nobody has just done so: the thread's own does not, and has signals wait
 /// until then (S2).
-fn tell_now(thread: &Target) -> io::Result<()> {
+fn notify_now(thread: &Target) -> io::Result<()> {
     let block = thread.block();
     let looks =
         block.reach.is_on() && !proc_syscall::is_needed() && !handlers::are_open(Moment::now());
@@ -120,7 +120,7 @@ fn tell_now(thread: &Target) -> io::Result<()> {
         block.dispatch.promise_look();
     }
     let wake = || futex::wake(&block.word.0, 1) == 1;
-    let told = if block.delivery.tell_by(wake) { Ok(()) } else { thread.send() };
+    let told = if block.delivery.notify_by(wake) { Ok(()) } else { thread.send() };
     if looks {
         handlers::open_to_begin(Moment::now());
         if block.dispatch.keep_promise() {
@@ -140,7 +140,7 @@ pub(crate) fn move_over(thread: &Target) {
         }
     }
     repeat_timer::prepare(block);
-    if !block.delivery.may_be_told_by_futex() && !block.delivery.is_held() {
+    if !block.delivery.may_be_woken_by_futex() && !block.delivery.is_held() {
         block.delivery.take_back();
     }
     // A shot may have been lost, also one that would have set the timer for what comes later.
