@@ -66,7 +66,6 @@ mod barrier;
 mod condvar;
 mod event;
 mod futex;
-mod how;
 mod locks;
 pub mod mpsc;
 mod mutex;
@@ -76,6 +75,7 @@ mod raw;
 mod rwlock;
 mod semaphore;
 mod traits;
+mod wait_mode;
 
 #[doc(no_inline)]
 pub use std::sync::{
@@ -83,11 +83,11 @@ pub use std::sync::{
     Weak, atomic,
 };
 
-use how::{Interruptibly, ToTheEnd, Until, ended};
 use poison::{Poison, Watch};
 pub(crate) use raw::mutex::owner;
 use raw::{How, RawCondvar, RawEvent, RawMutex, RawRwLock, Sleepers, Slept, Token};
 use traits::{guard_traits, lock_traits, opaque};
+use wait_mode::{Interruptibly, ToTheEnd, Until, ended};
 
 pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};

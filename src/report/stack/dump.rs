@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::frame::Address;
 use super::names::Names;
 use super::unwind::Unwinder;
-use super::{Stack, notice};
+use super::{Stack, signal_visibility};
 use crate::group::members::Asked;
 use crate::report::task::Report;
 use crate::report::thread::ThreadState;
@@ -95,5 +95,5 @@ fn may_be_signalled(report: &Report) -> bool {
         && !thread.blocks_signal
         && !report.handler_replaced;
     let is_armed = report.pending_for.is_some() && !report.masked;
-    answers && (is_armed || !notice::would_notice(thread) && !has_moved_on(report))
+    answers && (is_armed || !signal_visibility::would_notice(thread) && !has_moved_on(report))
 }

@@ -15,7 +15,7 @@ pub(super) mod dump;
 mod frame;
 mod modules;
 mod names;
-mod notice;
+mod signal_visibility;
 mod unwind;
 mod user;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::channel::Channel;
 use crate::Interrupted;
-use crate::sync::how::{Interruptibly, TimeIsUp, ToTheEnd, Until, ended};
+use crate::sync::wait_mode::{Interruptibly, TimeIsUp, ToTheEnd, Until, ended};
 
 /// Receives from a channel: [`std::sync::mpsc::Receiver`], which can be cloned and shared here, and
 /// beside it [`recv_interruptible`](Self::recv_interruptible) and

@@ -5,7 +5,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::mpsc::{SendError, TrySendError};
 
 use super::{Channel, InterruptedSend, Unsent};
-use crate::sync::how::{Interruptibly, ToTheEnd};
+use crate::sync::wait_mode::{Interruptibly, ToTheEnd};
 
 /// Sends into a [`channel`](super::channel()): [`std::sync::mpsc::Sender`].
 ///
