@@ -224,7 +224,7 @@ EINTR_NODISCARD int eintr_why(struct eintr_reason *reason);
  * anything outside that task stands, or any deadline. */
 int eintr_take(struct eintr_reason *reason);
 
-/* For the asker: what the task was last handed; kept after its end. 1 and the reason, or 0. Errors: EINVAL. */
+/* For the requester: what the task was last handed; kept after its end. 1 and the reason, or 0. Errors: EINVAL. */
 EINTR_NODISCARD int eintr_raised(eintr_interrupter interrupter, struct eintr_reason *reason);
 
 /* ---- Stretches: masks, timeouts, reach and hooks of a thread ----------------------------------------------------- */

@@ -18,7 +18,7 @@ use crate::kernel::signal_name;
 
 /// The error of code that was interrupted, with the [`Reason`].
 ///
-/// One pointer wide and cheap to clone. It is made once, by the asker, and handed out at every
+/// One pointer wide and cheap to clone. It is made once, by the requester, and handed out at every
 /// checkpoint and call of the interrupted task until the task ends or [takes](crate::take) it.
 ///
 /// As an [`io::Error`] it never has the kind `Interrupted`: that is what `read_to_end`, `write_all`
@@ -56,7 +56,7 @@ pub enum Reason {
     /// [`termination`](crate::termination): the program was told to end, by the signal of
     /// that number.
     Signal(c_int),
-    /// [`interrupt_with`](crate::Interrupter::interrupt_with): the asker's own reason.
+    /// [`interrupt_with`](crate::Interrupter::interrupt_with): the requester's own reason.
     Custom(Arc<dyn StdError + Send + Sync>),
 }
 
@@ -75,7 +75,7 @@ impl Interrupted {
         self.0.get()
     }
 
-    /// The asker's own reason, if it is an `E`.
+    /// The requester's own reason, if it is an `E`.
     ///
     /// ```
     /// let (task, interrupter) = eintr::task();
@@ -109,7 +109,7 @@ impl fmt::Display for Interrupted {
 }
 
 impl StdError for Interrupted {
-    /// The asker's own reason, if it gave one.
+    /// The requester's own reason, if it gave one.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self.reason() {
             Reason::Custom(error) => Some(&**error),

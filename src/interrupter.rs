@@ -170,7 +170,7 @@ impl Interrupter {
     /// The interrupt that the task was last handed, or for which a call of its was cut short, if any; kept
     /// after its end.
     ///
-    /// This is how the asker tells a task that failed because it was interrupted from one that
+    /// This is how the requester tells a task that failed because it was interrupted from one that
     /// failed.
     ///
     /// ```

@@ -15,7 +15,7 @@ impl Interrupted {
     ///
     /// A plain call that was cut short ([`reach`](crate::reach())) says ECANCELED or EINTR and no more. On
     /// that thread, in the same task and while the cause stands, those are taken for the interrupt
-    /// too: a heuristic, since another's look the same. The asker has
+    /// too: a heuristic, since another's look the same. The requester has
     /// [`raised`](crate::Interrupter::raised).
     ///
     /// Any error is taken as it is, boxed or not, and one of anyhow's.

@@ -134,9 +134,9 @@ const BUSY: &[fn()] = &[
                 move |_| tell.send(()).unwrap(),
                 || {
                     let interrupter = Interrupter::current().unwrap();
-                    let asker = thread::spawn(move || drop(interrupter.interrupt()));
+                    let requester = thread::spawn(move || drop(interrupter.interrupt()));
                     told.recv().unwrap();
-                    asker.join().unwrap();
+                    requester.join().unwrap();
                 },
             );
         });

@@ -1,12 +1,12 @@
 //! How many syscalls an interrupt takes that comes alone: more than a millisecond after the last, so
 //! that nothing is known any more of the handlers of the process (S2). And the first of a process.
 //!
-//! The tests here work like this: the asker and the asked thread are under filters that have the kernel
+//! The tests here work like this: the requester and the asked thread are under filters that have the kernel
 //! ask about each of their syscalls (see [`test_support::notices`]). A thread's syscall waits until it
 //! has been noted; so what the thread itself finds noted is all that it has made. Each test has a process
 //! of its own, in which one thread is interrupted again and again. A machine that is busy lets a thread wait
 //! for so long that another look at the handlers is due. So of those that come alone the least counts, and
-//! the first only without such a look, and without what an asker that has looked too soon for it sends once more.
+//! the first only without such a look, and without what a requester that has looked too soon for it sends once more.
 
 use std::io::Read;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -78,16 +78,16 @@ impl Noted {
 
 const ROUNDS: [usize; 9] = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 
-/// What an interrupt took: the asker up to the sending, the target after the call that was interrupted.
+/// What an interrupt took: the requester up to the sending, the target after the call that was interrupted.
 #[derive(Debug)]
 struct Took {
-    asker: Vec<i32>,
+    requester: Vec<i32>,
     target: Vec<i32>,
 }
 
 /// The first interrupt of this process, and those after it, each alone.
 fn interrupt(call: impl Fn() + Send + 'static, sleeps_in: i64) -> Vec<Took> {
-    let [target, asker] = [Noted::start(), Noted::start()];
+    let [target, requester] = [Noted::start(), Noted::start()];
     let to_ask = Arc::new(Mutex::new(None::<Interrupter>));
     let [round, rounds] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
     let asked = thread::spawn({
@@ -107,15 +107,15 @@ fn interrupt(call: impl Fn() + Send + 'static, sleeps_in: i64) -> Vec<Took> {
         }
     });
     let asking = thread::spawn({
-        let (asker, round, rounds) = (asker.clone(), round.clone(), rounds.clone());
+        let (requester, round, rounds) = (requester.clone(), round.clone(), rounds.clone());
         move || {
-            asker.mine();
+            requester.mine();
             ROUNDS.map(|this| {
                 while round.load(SeqCst) < this {
                     std::hint::spin_loop();
                 }
                 let interrupter = to_ask.lock().unwrap().take().unwrap();
-                let made = asker.by(|| interrupter.interrupt());
+                let made = requester.by(|| interrupter.interrupt());
                 rounds.store(this, SeqCst);
                 made
             })
@@ -130,16 +130,16 @@ fn interrupt(call: impl Fn() + Send + 'static, sleeps_in: i64) -> Vec<Took> {
         wait_until("it has been woken", || target.woken.load(SeqCst) >= this);
     }
     let targets = asked.join().unwrap();
-    let askers = asking.join().unwrap();
-    let took = askers.into_iter().zip(targets).map(|(mut asker, mut target)| {
+    let requesters = asking.join().unwrap();
+    let took = requesters.into_iter().zip(targets).map(|(mut requester, mut target)| {
         let sends = |number: &i32| {
             [libc::SYS_rt_tgsigqueueinfo, libc::SYS_futex].contains(&i64::from(*number))
         };
-        let sent = asker.iter().position(sends).expect("it was told");
-        asker.truncate(sent + 1);
+        let sent = requester.iter().position(sends).expect("it was told");
+        requester.truncate(sent + 1);
         let slept = target.iter().position(|number| i64::from(*number) == sleeps_in);
         target.drain(..=slept.expect("it slept"));
-        Took { asker, target }
+        Took { requester, target }
     });
     took.collect()
 }
@@ -155,7 +155,7 @@ fn holds(took: Vec<Took>, at_most: AtMost) {
     let (first, alone) = took.split_first().unwrap();
     let least = alone.iter().min_by_key(|took| took.target.len()).unwrap();
     println!("first: {first:?}\nalone: {least:?}");
-    assert!(took.iter().all(|took| took.asker.len() <= 2), "{took:?}");
+    assert!(took.iter().all(|took| took.requester.len() <= 2), "{took:?}");
     assert!(least.target.len() <= at_most.alone, "{least:?}");
     let count =
         |first: &Took, of| first.target.iter().filter(|number| i64::from(**number) == of).count();
@@ -215,7 +215,7 @@ fn a_waiter() {
             let wait = move || drop(event.wait_interruptible().unwrap_err());
             let took = interrupt(wait, libc::SYS_futex_waitv);
             assert!(
-                took.iter().all(|took| i64::from(took.asker[0]) == libc::SYS_futex),
+                took.iter().all(|took| i64::from(took.requester[0]) == libc::SYS_futex),
                 "no signal: {took:?}"
             );
             holds(took, AtMost { first: 7, alone: 4 });

@@ -180,13 +180,13 @@ fn plain_calls_return_eintr_where_reach_is_turned_off() {
     });
 }
 
-/// A thread is refused once, and then does nothing of which the asker could hear.
+/// A thread is refused once, and then does nothing of which the requester could hear.
 #[test]
-fn the_asker_hears_of_every_refusal() {
-    if !has_dispatch("the_asker_hears") {
+fn the_requester_hears_of_every_refusal() {
+    if !has_dispatch("the_requester_hears") {
         return;
     }
-    watched("the asker hears", || {
+    watched("the requester hears", || {
         for _ in 0..2000 {
             let heard = Arc::new(AtomicBool::new(false));
             let done = heard.clone();

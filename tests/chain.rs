@@ -459,7 +459,7 @@ fn stays_as_it_was(before_ask: fn(i32), waits: fn(), asked: fn()) {
     eintr::install(Signal::USR1).unwrap();
     let (blocked, tid) = (signals::blocked(), gettid());
     let (to_ask, asks) = mpsc::channel::<Interrupter>();
-    let asker = thread::spawn(move || {
+    let requester = thread::spawn(move || {
         for interrupter in asks {
             before_ask(tid);
             interrupter.interrupt();
@@ -479,7 +479,7 @@ fn stays_as_it_was(before_ask: fn(i32), waits: fn(), asked: fn()) {
     }
     assert!(runs() > 0);
     drop(to_ask);
-    asker.join().unwrap();
+    requester.join().unwrap();
 }
 
 #[test]

@@ -16,7 +16,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use test_support::target::{Target, pipe, plain_read, target};
 use test_support::{LIMIT, emulated, has_dispatch, wait_until, watched};
 
-/// The report as an asker has it who waits in vain; with the stack, unless the thread does not answer in time.
+/// The report as a requester has it who waits in vain; with the stack, unless the thread does not answer in time.
 fn report<T>(target: &Target<T>) -> Report {
     target.thread.interrupter().wait_finished(Duration::ZERO).expect_err("it goes on")
 }

@@ -38,7 +38,7 @@ fn read_for_ever() -> io::Result<usize> {
     Ok(nix::unistd::read(&silent, &mut [0])?)
 }
 
-/// What a thread that is asked while it sleeps there gets, and what its asker hears.
+/// What a thread that is asked while it sleeps there gets, and what its requester hears.
 fn asked_in(syscall: i64, call: impl FnOnce() -> io::Result<usize> + Send + 'static) {
     let (starts, started) = mpsc::channel();
     let worker = eintr::spawn(move || {

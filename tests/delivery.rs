@@ -140,9 +140,9 @@ fn no_room_in_the_queue_for_a_real_time_signal_nor_a_timer() {
         let Outcome::Undeliverable(error) = outcome else { panic!("{outcome:?}") };
         assert_eq!(error.raw_os_error(), Some(libc::EAGAIN));
         // Whoever waits tries again.
-        let asker = std::thread::spawn(move || request.wait(LIMIT));
+        let requester = std::thread::spawn(move || request.wait(LIMIT));
         limit_queue(libc::RLIM_INFINITY);
-        let outcome = asker.join().unwrap();
+        let outcome = requester.join().unwrap();
         assert!(matches!(outcome, Outcome::Raised), "{outcome:?}");
         assert!(is_interrupt(&stuck.result()));
     });

@@ -177,10 +177,10 @@ fn comes_back_and_is_asked() {
         for reach in [true, false] {
             Task::new().reach(reach).run(|| {
                 let interrupter = Interrupter::current().unwrap();
-                let asker = interrupter.clone();
+                let requester = interrupter.clone();
                 let mut command = no_command(move || {
-                    let asker = asker.clone();
-                    let ask = move || asker.interrupt().wait(Duration::ZERO);
+                    let requester = requester.clone();
+                    let ask = move || requester.interrupt().wait(Duration::ZERO);
                     let outcome = thread::spawn(ask).join().unwrap();
                     assert!(matches!(outcome, Outcome::Masked(_)), "{outcome:?}");
                     assert!(!eintr::report().is_empty());

@@ -81,7 +81,7 @@ fn the_task_goes_on(reach: bool) {
             // It is asked by a new thread of the child's, in a call of our own, and in a plain one.
             for own in [true, false] {
                 let (tid, asking) = (gettid(), interrupter.clone());
-                let asker = thread::spawn(move || {
+                let requester = thread::spawn(move || {
                     wait_until_blocked(tid, libc::SYS_read);
                     asking.interrupt()
                 });
@@ -89,7 +89,7 @@ fn the_task_goes_on(reach: bool) {
                     true => assert!(is_interrupt(&own_read(&reader))),
                     false => assert!(came_back(&plain_read(&reader))),
                 }
-                let request = asker.join().unwrap();
+                let request = requester.join().unwrap();
                 assert!(take().is_some() && take().is_none());
                 assert!(matches!(request.wait(LIMIT), Outcome::Raised));
             }
@@ -271,7 +271,7 @@ fn forks_while_others_interrupt() {
         let (task, interrupter) = task();
         // They ask the thread that forks as well: its own locks must not be copied while they hold them.
         let asked: Vec<Interrupter> = others.iter().chain([&interrupter]).cloned().collect();
-        let askers: Vec<_> = (0..2)
+        let requesters: Vec<_> = (0..2)
             .map(|_| {
                 let (asked, stop) = (asked.clone(), stop.clone());
                 thread::spawn(move || {
@@ -301,7 +301,7 @@ fn forks_while_others_interrupt() {
             }
         });
         stop.store(true, SeqCst);
-        askers.into_iter().for_each(|asker| asker.join().unwrap());
+        requesters.into_iter().for_each(|requester| requester.join().unwrap());
         for other in others {
             other.wait_finished(LIMIT).unwrap();
         }
@@ -552,7 +552,7 @@ fn commands_are_run_unharmed_by_armed_threads() {
         let stop = Arc::new(AtomicBool::new(false));
         let others: Vec<Interrupter> = (0..2).map(|_| endless(&stop)).collect();
         let asking = (others.clone(), stop.clone());
-        let asker = thread::spawn(move || {
+        let requester = thread::spawn(move || {
             while !asking.1.load(SeqCst) {
                 asking.0.iter().for_each(|other| drop(other.interrupt()));
             }
@@ -583,7 +583,7 @@ fn commands_are_run_unharmed_by_armed_threads() {
             }
         });
         stop.store(true, SeqCst);
-        asker.join().unwrap();
+        requester.join().unwrap();
         others.iter().for_each(|other| other.wait_finished(LIMIT).unwrap());
     });
 }
@@ -618,9 +618,9 @@ fn waits_for_other_threads_go_on_in_the_child() {
             task.run(|| {
                 let event = eintr::sync::Event::new();
                 in_fork(|| {
-                    let asker = thread::spawn(move || interrupter.interrupt().wait(LIMIT));
+                    let requester = thread::spawn(move || interrupter.interrupt().wait(LIMIT));
                     assert!(event.wait_interruptible().is_err());
-                    assert!(matches!(asker.join().unwrap(), Outcome::Raised));
+                    assert!(matches!(requester.join().unwrap(), Outcome::Raised));
                     assert!(take().is_some());
                     let (sender, receiver) = eintr::sync::channel();
                     let other = thread::spawn(move || sender.send(7).unwrap());

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::thread;
 
 use eintr::{Error, Partial};
-use eintr_random::asker::{self, Tasks, Whom};
+use eintr_random::requester::{self, Tasks, Whom};
 use test_support::watched;
 
 /// Makes trials until a request has hit one: on a quick machine, all may come between two calls.
@@ -31,7 +31,7 @@ impl Hammer {
     /// Hammers on the tasks that `body` makes; what it returns, and how many of the requests were raised.
     fn on<T>(body: impl FnOnce(&Hammer) -> T) -> (T, usize) {
         let hammer = Hammer::default();
-        let result = asker::beside(&hammer.tasks, Whom::Tasks, || body(&hammer));
+        let result = requester::beside(&hammer.tasks, Whom::Tasks, || body(&hammer));
         let (_, raised) = hammer.tasks.balance();
         (result, raised)
     }

@@ -58,8 +58,8 @@ fn wait_for_hook() -> Option<Interrupted> {
 // Requests.
 
 #[test]
-fn the_asker_runs_the_hook_before_it_returns() {
-    watched("the_asker_runs_the_hook_before_it_returns", || {
+fn the_requester_runs_the_hook_before_it_returns() {
+    watched("the_requester_runs_the_hook_before_it_returns", || {
         let runs = Arc::new(Runs::default());
         let noted = runs.clone();
         let (say, said) = mpsc::channel();
@@ -234,8 +234,8 @@ fn a_hook_may_use_the_library() {
 }
 
 #[test]
-fn the_hook_of_another_is_run_though_the_asker_is_interrupted() {
-    watched("the_hook_of_another_is_run_though_the_asker_is_interrupted", || {
+fn the_hook_of_another_is_run_though_the_requester_is_interrupted() {
+    watched("the_hook_of_another_is_run_though_the_requester_is_interrupted", || {
         let (reader, writer) = pipe();
         let (begin, begun) = mpsc::channel();
         let (say, said) = mpsc::channel();
@@ -547,12 +547,12 @@ fn with_hook_returns_when_its_hook_is_not_running() {
                     });
                 });
                 wait_until("the body has begun", || begun.load(Ordering::Relaxed));
-                let asker = s.spawn(|| drop(interrupter.interrupt()));
+                let requester = s.spawn(|| drop(interrupter.interrupt()));
                 wait_until("it runs", || runs.load(Ordering::Relaxed));
                 // Time to go on, for one that would.
                 (0..1000).for_each(|_| thread::yield_now());
                 release.send(()).unwrap();
-                asker.join().unwrap();
+                requester.join().unwrap();
                 target.join().unwrap();
             });
         }
@@ -723,7 +723,7 @@ fn hooks_of_a_scopes_threads() {
 fn no_wake_up_is_lost() {
     watched("no_wake_up_is_lost", || {
         let (hand_out, handed) = mpsc::channel::<eintr::Interrupter>();
-        let asker = thread::spawn(move || {
+        let requester = thread::spawn(move || {
             for (number, interrupter) in handed.into_iter().enumerate() {
                 (0..number % 7).for_each(|_| thread::yield_now());
                 interrupter.interrupt();
@@ -743,7 +743,7 @@ fn no_wake_up_is_lost() {
             });
         }
         drop(hand_out);
-        asker.join().unwrap();
+        requester.join().unwrap();
     });
 }
 

@@ -322,7 +322,7 @@ fn once_for_each_deadline_that_is_noticed_at_once() {
 fn once_for_each_request_that_is_noticed_at_once() {
     watched("once_for_each_request_that_is_noticed_at_once", || {
         let (hand_out, handed) = mpsc::channel::<eintr::Interrupter>();
-        let asker = thread::spawn(move || {
+        let requester = thread::spawn(move || {
             handed.into_iter().for_each(|interrupter| drop(interrupter.interrupt()));
         });
         let runs = AtomicUsize::new(0);
@@ -350,7 +350,7 @@ fn once_for_each_request_that_is_noticed_at_once() {
             assert_eq!(taken(), 0);
         }
         drop(hand_out);
-        asker.join().unwrap();
+        requester.join().unwrap();
     });
 }
 
@@ -360,7 +360,7 @@ fn once_for_each_request_that_is_noticed_at_once() {
 fn no_signal_is_lost_behind_a_hook() {
     watched("no_signal_is_lost_behind_a_hook", || {
         let (hand_out, handed) = mpsc::channel::<(usize, eintr::Interrupter)>();
-        let asker = thread::spawn(move || {
+        let requester = thread::spawn(move || {
             for (round, interrupter) in handed {
                 (0..round % 7).for_each(|_| thread::yield_now());
                 interrupter.interrupt();
@@ -396,7 +396,7 @@ fn no_signal_is_lost_behind_a_hook() {
             });
         }
         drop(hand_out);
-        asker.join().unwrap();
+        requester.join().unwrap();
     });
 }
 

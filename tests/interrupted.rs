@@ -158,7 +158,7 @@ fn a_clone_is_the_same_interrupt() {
         let addresses = [&one, &other, &one.clone()].map(|i| std::ptr::from_ref(i.reason()));
         assert!(
             addresses.iter().all(|address| *address == addresses[0]),
-            "made once, by the asker"
+            "made once, by the requester"
         );
     });
 }

@@ -30,10 +30,10 @@ const AT_ONCE: Duration = Duration::ZERO;
 fn ten_thousand_threads_are_interrupted_while_they_exit() {
     watched("ten_thousand_threads_are_interrupted_while_they_exit", || {
         let threads = if emulated() { 1_000 } else { 10_000 };
-        // The threads go on to an asker, who asks each again and again until it is gone, and a few
+        // The threads go on to a requester, who asks each again and again until it is gone, and a few
         // times after that.
         let (go_on, going) = mpsc::sync_channel::<eintr::JoinHandle<usize>>(32);
-        let asker = thread::spawn(move || {
+        let requester = thread::spawn(move || {
             let mut raised = 0;
             for thread in going {
                 let interrupter = thread.interrupter();
@@ -64,7 +64,7 @@ fn ten_thousand_threads_are_interrupted_while_they_exit() {
             go_on.send(eintr::spawn(body)).unwrap();
         }
         drop(go_on);
-        let raised = asker.join().unwrap();
+        let raised = requester.join().unwrap();
         println!("{raised} of {threads} were raised");
         assert!(raised > 0, "none was asked in time: nothing was tested");
     });
@@ -402,7 +402,7 @@ fn interrupting_from_a_masked_thread() {
         let (reader, _writer) = pipe();
         let stuck = target(move || own_read(reader)).blocked_in(libc::SYS_read);
         let interrupter = stuck.thread.interrupter();
-        let asker = eintr::spawn(move || {
+        let requester = eintr::spawn(move || {
             let own = Interrupter::current().unwrap();
             mask(|| {
                 own.interrupt();
@@ -410,7 +410,7 @@ fn interrupting_from_a_masked_thread() {
                 interrupter.interrupt().wait(LIMIT)
             })
         });
-        assert!(matches!(asker.join().unwrap(), Outcome::Raised));
+        assert!(matches!(requester.join().unwrap(), Outcome::Raised));
         assert!(is_interrupt(&stuck.result()));
     });
 }

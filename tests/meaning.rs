@@ -438,17 +438,17 @@ fn requests_by_many_are_each_answered() {
             count
         });
         is_ready.recv().unwrap();
-        let askers: Vec<_> = (0..4)
-            .map(|asker| {
+        let requesters: Vec<_> = (0..4)
+            .map(|requester| {
                 let interrupter = worker.interrupter();
                 thread::spawn(move || {
-                    let ask = |n| interrupter.interrupt_with(format!("{asker}: {n}"));
+                    let ask = |n| interrupter.interrupt_with(format!("{requester}: {n}"));
                     let requests: Vec<_> = (0..100).map(ask).collect();
                     requests.iter().all(|request| matches!(request.wait(LIMIT), Outcome::Raised))
                 })
             })
             .collect();
-        assert!(askers.into_iter().all(|asker| asker.join().unwrap()));
+        assert!(requesters.into_iter().all(|requester| requester.join().unwrap()));
         assert_eq!(worker.join().unwrap(), 400);
     });
 }

@@ -229,7 +229,7 @@ fn a_thread_that_blocks_the_next_one_too() {
         in_use();
         let (reader, writer) = pipe();
         let (tell, told) = std::sync::mpsc::channel();
-        let (task, asker) = eintr::task();
+        let (task, requester) = eintr::task();
         let cut_off = thread::spawn(move || {
             signals::change_mask(libc::SIG_SETMASK, &signals::full());
             task.run(|| {
@@ -241,7 +241,7 @@ fn a_thread_that_blocks_the_next_one_too() {
         wait_until_blocked(told.recv().unwrap(), READ);
         signals::ignore(SIGUSR1);
         requests_arrive();
-        let outcome = asker.interrupt().wait(Duration::ZERO);
+        let outcome = requester.interrupt().wait(Duration::ZERO);
         let Outcome::Stuck(report) = outcome else { panic!("{outcome:?}") };
         assert!(report.to_string().contains("blocks"), "{report}");
         nix::unistd::write(&writer, b"x").unwrap();
@@ -316,11 +316,11 @@ fn a_thousand_threads_with_timers() {
 }
 
 #[test]
-fn many_askers_at_once() {
-    if is_left_out("many_askers_at_once") {
+fn many_requesters_at_once() {
+    if is_left_out("many_requesters_at_once") {
         return;
     }
-    alone("many_askers_at_once", || {
+    alone("many_requesters_at_once", || {
         in_use();
         for _ in 0..5 {
             let (reader, _writer) = pipe();

@@ -287,14 +287,14 @@ fn a_thread_that_is_asked_while_it_dispatches() {
             begin(restorer);
             for _ in 0..10 {
                 let interrupter = eintr::Interrupter::current().unwrap();
-                let asker = thread::spawn(move || {
+                let requester = thread::spawn(move || {
                     wait_until("syscalls are stopped", || SELECTOR.load(SeqCst) == BLOCK);
                     interrupter.interrupt();
                 });
                 let before = STOPPED.load(SeqCst);
                 // Until our handler has come, and has been stopped.
                 stopped(|| while STOPPED.load(SeqCst) == before {});
-                asker.join().unwrap();
+                requester.join().unwrap();
                 is_answered();
                 is_taken();
                 is_answered();

@@ -1,5 +1,5 @@
 //! Reach by its rules: where it is on, what masks and nesting make of it, what a refusal leaves,
-//! and what the asker hears.
+//! and what the requester hears.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -486,7 +486,7 @@ fn said_goodbye(limit: Duration) -> bool {
 }
 
 #[test]
-fn the_asker_hears_of_a_refusal() {
+fn the_requester_hears_of_a_refusal() {
     if !has_dispatch("raised") {
         return;
     }

@@ -320,7 +320,7 @@ fn taken_over(handler: usize) {
     worker.interrupt();
     worker.join().unwrap();
 
-    // One that the kernel does not restart: the asker looks what it is.
+    // One that the kernel does not restart: the requester looks what it is.
     let (tell, told) = mpsc::channel();
     let worker = eintr::spawn(move || {
         tell.send(gettid()).unwrap();
@@ -407,12 +407,12 @@ fn handlers_with_full_masks_under_fire() {
             });
             let tid = told.recv().unwrap();
             let interrupter = worker.interrupter();
-            let asker = thread::spawn(move || _ = interrupter.interrupt());
+            let requester = thread::spawn(move || _ = interrupter.interrupt());
             // SAFETY: no pointers; the thread does not end before it has handled it.
             let sent =
                 unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), tid, libc::SIGWINCH) };
             assert_eq!(sent, 0);
-            asker.join().unwrap();
+            requester.join().unwrap();
             worker.join().unwrap();
         }
         assert_eq!(handled(), 200);

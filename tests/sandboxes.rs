@@ -261,7 +261,7 @@ fn no_end_of_dispatch(answer: u32) {
         // Nor is a request lost that finds it in a call of ours, or in a plain one.
         for own in [true, false] {
             let (interrupter, tid) = (interrupter.clone(), gettid());
-            let asker = thread::spawn(move || {
+            let requester = thread::spawn(move || {
                 wait_until_blocked(tid, libc::SYS_read);
                 interrupter.interrupt();
             });
@@ -270,7 +270,7 @@ fn no_end_of_dispatch(answer: u32) {
                 false => came_back(&plain_read(&reader)),
             };
             assert!(is_back);
-            asker.join().unwrap();
+            requester.join().unwrap();
             assert!(eintr::take().is_some());
         }
     });

@@ -54,7 +54,7 @@ fn the_interrupter_reaches_the_body_and_all_threads() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (reader, _writer) = pipe();
         let (hand_out, interrupter) = mpsc::channel::<Interrupter>();
-        let asker = thread::spawn(move || {
+        let requester = thread::spawn(move || {
             let interrupter = interrupter.recv().unwrap();
             wait_until("all are there", || interrupter.report().started);
             interrupter.interrupt_with("enough").wait(LIMIT);
@@ -77,7 +77,7 @@ fn the_interrupter_reaches_the_body_and_all_threads() {
             // And those that are yet to come.
             assert!(s.spawn(checkpoint).join().unwrap().is_err());
         });
-        asker.join().unwrap();
+        requester.join().unwrap();
     });
 }
 
@@ -838,7 +838,7 @@ fn a_child_ends_when_the_body_panics_or_a_thread_fails() {
 fn requests_at_any_moment() {
     watched("requests_at_any_moment", || {
         let (hand_out, handed) = mpsc::channel::<Vec<Interrupter>>();
-        let asker = thread::spawn(move || {
+        let requester = thread::spawn(move || {
             let mut asked = 0;
             for interrupters in handed {
                 for (number, interrupter) in interrupters.iter().enumerate() {
@@ -874,7 +874,7 @@ fn requests_at_any_moment() {
             });
         }
         drop(hand_out);
-        asker.join().unwrap();
+        requester.join().unwrap();
         assert!(checkpoint().is_ok() && !is_interrupted());
     });
 }

@@ -151,7 +151,7 @@ fn a_handler_that_another_thread_installs() {
     });
 }
 
-/// The asker looks at the handlers once it has told the thread, which makes no syscall meanwhile: what the
+/// The requester looks at the handlers once it has told the thread, which makes no syscall meanwhile: what the
 /// storm sends waits until then, and no longer.
 #[test]
 fn a_storm_on_a_handler_that_nobody_has_looked_at() {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use eintr::sync::{Condvar, Mutex, Receiver, Sender, SyncSender, channel, sync_channel};
 use eintr::{Interrupted, JoinHandle};
-use eintr_random::asker::{self, Tasks, Whom};
+use eintr_random::requester::{self, Tasks, Whom};
 use test_support::watched;
 
 const SENDERS: usize = 2;
@@ -69,7 +69,7 @@ fn balance(count: u32, senders: Vec<Worker<()>>, receivers: Vec<Worker<Vec<Messa
     for interrupter in receivers.iter().map(JoinHandle::interrupter) {
         tasks.add(interrupter);
     }
-    let (sent, received) = asker::beside(&tasks, Whom::Tasks, || {
+    let (sent, received) = requester::beside(&tasks, Whom::Tasks, || {
         let sent = senders.into_iter().map(|sender| sender.join().unwrap().1).sum::<usize>();
         (sent, receivers.into_iter().map(|receiver| receiver.join().unwrap()).collect::<Vec<_>>())
     });

@@ -1,4 +1,4 @@
-//! Interrupting very many stuck threads, against a loop of bare `pthread_kill`s: how long the asker
+//! Interrupting very many stuck threads, against a loop of bare `pthread_kill`s: how long the requester
 //! is at it, and how long until the last read has returned. In tasks without reach, and in tasks with
 //! it, as managed threads are.
 

@@ -36,7 +36,7 @@ pub enum How {
 /// How long a round took.
 #[derive(Debug, Clone, Copy)]
 pub struct Round {
-    /// The asker, to ask all.
+    /// The requester, to ask all.
     pub asked: Duration,
     /// From before the first was asked until after the last one's read had returned.
     pub returned: Duration,
@@ -63,7 +63,7 @@ struct Common {
     start: Instant,
     /// When the last one had returned, in nanoseconds since the start.
     last: AtomicU64,
-    asker: Thread,
+    requester: Thread,
 }
 
 /// What each has for itself.
@@ -87,7 +87,7 @@ impl Stuck {
             left: AtomicUsize::new(0),
             start: Instant::now(),
             last: AtomicU64::new(0),
-            asker: thread::current(),
+            requester: thread::current(),
         });
         let mut stuck = Self { common, threads: Vec::with_capacity(count) };
         for _ in 0..count {
@@ -193,7 +193,7 @@ impl Common {
         let now = self.start.elapsed();
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.last.store(now.as_nanos() as u64, Ordering::Relaxed);
-            self.asker.unpark();
+            self.requester.unpark();
         }
     }
 

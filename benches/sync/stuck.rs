@@ -1,6 +1,6 @@
 //! From the request to the return of a thread that waits, against a bare futex wake.
 //!
-//! One thread does both, round after round, so that neither has the better one; it and the asker
+//! One thread does both, round after round, so that neither has the better one; it and the requester
 //! are on one CPU, where the figure is steady. The clock is read right before the request, and
 //! right after the wait has returned.
 //!

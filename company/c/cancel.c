@@ -65,7 +65,7 @@ static void *storm(void *interrupter) {
 static void one(int delay) {
     eintr_task task = {0};
     eintr_interrupter interrupter = {0};
-    pthread_t thread, asker;
+    pthread_t thread, requester;
     cleaned = begun = ended = 0;
     if (pipe(fds) || sem_init(&semaphore, 0, 0)) wrong("pipe");
     if (with_us()) {
@@ -75,7 +75,7 @@ static void one(int delay) {
     pthread_create(&thread, NULL, until_cancelled, &task);
     while (!begun) pause_for(1);
     if (is_mode("asked")) eintr_interrupt(interrupter);
-    if (is_mode("storm")) pthread_create(&asker, NULL, storm, &interrupter);
+    if (is_mode("storm")) pthread_create(&requester, NULL, storm, &interrupter);
     pause_for(delay);
     if (!strcmp(argument, "exit")) close(fds[1]);
     else if (pthread_cancel(thread)) wrong("pthread_cancel");
@@ -86,7 +86,7 @@ static void one(int delay) {
     if (result != PTHREAD_CANCELED) wrong("it was not cancelled");
     if (cleaned != 1) wrong("cleanup ran %d times", cleaned);
     ended = 1;
-    if (is_mode("storm")) pthread_join(asker, NULL);
+    if (is_mode("storm")) pthread_join(requester, NULL);
     if (with_us()) eintr_interrupter_free(interrupter);
     close(fds[0]);
     if (strcmp(argument, "exit")) close(fds[1]);

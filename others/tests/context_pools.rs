@@ -20,7 +20,7 @@ fn interrupted_while_all_sleep<T>(
 ) -> T {
     let (tell, told) = mpsc::channel();
     let (task, interrupter) = task();
-    let asker = thread::spawn(move || {
+    let requester = thread::spawn(move || {
         told.iter().take(JOBS).for_each(|tid| wait_until_blocked(tid, libc::SYS_clock_nanosleep));
         interrupter.interrupt_with("enough");
     });
@@ -33,7 +33,7 @@ fn interrupted_while_all_sleep<T>(
             })
         })
     });
-    asker.join().unwrap();
+    requester.join().unwrap();
     result
 }
 

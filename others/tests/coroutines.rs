@@ -320,13 +320,13 @@ fn a_thread_that_blocks_signals() {
             let three = inside(|suspend| within(HOUR, suspend).value);
             one.end();
             let tid = gettid();
-            let asker = thread::spawn(move || {
+            let requester = thread::spawn(move || {
                 wait_until_blocked(tid, libc::SYS_read);
                 interrupter.interrupt();
             });
             let (reader, _writer) = pipe();
             assert!(is_interrupt(&own_read(&reader)), "it reaches a thread that sleeps");
-            asker.join().unwrap();
+            requester.join().unwrap();
             assert!(is_interrupt(&two.end()));
             assert_ne!(blocked(), mask, "the last one has not ended");
             three.end();

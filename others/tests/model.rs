@@ -45,7 +45,7 @@ enum Mistake {
     /// The handler does nothing, and the thread relies on EINTR: the flag that everybody writes
     /// first.
     FlagAndEintr,
-    /// The asker signals, then stores.
+    /// The requester signals, then stores.
     SignalFirst,
     /// The handler looks at the word, then says that no signal is in flight any more.
     LooksFirst,
@@ -55,7 +55,7 @@ enum Mistake {
     GoesOn,
     /// A signal is given up for lost that was announced a moment ago.
     ForgetsAtOnce,
-    /// The asker relies on what the thread says of its sleep, and does not ask the kernel whom it
+    /// The requester relies on what the thread says of its sleep, and does not ask the kernel whom it
     /// woke.
     Believes,
     /// The thread has its result, and does not look whether it was told as well.
@@ -86,7 +86,7 @@ struct Cpu {
     mistake: Mistake,
 }
 
-/// The kernel's queue of signals for one thread. Its lock is the edge from the asker to the
+/// The kernel's queue of signals for one thread. Its lock is the edge from the requester to the
 /// handler.
 #[derive(Default)]
 struct Queue {
@@ -367,7 +367,7 @@ impl Target {
         Self { record: Arc::new(Record::new(cpu.clone())), cpu }
     }
 
-    /// The asker's side of one request.
+    /// The requester's side of one request.
     fn ask(&self, task: &Arc<Task>) -> Delivery {
         self.notify(self.request(task))
     }
@@ -559,9 +559,9 @@ fn asked_at_any_time(mistake: Mistake) {
         let target = Target::new(mistake);
         let task = Arc::new(Task("task"));
         target.enter(&task);
-        let asker = target.asked_by_another_thread(&task);
+        let requester = target.asked_by_another_thread(&task);
         assert_eq!(target.blocking_call(), task);
-        assert!(matches!(asker.join().unwrap(), Delivery::Armed));
+        assert!(matches!(requester.join().unwrap(), Delivery::Armed));
         target.leave(0);
         target.settle();
     });
@@ -585,17 +585,17 @@ fn finds_the_signal_before_the_store() {
 }
 
 /// The inner task ends with a signal in flight, on which the request to the outer one then relies.
-fn two_askers_share_a_signal(mistake: Mistake) {
+fn two_requesters_share_a_signal(mistake: Mistake) {
     check(move || {
         let target = Target::new(mistake);
         let [outer, inner] = ["outer", "inner"].map(|name| Arc::new(Task(name)));
         target.enter(&outer);
         target.enter(&inner);
-        let askers = [&inner, &outer].map(|task| target.asked_by_another_thread(task));
+        let requesters = [&inner, &outer].map(|task| target.asked_by_another_thread(task));
         target.cpu.tick();
         target.leave(1);
         assert_eq!(target.blocking_call(), outer);
-        let [to_inner, to_outer] = askers.map(|asker| asker.join().unwrap());
+        let [to_inner, to_outer] = requesters.map(|requester| requester.join().unwrap());
         assert!(matches!(to_inner, Delivery::Armed | Delivery::Absent));
         assert!(matches!(to_outer, Delivery::Armed));
         target.leave(0);
@@ -605,19 +605,19 @@ fn two_askers_share_a_signal(mistake: Mistake) {
 
 #[test]
 fn one_signal_in_flight_is_enough() {
-    two_askers_share_a_signal(Mistake::None);
+    two_requesters_share_a_signal(Mistake::None);
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn finds_the_handler_that_looks_first() {
-    two_askers_share_a_signal(Mistake::LooksFirst);
+    two_requesters_share_a_signal(Mistake::LooksFirst);
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn finds_swaps_that_order_nothing() {
-    two_askers_share_a_signal(Mistake::RelaxedSwaps);
+    two_requesters_share_a_signal(Mistake::RelaxedSwaps);
 }
 
 #[test]
@@ -626,10 +626,10 @@ fn an_armed_thread_is_signalled_once() {
         let target = Target::new(Mistake::None);
         let task = Arc::new(Task("task"));
         target.enter(&task);
-        let askers = [(); 2].map(|()| target.asked_by_another_thread(&task));
+        let requesters = [(); 2].map(|()| target.asked_by_another_thread(&task));
         assert_eq!(target.blocking_call(), task);
-        for asker in askers {
-            assert!(matches!(asker.join().unwrap(), Delivery::Armed));
+        for requester in requesters {
+            assert!(matches!(requester.join().unwrap(), Delivery::Armed));
         }
         assert_eq!(target.sent(), 1);
         target.leave(0);
@@ -642,11 +642,11 @@ fn a_request_before_the_start_is_raised_after_it() {
     check(|| {
         let target = Target::new(Mistake::None);
         let job = Job::new();
-        let asker = job.asked_by_another_thread(&target);
+        let requester = job.asked_by_another_thread(&target);
         job.begin(&target);
         assert_eq!(target.blocking_call(), job.task);
         target.leave(0);
-        asker.join().unwrap();
+        requester.join().unwrap();
         target.settle();
     });
 }
@@ -657,14 +657,14 @@ fn each_request_is_raised_until_it_is_taken() {
         let target = Target::new(Mistake::None);
         let job = Job::new();
         job.begin(&target);
-        let askers = [(); 2].map(|()| job.asked_by_another_thread(&target));
-        for _ in &askers {
+        let requesters = [(); 2].map(|()| job.asked_by_another_thread(&target));
+        for _ in &requesters {
             assert_eq!(target.blocking_call(), job.task);
             job.take(&target);
         }
         assert!(!target.cpu.cancels());
-        for asker in askers {
-            asker.join().unwrap();
+        for requester in requesters {
+            requester.join().unwrap();
         }
         target.settle();
         target.leave(0);
@@ -677,12 +677,12 @@ fn a_mask_puts_a_request_off() {
         let target = Target::new(Mistake::None);
         let task = Arc::new(Task("task"));
         target.enter(&task);
-        let asker = target.asked_by_another_thread(&task);
+        let requester = target.asked_by_another_thread(&task);
         target.record.mask(Floor(1));
         assert!(!target.cpu.cancels());
         target.record.mask(Floor(0));
         assert_eq!(target.blocking_call(), task);
-        assert!(matches!(asker.join().unwrap(), Delivery::Armed | Delivery::Masked));
+        assert!(matches!(requester.join().unwrap(), Delivery::Armed | Delivery::Masked));
         target.leave(0);
         target.settle();
     });
@@ -694,12 +694,12 @@ fn a_strangers_job_inside_is_left_alone() {
         let target = Target::new(Mistake::None);
         let [ours, strangers] = ["ours", "a stranger's"].map(|name| Arc::new(Task(name)));
         target.enter(&ours);
-        let asker = target.asked_by_another_thread(&ours);
+        let requester = target.asked_by_another_thread(&ours);
         target.enter_as(&strangers, false, true);
         assert!(!target.cpu.cancels());
         target.leave(1);
         assert_eq!(target.blocking_call(), ours);
-        assert!(matches!(asker.join().unwrap(), Delivery::Armed | Delivery::Masked));
+        assert!(matches!(requester.join().unwrap(), Delivery::Armed | Delivery::Masked));
         target.leave(0);
         target.settle();
     });
@@ -710,9 +710,9 @@ fn asked_while_it_waits_by_futex(mistake: Mistake) {
         let target = Target::new(mistake);
         let task = Arc::new(Task("task"));
         target.enter(&task);
-        let asker = target.asked_by_another_thread(&task);
+        let requester = target.asked_by_another_thread(&task);
         assert_eq!(target.wait_by_futex(), Some(task));
-        assert!(matches!(asker.join().unwrap(), Delivery::Armed));
+        assert!(matches!(requester.join().unwrap(), Delivery::Armed));
         target.leave(0);
         target.settle();
     });
@@ -725,11 +725,11 @@ fn a_request_wakes_a_wait_by_futex() {
 
 #[test]
 #[should_panic(expected = "a signal in flight that nobody sent")]
-fn finds_the_asker_that_believes() {
+fn finds_the_requester_that_believes() {
     asked_while_it_waits_by_futex(Mistake::Believes);
 }
 
-/// The inner task ends while its asker tells it, and the outer one waits by futex.
+/// The inner task ends while its requester tells it, and the outer one waits by futex.
 #[test]
 fn one_way_of_telling_does_not_stand_in_the_other_s() {
     check(|| {
@@ -737,12 +737,12 @@ fn one_way_of_telling_does_not_stand_in_the_other_s() {
         let [outer, inner] = ["outer", "inner"].map(|name| Arc::new(Task(name)));
         target.enter(&outer);
         target.enter(&inner);
-        let askers = [&inner, &outer].map(|task| target.asked_by_another_thread(task));
+        let requesters = [&inner, &outer].map(|task| target.asked_by_another_thread(task));
         target.cpu.tick();
         target.leave(1);
         target.rest();
         assert_eq!(target.wait_by_futex(), Some(outer));
-        askers.into_iter().for_each(|asker| drop(asker.join().unwrap()));
+        requesters.into_iter().for_each(|requester| drop(requester.join().unwrap()));
         target.leave(0);
         target.settle();
     });
@@ -754,13 +754,13 @@ fn a_result_while_it_is_told(mistake: Mistake) {
         let target = Target::new(mistake);
         let task = Arc::new(Task("task"));
         target.enter(&task);
-        let asker = target.asked_by_another_thread(&task);
+        let requester = target.asked_by_another_thread(&task);
         let cpu = target.cpu.clone();
         let bringer = loom_thread::spawn(move || cpu.bring_result());
         if let Some(raised) = target.wait_by_futex() {
             assert_eq!(raised, task);
         }
-        asker.join().unwrap();
+        requester.join().unwrap();
         bringer.join().unwrap();
         target.let_in();
         assert!(!target.cpu.in_flight.load(Ordering::Relaxed), "told, and not noticed");
@@ -785,13 +785,13 @@ fn the_next_task_sees_nothing(mistake: Mistake) {
         let target = Target::new(mistake);
         let [first, next] = ["first", "next"].map(|name| Arc::new(Task(name)));
         target.enter(&first);
-        let asker = target.asked_by_another_thread(&first);
+        let requester = target.asked_by_another_thread(&first);
         target.leave(0);
         target.rest();
         target.enter(&next);
         assert!(!target.cpu.cancels());
         target.leave(0);
-        match asker.join().unwrap() {
+        match requester.join().unwrap() {
             Delivery::Armed => assert_eq!(target.sent(), 1),
             Delivery::Absent => assert_eq!(target.sent(), 0),
             other => panic!("{other:?}"),
@@ -846,11 +846,11 @@ fn a_thread_that_is_gone_is_not_signalled() {
         let target = Target::new(Mistake::None);
         let task = Arc::new(Task("task"));
         target.enter(&task);
-        let asker = target.asked_by_another_thread(&task);
+        let requester = target.asked_by_another_thread(&task);
         target.leave(0);
         target.record.close();
         target.cpu.queue.lock().unwrap().gone = true;
-        assert!(matches!(asker.join().unwrap(), Delivery::Armed | Delivery::Absent));
+        assert!(matches!(requester.join().unwrap(), Delivery::Armed | Delivery::Absent));
         assert!(target.record.thread(|_| ()).is_none());
     });
 }
@@ -862,10 +862,10 @@ fn a_signal_that_could_not_be_sent_is_sent_by_the_next_request() {
         target.cpu.queue.lock().unwrap().refusals = 1;
         let task = Arc::new(Task("task"));
         target.enter(&task);
-        let askers = [(); 2].map(|()| target.asked_by_another_thread(&task));
+        let requesters = [(); 2].map(|()| target.asked_by_another_thread(&task));
         assert_eq!(target.blocking_call(), task);
-        let undelivered =
-            askers.map(|asker| matches!(asker.join().unwrap(), Delivery::Undelivered(_)));
+        let undelivered = requesters
+            .map(|requester| matches!(requester.join().unwrap(), Delivery::Undelivered(_)));
         assert_ne!(undelivered[0], undelivered[1]);
         assert_eq!(target.sent(), 1);
         target.leave(0);
@@ -880,23 +880,23 @@ fn asked_behind_a_hook(mistake: Mistake, returns: bool, another_signal: bool) {
         let task = Arc::new(Task("task"));
         target.enter(&task);
         target.cpu.is_shown.store(true, Ordering::Relaxed);
-        let (askers, asked) = (target.clone(), task.clone());
-        let asker = loom_thread::spawn(move || {
-            assert!(matches!(askers.ask(&asked), Delivery::Armed));
+        let (requesters, asked) = (target.clone(), task.clone());
+        let requester = loom_thread::spawn(move || {
+            assert!(matches!(requesters.ask(&asked), Delivery::Armed));
             if another_signal {
                 // Nobody has announced it.
-                askers.cpu.send().unwrap();
+                requesters.cpu.send().unwrap();
             }
             if !returns {
-                return askers.cpu.time_passes();
+                return requesters.cpu.time_passes();
             }
-            askers.let_signal_follow();
+            requesters.let_signal_follow();
         });
         let cpu = target.cpu.clone();
         let clock =
             (returns && !another_signal).then(|| loom_thread::spawn(move || cpu.time_passes()));
         assert_eq!(target.blocking_call(), task);
-        asker.join().unwrap();
+        requester.join().unwrap();
         clock.into_iter().for_each(|clock| clock.join().unwrap());
         target.leave(0);
         target.settle();
@@ -920,7 +920,7 @@ fn another_signal_does_not_take_its_place() {
 
 #[test]
 #[should_panic(expected = "deadlock")]
-fn finds_the_asker_that_trusts_the_hook() {
+fn finds_the_requester_that_trusts_the_hook() {
     asked_behind_a_hook(Mistake::TrustsTheHook, false, false);
 }
 
@@ -931,10 +931,10 @@ fn the_next_task_after_a_hook(mistake: Mistake) {
         let [first, next] = ["first", "next"].map(|name| Arc::new(Task(name)));
         target.enter(&first);
         target.cpu.is_shown.store(true, Ordering::Relaxed);
-        let (askers, asked) = (target.clone(), first.clone());
-        let asker = loom_thread::spawn(move || {
-            let _ = askers.ask(&asked);
-            askers.let_signal_follow();
+        let (requesters, asked) = (target.clone(), first.clone());
+        let requester = loom_thread::spawn(move || {
+            let _ = requesters.ask(&asked);
+            requesters.let_signal_follow();
         });
         target.leave(0);
         target.rest();
@@ -942,7 +942,7 @@ fn the_next_task_after_a_hook(mistake: Mistake) {
         let before = target.sent();
         assert!(!target.cpu.cancels());
         target.leave(0);
-        asker.join().unwrap();
+        requester.join().unwrap();
         assert_eq!(target.sent(), before, "the signal came late");
         target.settle();
     });

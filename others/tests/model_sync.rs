@@ -263,12 +263,12 @@ fn giving_up_a_mutex(takes_wakeups: bool) {
             let locked = locked.clone();
             move || locked.add_one(&ToTheEnd)
         });
-        let asker = thread::spawn(move || how.end());
+        let requester = thread::spawn(move || how.end());
         locked.value.add_one();
         locked.mutex.unlock();
         let added = u32::from(asked.join().unwrap().is_ok());
         other.join().unwrap().unwrap();
-        asker.join().unwrap();
+        requester.join().unwrap();
         locked.mutex.lock(&ToTheEnd).unwrap();
         assert_eq!(locked.value.get(), 2 + added);
     });
@@ -500,11 +500,11 @@ fn giving_up_to_write(takes_wakeups: bool) {
             let shared = shared.clone();
             move || shared.write(&ToTheEnd)
         });
-        let asker = thread::spawn(move || how.end());
+        let requester = thread::spawn(move || how.end());
         shared.lock.unlock_write();
         let written = u32::from(asked.join().unwrap().is_ok());
         other.join().unwrap().unwrap();
-        asker.join().unwrap();
+        requester.join().unwrap();
         assert_eq!(shared.read(&ToTheEnd).unwrap(), 1 + written);
     });
 }
@@ -605,10 +605,10 @@ fn a_token_that_was_given_is_there() {
                 }
             }
         });
-        let asker = thread::spawn(move || how.end());
+        let requester = thread::spawn(move || how.end());
         token.give();
         parker.join().unwrap();
-        asker.join().unwrap();
+        requester.join().unwrap();
     });
 }
 

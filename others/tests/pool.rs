@@ -59,8 +59,8 @@ fn strangers_jobs_stolen_into_our_task_run_unharmed() {
 }
 
 #[test]
-fn a_job_stolen_by_join_is_interrupted_by_its_own_asker_only() {
-    watched("a_job_stolen_by_join_is_interrupted_by_its_own_asker_only", || {
+fn a_job_stolen_by_join_is_interrupted_by_its_own_requester_only() {
+    watched("a_job_stolen_by_join_is_interrupted_by_its_own_requester_only", || {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         let (reader, _writer) = pipe();
         let runs_inside = Arc::new(AtomicUsize::new(0));

@@ -1,18 +1,18 @@
 //! Random operations on several threads, and what must balance after them: `docs/random.md`.
 //!
 //! What is random is what is done, and when. It is drawn from one seed, as data: [`operation`] has what threads do,
-//! [`asker`] who interrupts them. [`kinds`] has the table of calls, one more row for one more of them. A [`round`] makes
+//! [`requester`] who interrupts them. [`kinds`] has the table of calls, one more row for one more of them. A [`round`] makes
 //! them, on [`objects`] that count what goes in and out. What must not happen ends the process by [`wrong`].
 
 use std::fmt::Display;
 use std::io::{self, Write};
 
-pub mod asker;
 pub mod kinds;
 pub mod objects;
 pub mod operation;
 pub mod peer;
 pub mod plant;
+pub mod requester;
 pub mod round;
 pub mod seed;
 pub mod watch;

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use test_support::signals;
 
-use crate::asker::Tasks;
+use crate::requester::Tasks;
 
 type Job = Box<dyn FnOnce(&Over) + Send>;
 

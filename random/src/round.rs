@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::asker::{self, Tasks, Whom};
 use crate::kinds::signals;
 use crate::objects::Objects;
+use crate::requester::{self, Tasks, Whom};
 use crate::seed::{self, Random};
 use crate::worker::Worker;
 use crate::{operation, plant, wrong};
@@ -37,7 +37,7 @@ impl Sum {
         let before = Left::now()?;
         let objects = Objects::new()?;
         let tasks = Arc::<Tasks>::default();
-        asker::beside(&tasks, Whom::TasksAndThreads, || {
+        requester::beside(&tasks, Whom::TasksAndThreads, || {
             thread::scope(|scope| {
                 for thread in 0..THREADS {
                     let operations = operation::thread(&mut Random::new(seed, thread));

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use eintr::{CleanupOnDrop, Error, Group, Interrupted, Interrupter, Reason, Task, TimedOut};
 use test_support::signals;
 
-use crate::asker::{Asked as AskedTask, Tasks};
 use crate::kinds::connections::Listening;
 use crate::kinds::counters::Counter;
 use crate::kinds::file_locks::LockedFile;
@@ -21,6 +20,7 @@ use crate::objects::{Objects, Own, Set};
 use crate::operation::{Asked, Body, Call, Operation, State, Stretch, Threads};
 use crate::peer::{Peer, in_peace};
 use crate::plant::planted;
+use crate::requester::{Asked as AskedTask, Tasks};
 use crate::{watch, wrong};
 
 /// What makes a call ready, and what takes that away; neither waits.

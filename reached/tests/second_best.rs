@@ -177,7 +177,7 @@ fn signals_back_off_and_fall_silent() {
     });
 }
 
-/// Another call is made at the same instruction and on the same stack as the one that the asker saw.
+/// Another call is made at the same instruction and on the same stack as the one that the requester saw.
 /// It is not answered in that one's place: for a sleep, a poll's error is none. (On aarch64 a call
 /// that returned keeps its number.)
 #[cfg(target_arch = "x86_64")]

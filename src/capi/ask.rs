@@ -1,4 +1,4 @@
-//! The asker's side.
+//! The requester's side.
 //!
 //! # Safety
 //!

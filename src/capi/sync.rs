@@ -1,7 +1,7 @@
 //! Semaphores, condition variables and joins that can be interrupted.
 //!
 //! (Rejected: to take libc's own. Its semaphores are woken by nobody but `sem_post`, and a condition variable of its by a
-//! hook that would have to hold the caller's mutex, which the asker may hold itself.)
+//! hook that would have to hold the caller's mutex, which the requester may hold itself.)
 //!
 //! # Safety
 //!

@@ -2,7 +2,7 @@
 //! to give (S16).
 //!
 //! A pure second-best: it exists only once `timer_create` has failed, which it does at the limit on
-//! queued signals. It signals as an asker does, through the record, so never a thread that has
+//! queued signals. It signals as a requester does, through the record, so never a thread that has
 //! gone. One entry for each thread at most, the earliest of its deadlines.
 
 use std::io;

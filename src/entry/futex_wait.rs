@@ -2,17 +2,17 @@
 //!
 //! A wake-up by futex takes half the time of one by signal. So the waits of [`sync`](crate::sync)
 //! sleep on two words at once (`futex_waitv`): the one that they wait for, and the thread's own. An
-//! asker who has armed the thread wakes whoever sleeps on the thread's word. The kernel says how
+//! requester who has armed the thread wakes whoever sleeps on the thread's word. The kernel says how
 //! many that were: if it was one, the thread was asleep there, and knows. If it was none, the
 //! thread was elsewhere (on its way in or out, or in a handler of the application's that
 //! interrupted the wait), and is sent the signal, as ever. So nobody has to guess where a thread
 //! is, and all that is promised of the signal stands. The flag `asleep` only spares the question.
 //!
 //! To test the thread's word and to sleep on it is one step, so a wake-up is not slept through. The
-//! bit that the asker stored is seen by whom it wakes: the kernel's lock on the queue of sleepers,
+//! bit that the requester stored is seen by whom it wakes: the kernel's lock on the queue of sleepers,
 //! and its scheduler, are the edge that the signal is elsewhere.
 //!
-//! (Rejected: publishing the word that the thread waits for, for the asker to wake. Others may
+//! (Rejected: publishing the word that the thread waits for, for the requester to wake. Others may
 //! sleep on it, so the count would not tell whether this thread was among them.)
 //!
 //! # In the handler's place
@@ -21,7 +21,7 @@
 //! and sees to the plain calls that may follow. A thread that was told by futex does so itself,
 //! before its wait returns ([`catch_up`]). That it was told it learns from the kernel as well: the
 //! index of the word on which it was woken. If it was woken on both at once, that is the other one;
-//! then `woken_by_futex` says so, once the asker has let go of the signal lock.
+//! then `woken_by_futex` says so, once the requester has let go of the signal lock.
 //!
 //! A handler of the application's may come between the waking and the catching up. Own calls in it
 //! find the word armed; a task that begins there finds the flag. A plain call that
@@ -86,7 +86,7 @@ pub(crate) fn wait_until(word: &AtomicU32, expected: u32, until: Moment) -> Outc
     unsafe { call(libc::SYS_futex, futex::arguments(word, expected, &until)) }.map(drop)
 }
 
-/// As [`wait_until`] without an end, and an asker may end it by futex.
+/// As [`wait_until`] without an end, and a requester may end it by futex.
 pub(crate) fn wait(word: &AtomicU32, expected: u32) -> Outcome<()> {
     if !AVAILABLE.load(Relaxed) {
         return wait_until(word, expected, Moment::NEVER);
@@ -101,7 +101,7 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32) -> Outcome<()> {
         // SAFETY: the kernel reads the list, and the two words while we sleep.
         let outcome = unsafe { call(libc::SYS_futex_waitv, arguments) };
         block.delivery.set_asleep(before);
-        // The asker's store of `woken_by_futex` comes before its wake-up.
+        // The requester's store of `woken_by_futex` comes before its wake-up.
         fence(Acquire);
         match outcome {
             Ok(OWN) => {
@@ -133,7 +133,7 @@ fn catch_up(block: &Block, may_begin: bool) {
     }
 }
 
-/// The result is there, and an asker woke the thread's word before it was off the list, or was too
+/// The result is there, and a requester woke the thread's word before it was off the list, or was too
 /// late for that and will send the signal.
 #[cold]
 fn was_told_as_well(block: &Block, may_begin: bool) {

@@ -154,7 +154,7 @@ pub(super) fn set_instead(number: c_int) -> bool {
         previous.stands_before(0);
         return false;
     }
-    // Askers use it from here on.
+    // Requesters use it from here on.
     ours::choose(Some(number));
     true
 }

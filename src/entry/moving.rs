@@ -1,6 +1,6 @@
 //! Moving to another signal, where the program has put something else in the place of our handler (S21).
 //!
-//! An asker looks before it sends, and a deadline before its timer is set. They note what they find, let
+//! A requester looks before it sends, and a deadline before its timer is set. They note what they find, let
 //! go of their locks, and come here. We choose another signal, install our handler, and only then say
 //! which it is. Then each thread is told, under its signal lock: its timers are made anew, what was announced may
 //! be announced again, and who is armed is signalled. A thread that makes itself a timer meanwhile looks

@@ -70,7 +70,7 @@ pub(crate) unsafe extern "C" fn on_signal(
                 is_believed(block, sender) && {
                     // What waits for the thread's hooks stays announced.
                     let is_early = hold::is_early(block);
-                    // Before the look at the word and at what a reporter wants: an asker that finds
+                    // Before the look at the word and at what a reporter wants: a requester that finds
                     // the flag set relies on this handler (see `target::signal_block`).
                     was_in_flight = !is_early && block.delivery.acknowledge();
                     answer(block, number, saved) || was_in_flight

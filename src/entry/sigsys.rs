@@ -128,8 +128,8 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
         return;
     }
     let number = arch::number(context);
-    // An asker has told this thread, and is about to look at the handlers: it is still then.
-    let is_at_once = block.dispatch.waits_for_asker() && leaves_masks_alone(number);
+    // A requester has told this thread, and is about to look at the handlers: it is still then.
+    let is_at_once = block.dispatch.waits_for_requester() && leaves_masks_alone(number);
     let now = match is_at_once {
         true => block.answering.counted_to.get(),
         false => Moment::now_in_handler(),
@@ -178,7 +178,7 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
     }
 }
 
-/// Whether a syscall is refused as a rule, and has no mask: it is answered while signals wait for an asker
+/// Whether a syscall is refused as a rule, and has no mask: it is answered while signals wait for a requester
 /// that has told this thread, and is about to look at the handlers.
 fn leaves_masks_alone(number: c_long) -> bool {
     use table::Answer::{Run, WakeTwice};

@@ -7,11 +7,11 @@
 //!
 //! # Once per arming
 //!
-//! A thread becomes armed on an edge of its word, and each edge has a maker: an asker, the thread
+//! A thread becomes armed on an edge of its word, and each edge has a maker: a requester, the thread
 //! itself (a mask ends, a task begins that was asked before), or the handler at a deadline. Edges
 //! are counted in the thread's block. A hook remembers the number of the edge that it was last run
 //! for, and is due while that is another. Whoever makes an edge counts it, and then has the hooks looked at,
-//! under their lock: an asker by itself, the thread when it settles, the handler by handing the thread to
+//! under their lock: a requester by itself, the thread when it settles, the handler by handing the thread to
 //! the hook threads, which exist only where a hook and a deadline have met. So of two that come together
 //! one runs the hook, and nobody relies on another's having seen what is not visible yet.
 //!
@@ -19,8 +19,8 @@
 //! before: it may be quicker than whoever has made the edge. An edge that comes in between is found when it
 //! settles.
 //!
-//! A hook that is registered while the thread is armed is due at once. It may be that an asker did
-//! not see it: then the asker was through with the record's lock before the hook's thread took it,
+//! A hook that is registered while the thread is armed is due at once. It may be that a requester did
+//! not see it: then the requester was through with the record's lock before the hook's thread took it,
 //! after registering, and so that thread sees that it is armed.
 //!
 //! # Before the signal
@@ -30,7 +30,7 @@
 //!
 //! # Nobody waits behind another's
 //!
-//! An asker of several threads has asked all of them before it runs any hook, so those without hooks have been
+//! A requester of several threads has asked all of them before it runs any hook, so those without hooks have been
 //! signalled. The others' it runs one by one, and the hook threads do so from the other end. Of these there is
 //! always one that is idle, if threads are to be had.
 //!
@@ -44,14 +44,14 @@
 //! # No lock, no deadlock of ours
 //!
 //! A hook runs with no lock of ours held. It runs under a [mask](crate::mask()) of whoever runs it,
-//! since an asker that is interrupted itself must not fail to wake another. It is marked as running
+//! since a requester that is interrupted itself must not fail to wake another. It is marked as running
 //! meanwhile, so that its end waits for it, and so does the end of the stretch that was interrupted
 //! (the thread settles unarmed): a wake-up must not come to what follows (P6). A thread that is
 //! running a hook itself does not wait for its own: two that interrupt each other would both do so.
 //!
 //! # A panic
 //!
-//! It is not the asker's, who may be a stranger, and must not be lost: a hook that has panicked may
+//! It is not the requester's, who may be a stranger, and must not be lost: a hook that has panicked may
 //! not have woken anybody. So it is caught, and goes on where the hook was given: at the end of
 //! [`with_hook`](crate::with_hook), as a panic of a scope's thread does at the scope's end. The hook is not run
 //! again. (Rejected: a field of the report, which nobody looks at whose program hangs; printing,
@@ -174,7 +174,7 @@ impl Hooks {
         })
     }
 
-    /// The last arming, and whether it stands. An asker sets the word and then counts, under the record's lock.
+    /// The last arming, and whether it stands. A requester sets the word and then counts, under the record's lock.
     fn arming(&self, stack: &Stack) -> (u32, bool) {
         let arming = self.record.thread(|_| stack.thread.arming());
         arming.unwrap_or_else(|| stack.thread.arming())
@@ -277,7 +277,7 @@ impl Hooks {
         let (arming, is_armed) = stack.thread.arming();
         for hook in &mut stack.hooks {
             if !is_armed {
-                // Its asker is not here.
+                // Its requester is not here.
                 hook.told = arming;
             }
             if hook.runner.is_some_and(|runner| runner != number::number()) {
@@ -404,7 +404,7 @@ impl Registered {
     }
 
     /// Runs it if it is due, waits until it is not running, and from then on it is not run any more: under one
-    /// lock, or an asker that came between would run what is gone.
+    /// lock, or a requester that came between would run what is gone.
     fn retire(&self) {
         let Some((id, _)) = self.hook else { return };
         let mut is_over = false;
@@ -470,7 +470,7 @@ fn settle_hooks(hooks: &Hooks) {
 /// Runs those of this thread's that are due. Takes the record's lock in any case.
 fn run_due_here(hooks: &Hooks) {
     let _seen = node::cause();
-    // Asked once one is due: a deadline may have passed since. What an asker has armed it by may be over before
+    // Asked once one is due: a deadline may have passed since. What a requester has armed it by may be over before
     // that one comes to tell the hooks.
     let cause = || node::cause().unwrap_or_else(|| Interrupted::new(Reason::Requested));
     hooks.run_due(cause);
@@ -522,7 +522,7 @@ pub(crate) fn forget_stray(ended: Ended) {
     }
 }
 
-/// Runs the hooks of those threads, for an asker that holds no lock of ours. Where several threads have any, hook threads help:
+/// Runs the hooks of those threads, for a requester that holds no lock of ours. Where several threads have any, hook threads help:
 /// nobody waits behind another's that is slow.
 pub(crate) fn run_due(armed: &Armed, cause: &Interrupted) {
     let hooks = |record: &Arc<ThreadRecord>| {
@@ -543,7 +543,7 @@ pub(crate) fn run_due(armed: &Armed, cause: &Interrupted) {
 mod tests {
     use super::*;
 
-    /// An asker that comes when its end has found it at rest.
+    /// A requester that comes when its end has found it at rest.
     #[test]
     fn a_hook_that_ends_is_not_run() {
         let (task, interrupter) = crate::task();

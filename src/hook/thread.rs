@@ -1,5 +1,5 @@
 //! Closures that other threads call, a thread's place for its hooks, and the hook threads, which run them at
-//! deadlines, and beside an asker of many.
+//! deadlines, and beside a requester of many.
 //!
 //! The first hook thread is started where a hook and a deadline first meet; what it is to look at comes by
 //! `thread/hook_queue.rs`. One that has something to run starts the next, if no other is idle.

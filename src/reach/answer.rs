@@ -140,7 +140,7 @@ fn after_backoff(block: &Block, result: isize) -> isize {
     result
 }
 
-/// A call has been ended for the cause that stands, whatever it is told: the asker hears of it, or the
+/// A call has been ended for the cause that stands, whatever it is told: the requester hears of it, or the
 /// deadline.
 pub(crate) fn note_cut_short(block: &Block) {
     if block.word.is_armed_by(DEADLINE) {

@@ -172,7 +172,7 @@ pub(crate) fn begin_here(block: &Block) -> bool {
 /// Begins dispatch on this armed thread, from the handler; whether it is on.
 pub(crate) fn begin(block: &Block, context: &mut ucontext_t) -> bool {
     if block.dispatch.state() == Dispatching::On {
-        if !block.dispatch.waits_for_asker() {
+        if !block.dispatch.waits_for_requester() {
             let_in(block, context);
             // Not here, in a handler of SIGSYS's or of a fault.
             if block.dispatch.has_waiting() {

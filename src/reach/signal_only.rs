@@ -4,12 +4,12 @@
 //! A call that the kernel restarts, or that has not begun, stands at its instruction with its
 //! number: it is answered by the table, as if it had been trapped. A call that returned -EINTR (a
 //! sleep, a poll) stands behind its instruction. On aarch64 the number is still in its register. On
-//! x86_64 it is gone; there the asker looks at `/proc/self/task/TID/syscall` before it sends, and
+//! x86_64 it is gone; there the requester looks at `/proc/self/task/TID/syscall` before it sends, and
 //! the handler believes that if the counter, the stack pointer and the first arguments are those
-//! that the asker saw. (The first two alone are not enough for the shots of the repeat timer, which
+//! that the requester saw. (The first two alone are not enough for the shots of the repeat timer, which
 //! come later: glibc's `syscall`, and since 2.41 all its waiting calls, share one instruction, and
 //! a poll and a sleep may stand there on the same stack. std panics if a sleep ends with an error
-//! that is a poll's.) A deadline's signal has no such asker.
+//! that is a poll's.) A deadline's signal has no such requester.
 //!
 //! It is second best for its window: a signal that comes just before the call is made good only by
 //! the repeat timer.

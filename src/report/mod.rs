@@ -1,4 +1,4 @@
-//! Where a task is: what the asker is shown when nothing comes back, [`report()`] for all tasks, and [`dump()`], the
+//! Where a task is: what the requester is shown when nothing comes back, [`report()`] for all tasks, and [`dump()`], the
 //! thread dump.
 
 use std::sync::Arc;

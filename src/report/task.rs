@@ -72,7 +72,7 @@ pub struct Report {
     /// What the oldest pending request was made with.
     pub reason: Option<Interrupted>,
     /// How long the oldest request has been pending, or up to a tick of the kernel's clock more (1
-    /// to 10 ms): an asker does not stop to read the exact time.
+    /// to 10 ms): a requester does not stop to read the exact time.
     pub pending_for: Option<Duration>,
     /// How often an error was handed out to the task.
     pub raised: u64,

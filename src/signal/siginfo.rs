@@ -75,7 +75,7 @@ pub(crate) fn send(tid: i32, signal: c_int) -> Result<(), i32> {
 /// Whose a signal is, as far as its siginfo tells. It decides about chaining only (S4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sender {
-    /// An asker, or a thread's timer.
+    /// A requester, or a thread's timer.
     Ours,
     /// The kernel had no room for a siginfo: ours, if one was on its way.
     Unknown,

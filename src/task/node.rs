@@ -76,7 +76,7 @@ enum Phase {
     Finished,
 }
 
-/// Threads in the order of their addresses, which is the order in which an asker takes their locks:
+/// Threads in the order of their addresses, which is the order in which a requester takes their locks:
 /// two that ask two tasks on the same threads do not wait for each other.
 #[derive(Default)]
 struct Sharers {
@@ -94,7 +94,7 @@ struct Pending {
 /// Room for one more request.
 type RoomToNote = Room<VecDeque<Pending>>;
 
-/// Threads that requests have armed, if there are hooks at all: an asker that holds no lock of ours is to run
+/// Threads that requests have armed, if there are hooks at all: a requester that holds no lock of ours is to run
 /// them.
 #[derive(Default)]
 #[must_use = "their hooks are to be run"]
@@ -170,7 +170,7 @@ pub(crate) struct Figures {
     pub(crate) retried: Option<Retried>,
 }
 
-/// How long a waiting asker leaves a thread alone that could not be told.
+/// How long a waiting requester leaves a thread alone that could not be told.
 const NOTIFY_AGAIN: Duration = Duration::from_millis(10);
 
 /// A number that no other task has, nor a group.
@@ -181,7 +181,7 @@ pub(crate) fn fresh_id() -> u64 {
 
 impl Node {
     pub(crate) fn new(name: Option<Arc<str>>, nesting: Nesting) -> Arc<Self> {
-        // There is rarely a second request. The first finds its room here, and the asker does not
+        // There is rarely a second request. The first finds its room here, and the requester does not
         // stop to make it.
         let pending = VecDeque::with_capacity(1);
         let id = fresh_id();
@@ -249,7 +249,7 @@ impl Node {
                 Nesting::Thread(owner) => owner != number::number() || record.innermost().is_some(),
             };
             let Some(mut life) = self.life(gate) else { return Ok(Begun::Not) };
-            // Under our lock: an asker finds either no thread yet, or the frame in place.
+            // Under our lock: a requester finds either no thread yet, or the frame in place.
             record.enter(&task, !life.pending.is_empty(), root, room)?;
             life.phase = Phase::Running(record.clone());
             life.began = Some(Moment::last_tick());
@@ -390,7 +390,7 @@ impl Node {
         Some((interrupted, before))
     }
 
-    // The askers.
+    // The requesters.
 
     /// Asks. The request's id, or none if the task has ended. The hooks of the threads that it has armed
     /// are left to the caller.

@@ -138,7 +138,7 @@ impl Block {
         self.answering.runs.is_watched.store(false, Relaxed);
         self.deadlines.timer.reset();
         self.dispatch.change(Dispatching::On, Dispatching::Off);
-        self.dispatch.waiting.fetch_and(!ASKER_LOOKS, Relaxed);
+        self.dispatch.waiting.fetch_and(!REQUESTER_LOOKS, Relaxed);
         self.delivery.reset();
     }
 }
@@ -296,14 +296,14 @@ pub(crate) struct Dispatch {
     /// Somebody else has it stop this thread: a syscall of ours was stopped when we had not begun it.
     pub(crate) is_anothers: AtomicBool,
     /// Signals that wait, blocked by us, until the masks of all handlers have been looked at (S2); and
-    /// SIGSYS in their set, as long as an asker is going to do so.
+    /// SIGSYS in their set, as long as a requester is going to do so.
     waiting: AtomicU64,
     /// The mask of the code that has them blocked. A handler that runs on top of that has more in its own.
     waiting_in: AtomicU64,
 }
 
-/// An asker is going to look.
-const ASKER_LOOKS: Set = signals::bit(libc::SIGSYS);
+/// A requester is going to look.
+const REQUESTER_LOOKS: Set = signals::bit(libc::SIGSYS);
 
 /// What the thread's own code and its handlers may rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -329,20 +329,20 @@ impl Dispatch {
         }
     }
 
-    /// An asker, before it tells the thread: it is going to look at all handlers.
+    /// A requester, before it tells the thread: it is going to look at all handlers.
     pub(crate) fn promise_look(&self) {
-        self.waiting.fetch_or(ASKER_LOOKS, Relaxed);
+        self.waiting.fetch_or(REQUESTER_LOOKS, Relaxed);
     }
 
     /// It has; whether signals wait for that, and the thread is to hear of it.
     pub(crate) fn keep_promise(&self) -> bool {
-        self.waiting.fetch_and(!ASKER_LOOKS, Relaxed) & !ASKER_LOOKS != 0
+        self.waiting.fetch_and(!REQUESTER_LOOKS, Relaxed) & !REQUESTER_LOOKS != 0
     }
 
     /// These signals wait for that, of code with that mask; false if nobody is going to look.
     pub(crate) fn block_until_look(&self, signals: Set, mask: Set) -> bool {
-        let after = ASKER_LOOKS | signals;
-        let waits = self.waiting.compare_exchange(ASKER_LOOKS, after, Relaxed, Relaxed).is_ok();
+        let after = REQUESTER_LOOKS | signals;
+        let waits = self.waiting.compare_exchange(REQUESTER_LOOKS, after, Relaxed, Relaxed).is_ok();
         if waits {
             self.waiting_in.store(mask | signals, Relaxed);
         }
@@ -355,12 +355,12 @@ impl Dispatch {
 
     /// Whether signals wait.
     pub(crate) fn has_waiting(&self) -> bool {
-        self.waiting() & !ASKER_LOOKS != 0
+        self.waiting() & !REQUESTER_LOOKS != 0
     }
 
-    /// Whether they wait for an asker that has not looked.
-    pub(crate) fn waits_for_asker(&self) -> bool {
-        self.has_waiting() && self.waiting() & ASKER_LOOKS != 0
+    /// Whether they wait for a requester that has not looked.
+    pub(crate) fn waits_for_requester(&self) -> bool {
+        self.has_waiting() && self.waiting() & REQUESTER_LOOKS != 0
     }
 
     /// Whether code with that mask has them blocked by us. (The bits of our own signals say nothing.)
@@ -372,7 +372,7 @@ impl Dispatch {
     /// Elsewhere they wait on: that is a handler on top, or what had them blocked is another's business now.
     pub(crate) fn let_in(&self, mask: Set) -> Set {
         match mask & self.waiting() == 0 || self.wait_in(mask) {
-            true => self.waiting.fetch_and(ASKER_LOOKS, Relaxed) & !ASKER_LOOKS,
+            true => self.waiting.fetch_and(REQUESTER_LOOKS, Relaxed) & !REQUESTER_LOOKS,
             false => 0,
         }
     }

@@ -43,7 +43,7 @@ mod tests {
         BLOCKED.store(signals::mask(), SeqCst);
     }
 
-    /// As where an asker has told this thread, and has not looked at the handlers yet.
+    /// As where a requester has told this thread, and has not looked at the handlers yet.
     #[test]
     fn signals_that_wait_wait_no_longer() {
         let task = Task::new();

@@ -10,7 +10,7 @@
 //! sets the timer anew.
 //!
 //! So whoever finds a signal announced may rely on it, as ever: it comes, by the one or the other.
-//! (Rejected: no announcement until the hooks have run. A second asker would send at once.)
+//! (Rejected: no announcement until the hooks have run. A second requester would send at once.)
 //!
 //! Where the kernel has no timer to give, nothing is held: the signal goes first.
 
@@ -23,7 +23,7 @@ use crate::kernel::clock::Moment;
 /// How long the signal waits for a hook.
 const AT_MOST: Duration = Duration::from_millis(10);
 
-/// Holds the signal back that was announced; false if there is no timer. For an asker who has the signal lock, or
+/// Holds the signal back that was announced; false if there is no timer. For a requester who has the signal lock, or
 /// the thread's own handler.
 pub(crate) fn begin(block: &Block) -> bool {
     // First: a shot of the timer's that finds nothing held is a signal as any other.

@@ -48,7 +48,7 @@ impl ProcSyscall {
 /// There is no dispatch, as far as was known when a thread was last to be reached.
 static IS_NEEDED: AtomicBool = AtomicBool::new(true);
 
-/// Says whether there is none. Seldom written: every asker reads it.
+/// Says whether there is none. Seldom written: every requester reads it.
 pub(crate) fn is_needed_if(is_needed: bool) {
     if self::is_needed() != is_needed {
         IS_NEEDED.store(is_needed, Ordering::Relaxed);
@@ -59,7 +59,7 @@ pub(crate) fn is_needed() -> bool {
     IS_NEEDED.load(Ordering::Relaxed)
 }
 
-/// The asker's look at a thread that it is about to signal.
+/// The requester's look at a thread that it is about to signal.
 pub(crate) fn sample(block: &Block, tid: i32) {
     if arch::KEEPS_NUMBER || !is_needed() || !block.reach.is_on() {
         return;

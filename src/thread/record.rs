@@ -22,7 +22,7 @@ pub(crate) trait Thread<N: ?Sized> {
     /// it can.
     fn send(&self) -> io::Result<()>;
 
-    /// As [`send`](Self::send), to a thread that is armed, and by an asker who holds the signal lock:
+    /// As [`send`](Self::send), to a thread that is armed, and by a requester who holds the signal lock:
     /// where the thread sleeps in a call that a futex wakes, that will do in the place of the
     /// signal.
     fn notify(&self) -> io::Result<()> {
@@ -211,7 +211,7 @@ impl<T: Thread<N> + Clone, N: ?Sized> Record<T, N> {
         });
     }
 
-    /// Runs `f` while nobody announces a signal to this thread or sends one: not an asker, which
+    /// Runs `f` while nobody announces a signal to this thread or sends one: not a requester, which
     /// holds the signal lock, nor who looks at the thread, which holds the stack. What was announced before
     /// has been sent.
     pub(crate) fn under_signal_lock<R>(&self, f: impl FnOnce() -> R) -> R {
@@ -264,7 +264,7 @@ impl<T: Thread<N> + Clone, N: ?Sized> Record<T, N> {
         left
     }
 
-    // The asker's side.
+    // The requester's side.
 
     /// A task has been asked: arms its thread, if it runs here. To be followed by [`Asked::tell`],
     /// once the caller has let go of whatever the thread may need to raise.
@@ -329,7 +329,7 @@ impl<T: Thread<N> + Clone, N: ?Sized> Asked<'_, T, N> {
         match sent {
             Ok(()) => Delivery::Armed,
             Err(error) => {
-                // Under the signal lock still: the next asker sees it.
+                // Under the signal lock still: the next requester sees it.
                 self.record.locked(|stack| stack.undelivered = true);
                 Delivery::Undelivered(error)
             }

@@ -41,9 +41,9 @@ impl Order {
                 brought
             }
             Self::Luck => std::thread::scope(|scope| {
-                let asker = scope.spawn(ask);
+                let requester = scope.spawn(ask);
                 let brought = bring();
-                asker.join().unwrap();
+                requester.join().unwrap();
                 brought
             }),
         }

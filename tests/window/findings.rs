@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 use crate::target::Verdict;
 use crate::walker::{Point, Stop};
 
-/// One trial: where the target stood when it was asked, or its asker, and what became of the call.
+/// One trial: where the target stood when it was asked, or its requester, and what became of the call.
 pub struct Trial {
     pub stop: Stop,
     pub verdict: Verdict,

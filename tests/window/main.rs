@@ -12,7 +12,7 @@
 //! timer must not hide that, for our own calls do without: the tracer keeps its signals back, and
 //! counts as lost a wake-up that only the timer brought.
 //!
-//! The other way round, the asker is single-stepped through `interrupt()`, and while it stands at
+//! The other way round, the requester is single-stepped through `interrupt()`, and while it stands at
 //! an instruction the target makes the whole call. Calls of std's that are reached go through the
 //! same trials as our own, and libc's in a task without reach, for which the timer counts (P11).
 //!
@@ -117,15 +117,15 @@ fn is_reach_exact(name: &str) -> bool {
     road == eintr::Road::Exact
 }
 
-/// The same promise, seen from the asker.
+/// The same promise, seen from the requester.
 #[test]
-fn asker() {
-    if test_support::skipped_under_emulation("asker", "it cannot ptrace") {
+fn requester() {
+    if test_support::skipped_under_emulation("requester", "it cannot ptrace") {
         return;
     }
     // By signal, and by futex.
     for name in ["read", "event_wait"] {
-        let findings = trial::exhaust_asker(rows::find(name));
+        let findings = trial::exhaust_requester(rows::find(name));
         println!("{findings}");
         findings.assert_no_failure();
         findings.assert_interrupted_unless_ready();

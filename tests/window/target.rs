@@ -83,13 +83,13 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Its asker, at the mark before `interrupt`.
-    pub fn asker(&mut self) -> Walker {
+    /// Its requester, at the mark before `interrupt`.
+    pub fn requester(&mut self) -> Walker {
         self.tracee.tell("ask between marks");
         let director = self.tracee.director.clone().expect("the director is traced");
-        let mut asker = Walker::at_mark(director);
-        asker.leaps_clock = true;
-        asker
+        let mut requester = Walker::at_mark(director);
+        requester.leaps_clock = true;
+        requester
     }
 
     /// Asks it, and hears what becomes of it.
@@ -111,17 +111,17 @@ impl<'a> Target<'a> {
         self.finish()
     }
 
-    /// Lets its asker come to its second mark, and hears what becomes of it.
-    pub fn judged_after(mut self, mut asker: Walker) -> Verdict {
+    /// Lets its requester come to its second mark, and hears what becomes of it.
+    pub fn judged_after(mut self, mut requester: Walker) -> Verdict {
         // The one may hold a lock that the other waits for.
-        asker.may_sleep = true;
-        while asker.point() != Point::End {
-            asker.advance(Pace::Run);
+        requester.may_sleep = true;
+        while requester.point() != Point::End {
+            requester.advance(Pace::Run);
             if self.walker.point() != Point::End {
                 self.advance();
             }
         }
-        asker.thread.go(Pace::Run, None);
+        requester.thread.go(Pace::Run, None);
         self.tracee.hear_asked();
         self.finish()
     }

@@ -16,7 +16,7 @@ use crate::rows::naive::FLAG;
 use crate::rows::{self, Case, Kind, Row, drain};
 use crate::variants::{self, Handler, Variant};
 
-/// The asker's signal of the wrong implementations.
+/// The requester's signal of the wrong implementations.
 pub const NAIVE: Signal = Signal::SIGHUP;
 
 /// One trial, as the target is told.
@@ -51,7 +51,7 @@ pub fn run() {
                 let row = &rows::ALL[row.parse::<usize>().unwrap()];
                 let variant = &variants::ALL[variant.parse::<usize>().unwrap()];
                 let task = Task::root().reach(variant.reach);
-                ask = asker(row, task.interrupter(), target.as_pthread_t() as _);
+                ask = requester(row, task.interrupter(), target.as_pthread_t() as _);
                 jobs.send(Job { row, variant, task }).unwrap();
             }
             ["ask"] => {
@@ -76,7 +76,7 @@ pub fn run() {
 }
 
 /// How the target of that row is asked.
-fn asker(row: &Row, interrupter: Interrupter, target: libc::pthread_t) -> Box<dyn Fn()> {
+fn requester(row: &Row, interrupter: Interrupter, target: libc::pthread_t) -> Box<dyn Fn()> {
     match row.kind {
         Kind::Naive => Box::new(move || {
             FLAG.store(true, Ordering::SeqCst);

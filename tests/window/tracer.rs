@@ -131,7 +131,7 @@ impl Tracee {
 
     /// Waits until the director has asked the target.
     pub fn hear_asked(&mut self) {
-        // Where the target is stopped, it must not hold a lock that the asker needs.
+        // Where the target is stopped, it must not hold a lock that the requester needs.
         let answer = read_line(&self.link, &mut self.heard);
         let place = || self.target.place().map(|place| place.name);
         assert_eq!(answer.as_deref(), Some("asked"), "the target stands at {:?}", place());

@@ -47,28 +47,28 @@ fn route(
     route
 }
 
-/// Has the target make the whole call while its asker stands at a point of its own way through
+/// Has the target make the whole call while its requester stands at a point of its own way through
 /// `interrupt`: for every point.
-pub fn exhaust_asker(row: &'static Row) -> Findings {
-    let title = format!("{}, its asker stopped on the way", row.name);
+pub fn exhaust_requester(row: &'static Row) -> Findings {
+    let title = format!("{}, its requester stopped on the way", row.name);
     let variant = &variants::ALL[0];
     let (mut tracee, route) = test_support::watched(&title, || {
         let mut tracee = Tracee::start();
         tracee.trace_director();
         let mut target = Target::begin(&mut tracee, row, variant);
-        let mut asker = target.asker();
+        let mut requester = target.requester();
         // What it does once it has told the target takes some ten thousand instructions more.
-        let route = asker.route(Pace::Instruction, Some("open_to_begin"));
-        target.judged_after(asker);
+        let route = requester.route(Pace::Instruction, Some("open_to_begin"));
+        target.judged_after(requester);
         (tracee, route)
     });
     let trials = each_point(&title, &route, |index, leap| {
         let mut target = Target::begin(&mut tracee, row, variant);
-        let mut asker = target.asker();
-        let there = asker.go_to(Pace::Instruction, &route, index, leap);
-        let stop = asker.stop();
+        let mut requester = target.requester();
+        let there = requester.go_to(Pace::Instruction, &route, index, leap);
+        let stop = requester.stop();
         target.walker.run();
-        let verdict = target.judged_after(asker);
+        let verdict = target.judged_after(requester);
         if recover(&mut tracee, &verdict) {
             tracee.trace_director();
         }

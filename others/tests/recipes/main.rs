@@ -51,7 +51,7 @@ pub fn asked<T: Send + 'static>(
     [by_request, late.value]
 }
 
-/// Runs it in a thread that is asked when it is time. The asker is told that it was felt, or that the thread
+/// Runs it in a thread that is asked when it is time. The requester is told that it was felt, or that the thread
 /// has left.
 #[track_caller]
 pub fn asked_when<T: Send + 'static>(

@@ -256,7 +256,7 @@ fn requests() {
     assert!(matches!(outers.interrupt().wait(Duration::ZERO), Outcome::Finished));
 }
 
-/// The asker may have the last count of the thread's record, or of its hooks.
+/// The requester may have the last count of the thread's record, or of its hooks.
 fn a_request_while_the_thread_ends() {
     for _ in 0..300 {
         let both = Arc::new(Barrier::new(2));
@@ -458,7 +458,7 @@ fn a_lost_signal() {
     task().0.run(|| assert!(!in_flight()));
 }
 
-/// A thread that waits by futex is woken by an asker, and by what it waits for before it has run.
+/// A thread that waits by futex is woken by a requester, and by what it waits for before it has run.
 fn a_result_and_a_request() {
     let is_told = || taken_at().iter().any(|place| place.starts_with("src/entry/futex_wait.rs"));
     // An emulator has no wait on two words: there nobody is told so.

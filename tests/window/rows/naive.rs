@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::Case;
 use super::io::{libc_read, reading};
 
-/// What they look at. Set by the asker, before it sends a signal.
+/// What they look at. Set by the requester, before it sends a signal.
 pub static FLAG: AtomicBool = AtomicBool::new(false);
 
 fn look() -> io::Result<()> {

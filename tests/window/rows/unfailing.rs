@@ -42,7 +42,7 @@ pub fn calls(_ready: bool) -> Case {
                 done(libc::close(copy))?;
                 done(libc::rename(from.as_ptr(), place.as_ptr()))?;
                 done(libc::fsync(made))?;
-                // libc's own runs handlers, which hold locks that the asker needs.
+                // libc's own runs handlers, which hold locks that the requester needs.
                 let fork = libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0);
                 if fork == 0 {
                     libc::syscall(libc::SYS_exit_group, 7);

@@ -131,7 +131,7 @@ impl Tasks {
     }
 }
 
-/// Whom an asker comes to.
+/// Whom a requester comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whom {
     Tasks,
@@ -139,7 +139,7 @@ pub enum Whom {
     TasksAndThreads,
 }
 
-/// One step of an asker.
+/// One step of a requester.
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
     pub spins: u32,
@@ -179,7 +179,7 @@ pub fn beside<T>(tasks: &Tasks, whom: Whom, body: impl FnOnce() -> T) -> T {
                 if step.stray { tasks.stray(step.which) } else { tasks.ask(step.which) }
             }
         });
-        // Also where the body panics: the scope waits for the asker.
+        // Also where the body panics: the scope waits for the requester.
         let _over = Over(&over);
         body()
     })
