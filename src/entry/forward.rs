@@ -19,7 +19,7 @@ use crate::thread::{block, registry};
 
 impl Previous {
     /// Does with a signal what would have been done with it without us.
-    pub(crate) fn pass_on(
+    pub(crate) fn forward(
         &self,
         number: c_int,
         info: *mut siginfo_t,

@@ -73,7 +73,7 @@ pub(crate) unsafe extern "C" fn on_signal(
                     // Before the look at the word and at what a reporter wants: a requester that finds
                     // the flag set relies on this handler (see `target::signal_block`).
                     was_in_flight = !is_early && block.delivery.acknowledge();
-                    answer(block, number, saved) || was_in_flight
+                    handle(block, number, saved) || was_in_flight
                 }
             });
     });
@@ -86,11 +86,11 @@ pub(crate) unsafe extern "C" fn on_signal(
         Sender::Unmarked if was_in_flight => {}
         // One of ours may have come late: another signal has said for it that it came. So no default
         // action follows, and whoever kills itself so in such a sandbox goes on.
-        Sender::Unmarked => ours::previous(number).pass_on(number, info, context, false),
+        Sender::Unmarked => ours::previous(number).forward(number, info, context, false),
         // One that merged with ours still goes to the handler that was there before, but a default
         // action does not follow upon a signal that had an answer (S4).
         Sender::Unknown | Sender::Other => {
-            ours::previous(number).pass_on(number, info, context, !answered)
+            ours::previous(number).forward(number, info, context, !answered)
         }
     }
 }
@@ -104,7 +104,7 @@ fn is_believed(block: &Block, sender: Sender) -> bool {
 }
 
 /// Does what the word says; whether there was anything of ours to do. Four questions, in this order.
-fn answer(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
+fn handle(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     // A call that is made for the thread, and is not done, has waited long enough, or is asked about
     // once more.
     match run_calls::end(block, context) {

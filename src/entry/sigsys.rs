@@ -65,7 +65,7 @@ pub(crate) unsafe extern "C" fn on_sigsys(
         return refuse(number, info, saved);
     }
     if trapped.code != USER_DISPATCH {
-        dispatch::PREVIOUS.pass_on(number, info, context, true);
+        dispatch::PREVIOUS.forward(number, info, context, true);
         return;
     }
     // Another's dispatch, on a thread for which we have not begun it: our own syscalls would be
@@ -108,7 +108,7 @@ fn is_only_ours(trapped: &Trapped, context: &ucontext_t) -> bool {
 /// does), there is no such syscall: we do without it (S27).
 fn refuse(number: c_int, info: *mut siginfo_t, context: &mut ucontext_t) {
     let before = arch::result(context);
-    dispatch::PREVIOUS.pass_on(number, info, (&raw mut *context).cast(), false);
+    dispatch::PREVIOUS.forward(number, info, (&raw mut *context).cast(), false);
     if arch::result(context) == before {
         arch::set_result(context, -libc::ENOSYS as isize);
     }
