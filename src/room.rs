@@ -36,7 +36,7 @@ pub(crate) struct Room<C> {
 }
 
 impl<C: Growing> Room<C> {
-    /// Has `used` hold one more without an allocation.
+    /// `used` can hold one more without an allocation.
     pub(crate) fn for_one_more(&mut self, used: &mut C) -> Result<(), Full> {
         let length = used.len();
         if length < used.capacity() {

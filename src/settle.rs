@@ -80,7 +80,7 @@ pub(crate) extern "C" fn resume() {
     }
 }
 
-/// Has the deadlines of a thread that forks go on in the child, from now on. To be called where
+/// The deadlines of a thread that forks go on in the child, from now on. To be called where
 /// they begin, and not at the start: a helper thread may have to be made, for which the allocator's
 /// handler must have run in the child, and so must have been registered before this one.
 pub(crate) fn resume_in_children() {

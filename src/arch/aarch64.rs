@@ -431,7 +431,7 @@ pub(crate) fn set_result(context: &mut ucontext_t, result: isize) {
     context.uc_mcontext.regs[0] = result as u64;
 }
 
-/// Has the trapped syscall made again. The counter stands behind its instruction.
+/// Makes the trapped syscall once more. The counter stands behind its instruction.
 pub(crate) fn retry(context: &mut ucontext_t) {
     context.uc_mcontext.pc -= SYSCALL_INSTRUCTION.len() as u64;
 }

@@ -202,7 +202,7 @@ pub(crate) fn abandon_place(context: &ucontext_t) -> AbandonPlace {
     }
 }
 
-/// Has the call behind that frame left.
+/// Leaves the call behind that frame.
 pub(crate) fn leave_to(context: &mut ucontext_t, frame: usize) {
     machine::set_sp(context, frame);
     machine::set_pc(context, &raw const eintr_abandon_cancelled as usize);
@@ -229,7 +229,7 @@ pub(crate) fn is_raw(pc: usize) -> bool {
     pc == &raw const eintr_raw_end as usize
 }
 
-/// Has the trapped `rt_sigreturn` made by our own restorer, on the same stack.
+/// Makes the trapped `rt_sigreturn` by our own restorer, on the same stack.
 pub(crate) fn go_to_restorer(context: &mut ucontext_t) {
     machine::set_pc(context, restorer());
 }

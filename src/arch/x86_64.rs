@@ -356,7 +356,7 @@ unsafe extern "C" {
 /// How far below the stack pointer a call that [`run_there`] makes writes.
 pub(crate) const RUN_DEPTH: usize = 136;
 
-/// Has the trapped syscall made where the thread stands, by our stub and not by our handler (S24).
+/// Makes the trapped syscall where the thread stands, by our stub and not by our handler (S24).
 /// There must be room below its stack pointer.
 pub(crate) fn run_there(context: &mut ucontext_t) {
     let registers = &mut context.uc_mcontext.gregs;
@@ -413,7 +413,7 @@ pub(crate) fn was_entered(context: &ucontext_t) -> bool {
     rcx == pc(context).wrapping_add(SYSCALL_INSTRUCTION.len())
 }
 
-/// Has the thread go on behind such a syscall, with that result.
+/// The thread goes on behind such a syscall, with that result.
 pub(crate) fn end_run(context: &mut ucontext_t, result: isize) {
     let sp = sp(context);
     // SAFETY: the stub has pushed it, and that stack is the thread's.
@@ -498,7 +498,7 @@ pub(crate) unsafe fn is_frame_of_ours(context: *const ucontext_t) -> bool {
     unsafe { *return_address(context) == crate::arch::restorer() }
 }
 
-/// Has a handler of ours return through another restorer than ours. Not if there is a shadow stack:
+/// A handler of ours returns through another restorer than ours. Not if there is a shadow stack:
 /// that holds ours as well.
 ///
 /// # Safety
@@ -569,7 +569,7 @@ pub(crate) fn set_result(context: &mut ucontext_t, result: isize) {
     context.uc_mcontext.gregs[libc::REG_RAX as usize] = result as i64;
 }
 
-/// Has the trapped syscall made again. The counter stands behind its instruction.
+/// Makes the trapped syscall once more. The counter stands behind its instruction.
 pub(crate) fn retry(context: &mut ucontext_t) {
     context.uc_mcontext.gregs[libc::REG_RIP as usize] -= SYSCALL_INSTRUCTION.len() as i64;
 }

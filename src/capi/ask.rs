@@ -121,7 +121,7 @@ pub unsafe extern "C" fn eintr_raised(interrupter: u64, reason: *mut CReason) ->
     })
 }
 
-/// Has signals to the process interrupt the task.
+/// Signals to the process interrupt the task.
 ///
 /// # Safety
 ///

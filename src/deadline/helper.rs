@@ -91,7 +91,7 @@ fn locked<T>(mut f: impl FnMut(&mut Kept, &mut Room<Vec<Deadline>>) -> Result<T,
     })
 }
 
-/// Has a thread signalled at a moment, in the place of the one that was asked for before, or
+/// Signals a thread at a moment, in the place of the one that was asked for before, or
 /// never. It fails where the helper thread cannot be had (S28).
 pub(crate) fn keep(record: &Arc<ThreadRecord>, before: Moment, at: Moment) -> io::Result<()> {
     let (_old, is_first, is_needed) = locked(|kept, room| {

@@ -50,7 +50,7 @@ impl DeadlineTimer {
         now < stands_at && stands_at <= at
     }
 
-    /// Has the thread, which is the calling one, signalled at that moment; by whom, unless there is nobody.
+    /// Signals the thread, which is the calling one, at that moment; by whom, unless there is nobody.
     pub(crate) fn set_for(&self, block: &Block, at: Moment) -> io::Result<Signaller> {
         if target::is_hushed(block) {
             return Ok(Signaller::Kernel);

@@ -12,7 +12,7 @@ use crate::hook::thread as hook_thread;
 use crate::kernel::{pid, thread_id};
 use crate::thread::{all_threads, block, fork_gate, registry};
 
-/// Has the three handlers run around every `fork` from now on, unless they do already.
+/// Runs the three handlers around every `fork` from now on, unless they do already.
 pub(crate) extern "C" fn watch() {
     static WATCHING: Once = Once::new();
     WATCHING.call_once(|| {

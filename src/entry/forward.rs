@@ -93,7 +93,7 @@ impl Previous {
         runs
     }
 
-    /// Has our handler return as that one would: another user of dispatch lets its own restorer make a
+    /// Our handler returns as that one would: another user of dispatch lets its own restorer make a
     /// syscall, and not ours.
     pub(crate) fn lead_back(&self, context: *mut c_void) {
         let restorer = self.restorer.load(Ordering::Relaxed);

@@ -209,7 +209,7 @@ fn is_left_behind(open: usize, block: &Block, context: &ucontext_t) -> bool {
     sp >= open && !is_on_alternate_stack(block, context) && !is_beyond
 }
 
-/// Has our signal wait until the handler that it landed in returns. If it fires again, and still
+/// Our signal waits until the handler that it landed in returns. If it fires again, and still
 /// not there, then that handler unblocked it by itself, as siglongjmp does on its way out: from
 /// then on the timer asks again.
 fn defer_to_outer_frame(block: &Block, number: c_int, context: &mut ucontext_t) {

@@ -399,7 +399,7 @@ fn make(number: c_long, arguments: [usize; 6]) -> isize {
     unsafe { raw::syscall_for_program(number, arguments) }
 }
 
-/// Has the syscall made again with dispatch off: one that returns twice, on our memory, and one
+/// Makes the syscall again with dispatch off: one that returns twice, on our memory, and one
 /// whose numbers are not ours. Dispatch must begin again: libc blocks all signals around such a
 /// syscall, so one of ours fires at its unblock, exactly; else the timer asks again (S13). So it does
 /// in a child that sends itself nothing while the signal is blocked (S23).

@@ -219,7 +219,7 @@ impl Hooks {
         self.run_for_other(&cause.unwrap_or_else(|| Interrupted::new(Reason::Deadline)));
     }
 
-    /// Has a hook thread run those that are due, if there is one to be had.
+    /// Lets a hook thread run those that are due, if there is one to be had.
     fn hand_out(&self, cause: &Interrupted) {
         if thread::start().is_ok() {
             self.locked(|stack| {
@@ -449,7 +449,7 @@ impl Drop for Registered {
     }
 }
 
-/// Has dispatch, the timer and the hooks of this thread follow, after it changed its own stack. With no lock
+/// Dispatch, the timer and the hooks of this thread follow, after it changed its own stack. With no lock
 /// of ours held. (All but what [`settle`](crate::settle::settle) does in the child of a fork.)
 pub(crate) fn settle() {
     rest::settle_signals();

@@ -131,7 +131,7 @@ pub(crate) fn change_mask(how: c_int, set: Set) -> Set {
 #[must_use]
 pub(crate) struct BlockedHere(Set);
 
-/// Has the calling thread take signals later, and the threads that it makes meanwhile take none:
+/// The calling thread takes signals later, and the threads that it makes meanwhile take none:
 /// but for those that the thread's own instructions cause, and SIGSYS (S2).
 pub(crate) fn block_here() -> BlockedHere {
     BlockedHere(MAY_WAIT & !change_mask(libc::SIG_BLOCK, MAY_WAIT))

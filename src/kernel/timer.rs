@@ -70,12 +70,12 @@ impl KernelTimer {
         }
     }
 
-    /// Has it fire after that time, once. False if there is none, by now.
+    /// It fires after that time, once. False if there is none, by now.
     pub(crate) fn set_in(&self, time: Duration) -> bool {
         self.set(0, timespec_of(time), Duration::ZERO)
     }
 
-    /// Has it fire at that moment, and again at that interval, if that is not zero. False if there
+    /// It fires at that moment, and again at that interval, if that is not zero. False if there
     /// is none, by now.
     pub(crate) fn set_at(&self, moment: Moment, interval: Duration) -> bool {
         // A time of zero would stop it.
@@ -83,7 +83,7 @@ impl KernelTimer {
         self.set(libc::TIMER_ABSTIME, moment.timespec(), interval)
     }
 
-    /// Has it not fire.
+    /// It does not fire any more.
     pub(crate) fn stop(&self) {
         self.set_in(Duration::ZERO);
     }

@@ -32,7 +32,7 @@ use crate::thread::{fork_gate, wanted};
 /// How much of a stack is copied, from its innermost end.
 const STACK: usize = 64 << 10;
 
-/// Has a snapshot taken of the thread of that record, if it runs that task: where it is, or where the call
+/// Takes a snapshot of the thread of that record, if it runs that task: where it is, or where the call
 /// is cut short that it makes again and again. None if it does not answer within the limit.
 pub(crate) fn take(
     record: &Arc<ThreadRecord>,

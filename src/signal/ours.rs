@@ -85,7 +85,7 @@ pub(crate) enum Unsendable {
     Taken,
 }
 
-/// Has `move_away` called where our signal is found taken.
+/// Calls `move_away` where our signal is found taken.
 pub(crate) fn move_by(move_away: fn() -> bool) {
     let _ = MOVE.set(move_away);
     STAYS.store(false, Relaxed);

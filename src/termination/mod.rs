@@ -97,7 +97,7 @@ pub fn on(
     })
 }
 
-/// Has signals waited for by a thread. Whether the second of them ends the process.
+/// A thread waits for the signals. Whether the second of them ends the process.
 fn register(
     signals: &[c_int],
     second_ends: bool,

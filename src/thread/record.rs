@@ -374,7 +374,7 @@ impl<T: Thread<N>, N: ?Sized> Stack<T, N> {
         }
     }
 
-    /// Has the handler count its refusals where they belong; whether there is such a place.
+    /// The handler counts its refusals where they belong; whether there is such a place.
     fn point(&self) -> bool {
         let cause = self.unmasked().iter().find(|frame| frame.pending);
         if let Some(thread) = &self.thread {

@@ -94,7 +94,7 @@ pub(crate) fn rebind() {
 /// ended.
 static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
 
-/// Has `end` called when a thread that has registered ends; once, and before the first does.
+/// Calls `end` when a thread that has registered ends; once, and before the first does.
 pub(crate) fn at_thread_end(end: unsafe extern "C" fn(*mut libc::c_void)) {
     KEY.get_or_init(|| {
         let mut key = 0;

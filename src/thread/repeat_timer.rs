@@ -104,7 +104,7 @@ pub(crate) fn prepare(block: &Block) {
     }
 }
 
-/// Has the timer shoot now, or when what is held back is due; false if there is none. A timer's signal is
+/// The timer shoots now, or when what is held back is due; false if there is none. A timer's signal is
 /// allocated with it, so it finds room where others do not.
 pub(crate) fn shoot(block: &Block) -> bool {
     match block.delivery.held_until.get() {

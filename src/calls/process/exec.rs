@@ -93,7 +93,7 @@ impl Drop for Silence {
     }
 }
 
-/// Has the timers stop, and what was sent before come. (A timer's shot that is blocked stays; with the
+/// Stops the timers, and lets what was sent before come. (A timer's shot that is blocked stays; with the
 /// timers, the kernel discards those.)
 fn hush(block: &Block) {
     repeat_timer::stop(block);
