@@ -18,8 +18,8 @@ use nix::sys::time::TimeVal;
 
 use super::Limit;
 use super::event::events::Events;
-use super::event::syscalls::poll::{PollFd, ppoll};
-use super::time::syscalls::sleep_until;
+use super::event::poll::{PollFd, wait};
+use super::time::nanosleep_until;
 use crate::kernel::{Moment, clock};
 use crate::thread::{Outcome, Stop};
 use crate::{Error, complete};
@@ -75,7 +75,7 @@ pub(crate) type Extra = c_int;
 /// told to add `MSG_DONTWAIT` once such a socket was interrupted by a signal that is not ours. One
 /// that cannot (there is no such flag for accept) may wait once more if somebody else took what had
 /// come.
-// Always inlined: see `io::syscalls`.
+// Always inlined: see `io/read_write.rs`.
 #[inline(always)]
 pub(crate) fn complete_in_time<T>(
     fd: BorrowedFd<'_>,
@@ -117,10 +117,10 @@ fn hurry<T>(
         Way::In => Events::IN,
         Way::Out => Events::OUT,
     };
-    while ppoll(&mut [PollFd::new(&fd, events)], limit.remaining(), None)? > 0 {
+    while wait(&mut [PollFd::new(&fd, events)], limit.remaining(), None)? > 0 {
         match attempt(libc::MSG_DONTWAIT) {
             Err(Stop::Errno(libc::EAGAIN)) if limit.remaining() != Some(Duration::ZERO) => {
-                sleep_until(Moment::in_time(PAUSE))?;
+                nanosleep_until(Moment::in_time(PAUSE))?;
             }
             outcome => return outcome,
         }

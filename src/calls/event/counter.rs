@@ -3,8 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use crate::calls::io::syscalls::read;
-use crate::{Error, complete};
+use crate::Error;
+use crate::calls::io::read;
 
 /// Waits until the counter of an eventfd is not 0, and takes it: all of it, or 1 if it is a
 /// semaphore.
@@ -64,7 +64,7 @@ pub fn timerfd_read(fd: impl AsFd) -> Result<u64, Error> {
 /// The kernel hands out all 8 bytes or none.
 fn read_counter(fd: BorrowedFd<'_>) -> Result<u64, Error> {
     let mut count = [0; size_of::<u64>()];
-    match complete(|| read(fd, &mut count))? {
+    match read(fd, &mut count)? {
         length if length == count.len() => Ok(u64::from_ne_bytes(count)),
         _ => Err(Error::Io(io::Error::new(io::ErrorKind::InvalidData, "not a counter"))),
     }

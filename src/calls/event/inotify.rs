@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::calls::io::syscalls::read;
-use crate::{Error, complete};
+use crate::Error;
+use crate::calls::io::read;
 
 /// Waits for what an inotify watches, and reads as many events as fit into the buffer. 4 KiB are a
 /// good size; `NAME_MAX` + 17 bytes hold any one event.
@@ -44,7 +44,7 @@ use crate::{Error, complete};
 ///
 /// See [inotify(7)](https://man7.org/linux/man-pages/man7/inotify.7.html).
 pub fn inotify_read(fd: impl AsFd, buffer: &mut [u8]) -> Result<InotifyEvents<'_>, Error> {
-    let length = complete(|| read(fd.as_fd(), buffer))?;
+    let length = read(fd, buffer)?;
     Ok(InotifyEvents { rest: &buffer[..length] })
 }
 

@@ -4,13 +4,12 @@
 //! is for ever; [`Duration::ZERO`](std::time::Duration::ZERO) only looks.
 
 mod counter;
-mod epoll;
+pub(crate) mod epoll;
 pub(super) mod events;
 mod inotify;
-mod poll;
+pub(crate) mod poll;
 mod select;
-mod signals;
-pub(crate) mod syscalls;
+pub(crate) mod signals;
 mod uring;
 
 pub use counter::{eventfd_read, timerfd_read};

@@ -1,14 +1,23 @@
 //! `select`.
+//!
+//! # Safety
+//!
+//! The kernel is handed sets and a time that are borrowed, or the function's own, for the length of the call.
+
+#![allow(unsafe_code)]
 
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 use std::{fmt, io};
 
-use super::syscalls;
-use super::syscalls::select::{Words, end};
 use crate::calls::Limit;
+use crate::kernel::timespec_of;
+use crate::thread::{Outcome, call};
 use crate::{Error, complete};
+
+/// A set of descriptors, a bit for each.
+type Words = [u64; libc::FD_SETSIZE / u64::BITS as usize];
 
 /// A set of descriptors for [`select`]. Only those below [`CAPACITY`](Self::CAPACITY) fit.
 #[derive(Clone, Default)]
@@ -133,10 +142,43 @@ pub fn select(
     let limit = Limit::new(timeout);
     complete(|| {
         let sets = [words(&mut read), words(&mut write), words(&mut except)];
-        syscalls::select::pselect(sets, limit.remaining())
+        pselect(sets, limit.remaining())
     })
 }
 
 fn words<'a>(set: &'a mut Option<&mut FdSet<'_>>) -> Option<&'a mut Words> {
     set.as_mut().map(|set| &mut set.words)
+}
+
+/// One more than the highest descriptor of a set.
+fn end(words: &Words) -> usize {
+    let last = words.iter().rposition(|word| *word != 0);
+    last.map_or(0, |i| (i + 1) * u64::BITS as usize - words[i].leading_zeros() as usize)
+}
+
+fn pselect(sets: [Option<&mut Words>; 3], timeout: Option<Duration>) -> Outcome<usize> {
+    let end = sets.iter().flatten().map(|words| end(words)).max().unwrap_or(0);
+    let [read, write, except] =
+        sets.map(|words| words.map_or(0, |words| words.as_mut_ptr() as usize));
+    // The kernel writes into it what is left: a restart of its own (SIGCONT's) goes on with that.
+    let mut left = timeout.map(timespec_of);
+    let left = left.as_mut().map_or(0, |left| &raw mut *left as usize);
+    // SAFETY: the kernel reads and writes the words of each set up to `end`, which is within them
+    // all, and the time.
+    unsafe { call(libc::SYS_pselect6, [end, read, write, except, left, 0]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_ends_after_its_highest_descriptor() {
+        let mut words: Words = [0; 16];
+        assert_eq!(end(&words), 0);
+        for fd in [0, 1, 63, 64, 65, 1022, 1023] {
+            words[fd / 64] |= 1 << (fd % 64);
+            assert_eq!(end(&words), fd + 1);
+        }
+    }
 }

@@ -1,17 +1,29 @@
 //! Waiting for signals.
+//!
+//! # Safety
+//!
+//! Each block hands the kernel sets, a siginfo and a time that are borrowed, or the function's own, for the length of the call.
+
+#![allow(unsafe_code)]
 
 use std::time::Duration;
 
-use libc::c_int;
+use libc::{c_int, siginfo_t};
 
-use super::syscalls::signals::{
-    mask_without_ours, set_without_ours, sigtimedwait as wait, suspend,
-};
 use crate::calls::Limit;
-use crate::thread::Stop;
-use crate::{Error, complete};
+use crate::kernel::{SET_SIZE, Set, address_of, signals, timespec_of};
+use crate::signal::ours;
+use crate::thread::{Outcome, Stop, call};
+use crate::{Error, complete, is_interrupted};
 
-pub use super::syscalls::signals::SignalInfo;
+/// A signal that was taken by [`sigwaitinfo`].
+#[derive(Debug, Clone, Copy)]
+pub struct SignalInfo {
+    signal: c_int,
+    code: c_int,
+    pid: i32,
+    value: usize,
+}
 
 impl SignalInfo {
     /// Its number.
@@ -65,7 +77,7 @@ impl SignalInfo {
 ///
 /// See [sigwaitinfo(2)](https://man7.org/linux/man-pages/man2/sigwaitinfo.2.html).
 pub fn sigwaitinfo(signals: &[c_int]) -> Result<SignalInfo, Error> {
-    complete(|| wait(set_without_ours(signals)?, None))
+    complete(|| take(set_without_ours(signals)?, None))
 }
 
 /// As [`sigwaitinfo`], for a limited time; none if it has passed.
@@ -89,7 +101,7 @@ pub fn sigwaitinfo(signals: &[c_int]) -> Result<SignalInfo, Error> {
 /// See [sigtimedwait(2)](https://man7.org/linux/man-pages/man2/sigtimedwait.2.html).
 pub fn sigtimedwait(signals: &[c_int], timeout: Duration) -> Result<Option<SignalInfo>, Error> {
     let limit = Limit::new(Some(timeout));
-    complete(|| match wait(set_without_ours(signals)?, limit.remaining()) {
+    complete(|| match take(set_without_ours(signals)?, limit.remaining()) {
         Err(Stop::Errno(libc::EAGAIN)) => Ok(None),
         taken => taken.map(Some),
     })
@@ -150,4 +162,55 @@ pub fn pause() -> Result<(), Error> {
 /// See [sigsuspend(2)](https://man7.org/linux/man-pages/man2/sigsuspend.2.html).
 pub fn sigsuspend(blocked: &[c_int]) -> Result<(), Error> {
     complete(|| suspend(Some(mask_without_ours(blocked)?)))
+}
+
+/// The set of those signals without ours, which a wait would swallow (S7). EINVAL for what is no
+/// signal.
+pub(crate) fn set_without_ours(signals: &[c_int]) -> Outcome<Set> {
+    let mut set = 0;
+    for &signal in signals {
+        if !(1..=Set::BITS as c_int).contains(&signal) {
+            return Err(Stop::Errno(libc::EINVAL));
+        }
+        set |= signals::bit(signal);
+    }
+    Ok(set & !ours::set())
+}
+
+/// A set as C has it, without ours and SIGSYS.
+#[cfg(feature = "capi")]
+pub(crate) fn less_ours(set: Set) -> Set {
+    set & !(ours::set() | signals::bit(libc::SIGSYS))
+}
+
+/// The same as a mask, without SIGSYS either: blocked, it is death to a thread under dispatch (S2).
+pub(crate) fn mask_without_ours(signals: &[c_int]) -> Outcome<Set> {
+    Ok(set_without_ours(signals)? & !signals::bit(libc::SIGSYS))
+}
+
+/// rt_sigtimedwait.
+fn take(set: Set, timeout: Option<Duration>) -> Outcome<SignalInfo> {
+    // SAFETY: a siginfo is plain numbers, and all zeros is one.
+    let mut info: siginfo_t = unsafe { std::mem::zeroed() };
+    let timeout = timeout.map(timespec_of);
+    let [set, info_address] = [&raw const set as usize, &raw mut info as usize];
+    let arguments = [set, info_address, address_of(&timeout), SET_SIZE];
+    // SAFETY: the kernel reads the set and the time, and writes a siginfo.
+    unsafe { call(libc::SYS_rt_sigtimedwait, arguments) }?;
+    // SAFETY: each of these is a number at a fixed place of the siginfo; where the signal's kind
+    // has no such thing, it is another number, and the public side says so.
+    let (pid, value) = unsafe { (info.si_pid(), info.si_value().sival_ptr as usize) };
+    Ok(SignalInfo { signal: info.si_signo, code: info.si_code, pid, value })
+}
+
+/// Sleeps until a handler has run that is not ours, with that mask or the thread's own. (One of ours that comes for
+/// nothing cannot be told from it.)
+pub(crate) fn suspend(mask: Option<Set>) -> Outcome<()> {
+    // What sigsuspend does; and pause, which aarch64 has not.
+    let arguments = [0, 0, 0, address_of(&mask), SET_SIZE];
+    // SAFETY: the kernel reads the mask.
+    match unsafe { call(libc::SYS_ppoll, arguments) } {
+        Err(Stop::Errno(libc::EINTR)) if !is_interrupted() => Ok(()),
+        stopped => stopped.map(drop),
+    }
 }

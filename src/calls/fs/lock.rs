@@ -1,10 +1,20 @@
 //! Locking.
+//!
+//! # Safety
+//!
+//! The kernel is handed a lock that is borrowed for the length of the call, or no pointers.
+
+#![allow(unsafe_code)]
 
 use std::io;
 use std::ops::{Bound, RangeBounds};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use super::syscalls::{self, Stretch};
+use libc::{c_int, c_short};
+
+use crate::calls::number;
+use crate::kernel::syscall;
+use crate::thread::call;
 use crate::{Error, complete};
 
 /// Whom a lock lets in beside its owner.
@@ -48,7 +58,9 @@ pub fn flock(fd: impl AsFd, kind: LockKind) -> Result<(), Error> {
         LockKind::Shared => libc::LOCK_SH,
         LockKind::Exclusive => libc::LOCK_EX,
     };
-    complete(|| syscalls::flock(fd.as_fd(), operation))
+    let arguments = [number(fd.as_fd()), operation as usize];
+    // SAFETY: no pointers.
+    complete(|| unsafe { call(libc::SYS_flock, arguments) }.map(drop))
 }
 
 /// Gives up a lock of [`flock`]'s. It does not wait, and works on an interrupted thread.
@@ -78,7 +90,20 @@ pub fn flock(fd: impl AsFd, kind: LockKind) -> Result<(), Error> {
 ///
 /// See [flock(2)](https://man7.org/linux/man-pages/man2/flock.2.html).
 pub fn unlock(fd: impl AsFd) -> io::Result<()> {
-    syscalls::funlock(fd.as_fd()).map_err(io::Error::from_raw_os_error)
+    funlock(fd.as_fd()).map_err(io::Error::from_raw_os_error)
+}
+
+/// Unlocks, which does not wait. No interrupt keeps it from that, though one that lands just before
+/// it makes a plain flock fail with EINTR (P11).
+pub(crate) fn funlock(fd: BorrowedFd<'_>) -> Result<(), i32> {
+    let arguments = [number(fd), libc::LOCK_UN as usize];
+    loop {
+        // SAFETY: no pointers.
+        match unsafe { syscall(libc::SYS_flock, arguments) } {
+            Err(libc::EINTR) => {}
+            unlocked => return unlocked.map(drop),
+        }
+    }
 }
 
 /// Locks a range of a file's bytes for its open file description, for as long as that is open or
@@ -117,8 +142,10 @@ pub fn ofd_lock(fd: impl AsFd, kind: LockKind, range: impl RangeBounds<u64>) -> 
         LockKind::Shared => libc::F_RDLCK,
         LockKind::Exclusive => libc::F_WRLCK,
     };
-    let stretch = stretch(&range)?;
-    complete(|| syscalls::ofd_lock(fd.as_fd(), kind, stretch))
+    let lock = stretch(&range)?.locked(kind);
+    let arguments = [number(fd.as_fd()), libc::F_OFD_SETLKW as usize, &raw const lock as usize];
+    // SAFETY: the kernel reads the lock.
+    complete(|| unsafe { call(libc::SYS_fcntl, arguments) }.map(drop))
 }
 
 /// Gives up [`ofd_lock`]'s locks on a range. It does not wait, and works on an interrupted thread.
@@ -150,7 +177,26 @@ pub fn ofd_lock(fd: impl AsFd, kind: LockKind, range: impl RangeBounds<u64>) -> 
 /// See `F_OFD_SETLK` in
 /// [fcntl_locking(2)](https://man7.org/linux/man-pages/man2/F_OFD_SETLK.2const.html).
 pub fn ofd_unlock(fd: impl AsFd, range: impl RangeBounds<u64>) -> io::Result<()> {
-    syscalls::ofd_unlock(fd.as_fd(), stretch(&range)?).map_err(io::Error::from_raw_os_error)
+    let lock = stretch(&range)?.locked(libc::F_UNLCK);
+    let arguments = [number(fd.as_fd()), libc::F_OFD_SETLK as usize, &raw const lock as usize];
+    // SAFETY: the kernel reads the lock.
+    let unlocked = unsafe { syscall(libc::SYS_fcntl, arguments) };
+    unlocked.map(drop).map_err(io::Error::from_raw_os_error)
+}
+
+/// Bytes of a file, from `start` on; a length of 0 is to its end, wherever that will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stretch {
+    start: i64,
+    length: i64,
+}
+
+impl Stretch {
+    fn locked(self, kind: c_int) -> libc::flock {
+        let [l_type, l_whence] = [kind as c_short, libc::SEEK_SET as c_short];
+        // l_pid: must be 0 for locks that belong to an open file description.
+        libc::flock { l_type, l_whence, l_start: self.start, l_len: self.length, l_pid: 0 }
+    }
 }
 
 /// A range as the kernel takes it: there, a length of 0 has no end.

@@ -1,8 +1,7 @@
 //! Opening and locking files: [`open()`] (of a FIFO, say), [`flock`], [`ofd_lock`].
 
-mod lock;
+pub(crate) mod lock;
 mod open;
-pub(crate) mod syscalls;
 
 pub use lock::{LockKind, flock, ofd_lock, ofd_unlock, unlock};
 pub use open::{OpenOptions, open};

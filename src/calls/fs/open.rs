@@ -1,14 +1,21 @@
 //! Opening.
+//!
+//! # Safety
+//!
+//! The kernel is handed a path that is borrowed for the length of the call, and what it has made is taken over.
+
+#![allow(unsafe_code)]
 
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use libc::c_int;
 
-use super::syscalls;
+use crate::thread::call;
 use crate::{Error, complete};
 
 /// How [`open`] opens, as [`std::fs::OpenOptions`] (which cannot be asked what it holds).
@@ -150,7 +157,12 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<File, Error
     let flags = options.flags()?;
     let path = CString::new(path.as_ref().as_os_str().as_bytes()).map_err(io::Error::from)?;
     let mode = options.mode.unwrap_or(0o666);
-    Ok(complete(|| syscalls::open(&path, flags, mode))?.into())
+    let here = libc::AT_FDCWD as usize;
+    let arguments = [here, path.as_ptr() as usize, flags as usize, mode as usize];
+    // SAFETY: the kernel reads the path, which is borrowed.
+    let fd = complete(|| unsafe { call(libc::SYS_openat, arguments) })?;
+    // SAFETY: the kernel has just made this descriptor, for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }.into())
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use nix::sys::socket::{SockType, getsockopt, sockopt};
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{Whence, lseek};
 
-use super::{read, syscalls, write_all};
+use super::splice::splice_once;
+use super::{read, write_all};
 use crate::calls::event::{Events, PollFd, poll};
 use crate::calls::net::{self, RecvFlags};
 use crate::{Error, Partial, complete, mask};
@@ -165,7 +166,7 @@ fn splice_when_ready(reader: BorrowedFd<'_>, writer: BorrowedFd<'_>) -> Result<u
         poll(&mut [PollFd::new(&reader, Events::IN)], None)?;
         poll(&mut [PollFd::new(&writer, Events::OUT)], None)?;
         let length = takes_at_once(writer);
-        match complete(|| syscalls::splice(reader, None, writer, None, length, flags)) {
+        match complete(|| splice_once(reader, None, writer, None, length, flags)) {
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
             spliced => return spliced,
         }

@@ -1,13 +1,20 @@
 //! preadv2 and pwritev2: with flags for the one call.
+//!
+//! # Safety
+//!
+//! The kernel is handed buffers that are borrowed for the length of the call.
+
+#![allow(unsafe_code)]
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::AsFd;
 
 use bitflags::bitflags;
 
-use super::syscalls;
 use crate::Error;
+use crate::calls::number;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
+use crate::thread::call;
 
 bitflags! {
     /// How to read or write: the flags of preadv2(2).
@@ -61,7 +68,11 @@ pub fn preadv2(
 ) -> Result<usize, Error> {
     let fd = fd.as_fd();
     complete_in_time(fd, Way::In, Began::UNKNOWN, |extra| {
-        syscalls::preadv2(fd, buffers, offset, flags.bits() | at_once(extra))
+        let [address, count] = [buffers.as_mut_ptr() as usize, buffers.len()];
+        let flags = flags.bits() | at_once(extra);
+        let arguments = [number(fd), address, count, at(offset), 0, flags as usize];
+        // SAFETY: an `IoSliceMut` is an iovec of a buffer that is borrowed mutably; there are `count`.
+        unsafe { call(libc::SYS_preadv2, arguments) }
     })
 }
 
@@ -96,8 +107,17 @@ pub fn pwritev2(
 ) -> Result<usize, Error> {
     let fd = fd.as_fd();
     complete_in_time(fd, Way::Out, Began::UNKNOWN, |extra| {
-        syscalls::pwritev2(fd, buffers, offset, flags.bits() | at_once(extra))
+        let [address, count] = [buffers.as_ptr() as usize, buffers.len()];
+        let flags = flags.bits() | at_once(extra);
+        let arguments = [number(fd), address, count, at(offset), 0, flags as usize];
+        // SAFETY: an `IoSlice` is an iovec of a buffer that is borrowed; there are `count`.
+        unsafe { call(libc::SYS_pwritev2, arguments) }
     })
+}
+
+/// An offset as these have it: -1 stands for the descriptor's own position.
+fn at(offset: Option<u64>) -> usize {
+    offset.map_or(usize::MAX, |offset| offset as usize)
 }
 
 /// How these are told not to wait.

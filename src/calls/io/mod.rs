@@ -13,7 +13,6 @@ mod random;
 mod read_write;
 mod splice;
 mod stream;
-pub(super) mod syscalls;
 mod whole;
 
 pub use copy::copy;

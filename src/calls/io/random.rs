@@ -1,6 +1,12 @@
 //! getrandom.
+//!
+//! # Safety
+//!
+//! The kernel is handed a buffer that is borrowed for the length of the call.
 
-use super::syscalls;
+#![allow(unsafe_code)]
+
+use crate::thread::call;
 use crate::{Error, complete};
 
 /// Fills a buffer with random bytes of the kernel's; up to 256 are never fewer than asked for.
@@ -27,5 +33,7 @@ use crate::{Error, complete};
 ///
 /// See [getrandom(2)](https://man7.org/linux/man-pages/man2/getrandom.2.html).
 pub fn getrandom(buffer: &mut [u8]) -> Result<usize, Error> {
-    complete(|| syscalls::getrandom(buffer))
+    let [address, length] = [buffer.as_mut_ptr() as usize, buffer.len()];
+    // SAFETY: the kernel writes at most `length` bytes into the buffer, which is borrowed mutably.
+    complete(|| unsafe { call(libc::SYS_getrandom, [address, length, 0]) })
 }

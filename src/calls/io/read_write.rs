@@ -1,12 +1,19 @@
 //! read, write, readv, writev; pread and pwrite, at an offset, without the descriptor's position.
+//!
+//! # Safety
+//!
+//! Each block hands the kernel buffers that are borrowed for the length of the call.
+
+#![allow(unsafe_code)]
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::syscalls;
-use crate::calls::net;
-use crate::calls::net::syscalls::message::Outgoing;
+use crate::calls::net::message::{self, Outgoing};
+use crate::calls::net::{recv, send};
+use crate::calls::number;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
+use crate::thread::call;
 use crate::{Error, complete};
 
 /// The most buffers that the kernel takes at once. The others wait for the next call, as in std.
@@ -128,6 +135,9 @@ pub fn writev(fd: impl AsFd, buffers: &[IoSlice<'_>]) -> Result<usize, Error> {
 
 // On a socket whose time runs, the same is done by receiving and sending, which can be told not to
 // wait.
+//
+// Inlined, for of all that a call of ours adds to the syscall a second return after it is the
+// dearest: the kernel leaves the processor without a prediction for it.
 
 #[inline(always)]
 pub(super) fn read_since(
@@ -135,17 +145,21 @@ pub(super) fn read_since(
     fd: BorrowedFd<'_>,
     buffer: &mut [u8],
 ) -> Result<usize, Error> {
+    let [address, length] = [buffer.as_mut_ptr() as usize, buffer.len()];
     complete_in_time(fd, Way::In, began, |extra| match extra {
-        0 => syscalls::read(fd, buffer),
-        flags => net::syscalls::recv(fd, buffer, flags),
+        // SAFETY: the kernel writes at most `length` bytes into the buffer, which is borrowed mutably.
+        0 => unsafe { call(libc::SYS_read, [number(fd), address, length]) },
+        flags => recv::once(fd, buffer, flags),
     })
 }
 
 #[inline(always)]
 pub(super) fn write_since(began: Began, fd: BorrowedFd<'_>, buffer: &[u8]) -> Result<usize, Error> {
+    let [address, length] = [buffer.as_ptr() as usize, buffer.len()];
     complete_in_time(fd, Way::Out, began, |extra| match extra {
-        0 => syscalls::write(fd, buffer),
-        flags => net::syscalls::send(fd, buffer, flags, None),
+        // SAFETY: the kernel reads at most `length` bytes from the buffer, which is borrowed.
+        0 => unsafe { call(libc::SYS_write, [number(fd), address, length]) },
+        flags => send::once(fd, buffer, flags, None),
     })
 }
 
@@ -158,8 +172,9 @@ pub(super) fn readv_since(
     let count = buffers.len().min(MOST_BUFFERS);
     let buffers = &mut buffers[..count];
     complete_in_time(fd, Way::In, began, |extra| match extra {
-        0 => syscalls::readv(fd, buffers),
-        flags => net::syscalls::message::recvv(fd, buffers, flags),
+        // SAFETY: an `IoSliceMut` is an iovec of a buffer that is borrowed mutably; there are `count`.
+        0 => unsafe { call(libc::SYS_readv, [number(fd), buffers.as_mut_ptr() as usize, count]) },
+        flags => message::recvv(fd, buffers, flags),
     })
 }
 
@@ -169,12 +184,12 @@ pub(super) fn writev_since(
     fd: BorrowedFd<'_>,
     buffers: &[IoSlice<'_>],
 ) -> Result<usize, Error> {
-    let buffers = &buffers[..buffers.len().min(MOST_BUFFERS)];
+    let count = buffers.len().min(MOST_BUFFERS);
+    let buffers = &buffers[..count];
     complete_in_time(fd, Way::Out, began, |extra| match extra {
-        0 => syscalls::writev(fd, buffers),
-        flags => {
-            net::syscalls::message::sendmsg(fd, &Outgoing { buffers, fds: &[], to: None }, flags)
-        }
+        // SAFETY: an `IoSlice` is an iovec of a buffer that is borrowed; there are `count`.
+        0 => unsafe { call(libc::SYS_writev, [number(fd), buffers.as_ptr() as usize, count]) },
+        flags => message::sendmsg(fd, &Outgoing { buffers, fds: &[], to: None }, flags),
     })
 }
 
@@ -204,7 +219,10 @@ pub(super) fn writev_since(
 ///
 /// See [pread(2)](https://man7.org/linux/man-pages/man2/pread.2.html).
 pub fn pread(fd: impl AsFd, buffer: &mut [u8], offset: u64) -> Result<usize, Error> {
-    complete(|| syscalls::pread(fd.as_fd(), buffer, offset))
+    let [address, length] = [buffer.as_mut_ptr() as usize, buffer.len()];
+    let arguments = [number(fd.as_fd()), address, length, offset as usize];
+    // SAFETY: the kernel writes at most `length` bytes into the buffer, which is borrowed mutably.
+    complete(|| unsafe { call(libc::SYS_pread64, arguments) })
 }
 
 /// Writes at an offset of a file, and leaves its position where it is; the number of bytes written
@@ -233,5 +251,7 @@ pub fn pread(fd: impl AsFd, buffer: &mut [u8], offset: u64) -> Result<usize, Err
 ///
 /// See [pwrite(2)](https://man7.org/linux/man-pages/man2/pwrite.2.html).
 pub fn pwrite(fd: impl AsFd, buffer: &[u8], offset: u64) -> Result<usize, Error> {
-    complete(|| syscalls::pwrite(fd.as_fd(), buffer, offset))
+    let arguments = [number(fd.as_fd()), buffer.as_ptr() as usize, buffer.len(), offset as usize];
+    // SAFETY: the kernel reads at most as many bytes from the buffer, which is borrowed.
+    complete(|| unsafe { call(libc::SYS_pwrite64, arguments) })
 }

@@ -1,11 +1,18 @@
 //! splice, tee, vmsplice, sendfile, copy_file_range: moving bytes inside the kernel.
+//!
+//! # Safety
+//!
+//! Each block hands the kernel buffers and offsets that are borrowed for the length of the call.
+
+#![allow(unsafe_code)]
 
 use std::io::IoSlice;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use bitflags::bitflags;
 
-use super::syscalls;
+use crate::calls::number;
+use crate::thread::{Outcome, call};
 use crate::{Error, complete};
 
 bitflags! {
@@ -66,8 +73,30 @@ pub fn splice(
     let (reader, writer) = (reader.as_fd(), writer.as_fd());
     complete(|| {
         let (from, to) = (from.as_deref_mut(), to.as_deref_mut());
-        syscalls::splice(reader, from, writer, to, length, flags.bits())
+        splice_once(reader, from, writer, to, length, flags.bits())
     })
+}
+
+/// The syscall, with all its flags.
+pub(super) fn splice_once(
+    reader: BorrowedFd<'_>,
+    from: Option<&mut u64>,
+    writer: BorrowedFd<'_>,
+    to: Option<&mut u64>,
+    length: usize,
+    flags: u32,
+) -> Outcome<usize> {
+    let [from, to] = [from, to].map(position);
+    let arguments = [number(reader), from, number(writer), to, length, flags as usize];
+    // SAFETY: the kernel reads and writes the offsets, as 64-bit integers that are borrowed
+    // mutably.
+    unsafe { call(libc::SYS_splice, arguments) }
+}
+
+/// Where the kernel finds an offset and leaves it moved on; null stands for the descriptor's own
+/// position.
+fn position(offset: Option<&mut u64>) -> usize {
+    offset.map_or(0, |offset| &raw mut *offset as usize)
 }
 
 /// Copies up to `length` bytes from one pipe to another, and leaves them in the first.
@@ -100,7 +129,9 @@ pub fn tee(
     length: usize,
     flags: SpliceFlags,
 ) -> Result<usize, Error> {
-    complete(|| syscalls::tee(reader.as_fd(), writer.as_fd(), length, flags.bits()))
+    let (reader, writer) = (number(reader.as_fd()), number(writer.as_fd()));
+    // SAFETY: no pointers.
+    complete(|| unsafe { call(libc::SYS_tee, [reader, writer, length, flags.bits() as usize]) })
 }
 
 /// Puts memory into a pipe without copying it; the number of bytes may be less than the buffers have.
@@ -135,7 +166,11 @@ pub fn vmsplice(
     flags: SpliceFlags,
 ) -> Result<usize, Error> {
     let flags = flags.bits() & !libc::SPLICE_F_GIFT;
-    complete(|| syscalls::vmsplice(pipe.as_fd(), buffers, flags))
+    let [address, count] = [buffers.as_ptr() as usize, buffers.len()];
+    let arguments = [number(pipe.as_fd()), address, count, flags as usize];
+    // SAFETY: an `IoSlice` is an iovec of a buffer that is borrowed; there are `count`. What the pipe keeps are
+    // the pages, of which the kernel counts itself an owner.
+    complete(|| unsafe { call(libc::SYS_vmsplice, arguments) })
 }
 
 /// Sends up to `length` bytes of a file to any descriptor; 0 at the end.
@@ -174,7 +209,11 @@ pub fn sendfile(
     length: usize,
 ) -> Result<usize, Error> {
     let (writer, file) = (writer.as_fd(), file.as_fd());
-    complete(|| syscalls::sendfile(writer, file, from.as_deref_mut(), length))
+    complete(|| {
+        let from = position(from.as_deref_mut());
+        // SAFETY: the kernel reads and writes the offset, a 64-bit integer that is borrowed mutably.
+        unsafe { call(libc::SYS_sendfile, [number(writer), number(file), from, length]) }
+    })
 }
 
 /// Copies up to `length` bytes from one file to another; 0 at the end.
@@ -215,7 +254,10 @@ pub fn copy_file_range(
 ) -> Result<usize, Error> {
     let (reader, writer) = (reader.as_fd(), writer.as_fd());
     complete(|| {
-        let (from, to) = (from.as_deref_mut(), to.as_deref_mut());
-        syscalls::copy_file_range(reader, from, writer, to, length)
+        let [from, to] = [position(from.as_deref_mut()), position(to.as_deref_mut())];
+        let arguments = [number(reader), from, number(writer), to, length];
+        // SAFETY: the kernel reads and writes the offsets, as 64-bit integers that are borrowed
+        // mutably.
+        unsafe { call(libc::SYS_copy_file_range, arguments) }
     })
 }

@@ -1,11 +1,20 @@
 //! System V message queues.
+//!
+//! # Safety
+//!
+//! The kernel is handed a message that is borrowed for the length of the call.
+
+#![allow(unsafe_code)]
 
 use std::io;
 
 use libc::{c_int, c_long};
 
-use super::syscalls::{self, TYPE_SIZE};
+use crate::thread::call;
 use crate::{Error, complete};
+
+/// The type that precedes a message's text.
+const TYPE_SIZE: usize = size_of::<c_long>();
 
 /// Which message [`msgrcv`] takes. The type of a message is a number above 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,7 +74,10 @@ pub fn msgrcv(id: i32, buffer: &mut [u8], kind: MsgKind) -> Result<(usize, i64),
     let (which, flags) = kind.arguments()?;
     // The kernel wants the type in front of the text.
     let mut message = vec![0; TYPE_SIZE + buffer.len()];
-    let length = complete(|| syscalls::msgrcv(id, &mut message, which, flags))?;
+    let address = message.as_mut_ptr() as usize;
+    let arguments = [id as usize, address, buffer.len(), which as usize, flags as usize];
+    // SAFETY: the kernel writes the type, and at most as much text after it as there is room for.
+    let length = complete(|| unsafe { call(libc::SYS_msgrcv, arguments) })?;
     let (kind, text) = message.split_first_chunk::<TYPE_SIZE>().expect("room for a type");
     buffer[..length].copy_from_slice(&text[..length]);
     Ok((length, c_long::from_ne_bytes(*kind)))
@@ -96,5 +108,7 @@ pub fn msgrcv(id: i32, buffer: &mut [u8], kind: MsgKind) -> Result<(usize, i64),
 /// See [msgsnd(2)](https://man7.org/linux/man-pages/man2/msgsnd.2.html).
 pub fn msgsnd(id: i32, kind: i64, text: &[u8]) -> Result<(), Error> {
     let message = [&kind.to_ne_bytes(), text].concat();
-    complete(|| syscalls::msgsnd(id, &message))
+    let arguments = [id as usize, message.as_ptr() as usize, text.len(), 0];
+    // SAFETY: the kernel reads the type, and the text after it.
+    complete(|| unsafe { call(libc::SYS_msgsnd, arguments) }.map(drop))
 }

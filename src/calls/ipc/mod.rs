@@ -8,7 +8,6 @@
 mod message;
 mod mqueue;
 mod semaphore;
-mod syscalls;
 
 pub use message::{MsgKind, msgrcv, msgsnd};
 pub use mqueue::{mq_receive, mq_send};

@@ -1,10 +1,18 @@
 //! POSIX message queues.
+//!
+//! # Safety
+//!
+//! The kernel is handed a message, a priority and a time that are borrowed for the length of the call.
+
+#![allow(unsafe_code)]
 
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::syscalls;
-use crate::calls::Limit;
+use crate::calls::{Limit, number};
+use crate::kernel::address_of;
+use crate::kernel::clock::wall_clock_in;
+use crate::thread::call;
 use crate::{Error, complete};
 
 /// Waits for a message and takes the oldest of the highest priority: its length and its priority.
@@ -46,8 +54,13 @@ pub fn mq_receive(
 ) -> Result<(usize, u32), Error> {
     let limit = Limit::new(timeout);
     let mut priority = 0;
+    let [queue, address, room] =
+        [number(queue.as_fd()), buffer.as_mut_ptr() as usize, buffer.len()];
     let length = complete(|| {
-        syscalls::mq_receive(queue.as_fd(), buffer, &mut priority, limit.remaining())
+        let until = limit.remaining().map(wall_clock_in);
+        let arguments = [queue, address, room, &raw mut priority as usize, address_of(&until)];
+        // SAFETY: the kernel writes into the buffer and the priority, and reads the time.
+        unsafe { call(libc::SYS_mq_timedreceive, arguments) }
             .map_err(|stop| limit.unless_early(stop))
     })?;
     Ok((length, priority))
@@ -90,8 +103,14 @@ pub fn mq_send(
     timeout: Option<Duration>,
 ) -> Result<(), Error> {
     let limit = Limit::new(timeout);
+    let [queue, address, length] =
+        [number(queue.as_fd()), message.as_ptr() as usize, message.len()];
     complete(|| {
-        syscalls::mq_send(queue.as_fd(), message, priority, limit.remaining())
+        let until = limit.remaining().map(wall_clock_in);
+        let arguments = [queue, address, length, priority as usize, address_of(&until)];
+        // SAFETY: the kernel reads the message and the time.
+        unsafe { call(libc::SYS_mq_timedsend, arguments) }
+            .map(drop)
             .map_err(|stop| limit.unless_early(stop))
     })
 }

@@ -1,14 +1,23 @@
 //! accept: of std's listeners, and of any descriptor.
+//!
+//! # Safety
+//!
+//! The kernel is handed room for an address, and what it has made is taken over.
+
+#![allow(unsafe_code)]
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener, UnixStream};
 
-use super::{Address, Returned, address, syscalls};
+use super::{Address, Returned, address};
+use crate::calls::number;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
 use crate::error::Error;
+use crate::kernel::RawAddress;
 use crate::kernel::address::{Name, unnamed};
+use crate::thread::{Outcome, call};
 
 /// What [`accept`] takes: a [`TcpListener`], a [`UnixListener`], or any listening socket as an
 /// [`OwnedFd`] or [`BorrowedFd`], and a reference or an `Arc` to one.
@@ -68,8 +77,20 @@ pub trait Listener: AsFd {
 /// See [accept(2)](https://man7.org/linux/man-pages/man2/accept.2.html).
 pub fn accept<L: Listener>(listener: &L) -> Result<(L::Stream, L::Address), Error> {
     let fd = listener.as_fd();
-    let (stream, peer) = complete_in_time(fd, Way::In, Began::now(), |_| syscalls::accept(fd))?;
+    let (stream, peer) = complete_in_time(fd, Way::In, Began::now(), |_| connected(fd))?;
     Ok(L::connection(stream, &Returned(peer))?)
+}
+
+/// accept4: a new connection, closed on exec, with its peer's address.
+#[inline]
+fn connected(listener: BorrowedFd<'_>) -> Outcome<(OwnedFd, RawAddress)> {
+    let mut peer = RawAddress::room();
+    let [address, length] = peer.room_pointers();
+    let arguments = [number(listener), address, length, libc::SOCK_CLOEXEC as usize];
+    // SAFETY: the kernel writes an address and its length into the room that the length tells.
+    let accepted = unsafe { call(libc::SYS_accept4, arguments) }?;
+    // SAFETY: a descriptor that the kernel has just made for us.
+    Ok((unsafe { OwnedFd::from_raw_fd(accepted as RawFd) }, peer))
 }
 
 impl Listener for TcpListener {

@@ -1,4 +1,10 @@
 //! connect: of a socket that the caller made.
+//!
+//! # Safety
+//!
+//! The kernel is handed an address that is borrowed for the length of the call.
+
+#![allow(unsafe_code)]
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -7,11 +13,12 @@ use std::time::Duration;
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use super::{Address, ConnectError, ConnectState, syscalls};
+use super::{Address, ConnectError, ConnectState};
+use crate::calls::number;
 use crate::calls::socket_time::{self, Began, Way};
 use crate::kernel::RawAddress;
 use crate::kernel::socket::{TCP_CONNECTING, tcp_state};
-use crate::thread::{Outcome, Stop};
+use crate::thread::{Outcome, Stop, call};
 use crate::{Error, complete, mask};
 
 /// Connects a socket to an address.
@@ -61,7 +68,7 @@ pub(crate) fn connect_raw(fd: BorrowedFd<'_>, address: &RawAddress) -> Result<()
         if again {
             Shortened::renew(&mut shortened, fd, began)?;
         }
-        let outcome = syscalls::connect(fd, address);
+        let outcome = attempt(fd, address);
         again |= outcome == Err(Stop::Errno(libc::EINTR));
         outcome
     });
@@ -78,6 +85,12 @@ pub(crate) fn connect_raw(fd: BorrowedFd<'_>, address: &RawAddress) -> Result<()
             _ => failed(error),
         },
     }
+}
+
+fn attempt(fd: BorrowedFd<'_>, address: &RawAddress) -> Outcome<()> {
+    let [address, length] = address.pointer_and_length();
+    // SAFETY: the kernel reads an address of that length, which is borrowed.
+    unsafe { call(libc::SYS_connect, [number(fd), address, length]) }.map(drop)
 }
 
 /// The result of an attempt, if it is over; that error, if it has not begun or is under way. That
@@ -113,7 +126,7 @@ const TCP_LISTEN: u8 = 10;
 
 /// Calls once more where the kernel does not wait, for its answer.
 fn at_once(fd: BorrowedFd<'_>, address: &RawAddress) -> io::Result<()> {
-    Ok(mask(|| complete(|| syscalls::connect(fd, address)))?)
+    Ok(mask(|| complete(|| attempt(fd, address)))?)
 }
 
 /// The kernel's error.

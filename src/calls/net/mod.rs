@@ -12,10 +12,10 @@ mod address;
 pub(crate) mod connect;
 mod connect_error;
 mod flags;
-mod recv;
-mod send;
+pub(crate) mod message;
+pub(crate) mod recv;
+pub(crate) mod send;
 mod stream;
-pub(crate) mod syscalls;
 
 use address::Returned;
 

@@ -1,14 +1,25 @@
 //! recv, recv_from, recvmsg, recvmmsg.
+//!
+//! # Safety
+//!
+//! Each block hands the kernel a buffer that is borrowed, and room for an address, for the length of the call.
+
+#![allow(unsafe_code)]
 
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 
-use super::{Address, RecvFlags, Returned, address, syscalls};
+use libc::c_int;
+
+use super::{Address, RecvFlags, Returned, address, message};
+use crate::calls::number;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
 use crate::error::Error;
+use crate::kernel::RawAddress;
 use crate::kernel::address::{Name, unnamed};
+use crate::thread::{Outcome, call};
 
 /// Receives from a socket; 0 at the end of a stream.
 ///
@@ -39,7 +50,15 @@ use crate::kernel::address::{Name, unnamed};
 /// See [recv(2)](https://man7.org/linux/man-pages/man2/recv.2.html).
 pub fn recv(fd: impl AsFd, buffer: &mut [u8], flags: RecvFlags) -> Result<usize, Error> {
     let (fd, flags) = (fd.as_fd(), flags.bits());
-    complete_in_time(fd, Way::In, Began::now(), |extra| syscalls::recv(fd, buffer, flags | extra))
+    complete_in_time(fd, Way::In, Began::now(), |extra| once(fd, buffer, flags | extra))
+}
+
+/// The syscall, with all its flags.
+#[inline]
+pub(crate) fn once(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: c_int) -> Outcome<usize> {
+    let [address, length] = [buffer.as_mut_ptr() as usize, buffer.len()];
+    // SAFETY: the kernel writes at most `length` bytes into the buffer, which is borrowed mutably.
+    unsafe { call(libc::SYS_recvfrom, [number(fd), address, length, flags as usize, 0, 0]) }
 }
 
 /// What [`recv_from`] takes: a [`UdpSocket`], a [`UnixDatagram`], or any socket as an [`OwnedFd`]
@@ -90,10 +109,20 @@ pub fn recv_from<D: Datagram>(
     flags: RecvFlags,
 ) -> Result<(usize, D::Address), Error> {
     let (fd, flags) = (socket.as_fd(), flags.bits());
-    let (length, sender) = complete_in_time(fd, Way::In, Began::now(), |extra| {
-        syscalls::recv_from(fd, buffer, flags | extra)
-    })?;
+    let (length, sender) =
+        complete_in_time(fd, Way::In, Began::now(), |extra| once_from(fd, buffer, flags | extra))?;
     Ok((length, D::address(&Returned(sender))?))
+}
+
+fn once_from(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: c_int) -> Outcome<(usize, RawAddress)> {
+    let mut sender = RawAddress::room();
+    let [name, name_length] = sender.room_pointers();
+    let [address, length] = [buffer.as_mut_ptr() as usize, buffer.len()];
+    let arguments = [number(fd), address, length, flags as usize, name, name_length];
+    // SAFETY: the kernel writes at most `length` bytes into the buffer, which is borrowed mutably,
+    // and an address and its length into the room that the length tells.
+    let received = unsafe { call(libc::SYS_recvfrom, arguments) }?;
+    Ok((received, sender))
 }
 
 impl Datagram for UdpSocket {
@@ -215,13 +244,13 @@ pub fn recvmsg(
 ) -> Result<Received, Error> {
     let (fd, flags) = (fd.as_fd(), flags.bits());
     let message = complete_in_time(fd, Way::In, Began::now(), |extra| {
-        syscalls::message::recvmsg(fd, buffers, flags | extra)
+        message::recvmsg(fd, buffers, flags | extra)
     })?;
     Ok(message.into())
 }
 
-impl From<syscalls::message::Message> for Received {
-    fn from(message: syscalls::message::Message) -> Self {
+impl From<message::Message> for Received {
+    fn from(message: message::Message) -> Self {
         Received {
             bytes: message.bytes,
             address: Address::of(&message.sender),
@@ -269,7 +298,7 @@ pub fn recvmmsg(
 ) -> Result<Vec<Received>, Error> {
     let (fd, flags) = (fd.as_fd(), flags.bits());
     let received = complete_in_time(fd, Way::In, Began::now(), |extra| {
-        syscalls::message::recvmmsg(fd, messages, flags | extra)
+        message::recvmmsg(fd, messages, flags | extra)
     })?;
     Ok(received.into_iter().map(Received::from).collect())
 }

@@ -1,14 +1,23 @@
 //! send, send_to, sendmsg, sendmmsg.
+//!
+//! # Safety
+//!
+//! The kernel is handed a buffer and an address that are borrowed for the length of the call.
+
+#![allow(unsafe_code)]
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use libc::c_int;
 
-use super::syscalls::message::Outgoing;
-use super::{Address, SendFlags, syscalls};
+use super::message::{self, Outgoing};
+use super::{Address, SendFlags};
 use crate::Error;
+use crate::calls::number;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
+use crate::kernel::RawAddress;
+use crate::thread::{Outcome, call};
 
 /// Sends to the socket's peer; the number of bytes sent may be less than the buffer's length.
 ///
@@ -39,9 +48,7 @@ use crate::calls::socket_time::{Began, Way, complete_in_time};
 /// See [send(2)](https://man7.org/linux/man-pages/man2/send.2.html).
 pub fn send(fd: impl AsFd, buffer: &[u8], flags: SendFlags) -> Result<usize, Error> {
     let (fd, flags) = (fd.as_fd(), kernels(flags));
-    complete_in_time(fd, Way::Out, Began::now(), |extra| {
-        syscalls::send(fd, buffer, flags | extra, None)
-    })
+    complete_in_time(fd, Way::Out, Began::now(), |extra| once(fd, buffer, flags | extra, None))
 }
 
 /// Sends a message to an address.
@@ -77,8 +84,24 @@ pub fn send_to(
     let (fd, flags) = (fd.as_fd(), kernels(flags));
     let address = address.into().raw();
     complete_in_time(fd, Way::Out, Began::now(), |extra| {
-        syscalls::send(fd, buffer, flags | extra, Some(&address))
+        once(fd, buffer, flags | extra, Some(&address))
     })
+}
+
+/// The syscall, with all its flags.
+#[inline]
+pub(crate) fn once(
+    fd: BorrowedFd<'_>,
+    buffer: &[u8],
+    flags: c_int,
+    to: Option<&RawAddress>,
+) -> Outcome<usize> {
+    let [address, length] = [buffer.as_ptr() as usize, buffer.len()];
+    let [name, name_length] = to.map_or([0, 0], RawAddress::pointer_and_length);
+    let arguments = [number(fd), address, length, flags as usize, name, name_length];
+    // SAFETY: the kernel reads at most `length` bytes from the buffer and an address of that
+    // length, both borrowed.
+    unsafe { call(libc::SYS_sendto, arguments) }
 }
 
 /// What [`sendmsg`] sends: the bytes of some buffers, and perhaps descriptors, and an address. See
@@ -147,7 +170,7 @@ pub fn sendmsg(fd: impl AsFd, message: &Message<'_>, flags: SendFlags) -> Result
     let (fd, flags) = (fd.as_fd(), kernels(flags));
     let outgoing = message.outgoing();
     complete_in_time(fd, Way::Out, Began::now(), |extra| {
-        syscalls::message::sendmsg(fd, &outgoing, flags | extra)
+        message::sendmsg(fd, &outgoing, flags | extra)
     })
 }
 
@@ -181,7 +204,7 @@ pub fn sendmmsg(fd: impl AsFd, messages: &[Message<'_>], flags: SendFlags) -> Re
     let (fd, flags) = (fd.as_fd(), kernels(flags));
     let outgoing: Vec<_> = messages.iter().map(Message::outgoing).collect();
     complete_in_time(fd, Way::Out, Began::now(), |extra| {
-        syscalls::message::sendmmsg(fd, &outgoing, flags | extra)
+        message::sendmmsg(fd, &outgoing, flags | extra)
     })
 }
 

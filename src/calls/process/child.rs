@@ -2,7 +2,7 @@
 
 use std::process::{Child, ExitStatus};
 
-use super::syscalls;
+use super::waiting::wait_for;
 use crate::thread::{Outcome, Stop};
 use crate::{Error, checkpoint, complete};
 
@@ -44,7 +44,7 @@ pub fn wait(child: &mut Child) -> Result<ExitStatus, Error> {
             return Ok(status);
         }
         let ended = libc::WEXITED | libc::WNOWAIT;
-        complete(|| syscalls::waitid(libc::P_PID, child.id() as i32, ended))?;
+        complete(|| wait_for(libc::P_PID, child.id() as i32, ended))?;
     }
 }
 

@@ -7,7 +7,6 @@ mod command;
 mod end;
 mod exec;
 mod status;
-mod syscalls;
 mod waiting;
 
 pub use child::wait;

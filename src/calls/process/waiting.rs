@@ -1,11 +1,18 @@
 //! `waitid` and `waitpid`.
+//!
+//! # Safety
+//!
+//! Each block hands the kernel a record of its own to write.
+
+#![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use bitflags::bitflags;
-use libc::c_int;
+use libc::{c_int, siginfo_t};
 
-use super::{Waited, syscalls};
+use super::Waited;
+use crate::thread::{Outcome, call};
 use crate::{Error, complete};
 
 /// Whom [`waitid`] waits for, among the children of this process.
@@ -72,7 +79,19 @@ pub fn waitid(id: WaitId<'_>, options: WaitOptions) -> Result<Waited, Error> {
         WaitId::Group(group) => (libc::P_PGID, group),
     };
     let options = options.bits() as c_int;
-    complete(|| syscalls::waitid(kind, id, options))
+    complete(|| wait_for(kind, id, options))
+}
+
+/// waitid, which tells a change by a siginfo.
+pub(super) fn wait_for(kind: libc::idtype_t, id: i32, options: c_int) -> Outcome<Waited> {
+    // SAFETY: a siginfo is plain numbers, and all zeros is one.
+    let mut info: siginfo_t = unsafe { std::mem::zeroed() };
+    let [kind, id, address] = [kind as usize, id as usize, &raw mut info as usize];
+    // SAFETY: the kernel writes a siginfo; there is no rusage.
+    unsafe { call(libc::SYS_waitid, [kind, id, address, options as usize, 0]) }?;
+    // SAFETY: the kernel filled in a child's siginfo.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    Ok(Waited::from_change(pid, info.si_code, status))
 }
 
 /// Waits for a child to end, or to change otherwise if that is among the options. `pid` is as in
@@ -102,5 +121,12 @@ pub fn waitid(id: WaitId<'_>, options: WaitOptions) -> Result<Waited, Error> {
 pub fn waitpid(pid: i32, options: WaitOptions) -> Result<Waited, Error> {
     // Without EXITED, which this syscall does not know.
     let options = options.bits() as c_int & !(libc::WEXITED as c_int);
-    complete(|| syscalls::wait4(pid, options))
+    complete(|| {
+        // As `WIFEXITED` and its kin decode it.
+        let mut status: c_int = 0;
+        let arguments = [pid as usize, &raw mut status as usize, options as usize, 0];
+        // SAFETY: the kernel writes the status; there is no rusage.
+        let pid = unsafe { call(libc::SYS_wait4, arguments) }?;
+        Ok(Waited::from_encoded(pid as i32, status))
+    })
 }

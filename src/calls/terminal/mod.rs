@@ -14,14 +14,20 @@
 //! assert_eq!(terminal::read(&pty.slave, &mut line)?, 6);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Safety
+//!
+//! No pointers are handed to the kernel.
+
+#![allow(unsafe_code)]
 
 use std::os::fd::AsFd;
 
+use crate::calls::number;
+use crate::thread::call;
 use crate::{Error, complete};
 
 pub use super::io::read;
-
-pub(crate) mod syscalls;
 
 /// Waits until all output that was written to a terminal has been transmitted.
 ///
@@ -44,5 +50,8 @@ pub(crate) mod syscalls;
 ///
 /// See [tcdrain(3)](https://man7.org/linux/man-pages/man3/tcdrain.3.html).
 pub fn tcdrain(fd: impl AsFd) -> Result<(), Error> {
-    complete(|| syscalls::tcdrain(fd.as_fd()))
+    // An argument other than 0: wait for the output, and send no break after it.
+    let arguments = [number(fd.as_fd()), libc::TCSBRK as usize, 1];
+    // SAFETY: no pointers.
+    complete(|| unsafe { call(libc::SYS_ioctl, arguments) }.map(drop))
 }

@@ -13,7 +13,7 @@ use libc::{epoll_event, fd_set, nfds_t, pollfd, siginfo_t, sigset_t, timespec, t
 
 use super::{Errno, border, numbered, signals_less_ours, span};
 use crate::calls::Limit;
-use crate::calls::event::syscalls::{epoll, signals::suspend};
+use crate::calls::event::{epoll, signals::suspend};
 use crate::capi::handles::as_poll;
 use crate::complete;
 use crate::kernel::{SET_SIZE, address_of, timespec_of};

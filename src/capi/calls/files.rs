@@ -12,9 +12,8 @@ use libc::{c_short, iovec, off_t, size_t, ssize_t};
 
 use super::plain::eintr_openat;
 use super::{Errno, border, borrowed, done, plain};
-use crate::calls::net::syscalls::message::header;
+use crate::calls::net::message::header;
 use crate::calls::socket_time::{Began, Way, complete_in_time};
-use crate::complete;
 use crate::kernel::syscall;
 use crate::thread::call;
 
@@ -173,7 +172,7 @@ pub unsafe extern "C" fn eintr_open(
 pub extern "C" fn eintr_flock(fd: c_int, operation: c_int) -> c_int {
     done(|| {
         if operation & !libc::LOCK_NB == libc::LOCK_UN {
-            return crate::calls::fs::syscalls::funlock(borrowed(fd)?).map_err(Errno);
+            return crate::calls::fs::lock::funlock(borrowed(fd)?).map_err(Errno);
         }
         // SAFETY: no pointers.
         unsafe { plain(libc::SYS_flock, [fd as usize, operation as usize]) }.map(drop)
@@ -212,8 +211,5 @@ pub unsafe extern "C" fn eintr_fcntl_lock(
 /// tcdrain(3)
 #[unsafe(no_mangle)]
 pub extern "C" fn eintr_tcdrain(fd: c_int) -> c_int {
-    done(|| {
-        let fd = borrowed(fd)?;
-        Ok(complete(|| crate::calls::terminal::syscalls::tcdrain(fd))?)
-    })
+    done(|| Ok(crate::terminal::tcdrain(borrowed(fd)?)?))
 }

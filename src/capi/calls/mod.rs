@@ -70,7 +70,7 @@ pub(super) unsafe fn span(time: *const timespec) -> Result<Option<Duration>, Err
 unsafe fn signals_less_ours(set: *const libc::sigset_t) -> Option<u64> {
     // SAFETY: the caller's promise. The kernel's set is the first word of libc's.
     let set = unsafe { set.cast::<u64>().as_ref() }?;
-    Some(crate::calls::event::syscalls::signals::less_ours(*set))
+    Some(crate::calls::event::signals::less_ours(*set))
 }
 
 /// What the call said, for those that do not wait any more.

@@ -14,7 +14,7 @@ use libc::{clockid_t, timespec};
 
 use super::{Errno, at_once, border, done, numbered, plain, span};
 use crate::calls::Limit;
-use crate::calls::time::syscalls::sleep_until;
+use crate::calls::time::nanosleep_until;
 use crate::complete;
 use crate::entry::futex_wait;
 use crate::kernel::{Moment, futex, timespec_of};
@@ -84,7 +84,7 @@ pub extern "C" fn eintr_usleep(microseconds: c_uint) -> c_int {
 unsafe fn slept(time: Duration, left: *mut timespec) -> Result<(), Errno> {
     let limit = Limit::new(Some(time));
     let wake = Moment::in_time(time);
-    let slept = complete(|| sleep_until(wake));
+    let slept = complete(|| nanosleep_until(wake));
     if slept.is_err() && !left.is_null() {
         let remaining = limit.remaining().unwrap_or(time);
         // SAFETY: the caller's promise.

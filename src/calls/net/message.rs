@@ -13,7 +13,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::{c_int, cmsghdr, iovec, mmsghdr, msghdr};
 
-use super::number;
+use crate::calls::number;
 use crate::kernel::RawAddress;
 use crate::thread::{Outcome, Stop, call};
 
