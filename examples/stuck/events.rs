@@ -29,7 +29,26 @@ fn next_event_is_told(reader: &PipeReader, writer: &PipeWriter) -> Result<String
     intact(matches!((told, read), (Ok(1), Ok(1))), "the next event is told")
 }
 
-pub fn poll() -> Made {
+pub const SCENES: &[fn() -> Made] = &[
+    poll,
+    ppoll,
+    select,
+    epoll_wait,
+    epoll_pwait2,
+    eventfd_read,
+    timerfd_read,
+    inotify_read,
+    pause,
+    sigsuspend,
+    sigwaitinfo,
+    sigtimedwait,
+    io_uring_wait,
+    sleep,
+    sleep_until,
+    futex_wait,
+];
+
+fn poll() -> Made {
     let (reader, writer) = pipe();
     let (inside, outside) = (reader.clone(), writer.clone());
     let call = move || {
@@ -40,7 +59,7 @@ pub fn poll() -> Made {
         .check(move || next_event_is_told(&reader, &writer)))
 }
 
-pub fn ppoll() -> Made {
+fn ppoll() -> Made {
     let (reader, writer) = pipe();
     let (inside, outside) = (reader.clone(), writer.clone());
     let call = move || {
@@ -52,7 +71,7 @@ pub fn ppoll() -> Made {
         .check(move || next_event_is_told(&reader, &writer)))
 }
 
-pub fn select() -> Made {
+fn select() -> Made {
     let (reader, writer) = pipe();
     let (inside, outside) = (reader.clone(), writer.clone());
     let call = move || {
@@ -65,13 +84,13 @@ pub fn select() -> Made {
         .check(move || next_event_is_told(&reader, &writer)))
 }
 
-pub fn epoll_wait() -> Made {
+fn epoll_wait() -> Made {
     let wait =
         |epoll: &Epoll| eintr::event::epoll_wait(&epoll.0, &mut [EpollEvent::new(); 4], None);
     told_once("event::epoll_wait", &["epoll_pwait"], wait)
 }
 
-pub fn epoll_pwait2() -> Made {
+fn epoll_pwait2() -> Made {
     unless_emulated("event::epoll_pwait2")?;
     let wait = |epoll: &Epoll| {
         let events = &mut [EpollEvent::new(); 4];
@@ -105,7 +124,7 @@ fn told_once(
         }))
 }
 
-pub fn eventfd_read() -> Made {
+fn eventfd_read() -> Made {
     let counter = Arc::new(EventFd::new().map_err(|errno| errno.to_string())?);
     let (inside, outside) = (counter.clone(), counter.clone());
     let call = move || eintr::event::eventfd_read(&*inside).map(drop);
@@ -118,7 +137,7 @@ pub fn eventfd_read() -> Made {
         }))
 }
 
-pub fn timerfd_read() -> Made {
+fn timerfd_read() -> Made {
     let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)
         .map_err(|errno| errno.to_string())?;
     let timer = Arc::new(timer);
@@ -136,7 +155,7 @@ pub fn timerfd_read() -> Made {
         }))
 }
 
-pub fn inotify_read() -> Made {
+fn inotify_read() -> Made {
     let directory = fresh_path("watched");
     fs::create_dir(&directory).map_err(|error| error.to_string())?;
     let inotify = Inotify::init(InitFlags::IN_CLOEXEC).map_err(|errno| errno.to_string())?;
@@ -190,7 +209,7 @@ fn next_signal_is_taken() -> Result<String, String> {
     intact(matches!(taken, Ok(Some(_))), "the next signal is taken")
 }
 
-pub fn sigwaitinfo() -> Made {
+fn sigwaitinfo() -> Made {
     let waiter = Arc::new(Waiter::default());
     let inside = waiter.clone();
     let call = move || {
@@ -202,7 +221,7 @@ pub fn sigwaitinfo() -> Made {
         .check(next_signal_is_taken))
 }
 
-pub fn sigtimedwait() -> Made {
+fn sigtimedwait() -> Made {
     let waiter = Arc::new(Waiter::default());
     let inside = waiter.clone();
     let call = move || {
@@ -244,11 +263,11 @@ fn until_signalled(
     Ok(Scene::new(name, &["ppoll"], call).provide(move || waiter.signal()))
 }
 
-pub fn pause() -> Made {
+fn pause() -> Made {
     until_signalled("event::pause", eintr::event::pause)
 }
 
-pub fn sigsuspend() -> Made {
+fn sigsuspend() -> Made {
     let call = || {
         block_waited_signal();
         eintr::event::sigsuspend(&[libc::SIGHUP])
@@ -256,7 +275,7 @@ pub fn sigsuspend() -> Made {
     until_signalled("event::sigsuspend", call)
 }
 
-pub fn io_uring_wait() -> Made {
+fn io_uring_wait() -> Made {
     let ring = Arc::new(Ring::new().map_err(|error| format!("io_uring: {error}"))?);
     let (inside, outside) = (ring.clone(), ring.clone());
     let call = move || eintr::event::io_uring_wait(&inside, 1);
@@ -276,15 +295,15 @@ fn nap(call: &'static str, sleep: fn(Duration) -> Result<(), eintr::Error>) -> M
         .check(move || intact(start.elapsed() < AN_HOUR, "the hour had not passed")))
 }
 
-pub fn sleep() -> Made {
+fn sleep() -> Made {
     nap("time::sleep", eintr::time::sleep)
 }
 
-pub fn sleep_until() -> Made {
+fn sleep_until() -> Made {
     nap("time::sleep_until", |time| eintr::time::sleep_until(Instant::now() + time))
 }
 
-pub fn futex_wait() -> Made {
+fn futex_wait() -> Made {
     let word = Arc::new(AtomicU32::new(0));
     let (inside, outside) = (word.clone(), word.clone());
     let call = move || {

@@ -21,6 +21,27 @@ fn pipe() -> (Arc<PipeReader>, Arc<PipeWriter>) {
     (Arc::new(reader), Arc::new(writer))
 }
 
+pub const SCENES: &[fn() -> Made] = &[
+    read,
+    readv,
+    read_exact,
+    write,
+    writev,
+    write_all,
+    preadv2,
+    pwritev2,
+    splice,
+    tee,
+    vmsplice,
+    sendfile,
+    copy,
+    stream_read_line,
+    open,
+    flock,
+    ofd_lock,
+    terminal_read,
+];
+
 /// Fills a pipe or a socket until it would block; how many bytes that took.
 pub fn fill(fd: impl AsFd) -> usize {
     let fd = fd.as_fd();
@@ -62,7 +83,7 @@ fn next_bytes_are_ours(reader: &PipeReader, writer: &PipeWriter) -> Result<Strin
     intact(arrived.is_ok() && &two == b"ab", "the next bytes arrive")
 }
 
-pub fn read() -> Made {
+fn read() -> Made {
     let (reader, writer) = pipe();
     let (inside, outside) = (reader.clone(), writer.clone());
     Ok(Scene::new("io::read", &["read"], move || eintr::io::read(&inside, &mut [0; 8]).map(drop))
@@ -70,7 +91,7 @@ pub fn read() -> Made {
         .check(move || next_bytes_are_ours(&reader, &writer)))
 }
 
-pub fn readv() -> Made {
+fn readv() -> Made {
     let (reader, writer) = pipe();
     let (inside, outside) = (reader.clone(), writer.clone());
     let call = move || {
@@ -82,7 +103,7 @@ pub fn readv() -> Made {
         .check(move || next_bytes_are_ours(&reader, &writer)))
 }
 
-pub fn read_exact() -> Made {
+fn read_exact() -> Made {
     let (reader, writer) = pipe();
     (&*writer).write_all(b"half").unwrap();
     let (inside, outside) = (reader.clone(), writer.clone());
@@ -106,7 +127,7 @@ pub fn read_exact() -> Made {
         }))
 }
 
-pub fn write() -> Made {
+fn write() -> Made {
     let (reader, writer) = pipe();
     let filled = fill(&writer);
     let inside = writer.clone();
@@ -119,13 +140,13 @@ pub fn write() -> Made {
         }))
 }
 
-pub fn writev() -> Made {
+fn writev() -> Made {
     full("io::writev", &["writev"], |writer| {
         eintr::io::writev(writer, &[IoSlice::new(b"mo"), IoSlice::new(b"re")])
     })
 }
 
-pub fn write_all() -> Made {
+fn write_all() -> Made {
     /// More than a pipe holds.
     const LENGTH: usize = 100_000;
     let (reader, writer) = pipe();
@@ -151,7 +172,7 @@ pub fn write_all() -> Made {
         }))
 }
 
-pub fn splice() -> Made {
+fn splice() -> Made {
     unless_emulated("io::splice")?;
     let (reader, writer) = pipe();
     let (far, near) = pipe();
@@ -167,7 +188,7 @@ pub fn splice() -> Made {
         }))
 }
 
-pub fn tee() -> Made {
+fn tee() -> Made {
     unless_emulated("io::tee")?;
     let (reader, writer) = pipe();
     let (far, near) = pipe();
@@ -182,14 +203,14 @@ pub fn tee() -> Made {
         }))
 }
 
-pub fn vmsplice() -> Made {
+fn vmsplice() -> Made {
     unless_emulated("io::vmsplice")?;
     full("io::vmsplice", &["vmsplice"], |writer| {
         eintr::io::vmsplice(writer, &[IoSlice::new(b"more")], SpliceFlags::empty())
     })
 }
 
-pub fn preadv2() -> Made {
+fn preadv2() -> Made {
     unless_emulated("io::preadv2")?;
     let (reader, writer) = pipe();
     let (inside, outside) = (reader.clone(), writer.clone());
@@ -203,7 +224,7 @@ pub fn preadv2() -> Made {
         .check(move || next_bytes_are_ours(&reader, &writer)))
 }
 
-pub fn pwritev2() -> Made {
+fn pwritev2() -> Made {
     unless_emulated("io::pwritev2")?;
     full("io::pwritev2", &["pwritev2"], |writer| {
         eintr::io::pwritev2(writer, &[IoSlice::new(b"more")], None, RwFlags::empty())
@@ -226,7 +247,7 @@ fn full(
     }))
 }
 
-pub fn sendfile() -> Made {
+fn sendfile() -> Made {
     unless_emulated("io::sendfile")?;
     let (reader, writer) = pipe();
     let filled = fill(&writer);
@@ -241,7 +262,7 @@ pub fn sendfile() -> Made {
     ))
 }
 
-pub fn copy() -> Made {
+fn copy() -> Made {
     let (reader, writer) = pipe();
     let mut writer = Some(writer);
     (&**writer.as_ref().unwrap()).write_all(b"some").unwrap();
@@ -257,7 +278,7 @@ pub fn copy() -> Made {
         }))
 }
 
-pub fn stream_read_line() -> Made {
+fn stream_read_line() -> Made {
     let (reader, writer) = pipe();
     let outside = writer.clone();
     let lines = (BufReader::new(Stream::new(reader)), String::new());
@@ -278,7 +299,7 @@ pub fn stream_read_line() -> Made {
         }))
 }
 
-pub fn terminal_read() -> Made {
+fn terminal_read() -> Made {
     let pty = nix::pty::openpty(None, None).map_err(|errno| format!("no pty: {errno}"))?;
     let slave = Arc::new(pty.slave);
     let master = Arc::new(pty.master);
@@ -319,7 +340,7 @@ impl Drop for Named {
     }
 }
 
-pub fn open() -> Made {
+fn open() -> Made {
     let path = fresh_path("fifo");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).map_err(|errno| errno.to_string())?;
     let named = Arc::new(Named(path.clone()));
@@ -375,7 +396,7 @@ impl Drop for Holder {
     }
 }
 
-pub fn flock() -> Made {
+fn flock() -> Made {
     let holder = Arc::new(Mutex::new(Some(Holder::new(&[])?)));
     let file = Arc::new(holder.lock().unwrap().as_ref().unwrap().file());
     let inside = file.clone();
@@ -393,7 +414,7 @@ pub fn flock() -> Made {
         }))
 }
 
-pub fn ofd_lock() -> Made {
+fn ofd_lock() -> Made {
     let path = fresh_path("ofd");
     fs::write(&path, b"locked").map_err(|error| error.to_string())?;
     let named = Named(path);

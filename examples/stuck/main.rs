@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         }
     };
     let (mut rows, mut skipped) = (Vec::new(), Vec::new());
-    for make in scenes::SCENES {
+    for make in scenes::all() {
         match make() {
             Ok(scene) => rows.push(interrupted(scene)),
             Err(why) => skipped.push(why),

@@ -36,7 +36,10 @@ fn is_reaped_by_us(child: &Mutex<Child>) -> Result<String, String> {
     intact(status.is_ok_and(|status| status.success()), "the child was still ours to reap")
 }
 
-pub fn wait() -> Made {
+pub const SCENES: &[fn() -> Made] =
+    &[wait, waitid, waitpid, join, semop, msgrcv, msgsnd, mq_receive, mq_send];
+
+fn wait() -> Made {
     let mut child = sleeping_child()?;
     let input = Arc::new(Mutex::new(child.stdin.take()));
     let child = Arc::new(Mutex::new(child));
@@ -50,7 +53,7 @@ pub fn wait() -> Made {
         }))
 }
 
-pub fn waitid() -> Made {
+fn waitid() -> Made {
     let (pid, child) = shared_child()?;
     let outside = child.clone();
     let options = WaitOptions::EXITED | WaitOptions::NOWAIT;
@@ -60,7 +63,7 @@ pub fn waitid() -> Made {
         .check(move || is_reaped_by_us(&child)))
 }
 
-pub fn waitpid() -> Made {
+fn waitpid() -> Made {
     let (pid, child) = shared_child()?;
     let outside = child.clone();
     let call = move || eintr::process::waitpid(pid, WaitOptions::EXITED).map(drop);
@@ -69,7 +72,7 @@ pub fn waitpid() -> Made {
         .check(move || is_reaped_by_us(&child)))
 }
 
-pub fn join() -> Made {
+fn join() -> Made {
     let worker = Arc::new(eintr::spawn(|| eintr::time::sleep(AN_HOUR)));
     let (inside, outside) = (worker.clone(), worker.clone());
     Ok(Scene::new("JoinHandle::wait", &["futex", "futex_waitv"], move || Ok(inside.wait()?))
@@ -110,7 +113,7 @@ impl Drop for SystemV {
     }
 }
 
-pub fn semop() -> Made {
+fn semop() -> Made {
     // SAFETY: no pointers.
     let id = unsafe { libc::semget(libc::IPC_PRIVATE, 1, 0o600) };
     // SAFETY: this command takes no pointer.
@@ -126,7 +129,7 @@ pub fn semop() -> Made {
         }))
 }
 
-pub fn msgrcv() -> Made {
+fn msgrcv() -> Made {
     let queue = SystemV::queue()?;
     let (inside, outside) = (queue.clone(), queue.clone());
     let call = move || eintr::ipc::msgrcv(inside.id, &mut [0; 8], MsgKind::Any).map(drop);
@@ -140,7 +143,7 @@ pub fn msgrcv() -> Made {
         }))
 }
 
-pub fn msgsnd() -> Made {
+fn msgsnd() -> Made {
     let queue = SystemV::queue()?;
     let filled = fill_queue(queue.id);
     let (inside, outside) = (queue.clone(), queue.clone());
@@ -182,7 +185,7 @@ fn mqueue() -> Result<Arc<nix::mqueue::MqdT>, String> {
     Ok(Arc::new(queue))
 }
 
-pub fn mq_receive() -> Made {
+fn mq_receive() -> Made {
     let queue = mqueue()?;
     let (inside, outside) = (queue.clone(), queue.clone());
     let call = move || eintr::ipc::mq_receive(&*inside, &mut [0; 16], Some(AN_HOUR)).map(drop);
@@ -196,7 +199,7 @@ pub fn mq_receive() -> Made {
         }))
 }
 
-pub fn mq_send() -> Made {
+fn mq_send() -> Made {
     let queue = mqueue()?;
     eintr::ipc::mq_send(&*queue, b"full", 0, None).map_err(|error| error.to_string())?;
     let (inside, outside) = (queue.clone(), queue.clone());

@@ -23,7 +23,24 @@ fn pair() -> (Arc<UnixStream>, Arc<UnixStream>) {
     (Arc::new(near), Arc::new(far))
 }
 
-pub fn accept_tcp() -> Made {
+pub const SCENES: &[fn() -> Made] = &[
+    accept_tcp,
+    accept_unix,
+    connect,
+    tcp_connect,
+    unix_connect,
+    unix_connect_addr,
+    recv,
+    recv_from,
+    recvmsg,
+    recvmmsg,
+    send,
+    send_to,
+    sendmsg,
+    sendmmsg,
+];
+
+fn accept_tcp() -> Made {
     let listener = Arc::new(TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?);
     let address = listener.local_addr().unwrap();
     let inside = listener.clone();
@@ -37,7 +54,7 @@ pub fn accept_tcp() -> Made {
         }))
 }
 
-pub fn accept_unix() -> Made {
+fn accept_unix() -> Made {
     let (listener, address) = unix_listener();
     let listener = Arc::new(listener);
     let inside = listener.clone();
@@ -96,7 +113,7 @@ fn make_room(listener: Arc<TcpListener>, waiting: usize) {
     thread::spawn(move || (0..=waiting).all(|_| listener.accept().is_ok()));
 }
 
-pub fn connect() -> Made {
+fn connect() -> Made {
     let (listener, waiting) = full_backlog();
     let expected = waiting.len();
     let address = listener.local_addr().unwrap();
@@ -114,7 +131,7 @@ pub fn connect() -> Made {
         }))
 }
 
-pub fn tcp_connect() -> Made {
+fn tcp_connect() -> Made {
     let (listener, waiting) = full_backlog();
     let expected = waiting.len();
     let address = listener.local_addr().unwrap();
@@ -145,7 +162,7 @@ fn open_sockets() -> HashSet<PathBuf> {
         .collect()
 }
 
-pub fn unix_connect() -> Made {
+fn unix_connect() -> Made {
     let path = fresh_path("connect");
     let address = UnixAddr::from_pathname(&path).map_err(|error| error.to_string())?;
     let inside = path.clone();
@@ -153,7 +170,7 @@ pub fn unix_connect() -> Made {
     to_full_unix_listener("net::unix_connect", address, call, Some(path))
 }
 
-pub fn unix_connect_addr() -> Made {
+fn unix_connect_addr() -> Made {
     let address = abstract_address("connect");
     let inside = address.clone();
     let call = move || eintr::net::unix_connect_addr(&inside).map(drop);
@@ -185,7 +202,7 @@ fn to_full_unix_listener(
     ))
 }
 
-pub fn recv() -> Made {
+fn recv() -> Made {
     let (near, far) = pair();
     let (inside, outside) = (near.clone(), far.clone());
     let call = move || eintr::net::recv(&inside, &mut [0; 8], RecvFlags::empty()).map(drop);
@@ -200,7 +217,7 @@ fn next_message_arrives(mut near: &UnixStream, mut far: &UnixStream) -> Result<S
     intact(near.read_exact(&mut two).is_ok() && &two == b"ab", "the next bytes arrive")
 }
 
-pub fn recv_from() -> Made {
+fn recv_from() -> Made {
     let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").map_err(|error| error.to_string())?);
     let address = socket.local_addr().unwrap();
     let inside = socket.clone();
@@ -218,7 +235,7 @@ pub fn recv_from() -> Made {
     ))
 }
 
-pub fn recvmsg() -> Made {
+fn recvmsg() -> Made {
     let (near, far) = pair();
     let (inside, outside) = (near.clone(), far.clone());
     let call = move || {
@@ -231,7 +248,7 @@ pub fn recvmsg() -> Made {
         .check(move || next_message_arrives(&near, &far)))
 }
 
-pub fn recvmmsg() -> Made {
+fn recvmmsg() -> Made {
     unless_emulated("net::recvmmsg")?;
     let (near, far) = pair();
     let (inside, outside) = (near.clone(), far.clone());
@@ -245,7 +262,7 @@ pub fn recvmmsg() -> Made {
         .check(move || next_message_arrives(&near, &far)))
 }
 
-pub fn send() -> Made {
+fn send() -> Made {
     let (near, far) = pair();
     let filled = fill(&near);
     let outside = far.clone();
@@ -258,7 +275,7 @@ pub fn send() -> Made {
     ))
 }
 
-pub fn send_to() -> Made {
+fn send_to() -> Made {
     let address = abstract_address("datagrams");
     let receiver = UnixDatagram::bind_addr(&address).map_err(|error| error.to_string())?;
     let sender = UnixDatagram::unbound().map_err(|error| error.to_string())?;
@@ -277,13 +294,13 @@ pub fn send_to() -> Made {
     ))
 }
 
-pub fn sendmsg() -> Made {
+fn sendmsg() -> Made {
     sending("net::sendmsg", &["sendmsg"], |near, message| {
         eintr::net::sendmsg(near, message, SendFlags::empty())
     })
 }
 
-pub fn sendmmsg() -> Made {
+fn sendmmsg() -> Made {
     unless_emulated("net::sendmmsg")?;
     sending("net::sendmmsg", &["sendmmsg"], |near, message| {
         eintr::net::sendmmsg(near, std::slice::from_ref(message), SendFlags::empty())

@@ -41,7 +41,7 @@ const ELSEWHERE: &[&str] = &["process::status", "process::output"];
 /// Runs a point for every scene that this machine has.
 fn for_every_call(point: &str, at: fn(Scene)) {
     let mut ran = 0;
-    for make in stuck::scenes::SCENES {
+    for make in stuck::scenes::all() {
         match make() {
             Ok(scene) => {
                 let is_expected =
