@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-static int empty[2], full[2], pair[2], full_pair[2], listener, epoll, queue, semaphores, locked[2], child;
-static mqd_t mqueue;
+static int empty[2], full[2], pair[2], full_pair[2], listener, backlog[3], epoll, queue, full_queue, semaphores, locked[2], child;
+static mqd_t mqueue, full_mqueue;
 static eintr_interrupter never;
 static char fifo[] = "/tmp/eintr-points-XXXXXX/fifo";
 static uint32_t word;
@@ -46,6 +46,7 @@ static int try_vmsplice(void)
     return (int)eintr_vmsplice(full[1], &buffers, 1, 0);
 }
 static int try_splice(void) { return (int)eintr_splice(empty[0], NULL, full[1], NULL, 64, 0); }
+static int try_sendfile(void) { return (int)eintr_sendfile(full_pair[0], locked[0], NULL, 64); }
 static int try_open(void) { return eintr_open(fifo, O_RDONLY, 0); }
 static int try_flock(void) { return eintr_flock(locked[1], LOCK_EX); }
 static int try_fcntl(void)
@@ -54,6 +55,13 @@ static int try_fcntl(void)
     return eintr_fcntl_lock(locked[1], F_OFD_SETLKW, &lock);
 }
 static int try_accept(void) { return eintr_accept(listener, NULL, NULL); }
+static int try_connect(void)
+{
+    struct sockaddr_un address;
+    socklen_t length = sizeof address;
+    CHECK(getsockname(backlog[0], (struct sockaddr *)&address, &length) == 0);
+    return eintr_connect(backlog[2], (struct sockaddr *)&address, length);
+}
 static int try_recv(void) { return (int)eintr_recv(pair[0], buffer, sizeof buffer, 0); }
 static int try_recvmsg(void)
 {
@@ -149,6 +157,14 @@ static int try_sigwaitinfo(void)
     sigdelset(&set, SIGURG);
     return eintr_sigwaitinfo(&set, NULL);
 }
+static int try_sigtimedwait(void)
+{
+    struct timespec hour = {.tv_sec = 3600, .tv_nsec = 0};
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    return eintr_sigtimedwait(&set, NULL, &hour);
+}
 static int try_sigwait(void)
 {
     sigset_t set;
@@ -179,7 +195,13 @@ static int try_clock_nanosleep(void)
 static int try_usleep(void) { return eintr_usleep(3600000000u); }
 static int try_futex(void) { return eintr_futex_wait(&word, 0, NULL); }
 static int try_msgrcv(void) { return (int)eintr_msgrcv(queue, buffer, 8, 0, 0); }
+static int try_msgsnd(void)
+{
+    struct { long kind; char text[64]; } message = {.kind = 1};
+    return eintr_msgsnd(full_queue, &message, sizeof message.text, 0);
+}
 static int try_mq_receive(void) { return (int)eintr_mq_receive(mqueue, buffer, sizeof buffer, NULL); }
+static int try_mq_send(void) { return eintr_mq_send(full_mqueue, buffer, 1, 0); }
 static int try_semop(void)
 {
     struct sembuf take = {.sem_num = 0, .sem_op = -1, .sem_flg = 0};
@@ -192,7 +214,8 @@ static const struct point {
 } points[] = {
     {"read", try_read}, {"write", try_write}, {"readv", try_readv}, {"writev", try_writev}, {"splice", try_splice},
     {"open", try_open}, {"flock", try_flock}, {"fcntl", try_fcntl}, {"accept", try_accept}, {"recv", try_recv},
-    {"preadv2", try_preadv2}, {"pwritev2", try_pwritev2},
+    {"connect", try_connect}, {"sendfile", try_sendfile}, {"sigtimedwait", try_sigtimedwait},
+    {"msgsnd", try_msgsnd}, {"mq_send", try_mq_send}, {"preadv2", try_preadv2}, {"pwritev2", try_pwritev2},
     {"tee", try_tee}, {"vmsplice", try_vmsplice}, {"recvmmsg", try_recvmmsg}, {"sendmmsg", try_sendmmsg},
     {"epoll_pwait2", try_epoll_pwait2}, {"pause", try_pause}, {"sigsuspend", try_sigsuspend},
     {"sem_wait", try_sem_wait}, {"cond_wait", try_cond_wait}, {"join", try_join}, {"recvmsg", try_recvmsg}, {"send", try_send}, {"sendmsg", try_sendmsg}, {"poll", try_poll}, {"ppoll", try_ppoll},
@@ -240,12 +263,28 @@ static void prepare(void)
     fill(full_pair[0]);
     listener = socket(AF_INET, SOCK_STREAM, 0);
     CHECK(bind(listener, (struct sockaddr *)&address, sizeof address) == 0 && listen(listener, 1) == 0);
+    /* A backlog of one, which is taken. The name is the kernel's choice. */
+    struct sockaddr_un unnamed = {.sun_family = AF_UNIX}, there;
+    socklen_t length = sizeof there;
+    for (int i = 0; i < 3; i++)
+        backlog[i] = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK(bind(backlog[0], (struct sockaddr *)&unnamed, sizeof unnamed.sun_family) == 0 && listen(backlog[0], 0) == 0);
+    CHECK(getsockname(backlog[0], (struct sockaddr *)&there, &length) == 0);
+    CHECK(connect(backlog[1], (struct sockaddr *)&there, length) == 0);
     epoll = epoll_create1(0);
     queue = msgget(IPC_PRIVATE, 0600);
+    full_queue = msgget(IPC_PRIVATE, 0600);
+    struct { long kind; char text[64]; } message = {.kind = 1};
+    while (msgsnd(full_queue, &message, sizeof message.text, IPC_NOWAIT) == 0)
+        ;
+    CHECK(errno == EAGAIN);
     semaphores = semget(IPC_PRIVATE, 1, 0600);
     snprintf(name, sizeof name, "/eintr-points-%d", getpid());
     mqueue = mq_open(name, O_RDWR | O_CREAT, 0600, &attributes);
     mq_unlink(name);
+    full_mqueue = mq_open(name, O_RDWR | O_CREAT, 0600, &attributes);
+    mq_unlink(name);
+    CHECK(full_mqueue == (mqd_t)-1 || mq_send(full_mqueue, buffer, 1, 0) == 0);
     CHECK(mkdtemp(path) && epoll >= 0 && queue >= 0 && semaphores >= 0);
     memcpy(fifo, path, strlen(path));
     CHECK(mkfifo(fifo, 0600) == 0);
@@ -255,6 +294,7 @@ static void prepare(void)
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
     CHECK(flock(locked[0], LOCK_EX) == 0 && fcntl(locked[0], F_OFD_SETLK, &lock) == 0);
     unlink(name);
+    CHECK(write(locked[0], buffer, sizeof buffer) == sizeof buffer && lseek(locked[0], 0, SEEK_SET) == 0);
     child = fork();
     if (child == 0)
         for (;;)
@@ -274,6 +314,7 @@ static void clean(void)
     kill(child, SIGKILL);
     CHECK(eintr_waitpid(child, NULL, 0) == child);
     msgctl(queue, IPC_RMID, NULL);
+    msgctl(full_queue, IPC_RMID, NULL);
     semctl(semaphores, 0, IPC_RMID);
     unlink(fifo);
     *strrchr(fifo, '/') = 0;
@@ -287,8 +328,8 @@ int main(void)
     for (const struct point *point = points; point < points + sizeof points / sizeof *points; point++) {
         struct target target;
         void *arg = (void *)(uintptr_t)point;
-        if (point->call == try_mq_receive && mqueue == (mqd_t)-1) {
-            printf("skipped: mq_receive: no POSIX message queues here\n");
+        if ((point->call == try_mq_receive || point->call == try_mq_send) && mqueue == (mqd_t)-1) {
+            printf("skipped: %s: no POSIX message queues here\n", point->name);
             continue;
         }
 
