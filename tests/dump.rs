@@ -3,9 +3,12 @@
 //! The tests here work like this: threads are brought into a wait, `/proc` is asked whether they are
 //! in it, and the dump must say so.
 
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
@@ -289,6 +292,110 @@ fn the_holder_of_a_files_lock_is_told() {
         std::fs::remove_file(&path).unwrap();
         drop(held);
         stuck.result();
+    });
+}
+
+/// Mounts two file systems for this process alone, which has no other threads: the first files on them have one inode
+/// number. Whether it may.
+fn mount_two(places: &[PathBuf; 2]) -> bool {
+    // SAFETY: no pointers.
+    let apart = [libc::CLONE_NEWNS, libc::CLONE_NEWNS | libc::CLONE_NEWUSER]
+        .into_iter()
+        .any(|flags| unsafe { libc::unshare(flags) } == 0);
+    let mount = |kind: &CStr, at: &CStr, flags| {
+        // SAFETY: strings that are borrowed.
+        unsafe {
+            libc::mount(kind.as_ptr(), at.as_ptr(), kind.as_ptr(), flags, std::ptr::null()) == 0
+        }
+    };
+    let tmpfs = |place: &PathBuf| {
+        let place = CString::new(place.as_os_str().as_bytes()).unwrap();
+        mount(c"tmpfs", &place, 0)
+    };
+    apart && mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE) && places.iter().all(tmpfs)
+}
+
+/// A process that has the file's lock of fcntl's, until it is killed.
+fn holding(file: &File) -> nix::unistd::Pid {
+    let (told, tell) = pipe();
+    // SAFETY: the child makes syscalls.
+    match unsafe { nix::unistd::fork() }.unwrap() {
+        nix::unistd::ForkResult::Child => {
+            test_support::child::limit_life();
+            nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_SETLK(&all(libc::F_WRLCK))).unwrap();
+            nix::unistd::write(&tell, b"x").unwrap();
+            loop {
+                nix::unistd::pause();
+            }
+        }
+        nix::unistd::ForkResult::Parent { child } => {
+            drop(tell);
+            assert_eq!(nix::unistd::read(&told, &mut [0]), Ok(1));
+            child
+        }
+    }
+}
+
+/// All of a file, for fcntl.
+fn all(kind: i32) -> libc::flock {
+    let [l_type, l_whence] = [kind, libc::SEEK_SET].map(|value| value as libc::c_short);
+    libc::flock { l_type, l_whence, l_start: 0, l_len: 0, l_pid: 0 }
+}
+
+#[test]
+fn files_of_one_inode_are_told_apart_by_their_devices() {
+    if skipped_under_emulation("file systems of its own", "the list of locks is the kernel's") {
+        return;
+    }
+    alone("files_of_one_inode_are_told_apart_by_their_devices", || {
+        let places = ["one", "other"].map(|place| {
+            std::env::temp_dir().join(format!("eintr-dump-{}-{place}", std::process::id()))
+        });
+        places.iter().for_each(|place| std::fs::create_dir(place).unwrap());
+        // SAFETY: the child allocates and makes threads, which glibc's handlers allow; it ends by `_exit`.
+        match unsafe { nix::unistd::fork() }.unwrap() {
+            nix::unistd::ForkResult::Child => {
+                test_support::child::limit_life();
+                if !mount_two(&places) {
+                    eprintln!("skipped: one inode on two devices (nothing may be mounted here)");
+                }
+                let files = places.map(|place| {
+                    [(); 2].map(|()| {
+                        let options =
+                            File::options().write(true).create(true).truncate(false).clone();
+                        options.open(place.join("file")).unwrap()
+                    })
+                });
+                let [[held, wanted], [others, others_wanted]] = files;
+                held.lock().unwrap();
+                let other = holding(&others);
+                let flocks = target(move || wanted.lock()).blocked_in(libc::SYS_flock);
+                let locks = target(move || {
+                    let wait = nix::fcntl::FcntlArg::F_SETLKW(&all(libc::F_WRLCK));
+                    nix::fcntl::fcntl(others_wanted, wait).is_err()
+                });
+                let locks = locks.blocked_in(libc::SYS_fcntl);
+                let holder = |thread| match thread {
+                    Some(Holder::Process { pid, .. }) => pid,
+                    _ => 0,
+                };
+                let told = [thread_of(&flocks).held_by, thread_of(&locks).held_by].map(holder);
+                let expected = [std::process::id().cast_signed(), other.as_raw()];
+                if told != expected {
+                    eprintln!("{told:?}, not {expected:?}");
+                }
+                // SAFETY: no pointers; no arguments that matter.
+                unsafe {
+                    libc::kill(other.as_raw(), libc::SIGKILL);
+                    libc::_exit(i32::from(told != expected))
+                }
+            }
+            nix::unistd::ForkResult::Parent { child } => {
+                let ended = nix::sys::wait::waitpid(child, None);
+                places.iter().for_each(|place| std::fs::remove_dir_all(place).unwrap());
+                assert_eq!(ended, Ok(nix::sys::wait::WaitStatus::Exited(child, 0)));
+            }
+        }
     });
 }
 

@@ -75,22 +75,34 @@ fn owner(call: &Call, expected: u32) -> Option<i32> {
 }
 
 /// The process that holds the lock on a descriptor's file for which this process waits (proc_locks(5)). The file is
-/// known by its inode, which `fdinfo` tells (since 5.14) without a question to the file system.
+/// known by its mount's device and its inode, which `fdinfo` tells (since 5.14) without a question to the file system.
 fn locker(tid: i32, fd: i32) -> Option<i32> {
-    let descriptor = fs::read_to_string(format!("/proc/self/task/{tid}/fdinfo/{fd}")).ok()?;
-    let inode = descriptor.lines().find_map(|line| line.strip_prefix("ino:"))?.trim();
-    let locks = fs::read_to_string("/proc/locks").ok()?;
-    locker_of(&locks, inode, std::process::id())
+    let of_thread = |name: &str| fs::read_to_string(format!("/proc/self/task/{tid}/{name}")).ok();
+    let descriptor = of_thread(&format!("fdinfo/{fd}"))?;
+    let field =
+        |key| descriptor.lines().find_map(|line| Some(line.strip_prefix(key)?.trim().to_owned()));
+    let device = device(&of_thread("mountinfo")?, &field("mnt_id:")?)?;
+    let file = format!("{device}:{}", field("ino:")?);
+    locker_of(&fs::read_to_string("/proc/locks").ok()?, &file, std::process::id())
+}
+
+/// The device of a mount (proc_pid_mountinfo(5)), as `/proc/locks` has it.
+fn device(mounts: &str, mount: &str) -> Option<String> {
+    let words = |line: &str| line.split_whitespace().take(3).map(str::to_owned).collect::<Vec<_>>();
+    let line = mounts.lines().map(words).find(|words| words[0] == mount)?;
+    let (major, minor) = line.get(2)?.split_once(':')?;
+    let [major, minor] = [major.parse::<u32>().ok()?, minor.parse().ok()?];
+    Some(format!("{major:02x}:{minor:02x}"))
 }
 
 /// A lock's line says who holds it; those that follow, with an arrow, are who waits.
-fn locker_of(locks: &str, inode: &str, waits: u32) -> Option<i32> {
+fn locker_of(locks: &str, wanted: &str, waits: u32) -> Option<i32> {
     let mut holder = None;
     for line in locks.lines() {
         let words: Vec<_> = line.split_whitespace().skip(1).collect();
         let is_waiter = words.first() == Some(&"->");
         let [_, _, _, pid, file, ..] = words[usize::from(is_waiter)..] else { continue };
-        if file.rsplit(':').next() != Some(inode) {
+        if file != wanted {
             continue;
         }
         if !is_waiter {
@@ -113,9 +125,21 @@ mod tests {
                      3: POSIX  ADVISORY  WRITE 22 fe:00:12 0 EOF\n\
                      3: -> POSIX  ADVISORY  WRITE 33 fe:00:12 0 EOF\n\
                      4: OFDLCK ADVISORY  WRITE -1 fe:00:13 0 EOF\n\
-                     4: -> OFDLCK ADVISORY  WRITE 33 fe:00:13 0 EOF\n";
-        assert_eq!(locker_of(locks, "12", 33), Some(22));
-        assert_eq!(locker_of(locks, "12", 34), None);
-        assert_eq!(locker_of(locks, "13", 33), None);
+                     4: -> OFDLCK ADVISORY  WRITE 33 fe:00:13 0 EOF\n\
+                     5: FLOCK  ADVISORY  WRITE 44 00:1a:12 0 EOF\n\
+                     5: -> FLOCK  ADVISORY  WRITE 33 00:1a:12 0 EOF\n";
+        assert_eq!(locker_of(locks, "fe:00:12", 33), Some(22));
+        assert_eq!(locker_of(locks, "00:1a:12", 33), Some(44));
+        assert_eq!(locker_of(locks, "fe:00:12", 34), None);
+        assert_eq!(locker_of(locks, "fe:00:13", 33), None);
+    }
+
+    #[test]
+    fn a_mounts_device_is_written_as_in_the_list_of_locks() {
+        let mounts =
+            "24 1 254:0 / / rw - ext4 /dev/vda rw\n31 24 0:26 / /dev/shm rw - tmpfs shm rw\n";
+        assert_eq!(device(mounts, "24").as_deref(), Some("fe:00"));
+        assert_eq!(device(mounts, "31").as_deref(), Some("00:1a"));
+        assert_eq!(device(mounts, "2"), None);
     }
 }
