@@ -3,6 +3,7 @@
 //! The tests here work like this: threads are brought into a wait, `/proc` is asked whether they are
 //! in it, and the dump must say so.
 
+use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -13,7 +14,7 @@ use std::process::Command;
 use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
-use eintr::sync::Mutex;
+use eintr::sync::{Mutex, RwLock};
 use eintr::{Holder, Report, ThreadDump, ThreadReport};
 use test_support::child::alone;
 use test_support::target::{Target, own_read, pipe, target};
@@ -222,14 +223,10 @@ fn one_that_waits_for_a_lock_or_a_thread_is_no_deadlock() {
         let own = gettid();
         let wanted = lock.clone();
         let waits = target(move || drop(wanted.lock())).blocked_in(libc::SYS_futex);
-        let holder = |target: &Target<()>| match thread_of(target).held_by {
-            Some(Holder::Thread { tid, .. }) => Some(tid),
-            _ => None,
-        };
-        wait_until("its holder is told", || holder(&waits) == Some(own));
+        wait_until("its holder is told", || holder_of(&waits) == Some(own));
         let (go, tid, plain) = plain_thread("joined");
         let joins = target(move || plain.join().unwrap()).blocked_in(libc::SYS_futex);
-        wait_until("it is joined", || holder(&joins) == Some(tid));
+        wait_until("it is joined", || holder_of(&joins) == Some(tid));
         let threads = [waits.tid, joins.tid, own, tid];
         let is_ours = |cycle: &Vec<i32>| cycle.iter().any(|tid| threads.contains(tid));
         assert!(!eintr::dump().deadlocks.iter().any(is_ours));
@@ -237,6 +234,151 @@ fn one_that_waits_for_a_lock_or_a_thread_is_no_deadlock() {
         waits.result();
         joins.result();
         assert!(lock.try_lock().is_ok());
+    });
+}
+
+/// The thread that is told as the holder of what that one waits for.
+fn holder_of<T>(target: &Target<T>) -> Option<i32> {
+    match thread_of(target).held_by {
+        Some(Holder::Thread { tid, .. }) => Some(tid),
+        _ => None,
+    }
+}
+
+/// A lock changes hands while another sleeps for it.
+#[test]
+fn the_holder_is_that_of_now() {
+    if skipped_under_emulation("who holds a lock", "the kernel does not see what is emulated") {
+        return;
+    }
+    watched("the_holder_is_that_of_now", || {
+        let lock = Arc::new(Mutex::new(()));
+        let held = lock.lock().unwrap();
+        let both_end = Arc::new(Barrier::new(2));
+        let waits = [(); 2].map(|()| {
+            let (wanted, both_end) = (lock.clone(), both_end.clone());
+            let waits = target(move || {
+                let _held = wanted.lock();
+                // Once each of them has been let in.
+                both_end.wait();
+            });
+            wait_until_on_futex(waits.tid);
+            waits
+        });
+        let is_told = |holder: i32| move |waits: &Target<()>| holder_of(waits) == Some(holder);
+        wait_until("the first is told", || waits.iter().all(is_told(gettid())));
+        drop(held);
+        let [one, other] = &waits;
+        let tells_the_other = || is_told(one.tid)(other) || is_told(other.tid)(one);
+        wait_until("the next is told", tells_the_other);
+        let (first, last) = if is_told(one.tid)(other) { (one, other) } else { (other, one) };
+        assert!(is_told(first.tid)(last) && holder_of(first).is_none());
+        both_end.wait();
+        // It lets go of the lock.
+        wait_until_on_futex(last.tid);
+        both_end.wait();
+        waits.into_iter().for_each(Target::result);
+    });
+}
+
+#[test]
+fn a_readers_writer_lock_tells_its_writer_or_how_many_read() {
+    if skipped_under_emulation("who holds a lock", "the kernel does not see what is emulated") {
+        return;
+    }
+    watched("a_readers_writer_lock_tells_its_writer_or_how_many_read", || {
+        let lock = Arc::new(RwLock::new(()));
+        let held = lock.write().unwrap();
+        let wanted = [(); 4].map(|()| lock.clone());
+        let [writes, writes_interruptibly, reads, reads_interruptibly] = wanted;
+        let waits = [
+            target(move || drop(writes.write())),
+            target(move || drop(writes_interruptibly.write_interruptible())),
+            target(move || drop(reads.read())),
+            target(move || drop(reads_interruptibly.read_interruptible())),
+        ];
+        waits.iter().for_each(|waits| wait_until_on_futex(waits.tid));
+        let is_told = |waits: &Target<()>| holder_of(waits) == Some(gettid());
+        wait_until("all are told the writer", || waits.iter().all(is_told));
+        drop(held);
+        waits.into_iter().for_each(Target::result);
+
+        let readers = [lock.read().unwrap(), lock.read().unwrap()];
+        let wanted = lock.clone();
+        let writes = target(move || drop(wanted.write()));
+        wait_until_on_futex(writes.tid);
+        let wanted = lock.clone();
+        let reads = target(move || drop(wanted.read()));
+        wait_until_on_futex(reads.tid);
+        let is_told =
+            |waits: &Target<()>| thread_of(waits).held_by == Some(Holder::Readers { count: 2 });
+        wait_until("how many read is told", || [&writes, &reads].into_iter().all(is_told));
+        assert!(thread_of(&writes).to_string().ends_with(", held by 2 readers"));
+        drop(readers);
+        writes.result();
+        reads.result();
+    });
+}
+
+#[test]
+fn a_deadlock_by_a_readers_writer_lock_is_seen_to() {
+    if skipped_under_emulation("who holds a lock", "the kernel does not see what is emulated") {
+        return;
+    }
+    alone("a_deadlock_by_a_readers_writer_lock_is_seen_to", || {
+        let locks = Arc::new((Mutex::new(()), RwLock::new(())));
+        let both_hold = Arc::new(Barrier::new(2));
+        let of_each = || (locks.clone(), both_hold.clone());
+        let (of_one, of_other) = (of_each(), of_each());
+        let one = target(move || {
+            let _held = of_one.0.1.write();
+            of_one.1.wait();
+            drop(of_one.0.0.lock_interruptible());
+        });
+        let other = target(move || {
+            let _held = of_other.0.0.lock();
+            of_other.1.wait();
+            drop(of_other.0.1.read_interruptible());
+        });
+        let expected = vec![vec![one.tid.min(other.tid), one.tid.max(other.tid)]];
+        wait_until("it is told", || eintr::dump().deadlocks == expected);
+        one.interrupted().result();
+        other.result();
+    });
+}
+
+/// The kernel itself keeps the owner of such a lock.
+#[test]
+fn a_pthread_mutex_that_inherits_priority_tells_its_owner() {
+    if skipped_under_emulation("who holds a lock", "the kernel does not see what is emulated") {
+        return;
+    }
+    struct Inheriting(UnsafeCell<libc::pthread_mutex_t>);
+    // SAFETY: it is a lock, used by libc's functions only.
+    unsafe impl Sync for Inheriting {}
+    watched("a_pthread_mutex_that_inherits_priority_tells_its_owner", || {
+        let lock = Arc::new(Inheriting(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER)));
+        // SAFETY: each is initialized before it is used; nobody else has them yet.
+        unsafe {
+            let mut attributes = std::mem::zeroed();
+            libc::pthread_mutexattr_init(&raw mut attributes);
+            libc::pthread_mutexattr_setprotocol(&raw mut attributes, libc::PTHREAD_PRIO_INHERIT);
+            assert_eq!(libc::pthread_mutex_init(lock.0.get(), &raw const attributes), 0);
+            assert_eq!(libc::pthread_mutex_lock(lock.0.get()), 0);
+        }
+        let wanted = lock.clone();
+        let waits = target(move || {
+            let wanted = wanted;
+            // SAFETY: it is a mutex; this thread has locked it.
+            unsafe {
+                libc::pthread_mutex_lock(wanted.0.get())
+                    + libc::pthread_mutex_unlock(wanted.0.get())
+            }
+        });
+        wait_until("its owner is told", || holder_of(&waits) == Some(gettid()));
+        // SAFETY: this thread has locked it.
+        unsafe { libc::pthread_mutex_unlock(lock.0.get()) };
+        assert_eq!(waits.result(), 0);
     });
 }
 
@@ -257,10 +399,7 @@ fn a_lock_of_a_forks_child_is_its_own() {
                 let wanted = lock.clone();
                 let waits = target(move || drop(wanted.lock())).blocked_in(libc::SYS_futex);
                 let own = gettid();
-                wait_until(
-                    "its holder is told",
-                    || matches!(thread_of(&waits).held_by, Some(Holder::Thread { tid, .. }) if tid == own),
-                );
+                wait_until("its holder is told", || holder_of(&waits) == Some(own));
                 // SAFETY: no arguments that matter.
                 unsafe { libc::_exit(0) }
             }

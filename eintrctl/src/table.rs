@@ -39,6 +39,8 @@ fn row(report: &Value) -> [String; 8] {
         let name = plain(holder["name"].as_str()?);
         Some(format!("held by {what} {} ({name})", holder[what].as_u64()?))
     });
+    let readers = holder["readers"].as_u64().map(|count| format!("held by {count} readers"));
+    let held_by = held_by.or(readers);
     let waits_on = match (text("waits_on"), held_by) {
         (what, None) => what,
         (what, Some(holder)) if what == "-" => holder,

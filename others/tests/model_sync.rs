@@ -137,7 +137,7 @@ struct ToTheEnd;
 impl How for ToTheEnd {
     type Stop = Infallible;
 
-    fn sleep(&self, word: &AtomicU32, expected: u32) -> Slept {
+    fn sleep(&self, word: &AtomicU32, expected: u32, _lock: Option<&AtomicU32>) -> Slept {
         futex::wait(word, expected, &AtomicBool::new(false));
         Slept::Woken
     }
@@ -171,7 +171,7 @@ impl MayEnd {
 impl How for Arc<MayEnd> {
     type Stop = Interrupted;
 
-    fn sleep(&self, word: &AtomicU32, expected: u32) -> Slept {
+    fn sleep(&self, word: &AtomicU32, expected: u32, _lock: Option<&AtomicU32>) -> Slept {
         let woken = futex::wait(word, expected, &self.over);
         let is_over = self.takes_wakeups && self.over.load(Ordering::Relaxed);
         if woken && !is_over { Slept::Woken } else { Slept::Ended }

@@ -39,7 +39,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, fence};
 use libc::{c_int, c_long};
 
 use crate::deadline::timer;
-use crate::kernel::{Moment, futex, memory};
+use crate::kernel::{Moment, futex};
 use crate::reach::dispatch;
 use crate::thread::{Block, Outcome, Stop, block, call, fork_gate, registry, repeat_timer};
 
@@ -71,31 +71,43 @@ fn waiter(word: &AtomicU32, value: u32) -> Waiter {
     Waiter { value: value.into(), address: word.as_ptr() as u64, flags: FLAGS, reserved: 0 }
 }
 
-/// What a thread that sleeps by that list expects of the word which is not its own.
-pub(crate) fn expected(list: usize) -> Option<u32> {
-    let mut value = [0; size_of::<u64>()];
-    let is_there = memory::read(list + size_of::<Waiter>(), &mut value);
-    is_there.then_some(u64::from_ne_bytes(value) as u32)
-}
-
 /// Sleeps while the word is `expected`, until it is woken, the moment comes or this thread is
 /// interrupted.
 pub(crate) fn wait_until(word: &AtomicU32, expected: u32, until: Moment) -> Outcome<()> {
+    wait_by_one(word, expected, until, None)
+}
+
+fn wait_by_one(
+    word: &AtomicU32,
+    expected: u32,
+    until: Moment,
+    lock: Option<&AtomicU32>,
+) -> Outcome<()> {
     let until = until.ever();
     // SAFETY: the kernel reads the word, which is borrowed, and the time, which is ours.
-    unsafe { call(libc::SYS_futex, futex::arguments(word, expected, &until)) }.map(drop)
+    unsafe { call(libc::SYS_futex, futex::arguments(word, expected, &until, lock)) }.map(drop)
 }
 
 /// As [`wait_until`] without an end, and a requester may end it by futex.
 pub(crate) fn wait(word: &AtomicU32, expected: u32) -> Outcome<()> {
+    wait_for_lock(word, expected, None)
+}
+
+/// The same, for a lock of that state. A report finds it where the kernel has no argument.
+pub(crate) fn wait_for_lock(
+    word: &AtomicU32,
+    expected: u32,
+    lock: Option<&AtomicU32>,
+) -> Outcome<()> {
     if !AVAILABLE.load(Relaxed) {
-        return wait_until(word, expected, Moment::NEVER);
+        return wait_by_one(word, expected, Moment::NEVER, lock);
     }
     block::with(|block| {
         // Now, where nobody waits for us. Nothing changes it while we sleep.
         let may_begin = dispatch::may_begin(block);
         let waiters = [waiter(&block.word.0, 0), waiter(word, expected)];
-        let arguments = [&raw const waiters as usize, waiters.len(), 0, 0, 0];
+        let [list, lock_at] = [&raw const waiters as usize, futex::lock_argument(lock)];
+        let arguments = [list, waiters.len(), 0, 0, 0, lock_at];
         // A handler of the application's may wait in a wait.
         let before = block.delivery.set_asleep(true);
         // SAFETY: the kernel reads the list, and the two words while we sleep.
@@ -119,7 +131,7 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32) -> Outcome<()> {
             Err(Stop::Errno(libc::EAGAIN | libc::EINTR) | Stop::Cancelled) => outcome.map(drop),
             Err(Stop::Errno(_)) => {
                 AVAILABLE.store(false, Relaxed);
-                wait_until(word, expected, Moment::NEVER)
+                wait_by_one(word, expected, Moment::NEVER, lock)
             }
         }
     })

@@ -16,8 +16,19 @@ const WAIT: usize = (libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG) as usiz
 const WAKE: usize = (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG) as usize;
 const ANY_BIT: usize = libc::FUTEX_BITSET_MATCH_ANY as usize;
 
-pub(crate) fn arguments(word: &AtomicU32, expected: u32, until: &Option<timespec>) -> [usize; 6] {
-    [word.as_ptr() as usize, WAIT, expected as usize, address_of(until), 0, ANY_BIT]
+/// The lock's state is for a report to find: the kernel looks at no second word in this operation.
+pub(crate) fn arguments(
+    word: &AtomicU32,
+    expected: u32,
+    until: &Option<timespec>,
+    lock: Option<&AtomicU32>,
+) -> [usize; 6] {
+    let word = word.as_ptr() as usize;
+    [word, WAIT, expected as usize, address_of(until), lock_argument(lock), ANY_BIT]
+}
+
+pub(crate) fn lock_argument(lock: Option<&AtomicU32>) -> usize {
+    lock.map_or(0, |lock| lock.as_ptr() as usize)
 }
 
 /// Whether a syscall's first arguments look like those of a wait: an aligned address that is no
@@ -34,10 +45,21 @@ pub(crate) fn is_private_wait(word: usize, operation: usize) -> bool {
 /// moment. No interrupt ends it, and no signal (one ends a timed wait, whatever its flags say). It
 /// may wake without a reason.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, until: Moment) -> bool {
+    wait_for_lock(word, expected, until, None)
+}
+
+/// The same, for a lock of that state.
+pub(crate) fn wait_for_lock(
+    word: &AtomicU32,
+    expected: u32,
+    until: Moment,
+    lock: Option<&AtomicU32>,
+) -> bool {
     let until = until.ever();
+    let arguments = arguments(word, expected, &until, lock);
     loop {
         // SAFETY: the kernel reads the word, which is borrowed, and the time, which is ours.
-        let woken = unsafe { syscall(libc::SYS_futex, arguments(word, expected, &until)) };
+        let woken = unsafe { syscall(libc::SYS_futex, arguments) };
         if woken != Err(libc::EINTR) {
             return woken != Err(libc::ETIMEDOUT);
         }

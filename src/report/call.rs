@@ -4,7 +4,9 @@
 use std::fs;
 
 use crate::arch;
+use crate::kernel::memory;
 use crate::reach::table::{self, Answer, Row};
+use crate::sync::Held;
 use crate::thread::call;
 
 /// The syscall in which a thread is.
@@ -38,9 +40,18 @@ impl Call {
         arch::is_raw(self.pc)
     }
 
-    /// Whether a futex is waited on by us: a word of `sync`'s, or of a request's.
-    pub(super) fn is_in_sync(&self) -> bool {
-        self.is_ours() || call::is_own(self.pc)
+    /// Who holds the lock of `sync`'s for which that waits by a futex, if it does. What the lock's word was when the wait
+    /// began may be old: it is looked at now.
+    pub(super) fn held(&self) -> Option<Held> {
+        let shown = match self.row()?.name {
+            "futex" => 4,
+            "futex_waitv" => 5,
+            _ => return None,
+        };
+        let mut word = [0; size_of::<u32>()];
+        let is_in_sync = self.is_ours() || call::is_own(self.pc);
+        let is_there = is_in_sync && memory::read(self.arguments[shown], &mut word);
+        is_there.then(|| Held::of(u32::from_ne_bytes(word)))?
     }
 
     /// Whether that is the pause of a thread that is made to wait: a sleep, or a poll of an event loop's.

@@ -71,13 +71,14 @@ impl Serialize for ThreadDump {
 
 impl Serialize for Holder {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (what, id, name) = match self {
-            Self::Thread { tid, name } => ("thread", tid, name),
-            Self::Process { pid, name } => ("process", pid, name),
+        let (what, number, name) = match self {
+            Self::Thread { tid, name } => ("thread", i64::from(*tid), Some(name)),
+            Self::Process { pid, name } => ("process", i64::from(*pid), Some(name)),
+            Self::Readers { count } => ("readers", i64::from(*count), None),
         };
         let mut holder = serializer.serialize_struct("Holder", 2)?;
-        holder.serialize_field(what, id)?;
-        holder.serialize_field("name", name)?;
+        holder.serialize_field(what, &number)?;
+        holder.serialize_field("name", &name)?;
         holder.end()
     }
 }

@@ -2,14 +2,16 @@
 
 use std::fmt;
 use std::fs;
+use std::path::Path;
 
 use super::call::Call;
 use super::waits_on;
-use crate::entry::futex_wait;
-use crate::sync;
+use crate::kernel::memory;
+use crate::sync::Held;
 
-/// Who holds what a thread waits for, or what it waits for itself: the thread that has locked a mutex of
-/// [`sync`]'s or is joined, the process that has locked a file, or the child that has not ended.
+/// Who holds what a thread waits for, or what it waits for itself: the thread that has locked a [`Mutex`](crate::sync::Mutex), or an
+/// [`RwLock`](crate::sync::RwLock) for writing, or a pthread mutex with `PTHREAD_PRIO_INHERIT`, or is joined; the number of an `RwLock`'s
+/// readers; the process that has locked a file, or the child that has not ended. (A lock of std's does not know its owner.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Holder {
@@ -26,6 +28,11 @@ pub enum Holder {
         pid: i32,
         /// Its name.
         name: String,
+    },
+    /// Readers of an [`RwLock`](crate::sync::RwLock), who have left no names.
+    Readers {
+        /// How many.
+        count: u32,
     },
 }
 
@@ -44,6 +51,8 @@ impl fmt::Display for Holder {
         match self {
             Self::Thread { tid, name } => write!(f, "thread {tid} ({name})"),
             Self::Process { pid, name } => write!(f, "process {pid} ({name})"),
+            Self::Readers { count: 1 } => f.write_str("a reader"),
+            Self::Readers { count } => write!(f, "{count} readers"),
         }
     }
 }
@@ -54,24 +63,41 @@ fn name(of: &str) -> String {
 
 /// Who that is, if it can be told.
 pub(super) fn look(tid: i32, call: &Call) -> Option<Holder> {
-    let [first, _, expected, ..] = call.arguments;
+    let [first, second, ..] = call.arguments;
     match call.row()?.name {
-        "futex" => {
-            let owner = || owner(call, expected as u32);
-            waits_on::joined(call).or_else(owner).map(Holder::thread)
+        "futex" | "futex_waitv" => {
+            let owner = waits_on::joined(call).or_else(|| inheriting(call)).map(Holder::thread);
+            owner.or_else(|| of_lock(call.held()?))
         }
-        "futex_waitv" => owner(call, futex_wait::expected(first)?).map(Holder::thread),
         "flock" | "fcntl" => locker(tid, first as i32).map(Holder::process),
         "wait4" => Some(first as i32).filter(|pid| *pid > 0).map(Holder::process),
-        "waitid" if first == libc::P_PID as usize => {
-            Some(Holder::process(call.arguments[1] as i32))
-        }
+        "waitid" if first == libc::P_PID as usize => Some(Holder::process(second as i32)),
         _ => None,
     }
 }
 
-fn owner(call: &Call, expected: u32) -> Option<i32> {
-    sync::owner(expected).filter(|_| call.is_in_sync())
+fn of_lock(held: Held) -> Option<Holder> {
+    match held {
+        Held::By(id) => Some(id as i32).filter(|tid| is_thread(*tid)).map(Holder::thread),
+        Held::ByReaders(count) => Some(Holder::Readers { count }),
+    }
+}
+
+/// The owner of a lock that inherits its waiters' priority: the kernel itself has its id in the word (futex(2)).
+fn inheriting(call: &Call) -> Option<i32> {
+    const FUTEX_LOCK_PI2: i32 = 13;
+    let [word, operation, ..] = call.arguments;
+    let command = operation as i32 & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME);
+    let mut owner = [0; size_of::<u32>()];
+    let is_there = call.row()?.name == "futex"
+        && matches!(command, libc::FUTEX_LOCK_PI | FUTEX_LOCK_PI2)
+        && memory::read(word, &mut owner);
+    let owner = (u32::from_ne_bytes(owner) & libc::FUTEX_TID_MASK) as i32;
+    Some(owner).filter(|owner| is_there && is_thread(*owner))
+}
+
+pub(super) fn is_thread(tid: i32) -> bool {
+    Path::new(&format!("/proc/self/task/{tid}")).exists()
 }
 
 /// The process that holds the lock on a descriptor's file for which this process waits (proc_locks(5)). The file is

@@ -36,7 +36,7 @@ use crate::{Interrupted, Reason};
 /// | `tid`, `thread` | the thread's id and name; all that follows up to `remaining` is null without a thread |
 /// | `state` | `running`, `sleeping`, `retrying`, `uninterruptible`, `stopped`, `dead`, or another letter of proc(5)'s |
 /// | `syscall`, `fd`, `waits_on`, `wchan` | as in [`ThreadReport`] |
-/// | `held_by` | who holds that: `{"thread": 4243, "name": "left"}` or `{"process": 77, "name": "postgres"}` |
+/// | `held_by` | who holds that: `{"thread": 4243, "name": "left"}`, `{"process": 77, "name": "postgres"}` or `{"readers": 3, "name": null}` |
 /// | `retries`, `retrying_for`, `blocks_signal` | as there |
 /// | `age`, `task_age`, `processor_time`, `remaining` | as there |
 /// | `started`, `finished`, `pending_for`, `raised`, `last_raised`, `refused`, `masked`, `handler_replaced` | as here |

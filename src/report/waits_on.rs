@@ -4,10 +4,9 @@
 //! may be the dead one; a descriptor's name and a socket's addresses are the kernel's own.
 
 use std::fs;
-use std::path::Path;
 
 use super::call::Call;
-use super::held_by::Holder;
+use super::held_by::{self, Holder};
 use super::socket;
 use super::thread::ThreadState;
 use crate::kernel::address::{Name, RawAddress};
@@ -80,7 +79,7 @@ pub(super) fn joined(call: &Call) -> Option<i32> {
     let command = operation as i32 & !libc::FUTEX_CLOCK_REALTIME;
     let is_join = call.row().is_some_and(|row| row.name == "futex")
         && matches!(command, libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET)
-        && Path::new(&format!("/proc/self/task/{tid}")).exists();
+        && held_by::is_thread(tid as i32);
     is_join.then_some(tid as i32)
 }
 

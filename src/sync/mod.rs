@@ -84,7 +84,7 @@ pub use std::sync::{
 };
 
 use poison::{Poison, Watch};
-pub(crate) use raw::mutex::owner;
+pub(crate) use raw::Held;
 use raw::{How, RawCondvar, RawEvent, RawMutex, RawRwLock, Sleepers, Slept, Token};
 use traits::{guard_traits, lock_traits, opaque};
 use wait_mode::{Interruptibly, ToTheEnd, Until, ended};

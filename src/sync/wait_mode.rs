@@ -26,8 +26,8 @@ pub(crate) struct TimeIsUp;
 impl How for ToTheEnd {
     type Stop = Infallible;
 
-    fn sleep(&self, word: &AtomicU32, expected: u32) -> Slept {
-        futex::wait(word, expected, Moment::NEVER);
+    fn sleep(&self, word: &AtomicU32, expected: u32, lock: Option<&AtomicU32>) -> Slept {
+        futex::wait_for_lock(word, expected, Moment::NEVER, lock);
         Slept::Woken
     }
 
@@ -54,8 +54,8 @@ impl Until {
 impl How for Until {
     type Stop = TimeIsUp;
 
-    fn sleep(&self, word: &AtomicU32, expected: u32) -> Slept {
-        if futex::wait(word, expected, self.0) { Slept::Woken } else { Slept::Ended }
+    fn sleep(&self, word: &AtomicU32, expected: u32, lock: Option<&AtomicU32>) -> Slept {
+        if futex::wait_for_lock(word, expected, self.0, lock) { Slept::Woken } else { Slept::Ended }
     }
 
     fn go_on(&self) -> Result<(), TimeIsUp> {
@@ -77,8 +77,8 @@ impl Interruptibly {
 impl How for Interruptibly {
     type Stop = Interrupted;
 
-    fn sleep(&self, word: &AtomicU32, expected: u32) -> Slept {
-        match futex_wait::wait(word, expected) {
+    fn sleep(&self, word: &AtomicU32, expected: u32, lock: Option<&AtomicU32>) -> Slept {
+        match futex_wait::wait_for_lock(word, expected, lock) {
             Err(Stop::Cancelled | Stop::Errno(libc::EINTR)) => Slept::Ended,
             // Woken, or the word was another (EAGAIN).
             Ok(()) | Err(Stop::Errno(_)) => Slept::Woken,

@@ -31,7 +31,7 @@ impl RawCondvar {
     /// Sleeps, with the mutex unlocked, until there is a notification. One that has come counts,
     /// even if the wait has ended as well.
     pub(crate) fn sleep<H: How>(&self, Ticket(count): Ticket, how: &H) -> Slept {
-        match how.sleep(&self.count, count) {
+        match how.sleep(&self.count, count, None) {
             Slept::Ended if self.count.load(Relaxed) == count => Slept::Ended,
             _ => Slept::Woken,
         }

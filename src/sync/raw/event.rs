@@ -52,7 +52,7 @@ impl RawEvent {
             {
                 continue;
             }
-            let slept = how.sleep(&self.word, marked);
+            let slept = how.sleep(&self.word, marked, None);
             if self.word.load(Acquire) / ONCE != seen / ONCE {
                 return Ok(());
             }

@@ -3,7 +3,8 @@
 
 mod condvar;
 mod event;
-pub(crate) mod mutex;
+mod held;
+mod mutex;
 mod rwlock;
 mod sleepers;
 mod token;
@@ -11,6 +12,7 @@ mod wait;
 
 pub(crate) use condvar::RawCondvar;
 pub(crate) use event::RawEvent;
+pub(crate) use held::Held;
 pub(crate) use mutex::RawMutex;
 pub(crate) use rwlock::RawRwLock;
 pub(crate) use sleepers::Sleepers;

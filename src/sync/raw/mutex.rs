@@ -1,5 +1,4 @@
-//! The lock: one word, which holds the id of the thread that has locked it. So a report tells who that is, whatever
-//! thread waits: what it expects of the word is an argument of its syscall.
+//! The lock: one word, which holds the id of the thread that has locked it: so a report tells who that is.
 //!
 //! Whoever may have to sleep marks the word first, and a marked lock wakes one sleeper when it is
 //! unlocked. The one that is woken does not own the lock: it competes again, and leaves the mark on
@@ -17,15 +16,7 @@ use crate::kernel::primitives::{AtomicU32, spin_while, thread_id};
 
 const UNLOCKED: u32 = 0;
 /// Somebody may sleep; the rest of the word is the owner.
-const MARK: u32 = 1 << 31;
-
-/// The owner of the lock, told from what a thread that sleeps on a word of ours expects there. Other words of `sync`'s
-/// look otherwise: they are counts, and a readers-writer lock's has its second mark where readers sleep.
-pub(crate) fn owner(expected: u32) -> Option<i32> {
-    /// The kernel's ids are below.
-    const IDS: u32 = 1 << 22;
-    (expected & MARK != 0 && expected & !MARK < IDS).then_some((expected & !MARK) as i32)
-}
+pub(super) const MARK: u32 = 1 << 28;
 
 pub(crate) struct RawMutex {
     pub(crate) word: AtomicU32,
@@ -69,7 +60,7 @@ impl RawMutex {
             if word == UNLOCKED {
                 return Ok(());
             }
-            if how.sleep(&self.word, wanted) == Slept::Ended {
+            if how.sleep(&self.word, wanted, Some(&self.word)) == Slept::Ended {
                 how.go_on()?;
             }
             self.spin();

@@ -18,17 +18,25 @@
 use super::wait::{How, Slept};
 use crate::kernel::futex;
 use crate::kernel::primitives::Ordering::{Acquire, Relaxed, Release};
-use crate::kernel::primitives::{AtomicU32, spin_while};
+use crate::kernel::primitives::{AtomicU32, spin_while, thread_id};
 
-/// As many readers, in the lower bits; all of the lower bits are a writer.
+/// As many readers, in the lower bits.
 const READER: u32 = 1;
+const MOST_READERS: u32 = (1 << 28) - 1;
+/// A writer; the lower bits are its thread's id.
+pub(super) const WRITER: u32 = 1 << 29;
+/// Either of them.
 const HOLDERS: u32 = (1 << 30) - 1;
-const WRITER: u32 = HOLDERS;
-const MOST_READERS: u32 = HOLDERS - 1;
 /// Readers may sleep.
-const READERS: u32 = 1 << 30;
+pub(super) const READERS: u32 = 1 << 30;
 /// Writers may sleep.
-const WRITERS: u32 = 1 << 31;
+pub(super) const WRITERS: u32 = 1 << 31;
+
+/// What the calling thread is as a writer.
+#[inline]
+fn writer() -> u32 {
+    WRITER | thread_id()
+}
 
 pub(crate) struct RawRwLock {
     pub(crate) word: AtomicU32,
@@ -37,6 +45,10 @@ pub(crate) struct RawRwLock {
 
 fn is_free(word: u32) -> bool {
     word & HOLDERS == 0
+}
+
+fn is_written_unmarked(word: u32) -> bool {
+    (WRITER..READERS).contains(&word)
 }
 
 fn is_readable(word: u32) -> bool {
@@ -49,7 +61,7 @@ impl RawRwLock {
     }
 
     pub(crate) fn is_locked_exclusively(&self) -> bool {
-        self.word.load(Relaxed) & HOLDERS == WRITER
+        self.word.load(Relaxed) & WRITER != 0
     }
 
     /// Changes the word if it is that.
@@ -84,27 +96,35 @@ impl RawRwLock {
 
     #[inline]
     pub(crate) fn try_write(&self) -> bool {
-        let write = |word| is_free(word).then_some(word | WRITER);
+        let write = |word| is_free(word).then_some(word | writer());
         self.word.fetch_update(Acquire, Relaxed, write).is_ok()
     }
 
     #[inline]
     pub(crate) fn write<H: How>(&self, how: &H) -> Result<(), H::Stop> {
-        if self.change(0, WRITER).is_ok() { Ok(()) } else { self.write_contended(how) }
+        if self.change(0, writer()).is_ok() { Ok(()) } else { self.write_contended(how) }
     }
 
     #[inline]
     pub(crate) fn unlock_write(&self) {
-        let word = self.word.fetch_sub(WRITER, Release) - WRITER;
+        let writer = self.writer();
+        let word = self.word.fetch_sub(writer, Release) - writer;
         if word != 0 {
             self.call(word);
         }
     }
 
+    /// What the writer is in the word, where there is one. (Not `writer()`: it may have come here by a fork.)
+    #[inline]
+    fn writer(&self) -> u32 {
+        self.word.load(Relaxed) & HOLDERS
+    }
+
     /// A writer becomes a reader; nobody writes in between.
     #[inline]
     pub(crate) fn downgrade(&self) {
-        let word = self.word.fetch_sub(WRITER - READER, Release) - (WRITER - READER);
+        let reader_for_writer = self.writer() - READER;
+        let word = self.word.fetch_sub(reader_for_writer, Release) - reader_for_writer;
         // Readers that sleep behind no writer would sleep to the end of this one: an unlock calls readers
         // only behind a writer. Where the mark is gone, or a writer's has come, somebody calls them. (A writer's
         // that was there may be that of this one, who had slept.)
@@ -119,7 +139,7 @@ impl RawRwLock {
 
     #[cold]
     fn read_contended<H: How>(&self, how: &H) -> Result<(), H::Stop> {
-        let mut word = self.spin(|word| word == WRITER);
+        let mut word = self.spin(is_written_unmarked);
         loop {
             if is_readable(word) {
                 match self.change(word, word + READER) {
@@ -135,12 +155,12 @@ impl RawRwLock {
                     continue;
                 }
             }
-            if how.sleep(&self.word, word | READERS) == Slept::Ended {
+            if how.sleep(&self.word, word | READERS, Some(&self.word)) == Slept::Ended {
                 // All readers are called at once, so no call was meant for this one alone; and a
                 // mark too many costs the next unlock a look.
                 how.go_on()?;
             }
-            word = self.spin(|word| word == WRITER);
+            word = self.spin(is_written_unmarked);
         }
     }
 
@@ -151,7 +171,7 @@ impl RawRwLock {
         let mut kept = 0;
         loop {
             if is_free(word) {
-                match self.change(word, word | WRITER | kept) {
+                match self.change(word, word | writer() | kept) {
                     Ok(_) => return Ok(()),
                     Err(now) => word = now,
                 }
@@ -170,7 +190,7 @@ impl RawRwLock {
             if is_free(word) || word & WRITERS == 0 {
                 continue;
             }
-            if how.sleep(&self.calls, calls) == Slept::Ended {
+            if how.sleep(&self.calls, calls, Some(&self.word)) == Slept::Ended {
                 how.go_on().inspect_err(|_| self.give_up_writing())?;
             }
             word = self.spin(busy);

@@ -60,7 +60,7 @@ impl Sleepers {
             if let Some(result) = attempt() {
                 return Ok(result);
             }
-            let slept = how.sleep(&self.wakeups, wakeups);
+            let slept = how.sleep(&self.wakeups, wakeups, None);
             if let Some(result) = attempt() {
                 return Ok(result);
             }

@@ -25,7 +25,7 @@ impl Token {
         while !self.try_take() {
             // It fails if the token is given meanwhile, or is awaited already.
             let _ = self.word.compare_exchange(NONE, AWAITED, Relaxed, Relaxed);
-            let slept = how.sleep(&self.word, AWAITED);
+            let slept = how.sleep(&self.word, AWAITED, None);
             if slept == Slept::Ended && self.word.load(Relaxed) != GIVEN {
                 // A token that is given just now stays, for the next time.
                 how.go_on().inspect_err(|_| {

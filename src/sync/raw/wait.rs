@@ -7,8 +7,9 @@ pub(crate) trait How {
     /// What a wait that was given up returns.
     type Stop;
 
-    /// Sleeps while the word is `expected`, until it is woken.
-    fn sleep(&self, word: &AtomicU32, expected: u32) -> Slept;
+    /// Sleeps while the word is `expected`, until it is woken. A lock shows its state, by which a report tells
+    /// [who holds it](super::Held).
+    fn sleep(&self, word: &AtomicU32, expected: u32, lock: Option<&AtomicU32>) -> Slept;
 
     /// After [`Slept::Ended`], once the machine has found that there is no result: fails with why
     /// the wait is to be given up.
