@@ -582,9 +582,9 @@ fn the_programs_frame_is_marked_and_libraries_frames_are_folded() {
         let held = lock.lock().unwrap();
         let wanted = lock.clone();
         let stuck = target(move || at_three_in_the_morning(&wanted)).blocked_in(libc::SYS_futex);
-        let mut stack = None;
+        let (mut stack, mut dump) = (None, eintr::dump());
         wait_until("its stack is told", || {
-            let dump = eintr::dump();
+            dump = eintr::dump();
             stack = of(stuck.tid, &dump).thread.as_ref().unwrap().stack.clone();
             stack.is_some()
         });
@@ -594,6 +594,19 @@ fn the_programs_frame_is_marked_and_libraries_frames_are_folded() {
         assert!(marked.len() == 1 && marked[0].contains("at_three_in_the_morning"), "{whole}");
         assert!(folded.contains(marked[0]) && folded.contains(" more of libraries"), "{folded}");
         assert!(folded.lines().count() < whole.lines().count());
+        let report = of(stuck.tid, &dump);
+        let told = "\n    held by: std's Mutex does not tell its owner\n";
+        assert!(report.thread.as_ref().unwrap().held_by.is_none(), "{report}");
+        assert!(report.to_string().contains(told), "{report}");
+        drop(held);
+        stuck.result();
+
+        let lock = Arc::new(std::sync::RwLock::new(()));
+        let held = lock.write().unwrap();
+        let wanted = lock.clone();
+        let stuck = target(move || drop(wanted.read())).blocked_in(libc::SYS_futex);
+        let told = "\n    held by: std's RwLock does not tell its owner\n";
+        wait_until("its lock is told", || of(stuck.tid, &eintr::dump()).to_string().contains(told));
         drop(held);
         stuck.result();
     });

@@ -32,6 +32,20 @@ impl Report {
     }
 }
 
+impl ThreadReport {
+    /// The lock that it waits for, if that is known to be of a kind whose word holds no owner.
+    pub(super) fn lock_of_nobody(&self) -> Option<&'static str> {
+        const LOCKS: [(&str, &str); 3] = [
+            ("std::sys::sync::mutex", "std's Mutex"),
+            ("std::sys::sync::rwlock", "std's RwLock"),
+            ("parking_lot::", "parking_lot's lock"),
+        ];
+        let is_futex = self.syscall.as_ref().is_some_and(|syscall| syscall.starts_with("futex"));
+        let place = (is_futex && self.held_by.is_none()).then(|| self.place())?;
+        LOCKS.iter().find(|(function, _)| place.is_inside(&[function])).map(|(_, lock)| *lock)
+    }
+}
+
 /// What a stack tells of a wait: the user's own function, and the libraries' that it has called.
 #[derive(Debug, Default)]
 pub(super) struct Place {

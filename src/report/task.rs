@@ -251,6 +251,9 @@ impl fmt::Display for Report {
         if let Some(wchan) = self.thread.as_ref().and_then(|thread| thread.wchan.as_ref()) {
             write!(f, "\n    in the kernel: {wchan}")?;
         }
+        if let Some(lock) = self.thread.as_ref().and_then(|thread| thread.lock_of_nobody()) {
+            write!(f, "\n    held by: {lock} does not tell its owner")?;
+        }
         if let Some(cure) = self.cure() {
             write!(f, "\n    cure: {cure}")?;
         }
