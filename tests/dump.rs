@@ -113,7 +113,7 @@ fn every_thread_is_in_it_once_with_a_header() {
 
 #[test]
 fn a_request_is_told_with_its_reason_and_a_deadline_with_what_is_left() {
-    watched("a_request_is_told_with_its_reason_and_a_deadline_with_what_is_left", || {
+    alone("a_request_is_told_with_its_reason_and_a_deadline_with_what_is_left", || {
         let hour = Duration::from_secs(3600);
         let (reader, writer) = pipe();
         let stuck = target(move || eintr::timeout(hour, || own_read(reader)));
@@ -135,6 +135,11 @@ fn a_request_is_told_with_its_reason_and_a_deadline_with_what_is_left() {
             );
             let told = report.to_string();
             assert!(told.contains("ago (interrupted: out of\\n\\u{1b}[2Jquota), raised"), "{told}");
+            let dump = eintr::dump().to_string();
+            let line = format!("asked: unnamed task {} (tid {}) ", interrupter.id(), gettid());
+            let asked = dump.lines().nth(1).unwrap();
+            assert!(asked.starts_with(&line), "{dump}");
+            assert!(asked.contains(" ago (interrupted: out of\\n\\u{1b}[2Jquota)"), "{dump}");
         });
     });
 }

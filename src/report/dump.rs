@@ -10,11 +10,12 @@ use super::task::{Report, plain};
 
 /// All threads of a process at one moment, or nearly so: what [`dump()`] returns.
 ///
-/// Shown, it is a text to be read: a header, the deadlocks, and a paragraph for each task and for each thread without
-/// one.
+/// Shown, it is a text to be read: a header, which tasks were asked, the deadlocks, and a paragraph for each task and for
+/// each thread without one.
 ///
 /// ```text
 /// eintr 0.1.0, process 4242 (app), 2026-11-30 03:00:00 UTC: 3 threads, 2 tasks, 1 asked
+/// asked: left (tid 4243) 3.1s ago
 /// deadlock: thread 4243 (left) waits for thread 4244 (right), which waits for thread 4243 (left)
 ///
 /// left (tid 4243): sleeping in futex, held by thread 4244 (right), asked 3.1s ago, raised 0 times
@@ -135,11 +136,19 @@ impl fmt::Display for ThreadDump {
         let tids = self.reports.iter().filter_map(|report| Some(report.thread.as_ref()?.tid));
         let threads = tids.collect::<std::collections::BTreeSet<_>>().len();
         let tasks = self.reports.iter().filter(|report| report.asked.is_some()).count();
-        let asked = self.reports.iter().filter(|report| report.pending_for.is_some()).count();
+        let asked = || self.reports.iter().filter_map(|report| Some((report, report.pending_for?)));
         let Self { version, process, program, .. } = self;
         let [program, time] = [plain(program), utc(self.time)];
         write!(f, "eintr {version}, process {process} ({program}), {time}: ")?;
-        writeln!(f, "{threads} threads, {tasks} tasks, {asked} asked")?;
+        writeln!(f, "{threads} threads, {tasks} tasks, {} asked", asked().count())?;
+        for (i, (report, time)) in asked().enumerate() {
+            f.write_str(if i == 0 { "asked: " } else { ", " })?;
+            report.write_name(f)?;
+            report.write_asked(f, time)?;
+        }
+        if asked().next().is_some() {
+            writeln!(f)?;
+        }
         for cycle in &self.deadlocks {
             let name = |tid: &i32| plain(&Holder::thread(*tid).to_string());
             let names: Vec<_> = cycle.iter().chain(cycle.first()).map(name).collect();

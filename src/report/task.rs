@@ -158,8 +158,19 @@ impl Report {
         }
     }
 
+    /// How long ago it was asked, and why.
+    pub(super) fn write_asked(&self, f: &mut fmt::Formatter<'_>, time: Duration) -> fmt::Result {
+        write!(f, " {time:.1?} ago")?;
+        match &self.reason {
+            Some(reason) if !matches!(reason.reason(), Reason::Requested) => {
+                write!(f, " ({})", plain(&reason.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The name, or that there is none; and the thread's id.
-    fn write_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pub(super) fn write_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.name, &self.thread) {
             (Some(name), _) => f.write_str(&plain(name))?,
             (None, None) => write!(f, "task {}", self.task)?,
@@ -207,14 +218,8 @@ impl Report {
         }
         match self.pending_for {
             Some(time) => {
-                write!(f, ", asked {time:.1?} ago")?;
-                if let Some(reason) = self
-                    .reason
-                    .as_ref()
-                    .filter(|reason| !matches!(reason.reason(), Reason::Requested))
-                {
-                    write!(f, " ({})", plain(&reason.to_string()))?;
-                }
+                f.write_str(", asked")?;
+                self.write_asked(f, time)?;
                 write!(f, ", raised {} times", self.raised)?;
             }
             None if self.raised > 0 => write!(f, ", raised {} times", self.raised)?,
