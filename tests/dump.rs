@@ -6,7 +6,7 @@
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -569,6 +569,31 @@ fn a_child_and_a_sockets_peer_are_processes() {
         assert!(what.starts_with(&peer), "{what}");
         drop(other);
         reader.result();
+    });
+}
+
+#[test]
+fn a_process_is_told_by_its_descriptor() {
+    if skipped_under_emulation("a pidfd", "not every emulator has them") {
+        return;
+    }
+    watched("a_process_is_told_by_its_descriptor", || {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = child.id();
+        let waiter = target(move || {
+            // SAFETY: the descriptor that is made is nobody else's.
+            let pidfd =
+                unsafe { OwnedFd::from_raw_fd(libc::syscall(libc::SYS_pidfd_open, pid, 0) as i32) };
+            let _ = eintr::process::waitid(
+                eintr::process::WaitId::PidFd(pidfd.as_fd()),
+                eintr::process::WaitOptions::EXITED,
+            );
+        });
+        wait_until_blocked(waiter.tid, libc::SYS_waitid);
+        let what = thread_of(&waiter).waits_on.unwrap();
+        assert!(what.starts_with(&format!("process {pid} (sleep), ")), "{what}");
+        child.kill().unwrap();
+        waiter.result();
     });
 }
 

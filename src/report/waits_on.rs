@@ -38,6 +38,7 @@ pub(super) fn look(tid: i32, call: &Call) -> WaitsOn {
         "futex" => about(joined(call).map(thread)),
         "wait4" => about(child(first as i32)),
         "waitid" if first == libc::P_PID as usize => about(child(second as i32)),
+        "waitid" if first == libc::P_PIDFD as usize => of_descriptor(tid, second as i32),
         _ => row.fd_at.map_or_else(WaitsOn::default, |index| {
             of_descriptor(tid, call.arguments[index] as i32)
         }),
@@ -88,10 +89,21 @@ fn thread(tid: i32) -> String {
 }
 
 fn child(pid: i32) -> Option<String> {
+    process("child", pid)
+}
+
+fn process(what: &str, pid: i32) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok().filter(|_| pid > 0)?;
     let field = |key| status.lines().find_map(|line| line.strip_prefix(key));
     let state = ThreadState::of(field("State:\t")?.chars().next()?);
-    Some(format!("child {pid} ({}), {state}", field("Name:\t")?))
+    Some(format!("{what} {pid} ({}), {state}", field("Name:\t")?))
+}
+
+/// The process of a pidfd.
+fn process_of(tid: i32, fd: i32) -> Option<String> {
+    let descriptor = fs::read_to_string(format!("/proc/self/task/{tid}/fdinfo/{fd}")).ok()?;
+    let pid = descriptor.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+    process("process", pid.trim().parse().ok()?)
 }
 
 /// What a descriptor is.
@@ -100,6 +112,10 @@ fn descriptor(tid: i32, fd: i32) -> Option<String> {
     let link = link.to_string_lossy();
     if link.starts_with("socket:") {
         return Some(socket(fd).unwrap_or_else(|| link.into_owned()));
+    }
+    // It has a name of its own since 6.9.
+    if ["pidfd:", "anon_inode:[pidfd]"].iter().any(|name| link.starts_with(name)) {
+        return process_of(tid, fd).or(Some("pidfd".into()));
     }
     let anonymous = link.strip_prefix("anon_inode:");
     Some(anonymous.map_or(&*link, |name| name.trim_matches(['[', ']'])).to_owned())
