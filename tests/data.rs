@@ -1,6 +1,6 @@
 //! Reports as data: the names that programs rely on, and what stands under them.
 
-use eintr::sync::Mutex;
+use eintr::sync::{Mutex, RwLock};
 use serde_json::{Value, json};
 use test_support::target::{own_read, pipe, target};
 use test_support::{gettid, skipped_under_emulation, wait_until, watched};
@@ -74,6 +74,17 @@ fn every_report_has_the_same_fields() {
     });
 }
 
+/// The table that stands with `Report`.
+#[test]
+fn every_field_is_documented() {
+    let source = include_str!("../src/report/task.rs");
+    let rows = source.lines().filter_map(|line| line.strip_prefix("/// | `")?.split(" | ").next());
+    let names = rows.flat_map(|row| row.split(", ")).map(|name| name.trim_matches('`'));
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    assert_eq!(names, FIELDS);
+}
+
 #[test]
 fn a_holder_and_a_stack_are_objects() {
     if skipped_under_emulation("who holds a lock", "the kernel does not see what is emulated") {
@@ -92,8 +103,32 @@ fn a_holder_and_a_stack_are_objects() {
             let is_held = told["held_by"]["thread"] == json!(gettid());
             is_held && (!cfg!(feature = "stacks") || told["stack"][0]["address"].is_u64())
         });
+        assert_eq!(fields(&told["held_by"]), ["name", "thread"]);
         assert!(told["held_by"]["name"].is_string(), "{told}");
+        assert_eq!(told["state"], json!("sleeping"));
+        if cfg!(feature = "stacks") {
+            let frame = ["address", "function", "location", "module", "offset"];
+            assert_eq!(fields(&told["stack"][0]), frame);
+        }
         drop(held);
         stuck.result();
+
+        let lock = std::sync::Arc::new(RwLock::new(()));
+        let held = lock.read().unwrap();
+        let wanted = lock.clone();
+        let stuck = target(move || drop(wanted.write())).blocked_in(libc::SYS_futex);
+        let report = serde_json::to_value(stuck.thread.interrupter().report()).unwrap();
+        assert_eq!(report["held_by"], json!({ "readers": 1, "name": null }));
+        drop(held);
+        stuck.result();
+
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = child.id();
+        let stuck = target(move || child.wait().is_ok()).blocked_in(libc::SYS_wait4);
+        let report = serde_json::to_value(stuck.thread.interrupter().report()).unwrap();
+        assert_eq!(report["held_by"], json!({ "process": pid, "name": "sleep" }));
+        // SAFETY: no pointers; the child is not reaped before this.
+        unsafe { libc::kill(pid.cast_signed(), libc::SIGKILL) };
+        assert!(stuck.result());
     });
 }
