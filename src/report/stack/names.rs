@@ -104,12 +104,13 @@ fn look_up(module: &Module, addresses: &[Address], found: &mut BTreeMap<Address,
     });
     let context =
         debugging.ok().and_then(|debugging| addr2line::Context::from_dwarf(debugging).ok());
-    let symbols = symbols(&file);
+    let at = |address: &Address| in_file(module, address.looked_up) as u64;
+    let symbols = symbols(&file, addresses.iter().map(|address| at(address)));
     for address in addresses {
-        let at = in_file(module, address.looked_up) as u64;
-        let mut named = context.as_ref().map_or_else(Vec::new, |context| inlined_at(context, at));
+        let mut named =
+            context.as_ref().map_or_else(Vec::new, |context| inlined_at(context, at(address)));
         if named.iter().all(|named| named.function.is_none()) {
-            let symbol = containing(&symbols, at);
+            let symbol = symbols.get(&at(address)).and_then(|(_, name)| *name);
             let function = symbol.map(|name| addr2line::demangle_auto(name.into(), None).into());
             let location = named.pop().and_then(|named| named.location);
             named = vec![Named { function, location }];
@@ -118,26 +119,26 @@ fn look_up(module: &Module, addresses: &[Address], found: &mut BTreeMap<Address,
     }
 }
 
-/// The address, the size and the name of each function, in their order: all, or those that are
-/// exported where the others were stripped.
-fn symbols<'a>(file: &object::File<'a>) -> Vec<(u64, u64, &'a str)> {
-    let function = |symbol: object::Symbol<'a, '_>| {
-        let is_function = symbol.is_definition() && symbol.kind() == SymbolKind::Text;
-        is_function.then(|| Some((symbol.address(), symbol.size(), symbol.name().ok()?)))?
+/// The beginning and the name of the function around each of these addresses: of all functions, or of those that are exported
+/// where the others were stripped. (What merely comes before is not told: between two exported functions there are others. And not
+/// a list of all functions: for a large program that is megabytes, which the allocator keeps.)
+fn symbols<'a>(
+    file: &object::File<'a>,
+    addresses: impl Iterator<Item = u64>,
+) -> BTreeMap<u64, (u64, Option<&'a str>)> {
+    let is_function = |symbol: &object::Symbol<'a, '_>| {
+        symbol.is_definition() && symbol.kind() == SymbolKind::Text
     };
-    let mut symbols: Vec<_> = file.symbols().filter_map(function).collect();
-    if symbols.is_empty() {
-        symbols.extend(file.dynamic_symbols().filter_map(function));
+    let is_stripped = !file.symbols().any(|symbol| is_function(&symbol));
+    let exported = file.dynamic_symbols().filter(|_| is_stripped);
+    let mut found: BTreeMap<_, _> = addresses.map(|address| (address, (0, None))).collect();
+    for symbol in file.symbols().chain(exported).filter(is_function) {
+        let begin = symbol.address();
+        for (_, found) in found.range_mut(begin..begin.saturating_add(symbol.size())) {
+            *found = (*found).max((begin, symbol.name().ok()));
+        }
     }
-    symbols.sort_unstable();
-    symbols
-}
-
-/// What merely comes before is not told: between two exported functions there are others.
-fn containing<'a>(symbols: &[(u64, u64, &'a str)], at: u64) -> Option<&'a str> {
-    let before = symbols.partition_point(|(address, ..)| *address <= at);
-    let (address, size, name) = symbols[..before].last()?;
-    (at < address + size).then_some(*name)
+    found
 }
 
 /// The function at an address and those that it was put into, innermost first.
