@@ -6,6 +6,7 @@
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString};
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
@@ -675,5 +676,39 @@ fn nothing_of_the_programs_file_stays_behind() {
         assert!(after < before + program, "{before} + {program}: {after}");
         drop(writer);
         let _ = stuck.result();
+    });
+}
+
+/// Ends the program where it is shown.
+#[derive(Debug)]
+struct Exit;
+
+impl std::error::Error for Exit {}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // SAFETY: no arguments that matter.
+        unsafe { libc::_exit(0) }
+    }
+}
+
+/// The header would have been written by then.
+#[test]
+fn one_in_progress_at_exit_is_absent() {
+    const SHOWS: &str = "EINTR_SHOWS_A_DUMP";
+    if std::env::var_os(SHOWS).is_some() {
+        let (task, interrupter) = eintr::task();
+        interrupter.interrupt_with(Exit);
+        task.run(|| {
+            let _ = writeln!(std::io::stderr(), "{}", eintr::dump());
+        });
+        panic!("it has ended");
+    }
+    let Some(mut program) = test_support::child::itself() else { return };
+    program.args(["--exact", "one_in_progress_at_exit_is_absent", "--nocapture"]).env(SHOWS, "");
+    watched("one_in_progress_at_exit_is_absent", || {
+        let output = program.output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && told.is_empty(), "{told}");
     });
 }

@@ -50,19 +50,27 @@ pub struct ThreadDump {
 ///
 /// What a [`report()`](crate::report()) costs its threads. A thread without a task is not signalled. The names of the functions on the
 /// stacks are looked up when they are first shown, which reads the program's files into memory for that time, and
-/// takes seconds for a large one with debugging information. The system has that memory back at once, and the rest once the
-/// dump is dropped.
+/// takes seconds for a large one with debugging information. The system has that memory back at once. What the allocator was
+/// asked for meanwhile is freed: a part of a file's debugging information, which the allocator may keep for
+/// what the program asks for next
+/// ([malloc_trim(3)](https://man7.org/linux/man-pages/man3/malloc_trim.3.html) gives it back), and no more of it after the next dump.
 ///
-/// To write it while the program may exit, make the text first, and write it in one piece: then it is there as a whole
-/// or not at all.
+/// # At exit
+///
+/// It is shown in one piece, so that `eprintln!` and its kin make one write of it: if the program exits while a dump is made
+/// or its names are looked up, nothing of it is written. The kernel may cut a long write to a slow reader or to a file
+/// where the process ends; who wants a file that is there as a whole or not at all writes it beside, and renames it.
 ///
 /// # Examples
 ///
 /// ```
-/// use std::io::Write;
+/// eprintln!("{}", eintr::dump());
 ///
-/// let text = eintr::dump().to_string();
-/// std::io::stderr().write_all(text.as_bytes())?;
+/// # let path = std::env::temp_dir().join(format!("dump-{}", std::process::id()));
+/// let beside = path.with_extension("new");
+/// std::fs::write(&beside, eintr::dump().to_string())?;
+/// std::fs::rename(&beside, &path)?;
+/// # std::fs::remove_file(&path)?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
@@ -132,13 +140,23 @@ fn deadlocks(reports: &[Report]) -> Vec<Vec<i32>> {
 }
 
 impl fmt::Display for ThreadDump {
+    /// In one piece: the program may exit while names are looked up.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tids = self.reports.iter().filter_map(|report| Some(report.thread.as_ref()?.tid));
+        f.write_str(&InPieces(self).to_string())
+    }
+}
+
+struct InPieces<'a>(&'a ThreadDump);
+
+impl fmt::Display for InPieces<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(dump) = self;
+        let tids = dump.reports.iter().filter_map(|report| Some(report.thread.as_ref()?.tid));
         let threads = tids.collect::<std::collections::BTreeSet<_>>().len();
-        let tasks = self.reports.iter().filter(|report| report.asked.is_some()).count();
-        let asked = || self.reports.iter().filter_map(|report| Some((report, report.pending_for?)));
-        let Self { version, process, program, .. } = self;
-        let [program, time] = [plain(program), utc(self.time)];
+        let tasks = dump.reports.iter().filter(|report| report.asked.is_some()).count();
+        let asked = || dump.reports.iter().filter_map(|report| Some((report, report.pending_for?)));
+        let ThreadDump { version, process, program, .. } = dump;
+        let [program, time] = [plain(program), utc(dump.time)];
         write!(f, "eintr {version}, process {process} ({program}), {time}: ")?;
         writeln!(f, "{threads} threads, {tasks} tasks, {} asked", asked().count())?;
         for (i, (report, time)) in asked().enumerate() {
@@ -149,13 +167,13 @@ impl fmt::Display for ThreadDump {
         if asked().next().is_some() {
             writeln!(f)?;
         }
-        for cycle in &self.deadlocks {
+        for cycle in &dump.deadlocks {
             let name = |tid: &i32| plain(&Holder::thread(*tid).to_string());
             let names: Vec<_> = cycle.iter().chain(cycle.first()).map(name).collect();
             let (first, rest) = names.split_first().expect("a cycle is not empty");
             writeln!(f, "deadlock: {first} waits for {}", rest.join(", which waits for "))?;
         }
-        self.reports.iter().try_for_each(|report| write!(f, "\n{report}\n"))
+        dump.reports.iter().try_for_each(|report| write!(f, "\n{report}\n"))
     }
 }
 
