@@ -3,14 +3,14 @@
 //! The tests here work like this: a console is opened at a path of the test's own, and clients speak to it, well or
 //! badly. After each bad one a good one must be served.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use eintr::console::{Console, listen};
@@ -216,6 +216,54 @@ fn what_is_there_is_replaced_only_if_it_is_left_over() {
         drop(console);
         assert_eq!(fs::read_to_string(&path).unwrap(), "another's");
         fs::remove_file(&path).unwrap();
+    });
+}
+
+#[test]
+fn of_two_at_once_one_listens() {
+    watched("of_two_at_once_one_listens", || {
+        let path = place("two");
+        for _ in 0..100 {
+            drop(UnixListener::bind(&path).unwrap());
+            let begin = Arc::new(Barrier::new(4));
+            let listeners = [(); 4].map(|()| {
+                let (path, begin) = (path.clone(), begin.clone());
+                std::thread::spawn(move || {
+                    begin.wait();
+                    listen(path)
+                })
+            });
+            let listen = listeners.map(|listener| listener.join().unwrap());
+            let kinds = listen.iter().filter_map(|listens| Some(listens.as_ref().err()?.kind()));
+            assert_eq!(kinds.collect::<Vec<_>>(), [ErrorKind::AddrInUse; 3]);
+            assert!(is_served(&path));
+        }
+        assert!(!path.exists() && !place("two.lock").exists());
+    });
+}
+
+/// Whoever may read a directory can lock it, and make a file of any name where everybody may.
+#[test]
+fn nobody_else_keeps_one_from_listening() {
+    watched("nobody_else_keeps_one_from_listening", || {
+        let directory = place("directory");
+        fs::create_dir(&directory).unwrap();
+        let path = directory.join("console");
+        let locked = File::open(&directory).unwrap();
+        locked.lock().unwrap();
+        drop(listen(&path).unwrap());
+
+        // What a process that was killed has left.
+        let lock = directory.join("console.lock");
+        fs::write(&lock, "").unwrap();
+        drop(listen(&path).unwrap());
+        assert!(!lock.exists());
+        std::os::unix::fs::symlink(directory.join("elsewhere"), &lock).unwrap();
+        assert!(listen(&path).is_err() && !directory.join("elsewhere").exists());
+        fs::remove_file(&lock).unwrap();
+        nix::unistd::mkfifo(&lock, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(listen(&path).is_err(), "it does not wait");
+        fs::remove_dir_all(&directory).unwrap();
     });
 }
 

@@ -64,7 +64,8 @@ const NAME: &str = "eintr-console";
 /// Serves operators on a Unix socket at that path, until the result is dropped.
 ///
 /// A socket that a process of this user has left there is replaced; one that somebody listens on is not. A symbolic
-/// link is not followed.
+/// link is not followed. Of several that begin at once one listens: a file beside it, with `.lock` at its name's end, is there
+/// meanwhile.
 ///
 /// # Examples
 ///
@@ -81,8 +82,8 @@ const NAME: &str = "eintr-console";
 ///
 /// # Errors
 ///
-/// `AddrInUse` if somebody listens there, or if what is there is no socket of this user's; and what the system says of
-/// the path, and where there are no resources.
+/// `AddrInUse` if somebody listens there, or if what is there is no socket of this user's; `WouldBlock` if that file is another
+/// user's, or held for a second; and what the system says of the path, and where there are no resources.
 pub fn listen(path: impl AsRef<Path>) -> io::Result<Console> {
     let path = std::path::absolute(path)?;
     let listener = Arc::new(socket::listen(&path)?);

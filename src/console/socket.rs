@@ -1,11 +1,12 @@
 //! The console's socket: who may connect, and whose it is.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -26,7 +27,7 @@ pub(super) fn listen(path: &Path) -> io::Result<UnixListener> {
     let unbound = new(SockFlag::empty())?;
     fchmod(&unbound, Mode::S_IRUSR | Mode::S_IWUSR)?;
     // Two that find a left-over at the same moment must not each take the other's new one for it.
-    let _alone = alone_in(path.parent().unwrap_or(path))?;
+    let _alone = Alone::at(path)?;
     match bind(unbound.as_raw_fd(), &address) {
         Err(Errno::EADDRINUSE) if is_left_over(path, &address) => {
             fs::remove_file(path)?;
@@ -42,18 +43,47 @@ fn new(flags: SockFlag) -> nix::Result<OwnedFd> {
     socket(AddressFamily::Unix, SockType::Stream, flags | SockFlag::SOCK_CLOEXEC, None)
 }
 
-/// The lock on a directory. Others use it too, but not for long.
-fn alone_in(directory: &Path) -> io::Result<Flock<File>> {
-    let mut directory = File::open(directory)?;
-    for _ in 0..100 {
-        match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
-            Ok(locked) => return Ok(locked),
-            Err((file, Errno::EWOULDBLOCK)) => directory = file,
-            Err((_, errno)) => return Err(errno.into()),
+/// A lock that only this user and root can take: a file beside the socket, which goes with its holder. (Rejected: the
+/// directory's own lock, which whoever may read it can hold; and to put what is there aside, look, and put it back:
+/// of three at once, one that is alive may lose its name.)
+struct Alone {
+    path: PathBuf,
+    _file: Flock<File>,
+}
+
+impl Alone {
+    fn at(socket: &Path) -> io::Result<Self> {
+        let path: PathBuf =
+            [socket.as_os_str(), ".lock".as_ref()].into_iter().collect::<OsString>().into();
+        let mut options = File::options();
+        options.write(true).create(true).mode(0o600);
+        // A FIFO of that name would wait.
+        options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        for _ in 0..100 {
+            let file = options.open(&path)?;
+            let opened = file.metadata()?;
+            if opened.uid() != geteuid().as_raw() {
+                break;
+            }
+            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                // The one before may have taken the file with it.
+                Ok(file) if identity(&path) == Some((opened.dev(), opened.ino())) => {
+                    return Ok(Self { path, _file: file });
+                }
+                Ok(_) | Err((_, Errno::EWOULDBLOCK)) => clock::pause(Duration::from_millis(10)),
+                Err((_, errno)) => return Err(errno.into()),
+            }
         }
-        clock::pause(Duration::from_millis(10));
+        let held = format!("{} is somebody else's", path.display());
+        Err(io::Error::new(io::ErrorKind::WouldBlock, held))
     }
-    Err(io::Error::new(io::ErrorKind::WouldBlock, "the directory is locked by somebody else"))
+}
+
+impl Drop for Alone {
+    /// Before the lock is let go of.
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
 }
 
 /// Whether a socket of this user's is there, on which nobody listens. Not waiting: of one that is too busy, somebody takes care.
