@@ -10,7 +10,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
 use eintr::console::{Console, listen};
@@ -19,7 +19,7 @@ use nix::unistd::{ForkResult, fork};
 use serde_json::{Value, json};
 use test_support::child::{alone, limit_life};
 use test_support::target::{own_read, pipe};
-use test_support::{emulated, skipped_under_emulation, wait_until, watched};
+use test_support::{emulated, skipped_under_emulation, sleeps_in, wait_until, watched};
 
 /// A path of the test's own.
 fn place(name: &str) -> PathBuf {
@@ -452,6 +452,69 @@ fn what_a_terminal_would_obey_is_escaped() {
             }
         });
     });
+}
+
+/// Holds up whoever shows it first, until it is told to go on.
+#[derive(Debug)]
+struct Waits {
+    begun: mpsc::Sender<()>,
+    go_on: std::sync::Mutex<Option<mpsc::Receiver<()>>>,
+}
+
+impl std::error::Error for Waits {}
+
+impl std::fmt::Display for Waits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(go_on) = self.go_on.lock().unwrap().take() {
+            self.begun.send(()).unwrap();
+            let _ = go_on.recv();
+        }
+        f.write_str("it waits")
+    }
+}
+
+#[test]
+fn clients_at_once_share_a_dump() {
+    if skipped_under_emulation("a dump", "names are looked up too slowly") {
+        return;
+    }
+    alone("clients_at_once_share_a_dump", || {
+        let (_console, path) = console("shared");
+        let (begun, has_begun) = mpsc::channel();
+        let (go, go_on) = mpsc::channel::<()>();
+        let (task, interrupter) = eintr::task();
+        interrupter.interrupt_with(Waits { begun, go_on: Some(go_on).into() });
+        let ask_for_one = || {
+            let path = path.clone();
+            std::thread::spawn(move || {
+                ask(&path, json!({ "protocol": 1, "request": "dump" }))["dump"]["time"].clone()
+            })
+        };
+        task.run(|| {
+            eintr::mask(|| {
+                let first = ask_for_one();
+                has_begun.recv().unwrap();
+                let others = [(); 4].map(|()| ask_for_one());
+                // The first waits as well.
+                let wait = || console_threads_in(libc::SYS_futex) == 5;
+                wait_until("the others wait for that", wait);
+                drop(go);
+                let first = first.join().unwrap();
+                let others = others.map(|other| other.join().unwrap());
+                assert!(others.iter().all(|time| *time == others[0] && *time != first));
+            });
+        });
+    });
+}
+
+/// How many of the console's threads sleep in that syscall.
+fn console_threads_in(syscall: i64) -> usize {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let of_console = tasks.filter(|task| {
+        fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name == "eintr-console\n")
+    });
+    let tids = of_console.map(|task| task.file_name().to_str().unwrap().parse().unwrap());
+    tids.filter(|tid| sleeps_in(*tid, syscall)).count()
 }
 
 #[derive(Debug)]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::report::{ThreadDump, dump, list};
+use super::Shared;
+use crate::report::{ThreadDump, list};
 use crate::{Group, Interrupter, Outcome, find};
 
 const PROTOCOL: u64 = 1;
@@ -16,7 +17,7 @@ pub(super) fn error(text: &str) -> Value {
 }
 
 /// The answer to a line.
-pub(super) fn to(line: &[u8], group: impl Fn(&str) -> Option<Group>) -> Value {
+pub(super) fn to(line: &[u8], shared: &Shared) -> Value {
     let Ok(request) = serde_json::from_slice::<Value>(line) else {
         return error("that is no JSON");
     };
@@ -25,11 +26,11 @@ pub(super) fn to(line: &[u8], group: impl Fn(&str) -> Option<Group>) -> Value {
     }
     let answer = match request["request"].as_str() {
         Some("list") => Ok(json!({ "dump": list() })),
-        Some("dump") if request["text"] == true => Ok(json!({ "text": dump().to_string() })),
-        Some("dump") => Ok(json!({ "dump": dump() })),
+        Some("dump") if request["text"] == true => Ok(json!({ "text": shared.dumps.next().1 })),
+        Some("dump") => Ok(json!({ "dump": *shared.dumps.next().0 })),
         Some("interrupt") => interrupt(&request),
         Some("stop") => {
-            let named = request["group"].as_str().and_then(group);
+            let named = request["group"].as_str().and_then(|name| shared.group(name));
             named.ok_or("no such group".into()).map(|group| stop(&group, wait(&request)))
         }
         _ => Err("no such request".into()),

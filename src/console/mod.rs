@@ -13,8 +13,8 @@
 //! seconds, the answer taken within 10 more, and a wait is 60 seconds at most. Eight are served at once, each by a
 //! thread of its own that blocks all signals; one more is told that the console is busy. No task waits for a client.
 //!
-//! What an answer costs is what the calls cost that make it: see [`dump()`](crate::dump()). A task's
-//! [hooks](crate::with_hook) run on the connection's thread.
+//! What an answer costs is what the calls cost that make it: see [`dump()`](crate::dump()). One dump is made at a time, and those
+//! who ask meanwhile share the next. A task's [hooks](crate::with_hook) run on the connection's thread.
 //!
 //! # Fork, exec, daemons
 //!
@@ -53,6 +53,7 @@ use crate::thread::helper_thread;
 
 mod answer;
 mod connection;
+mod shared;
 mod socket;
 
 /// So many connections are served at once.
@@ -114,6 +115,7 @@ pub struct Console {
 struct Shared {
     groups: Mutex<BTreeMap<String, Group>>,
     connections: AtomicUsize,
+    dumps: shared::Dumps,
     is_closed: AtomicBool,
 }
 
@@ -139,6 +141,10 @@ impl Drop for Console {
 }
 
 impl Shared {
+    fn group(&self, name: &str) -> Option<Group> {
+        self.groups().get(name).cloned()
+    }
+
     fn groups(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Group>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -186,9 +192,7 @@ fn begin(stream: UnixStream, shared: &Arc<Shared>) {
     };
     let serve = move || {
         let Counted(shared) = &counted;
-        let _ = connection::serve(&stream, |line| {
-            answer::to(line, |name| shared.groups().get(name).cloned())
-        });
+        let _ = connection::serve(&stream, |line| answer::to(line, shared));
     };
     let _ = helper_thread::start(NAME, serve);
 }
