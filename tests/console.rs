@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use eintr::console::{Console, listen};
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, fork};
+use nix::unistd::{ForkResult, Pid, fork};
 use serde_json::{Value, json};
 use test_support::child::{alone, limit_life};
 use test_support::target::{own_read, pipe};
@@ -323,6 +323,111 @@ fn a_child_of_a_fork_leaves_it_alone_and_a_new_program_does_not_have_it() {
         assert!(listed.contains("/dev/null") && !listed.contains("socket:"), "{listed}");
         drop(console);
         assert!(!path.exists());
+    });
+}
+
+/// A program that listens, becomes a daemon, and does that; then it sleeps. Its id.
+fn daemon(path: &Path, does: impl FnOnce(Console)) -> Pid {
+    let (told, tell) = pipe();
+    // SAFETY: the child allocates and makes threads, which glibc's handlers allow; it ends by `_exit`.
+    if let ForkResult::Parent { child } = unsafe { fork() }.unwrap() {
+        drop(tell);
+        assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
+        let mut id = [0; 4];
+        File::from(told).read_exact(&mut id).unwrap();
+        return Pid::from_raw(i32::from_ne_bytes(id));
+    }
+    limit_life();
+    let parent = nix::unistd::getpid();
+    let console = listen(path).unwrap();
+    // SAFETY: as above; and the parent ends at once.
+    match unsafe { fork() }.unwrap() {
+        // SAFETY: no arguments that matter.
+        ForkResult::Parent { .. } => unsafe { libc::_exit(0) },
+        ForkResult::Child => {
+            limit_life();
+            wait_until("its parent has ended", || nix::unistd::getppid() != parent);
+            does(console);
+            nix::unistd::write(&tell, &nix::unistd::getpid().as_raw().to_ne_bytes()).unwrap();
+            loop {
+                nix::unistd::pause();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_daemon_that_listened_before_has_nobody_to_answer() {
+    alone("a_daemon_that_listened_before_has_nobody_to_answer", || {
+        let path = place("daemon");
+        let end =
+            |daemon| nix::sys::signal::kill(daemon, nix::sys::signal::Signal::SIGKILL).unwrap();
+        let silent = daemon(&path, std::mem::forget);
+        assert_eq!(
+            listen(&path).unwrap_err().kind(),
+            ErrorKind::AddrInUse,
+            "its descriptor is there"
+        );
+        end(silent);
+        // It is left over once that has gone.
+        wait_until("another may listen there", || listen(&path).is_ok());
+
+        let (again, at) = (path.clone(), path.clone());
+        let listens = daemon(&path, move |console| {
+            drop(console);
+            std::mem::forget(listen(again).unwrap());
+        });
+        assert!(is_served(&at));
+        end(listens);
+        fs::remove_file(at).unwrap();
+    });
+}
+
+/// As root inside, which is who that user is outside; or as nobody whom the namespace knows. Whether it may be so.
+fn in_a_namespace_of_its_own(is_known: bool) -> bool {
+    let user = nix::unistd::geteuid();
+    // SAFETY: no pointers.
+    if unsafe { libc::unshare(libc::CLONE_NEWUSER) } != 0 {
+        return false;
+    }
+    !is_known || fs::write("/proc/self/uid_map", format!("0 {user} 1")).is_ok()
+}
+
+#[test]
+fn in_a_user_namespace_nobody_is_let_in_whom_it_does_not_know() {
+    alone("in_a_user_namespace_nobody_is_let_in_whom_it_does_not_know", || {
+        for is_known in [true, false] {
+            let path = place("namespace");
+            let (told, tell) = pipe();
+            // SAFETY: the child allocates and makes threads, which glibc's handlers allow; it ends by a signal.
+            let ForkResult::Parent { child } = unsafe { fork() }.unwrap() else {
+                limit_life();
+                let is_there = in_a_namespace_of_its_own(is_known);
+                let _console = listen(&path).unwrap();
+                nix::unistd::write(&tell, &[u8::from(is_there)]).unwrap();
+                loop {
+                    nix::unistd::pause();
+                }
+            };
+            drop(tell);
+            let mut is_there = [0];
+            File::from(told).read_exact(&mut is_there).unwrap();
+            let request = b"{\"protocol\":1,\"request\":\"list\"}\n";
+            if is_there == [0] {
+                eprintln!("skipped: user namespaces (none may be made here)");
+            } else {
+                assert_eq!(answer_to(&path, request).is_some(), is_known);
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+                // SAFETY: no pointers.
+                let become_another = || unsafe { libc::setresuid(1234, 1234, 1234) } == 0;
+                assert!(holds_in_a_child(
+                    || !become_another() || answer_to(&path, request).is_none()
+                ));
+            }
+            nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL).unwrap();
+            waitpid(child, None).unwrap();
+            fs::remove_file(&path).unwrap();
+        }
     });
 }
 

@@ -19,9 +19,10 @@
 //! # Fork, exec, daemons
 //!
 //! The threads are this process's: [`listen`] is called *after* becoming a daemon, for a child of a fork has none of them.
-//! The child has the descriptor, though: while it lives, the path is taken, also after its parent's end, and nobody answers there.
-//! What is dropped in such a child leaves the parent's socket alone. A new program (exec) does not get the descriptor; its socket
-//! is left over, and the next [`listen`] on that path takes its place.
+//! The child has the descriptor, though: while it lives, the path is taken, also after its parent's end, and nobody answers there;
+//! unless the child drops its [`Console`], which leaves the parent's alone. Then it may listen there itself, once the parent
+//! has ended. A new program (exec) does not get the descriptor; its socket is left over, and the next [`listen`] on that path takes
+//! its place.
 //!
 //! # The protocol
 //!
@@ -41,6 +42,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::Shutdown;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -130,6 +132,8 @@ impl Drop for Console {
     /// Answers that are under way are still given.
     fn drop(&mut self) {
         if self.process != std::process::id() {
+            // The thread that accepts is not here, and what it had of this is nobody's.
+            let _ = nix::unistd::close(self.listener.as_raw_fd());
             return;
         }
         self.shared.is_closed.store(true, SeqCst);
