@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 
 fn run(socket: &Path, command: &str, arguments: &[&str]) -> Done {
     match (command, arguments) {
-        ("list", []) => show_lines(&list(socket)?),
+        ("list", []) => show_lines(&table::list(&list(socket)?)),
         ("dump", []) => {
             let answer = ask(socket, json!({ "request": "dump", "text": true }), 0.0)?;
             show(&plain_lines(answer["text"].as_str().unwrap_or_default()))
@@ -79,15 +79,7 @@ fn run(socket: &Path, command: &str, arguments: &[&str]) -> Done {
             show_lines(&stragglers)?;
             Ok(ExitCode::from(1))
         }
-        ("watch", []) => loop {
-            let lines = list(socket)?;
-            if io::stdout().is_terminal() {
-                // Home, and what is below goes.
-                show("\x1b[H\x1b[J")?;
-            }
-            show_lines(&lines)?;
-            std::thread::sleep(Duration::from_secs(1));
-        },
+        ("watch", []) => watch(socket),
         _ => Err(format!("no such command: {command} {}\n\n{HELP}", arguments.join(" "))),
     }
 }
@@ -117,9 +109,28 @@ impl<'a> Options<'a> {
     }
 }
 
-fn list(socket: &Path) -> Result<Vec<String>, String> {
-    let answer = ask(socket, json!({ "request": "list" }), 0.0)?;
-    Ok(table::table(reports(&answer["dump"]["reports"])))
+fn list(socket: &Path) -> Result<Value, String> {
+    Ok(ask(socket, json!({ "request": "list" }), 0.0)?["dump"].take())
+}
+
+/// Shows the list each second, until nobody reads it any more.
+fn watch(socket: &Path) -> Done {
+    loop {
+        let dump = list(socket)?;
+        let lines = [vec![table::header(&dump)], table::list(&dump)].concat().join("\n");
+        let frame = match io::stdout().is_terminal() {
+            // Home, what is below goes, and lines end at the margin; so each time they are allowed to go on.
+            true => format!("\x1b[H\x1b[J\x1b[?7l{lines}\x1b[?7h\n"),
+            false => lines + "\n\n",
+        };
+        match io::stdout().lock().write_all(frame.as_bytes()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                return Ok(ExitCode::SUCCESS);
+            }
+            written => written.map_err(|error| error.to_string())?,
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
 }
 
 fn reports(value: &Value) -> &[Value] {

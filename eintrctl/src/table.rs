@@ -6,6 +6,28 @@ use crate::plain;
 
 const HEADINGS: [&str; 8] = ["ID", "NAME", "TID", "STATE", "CALL", "AGE", "PENDING", "WAITS ON"];
 
+/// What is asked for by `list`: the table, and who waits for whom in a circle.
+pub fn list(dump: &Value) -> Vec<String> {
+    let cycles = dump["deadlocks"].as_array().into_iter().flatten().filter_map(Value::as_array);
+    let told = cycles.map(|tids| {
+        let tids: Vec<_> = tids.iter().chain(tids.first()).map(Value::to_string).collect();
+        format!("deadlock: {}", tids.join(" waits for "))
+    });
+    table(crate::reports(&dump["reports"])).into_iter().chain(told).collect()
+}
+
+/// Whose threads they are, and how many.
+pub fn header(dump: &Value) -> String {
+    let reports = crate::reports(&dump["reports"]);
+    let count = |field| reports.iter().filter(|report| !report[field].is_null()).count();
+    let program = plain(dump["program"].as_str().unwrap_or_default());
+    let [threads, tasks, asked] = ["tid", "task", "pending_for"].map(count);
+    format!(
+        "process {} ({program}): {threads} threads, {tasks} tasks, {asked} asked",
+        dump["process"]
+    )
+}
+
 /// The table, a line each.
 pub fn table(reports: &[Value]) -> Vec<String> {
     let rows: Vec<_> = reports.iter().map(row).collect();
@@ -80,5 +102,15 @@ mod tests {
         );
         assert_eq!(words(&table[2]), words("- main 11 - - 1d - -"));
         assert!(table[0].starts_with("ID  NAME "));
+    }
+
+    #[test]
+    fn a_list_ends_with_who_waits_for_whom() {
+        let [one, other] = [4243, 4244].map(|tid| json!({ "task": tid, "tid": tid }));
+        let dump = json!({ "process": 4242, "program": "a\u{1b}b", "deadlocks": [[4243, 4244]],
+            "reports": [one, other, { "tid": 4242, "task": null, "pending_for": null }] });
+        let deadlock = "deadlock: 4243 waits for 4244 waits for 4243";
+        assert_eq!(list(&dump).last().map(String::as_str), Some(deadlock));
+        assert_eq!(header(&dump), "process 4242 (a\\u{1b}b): 3 threads, 2 tasks, 0 asked");
     }
 }

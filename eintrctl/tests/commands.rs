@@ -1,7 +1,9 @@
 //! The commands, against a console of this process's own.
 
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use eintr::console::listen;
@@ -92,6 +94,178 @@ fn an_operator_lists_dumps_and_interrupts() {
     });
 }
 
+/// The program, watching; what it shows comes there.
+fn watching(path: &str, stdout: impl Into<Stdio>) -> Child {
+    let mut watch = Command::new(env!("CARGO_BIN_EXE_eintrctl"));
+    watch.args([path, "watch"]).stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
+    watch.spawn().unwrap()
+}
+
+/// Reads until that has come so often.
+fn read_until(from: &mut impl Read, what: &str, times: usize) -> String {
+    let mut shown = Vec::new();
+    let mut chunk = [0; 4096];
+    while String::from_utf8_lossy(&shown).matches(what).count() < times {
+        let count = from.read(&mut chunk).unwrap();
+        assert!(count > 0, "{}", String::from_utf8_lossy(&shown));
+        shown.extend(&chunk[..count]);
+    }
+    String::from_utf8(shown).unwrap()
+}
+
+#[test]
+fn it_watches_until_the_program_or_the_reader_ends() {
+    if skipped_under_emulation("eintrctl", "the emulator does not run programs of its own machine")
+    {
+        return;
+    }
+    watched("it_watches_until_the_program_or_the_reader_ends", || {
+        let path = place("watch");
+        let console = listen(&path).unwrap();
+        let path = path.to_str().unwrap();
+        let (reader, writer) = pipe();
+        let worker = eintr::Builder::new().name("watched \x1b one".into());
+        let worker = worker.spawn(move || own_read(reader)).unwrap();
+        let name = "watched \\u{1b} one";
+        wait_until("its task has begun", || told(&[path, "list"]).0.contains(name));
+
+        // On a terminal the second takes the place of the first.
+        let nix::pty::OpenptyResult { master, slave } = nix::pty::openpty(None, None).unwrap();
+        let mut on_terminal = watching(path, slave);
+        let shown = read_until(&mut File::from(master.try_clone().unwrap()), name, 3);
+        let mut frames = shown.split("\x1b[H\x1b[J\x1b[?7l");
+        assert_eq!(frames.next(), Some(""));
+        let frame = frames.next().unwrap();
+        let header = format!("process {} (", std::process::id());
+        assert!(frame.starts_with(&header) && frame.contains(" asked\r\nID "), "{frame}");
+        assert!(frame.ends_with("\x1b[?7h\r\n") && frame.matches('\x1b').count() == 1, "{frame}");
+        drop(master);
+
+        // Elsewhere it follows it.
+        let mut piped = watching(path, Stdio::piped());
+        let mut stdout = piped.stdout.take().unwrap();
+        let shown = read_until(&mut stdout, name, 2);
+        assert!(!shown.contains('\x1b') && shown.contains("\n\nprocess "), "{shown}");
+        let mut unread = watching(path, Stdio::piped());
+        drop(unread.stdout.take());
+        assert!(unread.wait().unwrap().success(), "nobody reads it");
+
+        drop(console);
+        for watching in [&mut on_terminal, &mut piped] {
+            assert_eq!(watching.wait().unwrap().code(), Some(2));
+            let mut told = String::new();
+            watching.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+            assert!(told.starts_with("eintrctl: "), "{told}");
+        }
+        drop(writer);
+        let _ = worker.join();
+    });
+}
+
+/// A program that ends while it answers.
+#[test]
+fn half_an_answer_is_none() {
+    if skipped_under_emulation("eintrctl", "the emulator does not run programs of its own machine")
+    {
+        return;
+    }
+    watched("half_an_answer_is_none", || {
+        let path = place("half");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let ends = std::thread::spawn(move || {
+            for half in [
+                r#"{"protocol":1,"text":"eintr 0.1.0, process"#,
+                r#"{"dump":{"reports":[{"tid":1}"#,
+            ] {
+                let mut stream = listener.accept().unwrap().0;
+                stream.write_all(half.as_bytes()).unwrap();
+            }
+        });
+        for arguments in [&["dump"][..], &["dump", "--json"]] {
+            let output = eintrctl(&[&[path.to_str().unwrap()], arguments].concat());
+            assert!(output.stdout.is_empty() && output.status.code() == Some(2), "{output:?}");
+        }
+        ends.join().unwrap();
+        std::fs::remove_file(path).unwrap();
+    });
+}
+
+/// The commands and options that the help names.
+fn words_of_the_help() -> Vec<String> {
+    let help = told(&["--help"]).0;
+    let command = |line: &str| {
+        let line = line.strip_prefix("  ").filter(|line| line.starts_with(char::is_alphabetic))?;
+        line.split(' ').next().map(str::to_owned)
+    };
+    let letters = |letter: char| !letter.is_ascii_alphabetic() && letter != '-';
+    let options = help.split(letters).filter(|word| word.starts_with("--") && word.len() > 2);
+    let mut words: Vec<_> = help.lines().filter_map(command).collect();
+    words.extend(options.map(str::to_owned));
+    words.sort();
+    words.dedup();
+    words
+}
+
+#[test]
+fn the_manual_and_the_completions_name_all_that_the_help_does() {
+    if skipped_under_emulation("eintrctl", "the emulator does not run programs of its own machine")
+    {
+        return;
+    }
+    let words = words_of_the_help();
+    assert!(words.contains(&"watch".into()) && words.contains(&"--wait".into()), "{words:?}");
+    let manual = include_str!("../eintrctl.1").replace("\\-", "-");
+    let in_fish = include_str!("../eintrctl.fish").replace("-l ", "--");
+    let texts =
+        [&manual, include_str!("../eintrctl.bash"), &in_fish, include_str!("../eintrctl.zsh")];
+    for (i, text) in texts.iter().enumerate() {
+        for word in &words {
+            assert!(text.contains(word.as_str()), "{word} in text {i}");
+        }
+    }
+}
+
+/// What bash makes of these words, the last of which is being typed.
+fn completed(words: &[&str]) -> Vec<String> {
+    let script = "source \"$1\"; shift; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _eintrctl; printf '%s\\n' \"${COMPREPLY[@]}\"";
+    let mut bash = Command::new("bash");
+    bash.args([
+        "--norc",
+        "-c",
+        script,
+        "bash",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/eintrctl.bash"),
+    ]);
+    let output = bash.args(words).output().unwrap();
+    assert!(output.stderr.is_empty(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_commands_options_and_tasks() {
+    if skipped_under_emulation("eintrctl", "the emulator does not run programs of its own machine")
+        || Command::new("bash").arg("--version").output().is_err()
+    {
+        return eprintln!("skipped: completions (there is no bash)");
+    }
+    let program = env!("CARGO_BIN_EXE_eintrctl");
+    assert_eq!(completed(&[program, "1", "d"]), ["dump"]);
+    assert_eq!(completed(&[program, "1", ""]), ["list", "dump", "interrupt", "stop", "watch"]);
+    assert_eq!(completed(&[program, "1", "dump", ""]), ["--json"]);
+    assert_eq!(completed(&[program, "1", "interrupt", "7", "--r"]), ["--reason"]);
+    assert_eq!(completed(&[program, "--v"]), ["--version"]);
+    watched("bash_completes_commands_options_and_tasks", || {
+        let path = place("completion");
+        let _console = listen(&path).unwrap();
+        let (task, interrupter) = eintr::task();
+        task.run(|| {
+            let id = interrupter.id().to_string();
+            let path = path.to_str().unwrap();
+            assert_eq!(completed(&[program, path, "interrupt", &id]), [id]);
+        });
+    });
+}
+
 #[test]
 fn what_is_not_understood_is_told_with_the_help() {
     if skipped_under_emulation("eintrctl", "the emulator does not run programs of its own machine")
@@ -117,7 +291,6 @@ fn what_is_not_understood_is_told_with_the_help() {
     let path = place("stranger");
     let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
     let stranger = std::thread::spawn(move || {
-        use std::io::Write;
         listener.accept().unwrap().0.write_all(b"\x1b[2J\n").unwrap();
     });
     let (text, status) = told(&[path.to_str().unwrap(), "list"]);
