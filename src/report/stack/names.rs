@@ -105,7 +105,7 @@ fn look_up(module: &Module, addresses: &[Address], found: &mut BTreeMap<Address,
     let context =
         debugging.ok().and_then(|debugging| addr2line::Context::from_dwarf(debugging).ok());
     let at = |address: &Address| in_file(module, address.looked_up) as u64;
-    let symbols = symbols(&file, addresses.iter().map(|address| at(address)));
+    let symbols = symbols(&file, addresses.iter().map(at));
     for address in addresses {
         let mut named =
             context.as_ref().map_or_else(Vec::new, |context| inlined_at(context, at(address)));
