@@ -308,8 +308,12 @@ EINTR_NODISCARD int eintr_abandonable(intptr_t (*f)(void *), void *arg, intptr_t
  * at its end, as by snprintf(3). Errors: EINVAL. */
 ssize_t eintr_report(eintr_interrupter interrupter, char *buffer, size_t size);
 
-/* Where all tasks are, with the stacks of their threads: the thread dump, written as eintr_report() does. Each thread is asked by
- * one signal, which it does not notice. All of them together hold it up for a second at most. */
+/* Where all threads of the process are: the thread dump, written as eintr_report() does. A header (the version, the process, the
+ * time), who was asked, which wait for each other's locks; then, with an empty line before each, the tasks, with the stacks of their
+ * threads and who holds what they wait for, and the threads that run none, as the kernel shows them. Each thread of a task is
+ * asked by one signal, which it does not notice; all of them together hold it up for a second at most. Names are looked up in the
+ * program's files, which takes seconds for a large one with debugging information. Each call makes a dump of its own: what did not
+ * fit may be longer the next time. */
 ssize_t eintr_dump(char *buffer, size_t size);
 
 /* No signal was free: an interrupt is seen before a call only. */

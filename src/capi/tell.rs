@@ -13,8 +13,8 @@ use std::panic::Location;
 use libc::{size_t, ssize_t};
 
 use super::{Errno, border, handles};
+use crate::dump;
 use crate::entry::install::{self, Installed};
-use crate::report;
 use crate::support::{Road, support};
 
 /// `struct eintr_support`
@@ -71,7 +71,7 @@ pub unsafe extern "C" fn eintr_report(
     })
 }
 
-/// Where all tasks are, with their threads' stacks.
+/// Where all threads are, with the stacks of those that run a task.
 ///
 /// # Safety
 ///
@@ -79,9 +79,9 @@ pub unsafe extern "C" fn eintr_report(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn eintr_dump(buffer: *mut c_char, size: size_t) -> ssize_t {
     border(-1, || {
-        let reports: String = report().iter().map(|report| format!("{report}\n")).collect();
+        let dump = dump().to_string();
         // SAFETY: the caller's promise.
-        unsafe { write(&reports, buffer, size) }
+        unsafe { write(&dump, buffer, size) }
     })
 }
 

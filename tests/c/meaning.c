@@ -109,6 +109,13 @@ static void support(void)
     CHECK(strcmp(eintr_version(), "0.") > 0);
 }
 
+static void *reads_a_byte(void *fd)
+{
+    char byte;
+    CHECK(read(*(int *)fd, &byte, 1) == 1);
+    return NULL;
+}
+
 static void reports(void)
 {
     eintr_task task = eintr_task_new("a name", 0);
@@ -118,8 +125,15 @@ static void reports(void)
     CHECK(length == (ssize_t)strlen(report) && strncmp(report, "a name: not started", 19) == 0);
     CHECK(eintr_report(interrupter, cut, sizeof cut) == length && strcmp(cut, "a na") == 0);
     CHECK(eintr_task_begin(task) == 0);
-    char dump[4096];
-    CHECK(eintr_dump(dump, sizeof dump) > 0 && strstr(dump, "a name (tid ") != NULL);
+    /* A plain thread, too: it is joined while it is asleep. */
+    int ends[2];
+    pthread_t plain;
+    CHECK(pipe(ends) == 0 && pthread_create(&plain, NULL, reads_a_byte, &ends[0]) == 0);
+    static char dump[1 << 16];
+    CHECK(eintr_dump(dump, sizeof dump) > 0 && strncmp(dump, "eintr ", 6) == 0);
+    CHECK(strstr(dump, "\na name (tid ") != NULL && strstr(dump, "\nplain thread ") != NULL);
+    CHECK(write(ends[1], "x", 1) == 1 && pthread_join(plain, NULL) == 0);
+    CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
     CHECK(eintr_task_end(task) == 0 && eintr_is_finished(interrupter) == 1);
     CHECK(eintr_interrupter_free(interrupter) == 0);
 }
