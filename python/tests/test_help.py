@@ -3,9 +3,9 @@
 import errno
 import io
 import os
+import re
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -24,17 +24,27 @@ def test_a_dump_has_every_thread_with_both_kinds_of_frames():
     reader, writer = os.pipe()
     thread = eintr.Thread(target=os.read, args=(reader, 1), name="reads")
     thread.start()
-    plain = Running(lambda: time.sleep(0.5))
+    other_reader, other_writer = os.pipe()
+    plain = Running(lambda: os.read(other_reader, 1)).asleep()
     asleep(thread.native_id)
     text = io.StringIO()
     eintr.dump(text)
     text = text.getvalue()
-    assert "Thread MainThread" in text and "test_a_dump_has_every_thread" in text
-    assert "in read of fd" in text and "pipe" in text
-    assert "stack:" in text and "libc" in text
+    assert text.startswith("eintr ") and f", process {os.getpid()} (" in text.splitlines()[0]
+    header, *threads = text.rstrip().split("\n\n")
+    of = {int(re.search(r" \(tid (\d+)\):", told)[1]): told for told in threads}
+    assert of.keys() == {int(tid) for tid in os.listdir("/proc/self/task")}
+    main, reads, of_plain = (of[tid] for tid in (os.getpid(), thread.native_id, plain.thread.native_id))
+    assert "Thread MainThread" in main and "test_a_dump_has_every_thread" in main and "running" in main
+    assert "Thread reads" in reads and "in read of fd" in reads and "pipe" in reads
+    assert "stack:" in reads and "libc" in reads
+    assert "os.read(other_reader, 1)" in of_plain and "plain thread" in of_plain and "in read of fd" in of_plain
     assert thread.interrupt().wait_caught(60)
     thread.join(60)
+    os.write(other_writer, b"x")
     plain.end()
+    os.close(other_reader)
+    os.close(other_writer)
     os.close(reader)
     os.close(writer)
 

@@ -42,22 +42,17 @@ def install(signal: int) -> None:
 
 
 def dump(file: TextIO | None = None) -> None:
-    """Writes where every thread is: its Python frames; where it runs a block, its native ones, too, the system call that it is in,
-    and what that waits on. (Of other threads the kernel tells the function in which they sleep.) To sys.stderr, or a text file."""
+    """Writes where every thread of the process is, Python's or not: its Python frames, the system call that it is in, what that waits
+    on and who holds it; where it runs a block, its native frames, too. To sys.stderr, or a text file."""
     file = file or sys.stderr
-    reports = lib.dump()
+    header, reports = lib.dump()
+    told = [header]
     threads = {thread.ident: thread for thread in threading.enumerate()}
     for ident, frame in sys._current_frames().items():
         thread = threads.get(ident)
         tid = thread.native_id if thread else None
-        file.write(f"Thread {thread.name if thread else ident}" + (f" (tid {tid}):\n" if tid else ":\n"))
-        traceback.print_stack(frame, file=file)
-        file.write(f"  {reports.get(tid) or _asleep_in(tid)}\n\n")
-
-
-def _asleep_in(tid):
-    try:
-        with open(f"/proc/self/task/{tid}/wchan") as wchan:
-            return f"in the kernel: {wchan.read()}"
-    except OSError:
-        return "not known to the kernel"
+        name = f"{thread.name} (tid {tid})" if thread else ident
+        frames = "".join(traceback.format_stack(frame))
+        told.append(f"Thread {name}:\n{frames}  {reports.pop(tid, 'not known to the kernel')}")
+    # In one piece: the program may exit meanwhile.
+    file.write("\n\n".join([*told, *reports.values()]) + "\n\n")

@@ -61,12 +61,15 @@ def report(interrupter):
 
 
 def dump():
-    """Where all tasks are, with the native stacks of their threads: by the threads' ids."""
-    text = ctypes.create_string_buffer(1 << 20)
-    _dump(text, len(text))
+    """The thread dump: its header, and what is told of each thread, by the threads' ids."""
+    text, length = b"", 1 << 20
+    while length >= len(text):
+        text = ctypes.create_string_buffer(length + 4096)
+        length = _dump(text, len(text))
+    header, *reports = text.value.decode(errors="replace").rstrip().split("\n\n")
     found = {}
-    for report in re.split(r"\n(?=\S)", text.value.decode(errors="replace")):
+    for report in reports:
         tid = re.match(r".* \(tid (\d+)\): ", report)
         if tid:
-            found[int(tid[1])] = report.strip()
-    return found
+            found.setdefault(int(tid[1]), report)
+    return header, found
