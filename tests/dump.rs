@@ -595,6 +595,7 @@ fn a_process_is_told_by_its_descriptor() {
         assert!(what.starts_with(&format!("process {pid} (sleep), ")), "{what}");
         child.kill().unwrap();
         waiter.result();
+        let _ = child.wait();
     });
 }
 
