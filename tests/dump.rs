@@ -210,6 +210,12 @@ fn two_that_wait_for_each_others_locks_are_seen_to() {
         let text = dump.to_string();
         let lines = text.lines().filter(|line| line.starts_with("deadlock: thread "));
         assert_eq!(lines.count(), 2, "{text}");
+        let name = |tid: i32| format!("thread {tid} (");
+        let is_told = |line: &str| {
+            line.starts_with(&format!("waited for: {}", name(one)))
+                && line.contains(&format!(", by {}", name(other)))
+        };
+        assert!(text.lines().any(is_told), "{text}");
         for thread in &threads {
             thread.interrupt();
         }
@@ -273,6 +279,8 @@ fn the_holder_is_that_of_now() {
         });
         let is_told = |holder: i32| move |waits: &Target<()>| holder_of(waits) == Some(holder);
         wait_until("the first is told", || waits.iter().all(is_told(gettid())));
+        let [at, of_the_other] = [0, 1].map(|i| thread_of(&waits[i]).waits_on);
+        assert!(at.as_ref().is_some_and(|at| at.starts_with("0x")) && at == of_the_other, "{at:?}");
         drop(held);
         let [one, other] = &waits;
         let tells_the_other = || is_told(one.tid)(other) || is_told(other.tid)(one);
@@ -306,6 +314,9 @@ fn a_readers_writer_lock_tells_its_writer_or_how_many_read() {
         waits.iter().for_each(|waits| wait_until_on_futex(waits.tid));
         let is_told = |waits: &Target<()>| holder_of(waits) == Some(gettid());
         wait_until("all are told the writer", || waits.iter().all(is_told));
+        // Writers and readers have a word of their own.
+        let at: Vec<_> = waits.iter().map(|waits| thread_of(waits).waits_on).collect();
+        assert!(at[0].is_some() && at[0] == at[1] && at[2] == at[3] && at[0] != at[2], "{at:?}");
         drop(held);
         waits.into_iter().for_each(Target::result);
 

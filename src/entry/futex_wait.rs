@@ -33,13 +33,14 @@
 
 #![allow(unsafe_code)]
 
+use std::mem::offset_of;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicU32, fence};
 
 use libc::{c_int, c_long};
 
 use crate::deadline::timer;
-use crate::kernel::{Moment, futex};
+use crate::kernel::{Moment, futex, memory};
 use crate::reach::dispatch;
 use crate::thread::{Block, Outcome, Stop, block, call, fork_gate, registry, repeat_timer};
 
@@ -69,6 +70,13 @@ const OWN: usize = 0;
 
 fn waiter(word: &AtomicU32, value: u32) -> Waiter {
     Waiter { value: value.into(), address: word.as_ptr() as u64, flags: FLAGS, reserved: 0 }
+}
+
+/// Where the word lies for which a thread sleeps by that list, beside its own.
+pub(crate) fn word(list: usize) -> Option<usize> {
+    let mut address = [0; size_of::<usize>()];
+    let at = list + size_of::<Waiter>() + offset_of!(Waiter, address);
+    memory::read(at, &mut address).then(|| usize::from_ne_bytes(address))
 }
 
 /// Sleeps while the word is `expected`, until it is woken, the moment comes or this thread is

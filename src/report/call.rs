@@ -40,6 +40,11 @@ impl Call {
         arch::is_raw(self.pc)
     }
 
+    /// Whether it is a call of ours that an interrupt ends.
+    pub(super) fn is_own(&self) -> bool {
+        call::is_own(self.pc)
+    }
+
     /// Who holds the lock of `sync`'s for which that waits by a futex, if it does. What the lock's word was when the wait
     /// began may be old: it is looked at now.
     pub(super) fn held(&self) -> Option<Held> {
@@ -49,7 +54,7 @@ impl Call {
             _ => return None,
         };
         let mut word = [0; size_of::<u32>()];
-        let is_in_sync = self.is_ours() || call::is_own(self.pc);
+        let is_in_sync = self.is_ours() || self.is_own();
         let is_there = is_in_sync && memory::read(self.arguments[shown], &mut word);
         is_there.then(|| Held::of(u32::from_ne_bytes(word)))?
     }

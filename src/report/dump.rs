@@ -1,5 +1,6 @@
 //! [`dump()`]: all threads of the process, with a header.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,18 +8,21 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::held_by::Holder;
 use super::kernel;
 use super::task::{Report, plain};
+use super::thread::ThreadReport;
 
 /// All threads of a process at one moment, or nearly so: what [`dump()`] returns.
 ///
-/// Shown, it is a text to be read: a header, which tasks were asked, the deadlocks, and a paragraph for each task and for
-/// each thread without one.
+/// Shown, it is a text to be read: a header, which tasks were asked, the deadlocks, whom others wait for, and a paragraph for
+/// each task and for each thread without one.
 ///
 /// ```text
 /// eintr 0.1.0, process 4242 (app), 2026-11-30 03:00:00 UTC: 3 threads, 2 tasks, 1 asked
 /// asked: left (tid 4243) 3.1s ago
 /// deadlock: thread 4243 (left) waits for thread 4244 (right), which waits for thread 4243 (left)
+/// waited for: thread 4243 (left), by thread 4244 (right)
+/// waited for: thread 4244 (right), by thread 4243 (left)
 ///
-/// left (tid 4243): sleeping in futex, held by thread 4244 (right), asked 3.1s ago, raised 0 times
+/// left (tid 4243): sleeping in futex of 0x55d0c0ffee40, held by thread 4244 (right), asked 3.1s ago, raised 0 times
 ///     task 1 on thread left, age 5.0s, processor time 10.0ms
 ///     cure: lock_interruptible in place of lock: app::transfer at src/main.rs:42
 /// ```
@@ -108,16 +112,31 @@ fn with_others(time: SystemTime, mut reports: Vec<Report>) -> ThreadDump {
     }
 }
 
+/// Which threads wait for which.
+fn waits(reports: &[Report]) -> BTreeMap<i32, i32> {
+    let threads = reports.iter().filter_map(|report| report.thread.as_deref());
+    let wait = |thread: &ThreadReport| match thread.held_by {
+        Some(Holder::Thread { tid, .. }) => Some((thread.tid, tid)),
+        _ => None,
+    };
+    threads.filter_map(wait).collect()
+}
+
+/// For whom others wait, who keeps most of them first.
+fn waited_for(reports: &[Report]) -> Vec<(i32, Vec<i32>)> {
+    let mut holders = BTreeMap::<_, Vec<_>>::new();
+    for (waits, holder) in waits(reports) {
+        holders.entry(holder).or_default().push(waits);
+    }
+    let mut holders: Vec<_> = holders.into_iter().collect();
+    holders.sort_by_key(|(_, waits)| Reverse(waits.len()));
+    holders
+}
+
 /// The cycles, each told once. The threads were looked at one after the other: those that still wait as they did then
 /// wait at one time.
 fn deadlocks(reports: &[Report]) -> Vec<Vec<i32>> {
-    let threads = reports.iter().filter_map(|report| report.thread.as_deref());
-    let waits: BTreeMap<i32, i32> = threads
-        .filter_map(|thread| match thread.held_by {
-            Some(Holder::Thread { tid, .. }) => Some((thread.tid, tid)),
-            _ => None,
-        })
-        .collect();
+    let waits = waits(reports);
     let still_waits = |tid: &i32| {
         let holder = kernel::look(*tid).and_then(|thread| thread.held_by);
         matches!(holder, Some(Holder::Thread { tid: now, .. }) if waits.get(tid) == Some(&now))
@@ -167,11 +186,15 @@ impl fmt::Display for InPieces<'_> {
         if asked().next().is_some() {
             writeln!(f)?;
         }
+        let name = |tid: &i32| plain(&Holder::thread(*tid).to_string());
         for cycle in &dump.deadlocks {
-            let name = |tid: &i32| plain(&Holder::thread(*tid).to_string());
             let names: Vec<_> = cycle.iter().chain(cycle.first()).map(name).collect();
             let (first, rest) = names.split_first().expect("a cycle is not empty");
             writeln!(f, "deadlock: {first} waits for {}", rest.join(", which waits for "))?;
+        }
+        for (holder, waits) in waited_for(&dump.reports) {
+            let waits: Vec<_> = waits.iter().map(name).collect();
+            writeln!(f, "waited for: {}, by {}", name(&holder), waits.join(", "))?;
         }
         dump.reports.iter().try_for_each(|report| write!(f, "\n{report}\n"))
     }

@@ -11,7 +11,6 @@ use super::task::plain;
 use super::waits_on::{self, WaitsOn};
 use crate::kernel::clock::{self, Moment};
 use crate::reach::table;
-use crate::thread::call;
 use crate::thread::retries::{Call, Retried};
 
 /// The thread in a [`Report`](crate::Report), as the kernel sees it; but one that makes a call again
@@ -34,7 +33,7 @@ pub struct ThreadReport {
     /// How long ago it was the first time.
     pub retrying_for: Option<Duration>,
     /// What that descriptor is (a socket with its addresses, a pipe, a file), or else what the
-    /// syscall waits for: a child with its name, a path.
+    /// syscall waits for: a child with its name, a path, a thread's end, the address of a lock's word.
     pub waits_on: Option<String>,
     /// The function of the kernel's in which it sleeps, where the kernel tells.
     pub wchan: Option<String>,
@@ -135,7 +134,7 @@ impl ThreadReport {
 
     /// Whether it is in a call of ours.
     pub(super) fn is_in_own_call(&self) -> bool {
-        self.call.as_ref().is_some_and(|call| call::is_own(call.pc))
+        self.call.as_ref().is_some_and(Found::is_own)
     }
 
     /// Whether it is in a wait of ours that no interrupt ends.

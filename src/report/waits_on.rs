@@ -9,6 +9,7 @@ use super::call::Call;
 use super::held_by::{self, Holder};
 use super::socket;
 use super::thread::ThreadState;
+use crate::entry::futex_wait;
 use crate::kernel::address::{Name, RawAddress};
 use crate::kernel::memory;
 use crate::reach::table::Row;
@@ -35,7 +36,8 @@ pub(super) fn look(tid: i32, call: &Call) -> WaitsOn {
         "poll" | "ppoll" => of_polled(tid, first, second),
         "open" => about(memory::read_string(first)),
         "openat" | "openat2" => about(memory::read_string(second)),
-        "futex" => about(joined(call).map(thread)),
+        "futex" => about(Some(joined(call).map_or_else(|| word(first), thread))),
+        "futex_waitv" => about(call.is_own().then(|| futex_wait::word(first)).flatten().map(word)),
         "wait4" => about(child(first as i32)),
         "waitid" if first == libc::P_PID as usize => about(child(second as i32)),
         "waitid" if first == libc::P_PIDFD as usize => of_descriptor(tid, second as i32),
@@ -82,6 +84,11 @@ pub(super) fn joined(call: &Call) -> Option<i32> {
         && matches!(command, libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET)
         && held_by::is_thread(tid as i32);
     is_join.then_some(tid as i32)
+}
+
+/// Threads that sleep at one word wait for one thing.
+fn word(address: usize) -> String {
+    format!("{address:#x}")
 }
 
 fn thread(tid: i32) -> String {
