@@ -364,38 +364,87 @@ fn a_deadlock_by_a_readers_writer_lock_is_seen_to() {
     });
 }
 
+struct Pthread(UnsafeCell<libc::pthread_mutex_t>);
+// SAFETY: it is a lock, used by libc's functions only.
+unsafe impl Sync for Pthread {}
+
+impl Pthread {
+    fn lock(&self) {
+        // SAFETY: it is a mutex.
+        assert_eq!(unsafe { libc::pthread_mutex_lock(self.0.get()) }, 0);
+    }
+}
+
 /// The kernel itself keeps the owner of such a lock.
 #[test]
 fn a_pthread_mutex_that_inherits_priority_tells_its_owner() {
     if skipped_under_emulation("who holds a lock", "the kernel does not see what is emulated") {
         return;
     }
-    struct Inheriting(UnsafeCell<libc::pthread_mutex_t>);
-    // SAFETY: it is a lock, used by libc's functions only.
-    unsafe impl Sync for Inheriting {}
     watched("a_pthread_mutex_that_inherits_priority_tells_its_owner", || {
-        let lock = Arc::new(Inheriting(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER)));
+        let lock = Arc::new(Pthread(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER)));
         // SAFETY: each is initialized before it is used; nobody else has them yet.
         unsafe {
             let mut attributes = std::mem::zeroed();
             libc::pthread_mutexattr_init(&raw mut attributes);
             libc::pthread_mutexattr_setprotocol(&raw mut attributes, libc::PTHREAD_PRIO_INHERIT);
             assert_eq!(libc::pthread_mutex_init(lock.0.get(), &raw const attributes), 0);
-            assert_eq!(libc::pthread_mutex_lock(lock.0.get()), 0);
         }
+        lock.lock();
         let wanted = lock.clone();
         let waits = target(move || {
-            let wanted = wanted;
-            // SAFETY: it is a mutex; this thread has locked it.
-            unsafe {
-                libc::pthread_mutex_lock(wanted.0.get())
-                    + libc::pthread_mutex_unlock(wanted.0.get())
-            }
+            wanted.lock();
+            // SAFETY: this thread has locked it.
+            unsafe { libc::pthread_mutex_unlock(wanted.0.get()) }
         });
         wait_until("its owner is told", || holder_of(&waits) == Some(gettid()));
         // SAFETY: this thread has locked it.
         unsafe { libc::pthread_mutex_unlock(lock.0.get()) };
         assert_eq!(waits.result(), 0);
+    });
+}
+
+/// The lock of a C program, or of its libraries.
+#[cfg(all(feature = "stacks", target_env = "gnu"))]
+#[test]
+fn two_that_wait_for_each_others_pthread_mutexes_are_seen_to() {
+    if skipped_under_emulation("who holds a lock", "the kernel does not see what is emulated") {
+        return;
+    }
+    alone("two_that_wait_for_each_others_pthread_mutexes_are_seen_to", || {
+        let [left, right] =
+            [(); 2].map(|()| Arc::new(Pthread(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER))));
+        let both_hold = Arc::new(Barrier::new(2));
+        let locks = |own: &Arc<Pthread>, other: &Arc<Pthread>| {
+            let (own, other, both_hold) = (own.clone(), other.clone(), both_hold.clone());
+            target(move || {
+                own.lock();
+                both_hold.wait();
+                other.lock();
+            })
+        };
+        let one = locks(&left, &right);
+        let other = locks(&right, &left);
+        let expected = vec![vec![one.tid.min(other.tid), one.tid.max(other.tid)]];
+        let mut dump = eintr::dump();
+        wait_until("it is told", || {
+            dump = eintr::dump();
+            dump.deadlocks == expected
+        });
+        let report = of(one.tid, &dump).to_string();
+        assert!(report.contains(&format!(", held by thread {} (", other.tid)), "{report}");
+
+        // Not every wait of theirs is for a mutex.
+        let condition = target(|| {
+            let lock = Pthread(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
+            let condition = UnsafeCell::new(libc::PTHREAD_COND_INITIALIZER);
+            lock.lock();
+            // SAFETY: both were made for this, and the mutex is locked.
+            unsafe { libc::pthread_cond_wait(condition.get(), lock.0.get()) }
+        });
+        let condition = condition.blocked_in(libc::SYS_futex);
+        let report = of(condition.tid, &eintr::dump()).clone();
+        assert!(report.thread.unwrap().held_by.is_none());
     });
 }
 

@@ -138,7 +138,11 @@ fn waited_for(reports: &[Report]) -> Vec<(i32, Vec<i32>)> {
 fn deadlocks(reports: &[Report]) -> Vec<Vec<i32>> {
     let waits = waits(reports);
     let still_waits = |tid: &i32| {
-        let holder = kernel::look(*tid).and_then(|thread| thread.held_by);
+        let mut threads = reports.iter().filter_map(|report| report.thread.as_deref());
+        let then = threads.find(|thread| thread.tid == *tid && thread.held_by.is_some());
+        let now = kernel::look(*tid).filter(|now| then.is_some_and(|then| now.call == then.call));
+        let owner = || then?.owner_of_pthread_mutex();
+        let holder = now.and_then(|now| now.held_by.or_else(owner));
         matches!(holder, Some(Holder::Thread { tid: now, .. }) if waits.get(tid) == Some(&now))
     };
     let cycle_from = |first: &i32| {

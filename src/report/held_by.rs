@@ -10,8 +10,8 @@ use crate::kernel::memory;
 use crate::sync::Held;
 
 /// Who holds what a thread waits for, or what it waits for itself: the thread that has locked a [`Mutex`](crate::sync::Mutex), or an
-/// [`RwLock`](crate::sync::RwLock) for writing, or a pthread mutex with `PTHREAD_PRIO_INHERIT`, or is joined; the number of an `RwLock`'s
-/// readers; the process that has locked a file, or the child that has not ended. (A lock of std's does not know its owner.)
+/// [`RwLock`](crate::sync::RwLock) for writing, or a pthread mutex (with `PTHREAD_PRIO_INHERIT`; or any of glibc's, for a thread
+/// whose stack is told), or is joined; the number of an `RwLock`'s readers; the process that has locked a file, or the child that has not ended. (A lock of std's does not know its owner.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Holder {
@@ -94,6 +94,15 @@ fn inheriting(call: &Call) -> Option<i32> {
         && memory::read(word, &mut owner);
     let owner = (u32::from_ne_bytes(owner) & libc::FUTEX_TID_MASK) as i32;
     Some(owner).filter(|owner| is_there && is_thread(*owner))
+}
+
+/// The owner of the mutex of glibc's for which that waits: behind the lock's word and a count, where programs in C have it
+/// from the header, so that it stays there.
+pub(super) fn of_pthread_mutex(call: &Call) -> Option<Holder> {
+    let mut owner = [0; size_of::<i32>()];
+    let at = call.arguments[0] + 2 * size_of::<i32>();
+    let owner = memory::read(at, &mut owner).then(|| i32::from_ne_bytes(owner))?;
+    (call.row()?.name == "futex" && is_thread(owner)).then(|| Holder::thread(owner))
 }
 
 pub(super) fn is_thread(tid: i32) -> bool {

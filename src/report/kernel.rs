@@ -42,6 +42,7 @@ pub(super) fn look(tid: i32) -> Option<ThreadReport> {
         blocks_signal: blocked & ours != 0,
         comes_back: false,
         faults: line.is_some_and(|line| line.starts_with("-1 ")),
+        locks_pthread_mutex: false,
         joins: call.as_ref().and_then(waits_on::joined).is_some(),
         call,
     })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::call::Call as Found;
 use super::cure::Place;
-use super::held_by::Holder;
+use super::held_by::{self, Holder};
 use super::kernel;
 use super::task::plain;
 use super::waits_on::{self, WaitsOn};
@@ -59,6 +59,8 @@ pub struct ThreadReport {
     pub(super) faults: bool,
     /// Whether it waits for another thread's end.
     pub(super) joins: bool,
+    /// Whether it waits in glibc's `pthread_mutex_lock`.
+    pub(super) locks_pthread_mutex: bool,
     /// The syscall as it was found.
     pub(super) call: Option<Found>,
 }
@@ -120,6 +122,19 @@ impl ThreadReport {
             comes_back: !call.is_own,
             ..self
         }
+    }
+
+    /// It was found in that function. Where it has gone on meanwhile, it is not in the syscall any more.
+    #[cfg(feature = "stacks")]
+    pub(super) fn locks_pthread_mutex(&mut self) {
+        self.locks_pthread_mutex = kernel::call_of(self.tid) == self.call;
+        self.held_by = self.held_by.take().or_else(|| self.owner_of_pthread_mutex());
+    }
+
+    /// Who holds that mutex now.
+    pub(super) fn owner_of_pthread_mutex(&self) -> Option<Holder> {
+        let call = self.call.as_ref().filter(|_| self.locks_pthread_mutex)?;
+        held_by::of_pthread_mutex(call)
     }
 
     pub(super) fn shown_name(&self) -> String {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::frame::Address;
 use super::names::Names;
 use super::unwind::Unwinder;
-use super::{Stack, signal_visibility};
+use super::{Stack, modules, signal_visibility};
 use crate::group::members::Asked;
 use crate::report::task::Report;
 use crate::report::thread::ThreadState;
@@ -61,7 +61,13 @@ impl Dump {
         });
         if let Some(snapshot) = snapshot {
             let unwinder = self.unwinder.get_or_insert_with(Unwinder::new);
-            self.taken.push((report.task, unwinder.unwind(&snapshot)));
+            let addresses = unwinder.unwind(&snapshot);
+            // The innermost function makes the syscall.
+            let caller = addresses.get(1).map(|address| address.looked_up);
+            if caller.is_some_and(|caller| modules::is_in_mutex_lock(&unwinder.modules, caller)) {
+                report.thread.iter_mut().for_each(|thread| thread.locks_pthread_mutex());
+            }
+            self.taken.push((report.task, addresses));
         }
         report
     }

@@ -9,6 +9,18 @@ use std::ops::Range;
 
 use crate::kernel::memory;
 
+/// Whether an address is in glibc's `pthread_mutex_lock`.
+pub(super) fn is_in_mutex_lock(modules: &Modules, address: usize) -> bool {
+    let module = modules.iter().find(|module| module.range.contains(&address));
+    let module = module.filter(|module| {
+        let file = module.path.rsplit('/').next().unwrap_or_default();
+        cfg!(target_env = "gnu")
+            && ["libc.", "libpthread"].iter().any(|libc| file.starts_with(libc))
+    });
+    let function = libc::pthread_mutex_lock as *const () as usize;
+    module.and_then(|module| module.function(address)) == Some(function)
+}
+
 /// What is mapped of one file.
 #[derive(Debug, Clone)]
 pub(super) struct Module {
@@ -20,6 +32,22 @@ pub(super) struct Module {
     /// Where the file's tables for unwinding are: their index, and the tables themselves.
     pub(super) index: Range<usize>,
     pub(super) tables: Range<usize>,
+}
+
+impl Module {
+    /// Where the function around an address begins, by the index, which has them all in order.
+    fn function(&self, address: usize) -> Option<usize> {
+        const COUNT_OF_FOUR_THEN_RELATIVE_SIGNED_FOUR: [u8; 2] = [0x03, 0x3b];
+        let mut index = vec![0; self.index.len()];
+        let is_there = memory::read(self.index.start, &mut index);
+        let (head, entries) = index.split_at_checked(12).filter(|_| is_there)?;
+        let begins = entries.chunks_exact(8).map(|entry| {
+            let offset = i32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]);
+            self.index.start.wrapping_add_signed(offset as isize)
+        });
+        (head[2..4] == COUNT_OF_FOUR_THEN_RELATIVE_SIGNED_FOUR)
+            .then(|| begins.take_while(|begin| *begin <= address).last())?
+    }
 }
 
 pub(super) type Modules = Vec<Module>;
