@@ -1,4 +1,4 @@
-//! Who holds a lock, told from its word, while somebody sleeps for it: that of a [mutex](super::mutex) and that of a
+//! Who holds a lock, told from its word, while somebody sleeps for it: that of a [mutex] and that of a
 //! [readers-writer lock](super::rwlock) look different then.
 
 use super::{mutex, rwlock};
