@@ -7,7 +7,7 @@ _eintrctl() {
             return
             ;;
         2,*) words='list dump interrupt stop watch' ;;
-        3,dump) words=--json ;;
+        3,dump | 3,list) words=--json ;;
         # The tasks' numbers.
         3,interrupt)
             words=$("${COMP_WORDS[0]}" "${COMP_WORDS[1]}" list 2>/dev/null | awk '$1 ~ /^[0-9]+$/ { print $1 }')

@@ -23,7 +23,7 @@ complete -c eintrctl -n 'test (__eintrctl_words) = 2' -a dump -d 'All threads wi
 complete -c eintrctl -n 'test (__eintrctl_words) = 2' -a interrupt -d 'Interrupt a task'
 complete -c eintrctl -n 'test (__eintrctl_words) = 2' -a stop -d 'Interrupt the tasks of a group'
 complete -c eintrctl -n 'test (__eintrctl_words) = 2' -a watch -d 'The list, each second anew'
-complete -c eintrctl -n '__eintrctl_command dump' -l json -d 'One object a thread and line'
+complete -c eintrctl -n '__eintrctl_command dump; or __eintrctl_command list' -l json -d 'One object a thread and line'
 complete -c eintrctl -n 'test (__eintrctl_words) = 3; and __eintrctl_command interrupt' -a '(__eintrctl_tasks)'
 complete -c eintrctl -n '__eintrctl_command interrupt' -x -l reason -d 'Why'
 complete -c eintrctl -n '__eintrctl_command interrupt; or __eintrctl_command stop' -x -l wait -d 'Seconds'

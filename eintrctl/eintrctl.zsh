@@ -15,7 +15,7 @@ _eintrctl() {
     fi
     case $CURRENT,${words[3]} in
         3,*) _describe command commands ;;
-        4,dump) compadd -- --json ;;
+        4,dump|4,list) compadd -- --json ;;
         4,interrupt)
             tasks=(${(f)"$(${words[1]} ${words[2]} list 2>/dev/null | awk '$1 ~ /^[0-9]+$/ { print $1 }')"})
             compadd -a tasks

@@ -17,7 +17,7 @@ Usage: eintrctl PID|PATH COMMAND
 The process, or the socket that it has opened by eintr::console::listen.
 
 Commands:
-  list                    all threads, a line each
+  list [--json]           all threads, a line each; nobody is disturbed
   dump [--json]           all threads with their stacks; --json: one object a thread and line
   interrupt ID|NAME [--reason TEXT] [--wait SECONDS]
                           interrupts a task, and tells what became of it within that time (5, at most 60)
@@ -52,15 +52,14 @@ fn main() -> ExitCode {
 
 fn run(socket: &Path, command: &str, arguments: &[&str]) -> Done {
     match (command, arguments) {
+        ("list", ["--json"]) => show_reports(&list(socket)?),
         ("list", []) => show_lines(&table::list(&list(socket)?)),
         ("dump", []) => {
             let answer = ask(socket, json!({ "request": "dump", "text": true }), 0.0)?;
             show(&plain_lines(answer["text"].as_str().unwrap_or_default()))
         }
         ("dump", ["--json"]) => {
-            let answer = ask(socket, json!({ "request": "dump" }), 0.0)?;
-            let lines: Vec<_> = reports(&answer["dump"]["reports"]).iter().map(escaped).collect();
-            show_lines(&lines)
+            show_reports(&ask(socket, json!({ "request": "dump" }), 0.0)?["dump"])
         }
         ("interrupt", [task, options @ ..]) => {
             let Options { reason, wait } = Options::of(options, true)?;
@@ -111,6 +110,11 @@ impl<'a> Options<'a> {
 
 fn list(socket: &Path) -> Result<Value, String> {
     Ok(ask(socket, json!({ "request": "list" }), 0.0)?["dump"].take())
+}
+
+/// An object a thread and line.
+fn show_reports(dump: &Value) -> Done {
+    show_lines(&reports(&dump["reports"]).iter().map(escaped).collect::<Vec<_>>())
 }
 
 /// Shows the list each second, until nobody reads it any more.

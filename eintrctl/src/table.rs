@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use crate::plain;
 
-const HEADINGS: [&str; 8] = ["ID", "NAME", "TID", "STATE", "CALL", "AGE", "PENDING", "WAITS ON"];
+const HEADINGS: [&str; COLUMNS] =
+    ["ID", "NAME", "TID", "STATE", "CALL", "AGE", "CPU", "PENDING", "WAITS ON"];
+const COLUMNS: usize = 9;
 
 /// What is asked for by `list`: the table, and who waits for whom in a circle.
 pub fn list(dump: &Value) -> Vec<String> {
@@ -35,16 +37,16 @@ pub fn table(reports: &[Value]) -> Vec<String> {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([HEADINGS[column].len()]).max().unwrap_or(0)
     };
-    let widths: [usize; 7] = std::array::from_fn(width);
-    let line = |cells: &[String; 8]| {
+    let widths: [usize; COLUMNS - 1] = std::array::from_fn(width);
+    let line = |cells: &[String; COLUMNS]| {
         let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  "));
-        padded.collect::<String>() + &cells[7]
+        padded.collect::<String>() + &cells[COLUMNS - 1]
     };
     let headings = HEADINGS.map(str::to_owned);
     std::iter::once(&headings).chain(&rows).map(line).collect()
 }
 
-fn row(report: &Value) -> [String; 8] {
+fn row(report: &Value) -> [String; COLUMNS] {
     let text = |field: &str| match &report[field] {
         Value::String(text) => plain(text),
         Value::Number(number) => number.to_string(),
@@ -68,9 +70,10 @@ fn row(report: &Value) -> [String; 8] {
         (what, Some(holder)) if what == "-" => holder,
         (what, Some(holder)) => format!("{what}, {holder}"),
     };
-    let [age, pending] =
-        [age, "pending_for"].map(|field| report[field].as_f64().map_or("-".into(), time));
-    [text("task"), name, text("tid"), text("state"), text("syscall"), age, pending, waits_on]
+    let [age, used, pending] = [age, "processor_time", "pending_for"]
+        .map(|field| report[field].as_f64().map_or("-".into(), time));
+    let [id, tid, state, call] = ["task", "tid", "state", "syscall"].map(text);
+    [id, name, tid, state, call, age, used, pending, waits_on]
 }
 
 /// A length of time in its greatest unit.
@@ -91,16 +94,16 @@ mod tests {
     #[test]
     fn a_line_shows_what_is_known() {
         let told = json!({ "task": 7, "name": "a\u{1b}b", "tid": 12, "state": "sleeping", "syscall": "futex",
-            "task_age": 7300.5, "pending_for": 0.25, "held_by": { "thread": 13, "name": "other" } });
+            "task_age": 7300.5, "processor_time": 61.5, "pending_for": 0.25, "held_by": { "thread": 13, "name": "other" } });
         let plain =
             json!({ "task": null, "name": null, "thread": "main", "tid": 11, "age": 90000.0 });
         let table = table(&[told, plain]);
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(
             words(&table[1]),
-            words("7 a\\u{1b}b 12 sleeping futex 2h 250ms held by thread 13 (other)")
+            words("7 a\\u{1b}b 12 sleeping futex 2h 1m 250ms held by thread 13 (other)")
         );
-        assert_eq!(words(&table[2]), words("- main 11 - - 1d - -"));
+        assert_eq!(words(&table[2]), words("- main 11 - - 1d - - -"));
         assert!(table[0].starts_with("ID  NAME "));
     }
 

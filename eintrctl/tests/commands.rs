@@ -52,13 +52,15 @@ fn an_operator_lists_dumps_and_interrupts() {
             status == 0 && dump.starts_with("eintr ") && dump.contains(" worker (tid "),
             "{dump}"
         );
-        let (lines, status) = told(&[path, "dump", "--json"]);
         let is_report =
             |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["tid"].is_u64();
-        assert!(
-            status == 0 && lines.lines().count() > 2 && lines.lines().all(is_report),
-            "{lines}"
-        );
+        for command in ["dump", "list"] {
+            let (lines, status) = told(&[path, command, "--json"]);
+            assert!(
+                status == 0 && lines.lines().count() > 2 && lines.lines().all(is_report),
+                "{lines}"
+            );
+        }
 
         let (answer, status) =
             told(&[path, "interrupt", &id, "--reason", "by hand", "--wait", "60"]);
