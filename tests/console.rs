@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -380,6 +381,32 @@ fn a_daemon_that_listened_before_has_nobody_to_answer() {
         assert!(is_served(&at));
         end(listens);
         fs::remove_file(at).unwrap();
+    });
+}
+
+#[test]
+fn a_new_program_leaves_its_socket_to_the_next() {
+    if skipped_under_emulation("exec", "the emulator is what would be replaced") {
+        return;
+    }
+    alone("a_new_program_leaves_its_socket_to_the_next", || {
+        let path = place("exec");
+        // SAFETY: the child allocates and makes threads, which glibc's handlers allow; it becomes another program.
+        let ForkResult::Parent { child } = unsafe { fork() }.unwrap() else {
+            limit_life();
+            let console = listen(&path).unwrap();
+            let error = Command::new("sleep").arg("1000").exec();
+            panic!("{error}, {console:?}");
+        };
+        let name = format!("/proc/{child}/comm");
+        let is_new = || fs::read_to_string(&name).is_ok_and(|name| name == "sleep\n");
+        wait_until("it is another program", is_new);
+        assert!(path.exists());
+        let console = listen(&path).unwrap();
+        assert!(is_served(&path));
+        nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL).unwrap();
+        waitpid(child, None).unwrap();
+        drop(console);
     });
 }
 
