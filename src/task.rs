@@ -1,5 +1,6 @@
 //! What runs: [`Task`], [`spawn`], [`Builder`].
 
+use std::panic::Location;
 use std::sync::Arc;
 use std::thread as std_thread;
 use std::{fmt, io};
@@ -47,6 +48,7 @@ pub struct Task {
 /// assert_eq!(task.run(|| 6 * 7), 42);
 /// assert!(interrupter.is_finished());
 /// ```
+#[track_caller]
 pub fn task() -> (Task, Interrupter) {
     let task = Task::new();
     let interrupter = task.interrupter();
@@ -55,9 +57,14 @@ pub fn task() -> (Task, Interrupter) {
 
 impl Task {
     /// A task that belongs to the task that runs here, if it is run there too.
+    #[track_caller]
     pub fn new() -> Self {
+        Self::made_at(Some(Location::caller()))
+    }
+
+    pub(crate) fn made_at(place: Option<&'static Location<'static>>) -> Self {
         settle::take_in_strays();
-        Self::with(None, Node::nesting_here(), true)
+        Self::with(None, Node::nesting_here(), true, place)
     }
 
     /// A task that stands for itself wherever it is run.
@@ -70,8 +77,13 @@ impl Task {
     ///     assert!(eintr::Task::new().run(eintr::checkpoint).is_err());
     /// });
     /// ```
+    #[track_caller]
     pub fn root() -> Self {
-        Self::with(None, Nesting::Root, true)
+        Self::root_made_at(Some(Location::caller()))
+    }
+
+    pub(crate) fn root_made_at(place: Option<&'static Location<'static>>) -> Self {
+        Self::with(None, Nesting::Root, true, place)
     }
 
     /// Gives it a name, for reports.
@@ -94,16 +106,21 @@ impl Task {
 
     /// A task that belongs to that one, on whatever thread both run.
     pub(crate) fn inside(outer: &Node, reach: bool) -> Self {
-        Self::with(None, Nesting::Task(outer.id()), reach)
+        Self::with(None, Nesting::Task(outer.id()), reach, None)
     }
 
     pub(crate) fn node(&self) -> &Arc<Node> {
         &self.node
     }
 
-    fn with(name: Option<Arc<str>>, nesting: Nesting, reach: bool) -> Self {
+    fn with(
+        name: Option<Arc<str>>,
+        nesting: Nesting,
+        reach: bool,
+        place: Option<&'static Location<'static>>,
+    ) -> Self {
         fork::watch();
-        Self { node: Node::new(name, nesting), reach }
+        Self { node: Node::new(name, nesting, place), reach }
     }
 
     /// Runs `f` as this task, on this thread.
@@ -129,6 +146,7 @@ impl Task {
 }
 
 impl Default for Task {
+    #[track_caller]
     fn default() -> Self {
         Self::new()
     }
@@ -254,6 +272,7 @@ pub struct Builder {
 }
 
 impl Default for Builder {
+    #[track_caller]
     fn default() -> Self {
         Self { name: None, stack_size: None, reach: true }
     }
@@ -304,9 +323,10 @@ impl Builder {
     }
 
     /// The task that the thread's whole body is to be; inside of another, if one has begun there before.
+    #[track_caller]
     pub(crate) fn task(&self, nesting: Nesting) -> Task {
         let name = self.name.as_deref().map(Arc::from);
-        Task::with(name, nesting, self.reach)
+        Task::with(name, nesting, self.reach, Some(Location::caller()))
     }
 
     /// Spawns the thread, which is to run that task.

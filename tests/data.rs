@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use test_support::target::{own_read, pipe, target};
 use test_support::{gettid, skipped_under_emulation, wait_until, watched};
 
-const FIELDS: [&str; 28] = [
+const FIELDS: [&str; 29] = [
     "age",
     "blocks_signal",
     "cure",
@@ -14,6 +14,7 @@ const FIELDS: [&str; 28] = [
     "handler_replaced",
     "held_by",
     "last_raised",
+    "made_at",
     "masked",
     "name",
     "pending_for",

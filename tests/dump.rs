@@ -146,6 +146,31 @@ fn a_request_is_told_with_its_reason_and_a_deadline_with_what_is_left() {
 }
 
 #[test]
+fn a_task_tells_where_it_was_made() {
+    watched("a_task_tells_where_it_was_made", || {
+        let line = line!() + 1;
+        let (task, interrupter) = eintr::task();
+        let place = interrupter.report().made_at().unwrap();
+        assert_eq!((place.file(), place.line()), (file!(), line));
+        task.run(|| {
+            let told = format!("task {}, made at {}:{line}, on thread ", interrupter.id(), file!());
+            let report = interrupter.report().to_string();
+            assert!(report.contains(&told), "{report}");
+        });
+        let group = eintr::Group::new();
+        let line = line!() + 1;
+        let threads = [eintr::spawn(|| ()), group.spawn(|| ())];
+        eintr::scope(|s| {
+            let scoped = s.spawn(|| ()).interrupter();
+            let made = threads.iter().map(|thread| thread.interrupter()).chain([scoped]);
+            let lines: Vec<_> = made.map(|task| task.report().made_at().unwrap().line()).collect();
+            assert_eq!(lines, [line, line, line + 2]);
+        });
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+#[test]
 fn a_thread_that_works_has_used_the_processor() {
     watched("a_thread_that_works_has_used_the_processor", || {
         let (task, interrupter) = eintr::task();

@@ -35,7 +35,8 @@ pub unsafe extern "C" fn eintr_task_new(name: *const c_char, flags: c_uint) -> u
         if flags & !(ROOT | NO_REACH) != 0 {
             return Err(Errno(libc::EINVAL));
         }
-        let task = if flags & ROOT != 0 { Task::root() } else { Task::new() };
+        // Where in C is not known.
+        let task = if flags & ROOT != 0 { Task::root_made_at(None) } else { Task::made_at(None) };
         let task = task.reach(flags & NO_REACH == 0);
         // SAFETY: the caller's promise.
         let task = match unsafe { handles::text(name) } {

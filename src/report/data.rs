@@ -15,9 +15,11 @@ impl Serialize for Report {
         let thread = self.thread.as_deref();
         let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
         let is_task = self.asked.is_some();
-        let mut report = serializer.serialize_struct("Report", 28)?;
+        let mut report = serializer.serialize_struct("Report", 29)?;
         report.serialize_field("task", &is_task.then_some(self.task))?;
         report.serialize_field("name", &self.name)?;
+        let made_at = self.made_at().map(|place| format!("{}:{}", place.file(), place.line()));
+        report.serialize_field("made_at", &made_at)?;
         report.serialize_field("tid", &thread.map(|thread| thread.tid))?;
         report.serialize_field("thread", &thread.map(|thread| &thread.name))?;
         report.serialize_field("state", &thread.map(|thread| thread.state.map(name)))?;

@@ -23,7 +23,7 @@ use super::thread::ThreadReport;
 /// waited for: thread 4244 (right), by thread 4243 (left)
 ///
 /// left (tid 4243): sleeping in futex of 0x55d0c0ffee40, held by thread 4244 (right), asked 3.1s ago, raised 0 times
-///     task 1 on thread left, age 5.0s, processor time 10.0ms
+///     task 1, made at src/main.rs:17, on thread left, age 5.0s, processor time 10.0ms
 ///     cure: lock_interruptible in place of lock: app::transfer at src/main.rs:42
 /// ```
 ///

@@ -1,6 +1,7 @@
 //! [`Report`]: where a task is.
 
 use std::fmt;
+use std::panic::Location;
 use std::time::Duration;
 
 use super::kernel;
@@ -21,7 +22,7 @@ use crate::{Interrupted, Reason};
 /// ```text
 /// acceptor (tid 4242): retrying accept4 of fd 3 (TCP listener 127.0.0.1:80), cut short 311 times in a row for 3.1s,
 ///     asked 3.1s ago, raised 0 times, refused 311 times
-///     task 7 on thread acceptor, age 8.0s, processor time 10.0ms
+///     task 7, made at src/main.rs:17, on thread acceptor, age 8.0s, processor time 10.0ms
 ///     cure: eintr::checkpoint()? in that loop, which swallows its errors: app::serve at src/main.rs:42
 /// ```
 ///
@@ -33,6 +34,7 @@ use crate::{Interrupted, Reason};
 /// | field | what it is |
 /// |---|---|
 /// | `task`, `name` | the task's number and name; null and null for a thread without a task |
+/// | `made_at` | where the program made the task: a file and a line |
 /// | `tid`, `thread` | the thread's id and name; all that follows up to `remaining` is null without a thread |
 /// | `state` | `running`, `sleeping`, `retrying`, `uninterruptible`, `stopped`, `dead`, or another letter of proc(5)'s |
 /// | `syscall`, `fd`, `waits_on`, `wchan` | as in [`ThreadReport`] |
@@ -52,7 +54,7 @@ use crate::{Interrupted, Reason};
 ///     .spawn(|| std::thread::park_timeout(std::time::Duration::from_millis(50)))?;
 /// println!("{}", worker.interrupter().report());
 /// // napper (tid 4242): sleeping in futex, not asked
-/// //     task 7 on thread napper, age 12.0ms, processor time 0.0ns
+/// //     task 7, made at src/main.rs:3, on thread napper, age 12.0ms, processor time 0.0ns
 /// # worker.join().unwrap();
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -158,6 +160,15 @@ impl Report {
         }
     }
 
+    /// Where the program made the task: the call of [`task`](crate::task()), of a `spawn` ...; none for a
+    /// [context](crate::context())'s, and for C's.
+    pub fn made_at(&self) -> Option<&'static Location<'static>> {
+        match self.asked.as_ref()? {
+            Asked::Task(node) => node.place(),
+            Asked::Group(_) => None,
+        }
+    }
+
     /// How long ago it was asked, and why.
     pub(super) fn write_asked(&self, f: &mut fmt::Formatter<'_>, time: Duration) -> fmt::Result {
         write!(f, " {time:.1?} ago")?;
@@ -198,7 +209,11 @@ impl Report {
         let Some(thread) = &self.thread else { return Ok(()) };
         f.write_str("\n    ")?;
         if self.asked.is_some() {
-            write!(f, "task {} on thread {}, ", self.task, thread.shown_name())?;
+            write!(f, "task {}", self.task)?;
+            if let Some(place) = self.made_at() {
+                write!(f, ", made at {}:{},", place.file(), place.line())?;
+            }
+            write!(f, " on thread {}, ", thread.shown_name())?;
         }
         let times = [
             ("age", thread.task_age.or(thread.age)),

@@ -48,6 +48,7 @@ impl<'scope> Scope<'scope, '_> {
     /// # Panics
     ///
     /// If the thread's name contains a null byte, as std's.
+    #[track_caller]
     pub fn spawn_with<F, T>(
         &'scope self,
         builder: Builder,
@@ -104,6 +105,7 @@ impl<'scope, E: Send> TryScope<'scope, '_, E> {
     /// # Panics
     ///
     /// If the thread's name contains a null byte, as std's.
+    #[track_caller]
     pub fn spawn_with<F, T>(
         &'scope self,
         builder: Builder,

@@ -8,6 +8,7 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::io;
+use std::panic::Location;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub(crate) struct Node {
     /// that forked, no others.
     generation: AtomicU32,
     refusals: Refusals,
+    /// Where the program made it, if that is known.
+    place: Option<&'static Location<'static>>,
     life: Mutex<Life>,
 }
 
@@ -180,7 +183,11 @@ pub(crate) fn fresh_id() -> u64 {
 }
 
 impl Node {
-    pub(crate) fn new(name: Option<Arc<str>>, nesting: Nesting) -> Arc<Self> {
+    pub(crate) fn new(
+        name: Option<Arc<str>>,
+        nesting: Nesting,
+        place: Option<&'static Location<'static>>,
+    ) -> Arc<Self> {
         // There is rarely a second request. The first finds its room here, and the requester does not
         // stop to make it.
         let pending = VecDeque::with_capacity(1);
@@ -190,6 +197,7 @@ impl Node {
             nesting,
             generation: AtomicU32::new(fork_gate::generation()),
             refusals: Refusals::of(id),
+            place,
             life: Mutex::new(Life {
                 name,
                 phase: Phase::NotStarted,
@@ -613,6 +621,10 @@ impl Node {
             Phase::Running(record) => Some(record.clone()),
             Phase::NotStarted | Phase::Finished => None,
         }
+    }
+
+    pub(crate) fn place(&self) -> Option<&'static Location<'static>> {
+        self.place
     }
 
     /// What a report shows.
