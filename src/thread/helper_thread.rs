@@ -35,6 +35,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
     use super::*;
+    use crate::signal::ours;
     use crate::{Task, checkpoint};
 
     static BLOCKED: AtomicU64 = AtomicU64::new(0);
@@ -49,8 +50,10 @@ mod tests {
         let task = Task::new();
         let interrupter = task.interrupter();
         task.run(|| {
-            let before = signals::mask();
             let _ = interrupter.interrupt();
+            // Not to be asked again meanwhile: that puts them off once more, for a look that is promised and does not come.
+            signals::change_mask(libc::SIG_BLOCK, ours::set());
+            let before = signals::mask();
             let waiting = block::with(|block| {
                 block.dispatch.promise_look();
                 signals::change_mask(libc::SIG_BLOCK, signals::MAY_WAIT);
@@ -65,6 +68,7 @@ mod tests {
                 assert_eq!(block.dispatch.waiting() & waiting, 0);
                 block.dispatch.keep_promise();
             });
+            signals::change_mask(libc::SIG_UNBLOCK, ours::set());
             assert!(checkpoint().is_err());
         });
         while BLOCKED.load(SeqCst) == 0 {
