@@ -4,8 +4,10 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Obstacle {
-    /// No kernel has Syscall User Dispatch for this machine yet.
-    #[error("the kernel has Syscall User Dispatch on x86_64 only")]
+    /// This kernel does not have Syscall User Dispatch on this machine: so far Linux has it on x86_64 only.
+    #[error(
+        "the kernel has no Syscall User Dispatch on this architecture: Linux has it on x86_64 so far"
+    )]
     Architecture,
     /// This kernel does not have it.
     #[error("this kernel has no Syscall User Dispatch: Linux 5.11 and later have it")]

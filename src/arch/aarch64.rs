@@ -190,8 +190,10 @@ global_asm!(
 // isize eintr_raw(nr x0, a1 x1, a2 x2, a3 x3, a4 x4, a5 x5, a6 x6): no test, no errno.
 global_asm!(
     ".pushsection .text.eintr_stub,\"ax\",@progbits",
-    ".hidden eintr_raw, eintr_raw_end, eintr_raw_for_program, eintr_stub_start, eintr_stub_limit",
-    ".globl eintr_raw, eintr_raw_end, eintr_raw_for_program, eintr_stub_start, eintr_stub_limit",
+    ".hidden eintr_raw, eintr_raw_end, eintr_raw_for_program, eintr_program_syscall",
+    ".globl eintr_raw, eintr_raw_end, eintr_raw_for_program, eintr_program_syscall",
+    ".hidden eintr_restorer, eintr_stub_start, eintr_stub_limit",
+    ".globl eintr_restorer, eintr_stub_start, eintr_stub_limit",
     ".type eintr_raw,@function",
     ".p2align 4",
     "eintr_stub_start:",
@@ -210,7 +212,23 @@ global_asm!(
     "ret",
     ".cfi_endproc",
     ".size eintr_raw, . - eintr_raw",
-    ".set eintr_raw_for_program, eintr_raw", // without dispatch, nothing is made for the program
+    ".p2align 4",
+    ".type eintr_raw_for_program,@function",
+    "eintr_raw_for_program:",
+    ".cfi_startproc",
+    "hint #34", // bti c
+    "mov x8, x0",
+    "mov x0, x1",
+    "mov x1, x2",
+    "mov x2, x3",
+    "mov x3, x4",
+    "mov x4, x5",
+    "mov x5, x6",
+    "eintr_program_syscall:",
+    "svc #0",
+    "ret",
+    ".cfi_endproc",
+    ".size eintr_raw_for_program, . - eintr_raw_for_program",
     // isize eintr_set_alternate_stack(stack x0, top x1)
     ".p2align 4",
     ".hidden eintr_set_alternate_stack, eintr_with_room",
@@ -287,14 +305,66 @@ global_asm!(
     "ret",
     ".cfi_endproc",
     ".size eintr_with_room, . - eintr_with_room",
+    // Unwinders know it by these two instructions, and look at the one before too: it must belong to no
+    // other function.
+    "nop",
+    ".p2align 4",
+    ".type eintr_restorer,@function",
+    "eintr_restorer:",
+    "mov x8, #139", // rt_sigreturn
+    "svc #0",
+    ".size eintr_restorer, . - eintr_restorer",
+    // The kernel allows the addresses below start + length, and the counter stands behind the
+    // instruction by then.
+    "nop",
     "eintr_stub_limit:",
     ".popsection",
 );
 
-/// None: without it the kernel uses the vDSO's restorer, which unwinders know.
-pub(crate) const RESTORER_FLAG: u64 = 0;
+unsafe extern "C" {
+    pub(super) fn eintr_restorer();
+    static eintr_program_syscall: u8;
+}
 
-pub(super) unsafe extern "C" fn eintr_restorer() {}
+/// Tells what the kernel calls for a handler of ours: a frame of its own keeps in front of the siginfo where the
+/// handler returns to, as the kernel itself does on x86_64.
+macro_rules! door {
+    ($function:ident, $label:literal, $handler:path) => {
+        core::arch::global_asm!(
+            ".pushsection .text.eintr_door,\"ax\",@progbits",
+            concat!(".hidden ", $label),
+            concat!(".globl ", $label),
+            concat!(".type ", $label, ",@function"),
+            ".p2align 4",
+            concat!($label, ":"),
+            ".cfi_startproc",
+            "hint #34", // bti c
+            "stp x29, x30, [sp, #-16]!",
+            ".cfi_def_cfa_offset 16",
+            ".cfi_offset x29, -16",
+            ".cfi_offset x30, -8",
+            "mov x29, sp",
+            "bl {handler}",
+            "ldp x29, x30, [sp], #16",
+            ".cfi_def_cfa_offset 0",
+            ".cfi_restore x29",
+            ".cfi_restore x30",
+            "ret",
+            ".cfi_endproc",
+            concat!(".size ", $label, ", . - ", $label),
+            ".popsection",
+            handler = sym $handler,
+        );
+        fn $function() -> usize {
+            unsafe extern "C" {
+                #[link_name = $label]
+                fn door();
+            }
+            door as *const () as usize
+        }
+    };
+}
+pub(crate) use door;
 
 pub(crate) fn pc(context: &ucontext_t) -> usize {
     context.uc_mcontext.pc as usize
@@ -349,45 +419,51 @@ pub(crate) fn sp_to_restore(context: &ucontext_t) -> usize {
     sp(context) + size_of::<libc::siginfo_t>() + register
 }
 
-/// Nothing tells it here; nor is it asked where there is no dispatch.
-///
-/// # Safety
-///
-/// None.
-pub(crate) unsafe fn is_frame_of_ours(_context: *const ucontext_t) -> bool {
-    true
+/// Where a [`door`] of ours has put where it returns to: the kernel's frame begins with the siginfo.
+pub(super) fn return_address(context: *const ucontext_t) -> *mut usize {
+    (context as usize - size_of::<libc::siginfo_t>() - size_of::<usize>()) as *mut usize
 }
 
-/// Actions have none here.
-///
-/// # Safety
-///
-/// None.
-pub(crate) unsafe fn return_through(_context: *const ucontext_t, _restorer: usize) {}
+/// Whether the processor keeps return addresses by itself.
+pub(super) fn has_shadow_stack() -> bool {
+    let mut feature = 1_usize;
+    // chkfeat x16: clears the bit where the guarded control stack is on.
+    // SAFETY: it changes that register only.
+    unsafe {
+        core::arch::asm!("hint #40", inout("x16") feature, options(nomem, nostack, preserves_flags));
+    }
+    feature == 0
+}
 
-/// There is no register for where it goes on; nor is there dispatch.
-pub(crate) fn run_there(_context: &mut ucontext_t) {}
-
-/// There is no dispatch: nothing is trapped.
-pub(crate) fn clone_there(_context: &mut ucontext_t) {}
+/// A syscall leaves every register but its result's as it is: none can say where to go on. So our handler
+/// makes it.
+pub(crate) const RUNS_THERE: bool = false;
 
 pub(crate) const RUN_DEPTH: usize = 0;
 
-/// There is no such stub.
-pub(crate) fn number_made_again(_context: &ucontext_t) -> Option<c_long> {
-    None
+pub(crate) fn run_there(_context: &mut ucontext_t) {}
+
+pub(crate) fn clone_there(_context: &mut ucontext_t) {}
+
+/// No thread stands there.
+pub(crate) fn put_back(_context: &mut ucontext_t) {}
+
+/// The number of a syscall of the program's in our handler which a signal has interrupted, and which is
+/// about to be made again; or which was never made: it looks the same.
+pub(crate) fn number_made_again(context: &ucontext_t) -> Option<c_long> {
+    (pc(context) == &raw const eintr_program_syscall as usize).then(|| number(context))
+}
+
+/// Has our handler go on behind such a syscall, with that result.
+pub(crate) fn end_run(context: &mut ucontext_t, result: isize) {
+    step_over(context);
+    set_result(context, result);
 }
 
 /// No register tells.
 pub(crate) fn was_entered(_context: &ucontext_t) -> bool {
     false
 }
-
-/// There is no such stub.
-pub(crate) fn end_run(_context: &mut ucontext_t, _result: isize) {}
-
-/// There is no such stub.
-pub(crate) fn put_back(_context: &mut ucontext_t) {}
 
 /// The instruction by which a syscall enters the kernel: `svc #0`.
 pub(crate) const SYSCALL_INSTRUCTION: &[u8] = &[0x01, 0x00, 0x00, 0xd4];
@@ -415,9 +491,6 @@ pub(super) fn step_over(context: &mut ucontext_t) {
     context.uc_mcontext.pc += SYSCALL_INSTRUCTION.len() as u64;
 }
 
-/// The kernel has no Syscall User Dispatch here. What follows is what it would need.
-pub(crate) const CAN_DISPATCH: bool = false;
-
 /// `AUDIT_ARCH_AARCH64`.
 pub(crate) const AUDIT_ARCH: u32 = 0xc000_00b7;
 
@@ -436,12 +509,87 @@ pub(crate) fn retry(context: &mut ucontext_t) {
     context.uc_mcontext.pc -= SYSCALL_INSTRUCTION.len() as u64;
 }
 
-pub(super) unsafe extern "C" fn eintr_on_valgrind() -> u32 {
-    0
+// _Bool eintr_on_valgrind(void): valgrind's client request RUNNING_ON_VALGRIND (0x1001). The
+// rotations add up to nothing on a processor; valgrind knows them by sight.
+global_asm!(
+    ".pushsection .text.eintr_on_valgrind,\"ax\",@progbits",
+    ".hidden eintr_on_valgrind",
+    ".globl eintr_on_valgrind",
+    ".type eintr_on_valgrind,@function",
+    "eintr_on_valgrind:",
+    ".cfi_startproc",
+    "hint #34",        // bti c
+    "sub sp, sp, #48", // the request and its five arguments
+    ".cfi_def_cfa_offset 48",
+    "mov x3, #0x1001",
+    "stp x3, xzr, [sp]",
+    "stp xzr, xzr, [sp, #16]",
+    "stp xzr, xzr, [sp, #32]",
+    "mov x4, sp",
+    "mov x3, #0", // the answer where there is no valgrind
+    "ror x12, x12, #3",
+    "ror x12, x12, #13",
+    "ror x12, x12, #51",
+    "ror x12, x12, #61",
+    "orr x10, x10, x10",
+    "mov x0, x3",
+    "add sp, sp, #48",
+    ".cfi_def_cfa_offset 0",
+    "ret",
+    ".cfi_endproc",
+    ".size eintr_on_valgrind, . - eintr_on_valgrind",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    pub(super) fn eintr_on_valgrind() -> u32;
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::c_int;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::thread::JoinHandleExt;
+    use std::thread;
+
+    use libc::{c_void, siginfo_t};
+
+    use super::super::eintr_raw_for_program;
+    use super::*;
+
+    /// Ends the call that is made for the program, where it finds that.
+    extern "C" fn on_signal(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
+        // SAFETY: the kernel hands a context, which is the handler's until it returns.
+        let context = unsafe { &mut *context.cast::<ucontext_t>() };
+        if number_made_again(context) == Some(libc::SYS_read) {
+            end_run(context, -libc::EINTR as isize);
+        }
+    }
+
+    #[test]
+    fn a_call_that_is_made_for_the_program_is_ended() {
+        // SAFETY: a set, and a handler that is what it is said to be.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = on_signal as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
+            assert_eq!(libc::sigaction(libc::SIGWINCH, &action, std::ptr::null_mut()), 0);
+        }
+        let (silent, _writer) = std::io::pipe().unwrap();
+        let reader = thread::spawn(move || {
+            let mut byte = 0_u8;
+            let [fd, place] = [silent.as_raw_fd() as usize, &raw mut byte as usize];
+            // SAFETY: the kernel writes one byte.
+            unsafe { eintr_raw_for_program(libc::SYS_read, fd, place, 1, 0, 0, 0) }
+        });
+        while !reader.is_finished() {
+            // SAFETY: it has not been joined.
+            unsafe { libc::pthread_kill(reader.as_pthread_t(), libc::SIGWINCH) };
+            thread::yield_now();
+        }
+        assert_eq!(reader.join().unwrap(), -libc::EINTR as isize);
+    }
+
     /// With branch protection, a jump to anything else than a landing pad is death (S8).
     #[test]
     fn the_handler_jumps_to_a_landing_pad() {

@@ -10,19 +10,20 @@
 //! * `eintr_raw`, a syscall without test and without errno, for use in handlers, with the label `end`;
 //!   `eintr_raw_for_program`, the same for a syscall of the program's own;
 //! * `eintr_set_alternate_stack` and `eintr_with_room`, which leave the stack for a while;
-//! * `eintr_restorer` and `RESTORER_FLAG`, for `rt_sigaction`;
+//! * `eintr_restorer`, for `rt_sigaction`; `door`, by which the kernel calls a handler of ours, and
+//!   `return_address`, where that finds the way back;
 //! * `mark_before`, the mark that the open call found when it set its own;
 //! * `registers`, those by which a stack is unwound;
 //! * `pc`, `set_pc`, `sp`, `set_sp`, `number`, `KEEPS_NUMBER`, `number_behind`, `arguments`,
 //!   `result`, `set_result`, `step_over`, `retry` and `SYSCALL_INSTRUCTION`, the saved context;
 //! * `mask_to_restore`, `stack_to_restore` and `sp_to_restore`, where an `rt_sigreturn` finds what it
-//!   restores;
-//! * `is_frame_of_ours`, whether a handler of ours was called by the kernel, or by another's handler,
-//!   and `return_through`, to return from it as another's would;
-//! * `run_there`, which has a trapped syscall made where the thread stands and writes `RUN_DEPTH`
-//!   bytes below its stack pointer; `clone_there`, the same where a new thread is to come out as well; `put_back`, which puts a thread that has not made it back to where
-//!   it was trapped; `number_made_again` and `end_run`, for one that a signal has interrupted; `was_entered`, whether it looks as if one had, wherever it is made;
-//! * `CAN_DISPATCH`, `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscall, what
+//!   restores; `has_shadow_stack`, whether a return address cannot be changed;
+//! * `RUNS_THERE`, whether a trapped syscall can be made where the thread stands. `run_there` has it made
+//!   so, and writes `RUN_DEPTH` bytes below its stack pointer; `clone_there`, the same where a new thread
+//!   is to come out as well; `put_back` puts a thread that has not made it back to where it was trapped.
+//!   `number_made_again` and `end_run`, for one that a signal has interrupted, there or in our handler;
+//!   `was_entered`, whether it looks as if one had, wherever it is made;
+//! * `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscalls, what
 //!   leaves the stack, and the restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
 //!
 //! P and S, where comments cite them, are the numbers of `docs/promises-and-rules.md`.
@@ -117,15 +118,45 @@ pub(crate) struct Ended {
 }
 
 pub(crate) use machine::{
-    AUDIT_ARCH, CAN_DISPATCH, KEEPS_NUMBER, RESTORER_FLAG, RUN_DEPTH, SYSCALL_INSTRUCTION,
-    abandon_mask, arguments, clone_there, end_run, is_frame_of_ours, mark_before, mask_to_restore,
-    number, number_behind, number_made_again, pc, put_back, registers, result, retry,
-    return_through, run_there, set_result, sp, sp_to_restore, stack_to_restore, was_entered,
+    AUDIT_ARCH, KEEPS_NUMBER, RUN_DEPTH, RUNS_THERE, SYSCALL_INSTRUCTION, abandon_mask, arguments,
+    clone_there, door, end_run, mark_before, mask_to_restore, number, number_behind,
+    number_made_again, pc, put_back, registers, result, retry, run_there, set_result, sp,
+    sp_to_restore, stack_to_restore, was_entered,
 };
+
+/// `SA_RESTORER`, which libc hides. x86_64's kernel demands it. aarch64's has a restorer of its own, by
+/// which we do not return: dispatch lets through what lies in our stub.
+pub(crate) const RESTORER_FLAG: u64 = 0x0400_0000;
 
 /// Where the restorer is.
 pub(crate) fn restorer() -> usize {
     machine::eintr_restorer as *const () as usize
+}
+
+/// Whether the kernel made that frame for a handler of ours, and not for one that calls ours.
+///
+/// # Safety
+///
+/// The context must be where the kernel has put it.
+pub(crate) unsafe fn is_frame_of_ours(context: *const ucontext_t) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { *machine::return_address(context) == restorer() }
+}
+
+/// A handler of ours returns through another restorer than ours. Not if there is a shadow stack:
+/// that holds ours as well.
+///
+/// # Safety
+///
+/// The context must be that of a handler of ours which has not returned, and the restorer one that
+/// the kernel was given.
+pub(crate) unsafe fn return_through(context: *const ucontext_t, restorer: usize) {
+    // SAFETY: the caller's promise. Each restorer does the same.
+    unsafe {
+        if !machine::has_shadow_stack() && is_frame_of_ours(context) {
+            machine::return_address(context).write_volatile(restorer);
+        }
+    }
 }
 
 /// The registers by which a stack is unwound.

@@ -353,6 +353,9 @@ unsafe extern "C" {
     static eintr_run_end: u8;
 }
 
+/// Such a call destroys a register, which can say where to go on.
+pub(crate) const RUNS_THERE: bool = true;
+
 /// How far below the stack pointer a call that [`run_there`] makes writes.
 pub(crate) const RUN_DEPTH: usize = 136;
 
@@ -425,9 +428,6 @@ pub(crate) fn end_run(context: &mut ucontext_t, result: isize) {
     set_result(context, result);
 }
 
-/// `SA_RESTORER`, which the kernel demands here and libc hides.
-pub(crate) const RESTORER_FLAG: u64 = 0x0400_0000;
-
 pub(crate) fn pc(context: &ucontext_t) -> usize {
     context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize
 }
@@ -484,28 +484,12 @@ pub(crate) fn sp_to_restore(context: &ucontext_t) -> usize {
 
 /// Where the address stands that a signal's handler returns to: the kernel's frame begins with it,
 /// and then comes the context.
-fn return_address(context: *const ucontext_t) -> *mut usize {
+pub(super) fn return_address(context: *const ucontext_t) -> *mut usize {
     (context as usize - size_of::<usize>()) as *mut usize
 }
 
-/// Whether the kernel made that frame for a handler of ours, and not for one that calls ours.
-///
-/// # Safety
-///
-/// The context must be where the kernel has put it.
-pub(crate) unsafe fn is_frame_of_ours(context: *const ucontext_t) -> bool {
-    // SAFETY: the caller's promise.
-    unsafe { *return_address(context) == crate::arch::restorer() }
-}
-
-/// A handler of ours returns through another restorer than ours. Not if there is a shadow stack:
-/// that holds ours as well.
-///
-/// # Safety
-///
-/// The context must be that of a handler of ours which has not returned, and the restorer one that
-/// the kernel was given.
-pub(crate) unsafe fn return_through(context: *const ucontext_t, restorer: usize) {
+/// Whether the processor keeps return addresses by itself.
+pub(super) fn has_shadow_stack() -> bool {
     let mut shadow_stack = 0_usize;
     // rdsspq rax: nothing, where there is none.
     // SAFETY: it changes that register only.
@@ -516,13 +500,18 @@ pub(crate) unsafe fn return_through(context: *const ucontext_t, restorer: usize)
             options(nomem, nostack, preserves_flags)
         );
     }
-    // SAFETY: the caller's promise. Each restorer does the same.
-    unsafe {
-        if shadow_stack == 0 && is_frame_of_ours(context) {
-            return_address(context).write_volatile(restorer);
-        }
-    }
+    shadow_stack != 0
 }
+
+/// Tells what the kernel calls for a handler of ours: the handler.
+macro_rules! door {
+    ($function:ident, $label:literal, $handler:path) => {
+        fn $function() -> usize {
+            $handler as *const () as usize
+        }
+    };
+}
+pub(crate) use door;
 
 /// The instruction by which a syscall enters the kernel.
 pub(crate) const SYSCALL_INSTRUCTION: &[u8] = &[0x0f, 0x05];
@@ -549,9 +538,6 @@ pub(crate) fn number_behind(_context: &ucontext_t) -> Option<c_long> {
 pub(super) fn step_over(context: &mut ucontext_t) {
     context.uc_mcontext.gregs[libc::REG_RIP as usize] += SYSCALL_INSTRUCTION.len() as i64;
 }
-
-/// This architecture's kernel stops a thread at its syscalls when asked (since 5.11).
-pub(crate) const CAN_DISPATCH: bool = true;
 
 /// `AUDIT_ARCH_X86_64`: the syscall numbers are this architecture's, not those of a 32-bit
 /// `int 0x80`.

@@ -28,6 +28,9 @@ pub(crate) struct Installed {
     pub(crate) by: &'static Location<'static>,
 }
 
+arch::door!(signal_door, "eintr_on_signal", signal::on_signal);
+arch::door!(sigsys_door, "eintr_on_sigsys", sigsys::on_sigsys);
+
 static INSTALLED: OnceLock<Installed> = OnceLock::new();
 
 /// Installs by first use: the first signal that nobody uses.
@@ -112,7 +115,7 @@ fn action_after(before: &Action) -> Action {
     let on_stack = if is_on_stack { libc::SA_ONSTACK } else { 0 };
     let flags = libc::SA_SIGINFO | libc::SA_RESTART | on_stack;
     let mask = signals::ALL_BUT_SIGSYS;
-    Action::new(signal::on_signal as *const () as usize, flags, mask)
+    Action::new(signal_door(), flags, mask)
 }
 
 /// Installs the handler.
@@ -132,7 +135,7 @@ fn set(number: c_int) -> Result<c_int, i32> {
     previous.remember(&before);
     pid::prepare();
     repeat_timer::learn_tick();
-    dispatch::prepare(sigsys::on_sigsys as *const () as usize);
+    dispatch::prepare(sigsys_door());
     Ok(number)
 }
 

@@ -173,7 +173,7 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
         }
         libc::SYS_clone3 => let_through(block, context),
         _ if is_vfork(number) => let_through(block, context),
-        _ if !is_wanted => _ = make_as_asked(block, context, number, arguments, None),
+        _ if !is_wanted => make_as_asked(block, context, number, arguments, None, false),
         _ => answer_by_table(block, context, now, number, arguments),
     }
 }
@@ -220,25 +220,25 @@ fn answer_by_table(
             let_signals_in(number, arguments);
             arch::set_result(context, result);
         }
-        Err(exception) => {
-            if make_as_asked(block, context, number, arguments, exception) {
-                run_calls::begin(block, number);
-            }
-        }
+        Err(exception) => make_as_asked(block, context, number, arguments, exception, true),
     }
 }
 
-/// Makes the syscall, or has it made where the thread stands: which.
+/// Makes the syscall, or has it made where the thread stands. If it waits, it is to be ended.
 fn make_as_asked(
     block: &Block,
     context: &mut ucontext_t,
     number: c_long,
     arguments: [usize; 6],
     exception: Option<&Unless>,
-) -> bool {
-    if is_run_there(block, context, number, arguments, exception) {
-        arch::run_there(context);
-        return true;
+    may_end: bool,
+) {
+    let runs_there = is_run_there(block, context, number, arguments, exception);
+    if may_end && (runs_there || !arch::RUNS_THERE) {
+        run_calls::begin(block, number);
+    }
+    if runs_there {
+        return arch::run_there(context);
     }
     let result = run(block, context, number, arguments);
     if matches!(exception, Some(Unless::ExecStatus { .. })) && result >= 0 {
@@ -250,13 +250,12 @@ fn make_as_asked(
         }
     }
     arch::set_result(context, result);
-    false
 }
 
 /// Whether a syscall is made where the thread stands, when we have returned (S24): a cancellation
 /// unwinds from there, and an application's handler that comes in goes wherever it likes.
 ///
-/// Here are made: those with a mask that is copied, and those after which there is more to do; and those
+/// Here are made: all, where no register can say where the thread goes on; those with a mask that is copied, and those after which there is more to do; and those
 /// that may take away the stack on which the thread stands, for that is written to.
 fn is_run_there(
     block: &Block,
@@ -275,7 +274,7 @@ fn is_run_there(
         || changes_memory
         || mask_at(number).is_some()
         || matches!(exception, Some(Unless::ExecStatus { .. }));
-    !is_made_here && has_room_below(block, arch::sp(context))
+    arch::RUNS_THERE && !is_made_here && has_room_below(block, arch::sp(context))
 }
 
 fn changes_memory(number: c_long) -> bool {
@@ -424,10 +423,11 @@ fn let_through_stopped(block: &Block, context: &mut ucontext_t) {
     let result = match arch::number(context) {
         libc::SYS_clone if arguments[1] != 0 => {
             let place = arguments[1].wrapping_sub(arch::RUN_DEPTH);
-            if memory::poke(place, &[arch::pc(context)]) {
+            if arch::RUNS_THERE && memory::poke(place, &[arch::pc(context)]) {
                 return arch::clone_there(context);
             }
-            -libc::EFAULT as isize
+            // There is no way to begin one.
+            -libc::EAGAIN as isize
         }
         libc::SYS_clone => {
             arguments[0] &= !libc::CLONE_VM as usize;

@@ -56,7 +56,7 @@ pub(crate) struct Action {
 }
 
 impl Action {
-    /// An action with our own restorer, where the architecture has one.
+    /// An action with our own restorer.
     pub(crate) fn new(handler: usize, flags: c_int, mask: Set) -> Self {
         let flags = flags as u64 | arch::RESTORER_FLAG;
         Self { handler, flags, restorer: arch::restorer(), mask }

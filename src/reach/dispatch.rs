@@ -54,17 +54,15 @@ pub(crate) fn is_available() -> bool {
 /// Why it cannot be, as things are: the application may have taken SIGSYS for itself since, or a
 /// sandbox have come (S27). None if it can.
 pub(crate) fn obstacle() -> Option<Obstacle> {
-    if !arch::CAN_DISPATCH {
-        return Some(Obstacle::Architecture);
-    }
     if arch::on_valgrind() {
         return Some(Obstacle::Valgrind);
     }
     match is_available() {
         true if !handler_is_ours() => Some(Obstacle::HandlerReplaced),
         true => (!kernel_has_it()).then_some(Obstacle::Sandbox),
-        false if IS_UNKNOWN.load(Relaxed) => Some(Obstacle::Kernel),
-        false => Some(Obstacle::Sandbox),
+        false if !IS_UNKNOWN.load(Relaxed) => Some(Obstacle::Sandbox),
+        false if cfg!(target_arch = "x86_64") => Some(Obstacle::Kernel),
+        false => Some(Obstacle::Architecture),
     }
 }
 
@@ -93,13 +91,13 @@ pub(crate) fn prepare(handler: usize) {
     // SAFETY: the handler is made to run at any instruction.
     let Ok(before) = (unsafe { signals::set_action(libc::SIGSYS, &ours) }) else { return };
     PREVIOUS.remember(&before);
-    match arch::CAN_DISPATCH.then(ask) {
-        Some(Err(libc::EFAULT)) => {
+    match ask() {
+        Err(libc::EFAULT) => {
             alternate_stack::learn_frame();
             AVAILABLE.store(true, Relaxed);
             proc_syscall::is_needed_if(false);
         }
-        Some(Err(libc::EINVAL)) => IS_UNKNOWN.store(true, Relaxed),
+        Err(libc::EINVAL) => IS_UNKNOWN.store(true, Relaxed),
         _ => {}
     }
 }

@@ -7,7 +7,8 @@
 //! wait, for which the table has excepted it, was a guess, and wrong.
 //!
 //! One that has begun and one that has not look alike but for a register, by which the machine
-//! tells: an mmap that was never made must not be told that it was interrupted.
+//! tells: an mmap that was never made must not be told that it was interrupted. Where no register does, it
+//! is ended only if the thread has slept since it was found first.
 //!
 //! The timer is set when a call is run and it stands still, with back-off: so at most once in a
 //! millisecond, and not for each call. It takes as long as to stop one at the kernel's entry.
@@ -21,6 +22,7 @@ use super::table::{self, Unless};
 use super::{answer, dispatch};
 use crate::arch;
 use crate::kernel::clock::Moment;
+use crate::kernel::process;
 use crate::thread::block::Block;
 use crate::thread::repeat_timer;
 use crate::thread::retries::Call;
@@ -51,7 +53,7 @@ const NEVER_ENDED: &[c_long] = &[
     libc::SYS_futex_waitv,
 ];
 
-/// To be called where a call is to be run where the thread stands.
+/// To be called where a call is to be run as asked.
 pub(crate) fn begin(block: &Block, number: c_long) {
     let runs = &block.answering.runs;
     runs.count.fetch_add(1, Relaxed);
@@ -81,8 +83,10 @@ pub(crate) fn end(block: &Block, context: &ucontext_t) -> Option<isize> {
     let count = runs.count.load(Relaxed);
     let is_known = runs.found.load(Relaxed) == count;
     let found_at = if is_known { runs.found_at.get() } else { now };
-    let is_over =
-        now.since(found_at) >= AT_LEAST && now.since(block.answering.since.get()) >= AT_FIRST;
+    let sleeps = if arch::RUNS_THERE { 0 } else { process::sleeps() };
+    let is_over = now.since(found_at) >= AT_LEAST
+        && now.since(block.answering.since.get()) >= AT_FIRST
+        && (arch::RUNS_THERE || sleeps != runs.sleeps.load(Relaxed));
     if let Some(told) =
         is_over.then(|| told(block, now, number, &arch::arguments(context))).flatten()
     {
@@ -91,6 +95,7 @@ pub(crate) fn end(block: &Block, context: &ucontext_t) -> Option<isize> {
     // It is asked about once more, and counted.
     runs.found.store(count.wrapping_add(1), Relaxed);
     runs.found_at.set(found_at);
+    runs.sleeps.store(sleeps, Relaxed);
     None
 }
 

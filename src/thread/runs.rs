@@ -15,6 +15,8 @@ pub(crate) struct Runs {
     pub(crate) found: AtomicU32,
     /// When it was found first.
     pub(crate) found_at: AtomicMoment,
+    /// How often the thread had slept by then.
+    pub(crate) sleeps: AtomicUsize,
     /// A page of the stack to which one may write, or 0.
     pub(crate) room: AtomicUsize,
 }
@@ -26,6 +28,7 @@ impl Runs {
             is_watched: AtomicBool::new(false),
             found: AtomicU32::new(0),
             found_at: AtomicMoment::new(Moment::NEVER),
+            sleeps: AtomicUsize::new(0),
             room: AtomicUsize::new(0),
         }
     }
