@@ -72,8 +72,13 @@ unsafe extern "C" {
     /// Makes this the alternate stack, while the stack pointer stands at `top`: the kernel refuses to
     /// change the stack that one stands on. The kernel's result.
     pub(crate) fn eintr_set_alternate_stack(stack: *const libc::stack_t, top: usize) -> isize;
-    /// Calls `f(arg)` on a stack that is mapped for the time; on this one if there is none to be had.
-    pub(crate) fn eintr_with_room(f: unsafe extern "C" fn(*mut c_void), arg: *mut c_void);
+    /// Calls `f(arg)` on a stack of that size, in whole pages, that is mapped for the time; on this one if
+    /// there is none to be had.
+    pub(crate) fn eintr_with_room(
+        f: unsafe extern "C" fn(*mut c_void),
+        arg: *mut c_void,
+        size: usize,
+    );
     static eintr_abandon_begin: u8;
     static eintr_abandon_returned: u8;
     static eintr_abandon_cancelled: u8;

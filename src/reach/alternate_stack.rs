@@ -316,7 +316,7 @@ impl AlternateStack {
     }
 }
 
-/// How large they are, but for a thread whose own is larger.
+/// How large stacks of ours are, but for a thread whose own is larger.
 fn usual() -> usize {
     (FOR_HANDLERS + FRAMES * FRAME.load(Relaxed)).next_multiple_of(PAGE)
 }
@@ -405,13 +405,14 @@ fn elsewhere<F: FnMut()>(f: &mut F) {
     // one that we have left.
     let before = signals::change_mask(libc::SIG_BLOCK, signals::ALL_BUT_SIGSYS);
     // SAFETY: `run` is called once, with `f`, and does not unwind.
-    unsafe { arch::eintr_with_room(run::<F>, (&raw mut *f).cast()) };
+    unsafe { arch::eintr_with_room(run::<F>, (&raw mut *f).cast(), usual()) };
     signals::change_mask(libc::SIG_UNBLOCK, signals::ALL_BUT_SIGSYS & !before);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::raw;
 
     #[test]
     fn nobody_comes_in_on_another_stack() {
@@ -421,14 +422,58 @@ mod tests {
             ss_size: 1 << 20,
         };
         let before = signals::mask();
+        learn_frame();
         let mut runs = Vec::with_capacity(1);
-        with_room(&around, || runs.push((here(), signals::mask())));
-        let [(place, mask)] = runs[..] else { panic!("{runs:?}") };
+        let room_below = |place| {
+            let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+            let mut starts = maps.lines().map(|line| {
+                let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+                [start, end].map(|address| usize::from_str_radix(address, 16).unwrap())
+            });
+            let [start, _] = starts.find(|[start, end]| (*start..*end).contains(&place)).unwrap();
+            place - start
+        };
+        with_room(&around, || runs.push((here(), signals::mask(), room_below(here()))));
+        let [(place, mask, room)] = runs[..] else { panic!("{runs:?}") };
+        assert!(room > FRAMES * FRAME.load(Relaxed), "{room}");
         assert!(place.abs_diff(here()) > around.ss_size, "it ran here");
         // An emulator keeps the last two to itself.
         let never =
             [libc::SIGKILL, libc::SIGSTOP, 63, 64].into_iter().map(signals::bit).sum::<u64>();
         assert_eq!(mask | never, signals::ALL_BUT_SIGSYS);
         assert_eq!(signals::mask(), before);
+    }
+
+    static USED: AtomicUsize = AtomicUsize::new(0);
+
+    /// How far below the top of the alternate stack a handler runs.
+    extern "C" fn on_signal(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
+        // SAFETY: the kernel's context.
+        let stack = unsafe { &*context.cast::<ucontext_t>() }.uc_stack;
+        let top = stack.ss_sp as usize + stack.ss_size;
+        USED.store(top - context as usize, Relaxed);
+    }
+
+    #[test]
+    fn a_frame_is_no_larger_than_the_machine_says() {
+        learn_frame();
+        std::thread::spawn(|| {
+            let base = map(usual()).unwrap();
+            let ours = stack_t { ss_sp: base as *mut c_void, ss_flags: 0, ss_size: usual() };
+            let before = put_in_force(&ours).unwrap();
+            let flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            let action = signals::Action::new(on_signal as *const () as usize, flags, 0);
+            let us = [raw::getpid(), raw::gettid(), libc::SIGCHLD].map(|number| number as usize);
+            // SAFETY: the handler stores a number.
+            unsafe {
+                signals::set_action(libc::SIGCHLD, &action).unwrap();
+                syscall(libc::SYS_tgkill, us).unwrap();
+            }
+            put_in_force(&before).unwrap();
+        })
+        .join()
+        .unwrap();
+        let [used, frame] = [USED.load(Relaxed), FRAME.load(Relaxed)];
+        assert!(used > 0 && used <= frame, "{used} {frame}");
     }
 }

@@ -70,6 +70,7 @@ pub(crate) fn obstacle() -> Option<Obstacle> {
 /// (S27). Then finds out whether there is dispatch. Under valgrind the kernel says so and the program
 /// dies: asked first (S12).
 pub(crate) fn prepare(handler: usize) {
+    alternate_stack::learn_frame();
     if arch::on_valgrind() {
         return;
     }
@@ -93,7 +94,6 @@ pub(crate) fn prepare(handler: usize) {
     PREVIOUS.remember(&before);
     match ask() {
         Err(libc::EFAULT) => {
-            alternate_stack::learn_frame();
             AVAILABLE.store(true, Relaxed);
             proc_syscall::is_needed_if(false);
         }
