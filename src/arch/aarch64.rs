@@ -448,8 +448,12 @@ pub(crate) fn run_there(_context: &mut ucontext_t) {}
 
 pub(crate) fn clone_there(_context: &mut ucontext_t) {}
 
-/// No thread stands there.
-pub(crate) fn put_back(_context: &mut ucontext_t) {}
+/// Has our handler, which is about to make a syscall of the program's or to make it again, ask about it anew.
+pub(crate) fn put_back(context: &mut ucontext_t) {
+    if number_made_again(context).is_some() {
+        end_run(context, super::ASK_AGAIN);
+    }
+}
 
 /// The number of a syscall of the program's in our handler which a signal has interrupted, and which is
 /// about to be made again; or which was never made: it looks the same.
@@ -564,13 +568,14 @@ mod tests {
     extern "C" fn on_signal(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
         // SAFETY: the kernel hands a context, which is the handler's until it returns.
         let context = unsafe { &mut *context.cast::<ucontext_t>() };
-        if number_made_again(context) == Some(libc::SYS_read) {
-            end_run(context, -libc::EINTR as isize);
+        match number_made_again(context) {
+            Some(libc::SYS_read) => end_run(context, -libc::EINTR as isize),
+            _ => put_back(context),
         }
     }
 
     #[test]
-    fn a_call_that_is_made_for_the_program_is_ended() {
+    fn a_call_that_is_made_for_the_program_is_ended_or_asked_about_anew() {
         // SAFETY: a set, and a handler that is what it is said to be.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
@@ -581,16 +586,20 @@ mod tests {
         let (silent, _writer) = std::io::pipe().unwrap();
         let reader = thread::spawn(move || {
             let mut byte = 0_u8;
+            let buffer = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
             let [fd, place] = [silent.as_raw_fd() as usize, &raw mut byte as usize];
             // SAFETY: the kernel writes one byte.
-            unsafe { eintr_raw_for_program(libc::SYS_read, fd, place, 1, 0, 0, 0) }
+            let ended = unsafe { eintr_raw_for_program(libc::SYS_read, fd, place, 1, 0, 0, 0) };
+            let place = &raw const buffer as usize;
+            // SAFETY: as above.
+            [ended, unsafe { eintr_raw_for_program(libc::SYS_readv, fd, place, 1, 0, 0, 0) }]
         });
         while !reader.is_finished() {
             // SAFETY: it has not been joined.
             unsafe { libc::pthread_kill(reader.as_pthread_t(), libc::SIGWINCH) };
             thread::yield_now();
         }
-        assert_eq!(reader.join().unwrap(), -libc::EINTR as isize);
+        assert_eq!(reader.join().unwrap(), [-libc::EINTR as isize, crate::arch::ASK_AGAIN]);
     }
 
     /// With branch protection, a jump to anything else than a landing pad is death (S8).

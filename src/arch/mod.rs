@@ -21,7 +21,8 @@
 //! * `RUNS_THERE`, whether a trapped syscall can be made where the thread stands. `run_there` has it made
 //!   so, and writes `RUN_DEPTH` bytes below its stack pointer; `clone_there`, the same where a new thread
 //!   is to come out as well; `put_back` puts a thread that has not made it back to where it was trapped.
-//!   `number_made_again` and `end_run`, for one that a signal has interrupted, there or in our handler;
+//!   `number_made_again` and `end_run`, for one that a signal has interrupted, there or in our handler (which
+//!   is told [`ASK_AGAIN`] for one that is put back);
 //!   `was_entered`, whether it looks as if one had, wherever it is made;
 //! * `AUDIT_ARCH` and `eintr_on_valgrind`, for reach. The raw syscalls, what
 //!   leaves the stack, and the restorer lie between `eintr_stub_start` and `eintr_stub_limit`.
@@ -114,6 +115,9 @@ unsafe extern "C" {
 
 /// What the trampoline returns instead of a result. The kernel's errors end at -4095.
 pub(crate) const CANCELLED: isize = isize::MIN;
+
+/// What a call of the program's in our handler returns that is to be asked about anew. No kernel returns it.
+pub(crate) const ASK_AGAIN: isize = -512;
 
 /// How a call behind `eintr_abandon` ended; two registers.
 #[repr(C)]

@@ -249,7 +249,15 @@ fn make_as_asked(
             block.answering.last_killed.store(child, Ordering::Relaxed);
         }
     }
-    arch::set_result(context, result);
+    tell(context, result);
+}
+
+/// What a call that was made here is told. One that our signal has found is asked about anew.
+fn tell(context: &mut ucontext_t, result: isize) {
+    match result {
+        arch::ASK_AGAIN => arch::retry(context),
+        _ => arch::set_result(context, result),
+    }
 }
 
 /// Whether a syscall is made where the thread stands, when we have returned (S24): a cancellation
@@ -436,7 +444,7 @@ fn let_through_stopped(block: &Block, context: &mut ucontext_t) {
         number if is_vfork(number) => run(block, context, libc::SYS_clone, vfork),
         _ => -libc::ENOSYS as isize,
     };
-    arch::set_result(context, result);
+    tell(context, result);
 }
 
 /// Ends dispatch and has the syscall made again; not where a sandbox forbids that. A SIGSYS that the
