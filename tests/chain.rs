@@ -59,6 +59,22 @@ fn a_handler_gets_what_is_not_ours_and_nothing_else() {
     });
 }
 
+/// libc has none there, and leaves what happens to stand on its stack.
+#[cfg(target_arch = "aarch64")]
+#[test]
+fn what_is_no_restorer_is_not_returned_through() {
+    alone("what_is_no_restorer_is_not_returned_through", || {
+        // As the kernel has it: handler, flags, restorer, mask.
+        let action = [count as *const () as usize, libc::SA_RESTART as usize, 0x10, 0];
+        let set = libc::SYS_rt_sigaction;
+        // SAFETY: the handler touches atomics only; the action is borrowed.
+        assert_eq!(unsafe { libc::syscall(set, SIGUSR1, action.as_ptr(), 0, 8) }, 0);
+        interrupt_once(Signal::USR1);
+        signals::send(gettid(), SIGUSR1);
+        assert_eq!(runs(), 1);
+    });
+}
+
 /// What a handler with SA_SIGINFO was told: the code, the sender, the value.
 static TOLD: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 

@@ -35,7 +35,7 @@
 
 #![allow(unsafe_code)]
 
-use libc::{c_long, c_void, ucontext_t};
+use libc::{c_int, c_long, c_void, ucontext_t};
 
 #[cfg(target_arch = "x86_64")]
 #[path = "x86_64.rs"]
@@ -135,7 +135,7 @@ pub(crate) use machine::{
 
 /// `SA_RESTORER`, which libc hides. x86_64's kernel demands it. aarch64's has a restorer of its own, by
 /// which we do not return: dispatch lets through what lies in our stub.
-pub(crate) const RESTORER_FLAG: u64 = 0x0400_0000;
+pub(crate) const RESTORER_FLAG: c_int = 0x0400_0000;
 
 /// Where the restorer is.
 pub(crate) fn restorer() -> usize {

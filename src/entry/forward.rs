@@ -97,7 +97,8 @@ impl Previous {
     /// syscall, and not ours.
     pub(crate) fn lead_back(&self, context: *mut c_void) {
         let restorer = self.restorer.load(Ordering::Relaxed);
-        if restorer != 0 {
+        // (aarch64's libc sets none, and leaves there what it likes.)
+        if self.has(arch::RESTORER_FLAG) {
             // SAFETY: the kernel's context, which it has given to our handler, or to one that has
             // called ours, and a restorer that it was given with the action.
             unsafe { arch::return_through(context.cast(), restorer) };

@@ -58,7 +58,7 @@ pub(crate) struct Action {
 impl Action {
     /// An action with our own restorer.
     pub(crate) fn new(handler: usize, flags: c_int, mask: Set) -> Self {
-        let flags = flags as u64 | arch::RESTORER_FLAG;
+        let flags = (flags | arch::RESTORER_FLAG) as u32 as u64;
         Self { handler, flags, restorer: arch::restorer(), mask }
     }
 
