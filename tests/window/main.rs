@@ -16,12 +16,15 @@
 //! an instruction the target makes the whole call. Calls of std's that are reached go through the
 //! same trials as our own, and libc's in a task without reach, for which the timer counts (P11).
 //!
+//! A loop of a load-exclusive and a store-exclusive is one point: no step ends in it ([`exclusive`]).
+//!
 //! Two wrong implementations go through the same trials, and must be found out: the checker is
 //! checked.
 //!
 //! `cargo test --test window -- --show-output` prints how many instructions were tried, and where
 //! the outcome turned.
 
+mod exclusive;
 mod findings;
 mod rows;
 mod symbols;

@@ -243,9 +243,28 @@ impl Traced {
 
     /// Where the stopped or sleeping target stands.
     pub fn place(&self) -> Option<Place> {
+        self.symbols.place(self.counter()?)
+    }
+
+    fn counter(&self) -> Option<u64> {
         let syscall = contents(&self.syscall);
         let counter = syscall.trim().rsplit(' ').next()?.strip_prefix("0x")?;
-        self.symbols.place(u64::from_str_radix(counter, 16).ok()?)
+        u64::from_str_radix(counter, 16).ok()
+    }
+
+    /// Has it stop where the sequence ends which it is about to begin, and which is not to be stepped through; whether that is so.
+    #[cfg(target_arch = "aarch64")]
+    pub fn stop_behind_exclusive(&self) -> bool {
+        let read = |address| ptrace::read(self.id, address as ptrace::AddressType).ok();
+        let ends = self.counter().map(|counter| {
+            crate::exclusive::ends(counter, |address| read(address).map(|word| word as u32))
+        });
+        ends.is_some_and(|ends| !ends.is_empty() && breakpoint::set(self.id, &ends).is_ok())
+    }
+
+    #[cfg(not(target_arch = "aarch64"))]
+    pub fn stop_behind_exclusive(&self) -> bool {
+        false
     }
 
     /// Where it returns to, if it has just entered the system's page for the clock.
@@ -267,7 +286,7 @@ impl Traced {
         match place {
             Some(place) => {
                 let address = self.symbols.address(place);
-                address.is_some_and(|address| breakpoint::set(self.id, address).is_ok())
+                address.is_some_and(|address| breakpoint::set(self.id, &[address]).is_ok())
             }
             None => breakpoint::clear(self.id).is_ok(),
         }
@@ -329,8 +348,8 @@ mod breakpoint {
     /// In the control register: the first one is on, for execution.
     const ON: i64 = 1;
 
-    pub(super) fn set(thread: Pid, address: u64) -> nix::Result<()> {
-        write_user(thread, FIRST as *mut _, address as i64)?;
+    pub(super) fn set(thread: Pid, [address]: &[u64; 1]) -> nix::Result<()> {
+        write_user(thread, FIRST as *mut _, *address as i64)?;
         write_user(thread, CONTROL as *mut _, ON)
     }
 
@@ -339,7 +358,7 @@ mod breakpoint {
     }
 }
 
-/// One breakpoint of the machine's own, for one thread; no instruction is changed.
+/// Breakpoints of the machine's own, for one thread, as many as it has; no instruction is changed.
 #[cfg(target_arch = "aarch64")]
 mod breakpoint {
     use nix::errno::Errno;
@@ -349,27 +368,23 @@ mod breakpoint {
     /// On, for user code, for execution of the four bytes.
     const ON: u32 = 0b1111 << 5 | 0b10 << 1 | 1;
 
-    /// The kernel's `struct user_hwdebug_state`, with its first register.
-    #[repr(C)]
-    struct State {
-        info: u32,
-        _pad: u32,
-        address: u64,
-        control: u32,
-        _pad_of_register: u32,
-    }
+    /// The kernel's `struct user_hwdebug_state`: two words about all, then an address and a control word for each. Every machine
+    /// has two.
+    const LEAST: usize = 2;
 
-    pub(super) fn set(thread: Pid, address: u64) -> nix::Result<()> {
-        write(thread, address, ON)
+    pub(super) fn set(thread: Pid, addresses: &[u64]) -> nix::Result<()> {
+        let mut state = vec![0];
+        state.extend(addresses.iter().flat_map(|address| [*address, ON.into()]));
+        state.resize(state.len().max(1 + 2 * LEAST), 0);
+        write(thread, &mut state)
     }
 
     pub(super) fn clear(thread: Pid) -> nix::Result<()> {
-        write(thread, 0, 0)
+        set(thread, &[])
     }
 
-    fn write(thread: Pid, address: u64, control: u32) -> nix::Result<()> {
-        let mut state = State { info: 0, _pad: 0, address, control, _pad_of_register: 0 };
-        let part = libc::iovec { iov_base: (&raw mut state).cast(), iov_len: size_of::<State>() };
+    fn write(thread: Pid, state: &mut [u64]) -> nix::Result<()> {
+        let part = libc::iovec { iov_base: state.as_mut_ptr().cast(), iov_len: size_of_val(state) };
         let thread = thread.as_raw();
         // SAFETY: the kernel reads the state, by way of the iovec.
         let result = unsafe {

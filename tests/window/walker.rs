@@ -182,6 +182,13 @@ impl Walker {
 
     /// Lets it go on to its next point.
     pub fn advance(&mut self, pace: Pace) {
+        let is_step = pace == Pace::Instruction && self.point() == Point::Instruction;
+        if is_step && self.thread.stop_behind_exclusive() {
+            self.resume(Pace::Run);
+            self.wait();
+            self.thread.set_breakpoint(None);
+            return;
+        }
         self.resume(pace);
         self.wait();
         let is_stepped = pace == Pace::Instruction && self.point() == Point::Instruction;
