@@ -419,7 +419,7 @@ fn interrupting_from_a_masked_thread() {
 fn a_wait_for_an_answer_cannot_be_interrupted() {
     watched("a_wait_for_an_answer_cannot_be_interrupted", || {
         let (_unrun, its) = task();
-        let waiting = target(move || its.interrupt().wait(Duration::from_millis(100)));
+        let waiting = target(move || its.interrupt().wait(LIMIT / 100));
         let waiting = waiting.blocked_in(libc::SYS_futex);
         let start = Instant::now();
         waiting.thread.interrupt();
