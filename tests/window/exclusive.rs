@@ -56,7 +56,7 @@ fn a_sequence_is_left_behind_its_store_and_where_branches_lead() {
     // ldaxr w0, [x1]; add w2, w0, w3; stlxr w4, w2, [x1]; cbnz w4, 0
     let add = at(&[0x885f_fc20, 0x0b03_0002, 0x8804_fc22, 0x35ff_ffa4]);
     assert_eq!(ends(0, add), [12]);
-    assert_eq!(ends(4, add), []);
+    assert!(ends(4, add).is_empty());
     // nop; ldxr x0, [x1]; cmp x0, x2; b.ne 24; stxr w3, x4, [x1]; cbnz w3, 4; ret
     let swap = at(&[
         0xd503_201f,
@@ -67,13 +67,13 @@ fn a_sequence_is_left_behind_its_store_and_where_branches_lead() {
         0x35ff_ff83,
         0xd65f_03c0,
     ]);
-    assert_eq!(ends(0, swap), []);
+    assert!(ends(0, swap).is_empty());
     assert_eq!(ends(4, swap), [24, 20]);
     // ldxp x0, x2, [x1]; tbnz x0, #63, 0; stxp w3, x4, x5, [x1]
     let pair = at(&[0xc87f_0820, 0xb7ff_ffe0, 0xc823_1424]);
     assert_eq!(ends(0, pair), [12]);
     // ldar, cas and casp are none; nor is a load without a store.
     for alone in [0x88df_fc20, 0x88a0_7c22, 0x0820_7c22, 0x0860_7c22, 0x885f_fc20] {
-        assert_eq!(ends(0, |address| (address == 0).then_some(alone)), []);
+        assert!(ends(0, |address| (address == 0).then_some(alone)).is_empty());
     }
 }
