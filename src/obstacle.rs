@@ -12,9 +12,19 @@ pub enum Obstacle {
     /// This kernel does not have it.
     #[error("this kernel has no Syscall User Dispatch: Linux 5.11 and later have it")]
     Kernel,
-    /// A filter (seccomp) of this process's forbids a syscall that it takes.
-    #[error("a sandbox forbids it: let prctl and rt_tgsigqueueinfo through its filter")]
+    /// A filter (seccomp) of this process's forbids a syscall that it takes, or says that a kernel does not
+    /// know it which does.
+    #[error(
+        "a sandbox forbids it: let prctl(PR_SET_SYSCALL_USER_DISPATCH), rt_tgsigqueueinfo and tgkill \
+         through its filter"
+    )]
     Sandbox,
+    /// A thread cannot have a timer.
+    #[error(
+        "no timer can be made: let timer_create through the sandbox's filter, or raise the limit on \
+         queued signals (RLIMIT_SIGPENDING)"
+    )]
+    NoTimer,
     /// valgrind does not know Syscall User Dispatch.
     #[error("valgrind has no Syscall User Dispatch: run the program without it")]
     Valgrind,

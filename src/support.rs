@@ -6,6 +6,7 @@ use crate::entry::install;
 use crate::obstacle::Obstacle;
 use crate::reach::dispatch;
 use crate::signal::ours::{self, Unsendable};
+use crate::thread::repeat_timer;
 
 /// What this machine lets us do, by road. See [`support`].
 ///
@@ -14,6 +15,7 @@ use crate::signal::ours::{self, Unsendable};
 /// // checkpoints: exact
 /// // our own calls: exact (by signal 10)
 /// // plain calls: exact (by Syscall User Dispatch)
+/// // deadlines: exact (by timers)
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,10 +26,14 @@ pub struct Support {
     pub own_calls: Road,
     /// Plain calls, of code that is not ours ([`reach`](crate::reach())).
     pub reach: Road,
+    /// Deadlines, and signals that are repeated where plain calls are reached in the second-best way.
+    pub deadlines: Road,
     /// Why our own calls are no better.
     pub own_calls_obstacle: Option<Obstacle>,
     /// Why plain calls are no better.
     pub reach_obstacle: Option<Obstacle>,
+    /// Why deadlines are no better.
+    pub deadlines_obstacle: Option<Obstacle>,
 }
 
 /// How well a road into a thread works.
@@ -43,6 +49,9 @@ pub enum Road {
     /// call that the kernel does not restart (a sleep, a poll, a socket with a timeout) is then
     /// answered only if it was already waiting when the request came; otherwise, and for deadlines,
     /// it returns EINTR. The [table of answers](crate::reach()) has a column for it.
+    ///
+    /// It is so for deadlines where a thread can have no timer: a helper thread keeps them. There a signal is
+    /// not repeated: a plain call that was about to begin when the request came stays until the next one.
     SecondBest,
     /// Seen before the call only: no signal was free to end one, or a sandbox lets none be sent.
     Absent,
@@ -76,7 +85,21 @@ pub fn support() -> Support {
         Road::Exact => reach_obstacle.map_or(Road::Exact, |_| Road::SecondBest),
         absent => absent,
     };
-    Support { signal, own_calls, reach, own_calls_obstacle, reach_obstacle }
+    let deadlines_obstacle =
+        own_calls_obstacle.or_else(|| (!repeat_timer::can_be_had()).then_some(Obstacle::NoTimer));
+    let deadlines = match own_calls {
+        Road::Exact => deadlines_obstacle.map_or(Road::Exact, |_| Road::SecondBest),
+        absent => absent,
+    };
+    Support {
+        signal,
+        own_calls,
+        reach,
+        deadlines,
+        own_calls_obstacle,
+        reach_obstacle,
+        deadlines_obstacle,
+    }
 }
 
 impl fmt::Display for Support {
@@ -90,10 +113,20 @@ impl fmt::Display for Support {
         write!(f, "\nplain calls: {}", self.reach)?;
         f.write_str(match self.reach {
             Road::Exact => " (by Syscall User Dispatch)",
-            Road::SecondBest => " (by signals, repeated with back-off)",
+            Road::SecondBest if self.deadlines == Road::Exact => {
+                " (by signals, repeated with back-off)"
+            }
+            Road::SecondBest => " (by signals, not repeated)",
             Road::Absent => "",
         })?;
-        tell(f, self.reach_obstacle)
+        tell(f, self.reach_obstacle)?;
+        write!(f, "\ndeadlines: {}", self.deadlines)?;
+        f.write_str(match self.deadlines {
+            Road::Exact => " (by timers)",
+            Road::SecondBest => " (by a helper thread)",
+            Road::Absent => "",
+        })?;
+        tell(f, self.deadlines_obstacle)
     }
 }
 

@@ -151,7 +151,7 @@ fn the_signal() {
     let _: [Signal; 3] = [Signal::USR1, Signal::USR2, Signal::real_time(3)];
     let _: fn() -> Support = eintr::support;
     let support = eintr::support();
-    let _: [eintr::Road; 2] = [support.own_calls, support.reach];
+    let _: [eintr::Road; 3] = [support.own_calls, support.reach, support.deadlines];
     let _: Option<i32> = support.signal;
     type Register = fn(&[i32], Interrupter) -> io::Result<eintr::termination::Registration>;
     let _: Register = eintr::termination::interrupt_on;

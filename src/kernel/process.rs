@@ -1,8 +1,8 @@
-//! Questions to the kernel about this process, from within a handler.
+//! Questions to the kernel about this process, and about itself.
 //!
 //! # Safety
 //!
-//! The one pointer that is handed over is to a place of ours.
+//! The pointers that are handed over are to places of ours.
 
 #![allow(unsafe_code)]
 
@@ -26,6 +26,18 @@ pub(crate) fn sleeps() -> usize {
     usage.ru_nvcsw as usize
 }
 
+/// The kernel's version, as it says; zeros where it does not.
+pub(crate) fn release() -> [u32; 2] {
+    // SAFETY: they are bytes.
+    let mut names: libc::utsname = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes that.
+    let _ = unsafe { syscall(libc::SYS_uname, [&raw mut names as usize]) };
+    let mut numbers = names.release.split(|byte| !(*byte as u8).is_ascii_digit()).map(|digits| {
+        digits.iter().fold(0_u32, |number, digit| number * 10 + (*digit as u32 - b'0' as u32))
+    });
+    std::array::from_fn(|_| numbers.next().unwrap_or(0))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -35,5 +47,12 @@ mod tests {
         let before = super::sleeps();
         std::thread::sleep(Duration::from_millis(1));
         assert!(super::sleeps() > before);
+    }
+    #[test]
+    fn the_kernel_tells_its_release() {
+        let [major, minor] = super::release();
+        let told = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        let is_next = |rest: &str| !rest.starts_with(|next: char| next.is_ascii_digit());
+        assert!(told.strip_prefix(&format!("{major}.{minor}")).is_some_and(is_next), "{told}");
     }
 }

@@ -26,9 +26,9 @@ use libc::{c_int, ucontext_t};
 use super::{allowance, alternate_stack};
 use crate::arch;
 use crate::kernel::clock::Moment;
-use crate::kernel::memory;
 use crate::kernel::raw::syscall;
 use crate::kernel::signals::{self, Action};
+use crate::kernel::{memory, process};
 use crate::obstacle::Obstacle;
 use crate::signal::previous::Previous;
 use crate::signal::{handlers, ours};
@@ -61,8 +61,10 @@ pub(crate) fn obstacle() -> Option<Obstacle> {
         true if !handler_is_ours() => Some(Obstacle::HandlerReplaced),
         true => (!kernel_has_it()).then_some(Obstacle::Sandbox),
         false if !IS_UNKNOWN.load(Relaxed) => Some(Obstacle::Sandbox),
-        false if cfg!(target_arch = "x86_64") => Some(Obstacle::Kernel),
-        false => Some(Obstacle::Architecture),
+        false if !cfg!(target_arch = "x86_64") => Some(Obstacle::Architecture),
+        // One that has it does not say so.
+        false if process::release() >= [5, 11] => Some(Obstacle::Sandbox),
+        false => Some(Obstacle::Kernel),
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::Block;
-use crate::kernel::{KernelTimer, Moment, clock, signals};
+use crate::kernel::{KernelTimer, Moment, clock, raw, signals};
 use crate::signal::{ours, siginfo};
 
 /// The first pause, in microseconds; each one is double the one before, up to the last.
@@ -94,6 +94,15 @@ pub(crate) fn ensure(timer: &KernelTimer, block: &Block) -> bool {
         }
         signal = now;
     }
+}
+
+/// Whether this thread could have a timer, as things are.
+pub(crate) fn can_be_had() -> bool {
+    let timer = KernelTimer::none();
+    let signal = ours::number().unwrap_or(libc::SIGALRM);
+    let is_there = timer.ensure(raw::gettid(), signal, siginfo::magic());
+    timer.delete();
+    is_there
 }
 
 /// Makes sure that a thread whose signal is a real-time one has a timer: at the limit on queued

@@ -2,12 +2,24 @@
 
 /// Has this process's threads get that answer to a syscall, from now on.
 pub fn filter(syscall: libc::c_long, answer: u32) {
+    filter_if(syscall, None, answer);
+}
+
+/// The same, only with that first argument, if there is one.
+pub fn filter_if(syscall: libc::c_long, first: Option<u32>, answer: u32) {
     let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     let give = libc::BPF_RET | libc::BPF_K;
     let mut program = [
         statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0), // the number
-        libc::sock_filter { code: equal as u16, jt: 0, jf: 1, k: syscall as u32 },
+        libc::sock_filter { code: equal as u16, jt: 0, jf: 3, k: syscall as u32 },
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 16), // the first argument
+        libc::sock_filter {
+            code: equal as u16,
+            jt: 0,
+            jf: u8::from(first.is_some()),
+            k: first.unwrap_or(0),
+        },
         statement(give, answer),
         statement(give, libc::SECCOMP_RET_ALLOW),
     ];
