@@ -45,9 +45,14 @@ mod tests {
     #[test]
     fn a_sleep_is_counted() {
         let before = super::sleeps();
-        std::thread::sleep(Duration::from_millis(1));
-        assert!(super::sleeps() > before);
+        // (A short one may be over before the thread has gone to sleep.)
+        let is_counted = |_| {
+            std::thread::sleep(Duration::from_millis(10));
+            super::sleeps() > before
+        };
+        assert!((0..100).any(is_counted));
     }
+
     #[test]
     fn the_kernel_tells_its_release() {
         let [major, minor] = super::release();
