@@ -61,7 +61,9 @@
 //! * **Waiting for each other.** [`sync`] takes the place of `std::sync` by a change of the import (std's own tests run so), with
 //!   `lock_interruptible`, `recv_interruptible` and so on beside std's names; a semaphore, an event, and a channel of many
 //!   receivers.
-//! * **SIGTERM.** [`termination::interrupt_on`] turns the first SIGTERM into an interrupt; a second one ends the process.
+//! * **SIGTERM.** [`termination::interrupt_on`] turns the first SIGTERM into an interrupt; a second one ends the process. systemd is
+//!   told what is left of the stop, and to wait while it goes on; its watchdog is fed by the program's own
+//!   [`Heartbeat`](termination::Heartbeat)s.
 //! * **Child processes.** [`process::status`] and [`process::output`] ask the child, then kill it, and always reap it.
 //!   [`process::exec`] lets no signal of ours follow into the new program.
 //! * **Masks.** In [`mask(f)`](mask()) causes from outside wait; [`cleanup`] is a mask with a deadline, for goodbyes, and

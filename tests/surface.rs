@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use eintr::termination::Heartbeat;
 use eintr::{
     Builder, Error, InstallError, Interrupted, Interrupter, IteratorExt, JoinHandle, Outcome,
     Partial, Reason, Report, Request, Signal, Support, Task, TimedOut, Within,
@@ -155,6 +156,14 @@ fn the_signal() {
     let _: Option<i32> = support.signal;
     type Register = fn(&[i32], Interrupter) -> io::Result<eintr::termination::Registration>;
     let _: Register = eintr::termination::interrupt_on;
+    let _: [fn() -> io::Result<bool>; 2] =
+        [eintr::termination::ready, eintr::termination::stopping];
+    let _: fn(&str) -> io::Result<bool> = eintr::termination::status;
+    let _: fn(Duration) -> io::Result<bool> = eintr::termination::extend;
+    let _: fn(fn() -> u8) -> u8 = eintr::termination::reloading;
+    let _: fn(&'static str) -> io::Result<Heartbeat> = Heartbeat::new;
+    let _: fn(&Heartbeat) = Heartbeat::beat;
+    let _: fn(&Heartbeat, fn() -> u8) -> u8 = Heartbeat::idle;
 }
 
 #[test]

@@ -13,7 +13,8 @@ use std::time::Duration;
 use eintr::{Outcome, Reason, termination};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGSEGV, SIGTERM};
 use signal_hook::low_level::raise;
-use test_support::child::{alone, dies_by};
+use test_support::child::{alone, dies_by, limit_life};
+use test_support::{LIMIT, threads_named, wait_until};
 
 #[test]
 fn the_first_signal_interrupts() {
@@ -142,6 +143,133 @@ fn a_closure_takes_the_place_of_an_interrupt() {
             assert_eq!(told.recv().unwrap(), SIGTERM);
         }
         assert!(matches!(target.interrupt().wait(Duration::ZERO), Outcome::NotStarted));
+    });
+}
+
+#[test]
+fn an_interrupt_waits_for_no_closure() {
+    alone("an_interrupt_waits_for_no_closure", || {
+        let (begins, begun) = mpsc::channel();
+        let (release, released) = mpsc::channel();
+        let _slow = termination::on(&[SIGHUP], move |_| {
+            begins.send(()).unwrap();
+            released.recv().unwrap();
+        });
+        let (tell, told) = mpsc::channel();
+        let _quick = termination::on(&[SIGQUIT], move |signal| tell.send(signal).unwrap());
+        let worker = eintr::spawn(|| eintr::time::sleep(Duration::MAX));
+        let _end = termination::interrupt_on(&[SIGTERM], &worker).unwrap();
+        raise(SIGHUP).unwrap();
+        begun.recv().unwrap();
+        // While it runs: another's closure, an interrupt, and two of its own, which are one.
+        raise(SIGQUIT).unwrap();
+        assert_eq!(told.recv().unwrap(), SIGQUIT);
+        raise(SIGHUP).unwrap();
+        raise(SIGHUP).unwrap();
+        raise(SIGTERM).unwrap();
+        assert!(worker.join().unwrap().is_err());
+        assert!(begun.try_recv().is_err(), "one at a time");
+        release.send(()).unwrap();
+        begun.recv().unwrap();
+        release.send(()).unwrap();
+        wait_until("no closure runs", || threads_named("eintr-signal") == 0);
+        assert!(begun.try_recv().is_err());
+        // And then one thread is left.
+        assert_eq!(threads_named("eintr-signals"), 1);
+    });
+}
+
+#[test]
+fn a_signal_waits_for_no_hook() {
+    alone("a_signal_waits_for_no_hook", || {
+        let (begins, begun) = mpsc::channel();
+        let (release, released) = mpsc::channel();
+        let worker = eintr::spawn(move || {
+            let hook = move |_: &eintr::Interrupted| {
+                begins.send(()).unwrap();
+                released.recv().unwrap();
+            };
+            eintr::with_hook(hook, || eintr::time::sleep(Duration::MAX))
+        });
+        wait_until("it sleeps", || {
+            let thread = worker.interrupter().report().thread;
+            thread.is_some_and(|thread| thread.syscall.as_deref() == Some("clock_nanosleep"))
+        });
+        let _end = termination::interrupt_on(&[SIGTERM], &worker).unwrap();
+        let (tell, told) = mpsc::channel();
+        let _dump = termination::on(&[SIGQUIT], move |signal| tell.send(signal).unwrap());
+        raise(SIGTERM).unwrap();
+        begun.recv().unwrap();
+        raise(SIGQUIT).unwrap();
+        assert_eq!(told.recv_timeout(LIMIT), Ok(SIGQUIT));
+        release.send(()).unwrap();
+        assert!(worker.join().unwrap().is_err());
+    });
+}
+
+#[test]
+fn a_registration_that_its_own_closure_drops_is_over() {
+    dies_by(SIGHUP, "a_registration_that_its_own_closure_drops_is_over", || {
+        let (give, given) = mpsc::channel::<termination::Registration>();
+        let (tell, told) = mpsc::channel();
+        let registration = termination::on(&[SIGHUP], move |signal| {
+            tell.send(signal).unwrap();
+            drop(given.recv().unwrap());
+            tell.send(signal).unwrap();
+        });
+        let (pass, passed) = mpsc::channel();
+        let _other = termination::on(&[SIGQUIT], move |signal| pass.send(signal).unwrap());
+        raise(SIGHUP).unwrap();
+        assert_eq!(told.recv(), Ok(SIGHUP));
+        raise(SIGHUP).unwrap();
+        raise(SIGQUIT).unwrap();
+        assert_eq!(passed.recv(), Ok(SIGQUIT));
+        give.send(registration.unwrap()).unwrap();
+        assert_eq!(told.recv(), Ok(SIGHUP));
+        assert!(told.recv().is_err(), "nor for the one that came meanwhile");
+        raise(SIGHUP).unwrap();
+    });
+}
+
+/// Runs a case in the child of a fork.
+fn in_child(case: impl FnOnce()) {
+    // SAFETY: the child ends by `_exit`.
+    match unsafe { nix::unistd::fork() }.unwrap() {
+        nix::unistd::ForkResult::Parent { child } => {
+            let status = nix::sys::wait::waitpid(child, None).unwrap();
+            assert_eq!(status, nix::sys::wait::WaitStatus::Exited(child, 7));
+        }
+        nix::unistd::ForkResult::Child => {
+            limit_life();
+            let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(case));
+            // SAFETY: nothing runs after it.
+            unsafe { libc::_exit(if ended.is_ok() { 7 } else { 1 }) };
+        }
+    }
+}
+
+/// A child has signals of its own, by a thread of its own.
+#[test]
+fn a_child_begins_anew() {
+    alone("a_child_begins_anew", || {
+        let (tell, told) = mpsc::channel();
+        // SAFETY: nothing runs after it.
+        let parents = |_| unsafe { libc::_exit(3) };
+        let registrations =
+            [SIGHUP, SIGQUIT].map(|signal| termination::on(&[signal], parents).unwrap());
+        in_child(|| {
+            let tell_quit = tell.clone();
+            raise(SIGHUP).unwrap();
+            let quit = termination::on(&[SIGQUIT], move |signal| tell_quit.send(signal).unwrap());
+            raise(SIGHUP).unwrap();
+            drop(registrations);
+            raise(SIGQUIT).unwrap();
+            assert_eq!(told.recv(), Ok(SIGQUIT));
+            let hup = termination::on(&[SIGHUP], move |signal| tell.send(signal).unwrap());
+            raise(SIGHUP).unwrap();
+            assert_eq!(told.recv(), Ok(SIGHUP));
+            drop((quit, hup));
+        });
     });
 }
 

@@ -100,6 +100,11 @@ fn in_order(mut reports: Vec<Report>) -> Vec<Report> {
     reports
 }
 
+/// A thread of this process, as the kernel shows it.
+pub(crate) fn of_thread(tid: i32) -> Option<ThreadReport> {
+    kernel::look(tid)
+}
+
 impl Report {
     /// With the thread's stack, for a task that does not come back: that costs its thread
     /// a signal.

@@ -1,39 +1,75 @@
 //! Ending a program by a signal, as shells and service managers expect it: [`interrupt_on`] turns
 //! the first SIGTERM into an interrupt, and the second ends the process. [`on`] runs a closure at
-//! others: SIGHUP, SIGQUIT. [`ready`] and [`stopping`] tell systemd.
+//! others: SIGHUP, SIGQUIT. A service manager hears what becomes of it: [`ready`], [`stopping`], [`reloading`], [`status`],
+//! [`extend`], and a [`Heartbeat`] for its watchdog.
+//!
+//! # Who waits for whom
+//!
+//! One thread, `eintr-signals`, waits for all signals, for as long as the process runs, and tells the service manager what is told by itself. It
+//! runs none of the program's closures: each [`on`] has a thread of its own while its closure runs. So of one [`on`] one
+//! closure runs at a time; those of several do not wait for each other; and no interrupt waits for a closure, nor for a task's
+//! [hook](crate::with_hook) that hangs. (Where the system has no thread for one, it runs on that thread all the same, and what
+//! comes meanwhile waits.) The second signal of [`interrupt_on`] is for nobody's thread to see: it ends the process where it comes.
+//!
+//! The thread is this process's: what is registered before a `fork` does nothing in the child, which may register the same signals
+//! again. A daemon forks first.
+//!
+//! # Stopping
+//!
+//! From the signal of [`interrupt_on`] on, until all tasks that it has asked have ended, the service manager is told once a second
+//! which are left, and in what calls; `systemctl status` shows it. If one of those that there were at the signal has ended since it was told
+//! last, it is told as well to wait 10 seconds longer from then on, be `TimeoutStopSec=` over or not. So a stop that gets on is not cut off,
+//! and one that does not is ended in time. (What begins after the signal does not count: the stop comes to its end.)
+//!
+//! # A unit
+//!
+//! ```ini
+//! [Service]
+//! Type=notify-reload
+//! ExecStart=/usr/bin/example
+//! WatchdogSec=30
+//! TimeoutStopSec=20
+//! Restart=on-failure
+//! ```
 
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::{fmt, io, thread};
+use std::{fmt, io};
 
 use libc::c_int;
-use signal_hook::iterator::{Handle, Signals};
 use signal_hook::{SigId, flag, low_level};
 
+use crate::Interrupter;
+use crate::entry::fork;
 use crate::kernel::{signal_name, signals};
 use crate::signal::ours;
 use crate::thread::block;
-use crate::{Interrupter, Reason};
 
+mod heartbeat;
 mod notify;
+mod stop;
+mod table;
+mod target;
+mod waiter;
 
-pub use notify::{ready, stopping};
+use target::Target;
+
+pub use heartbeat::Heartbeat;
+pub use notify::{extend, ready, reloading, status, stopping};
 #[doc(no_inline)]
 pub use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 /// Turns the first of these signals that comes into an interrupt of the target, with
-/// [`Reason::Signal`].
+/// [`Reason::Signal`](crate::Reason::Signal).
 ///
 /// A second one, of any of them, ends the process at once by its default action, as a shell expects
 /// it (status 128 + n): whoever sends it again has lost patience. So does the first one after the
 /// [`Registration`] was dropped.
 ///
-/// The signals are kept by signal-hook; a thread of its own waits for them. A signal that comes
+/// The signals are kept by signal-hook; a [thread](self#who-waits-for-whom) waits for them. A signal that comes
 /// while this is at work waits, if no other thread is there to take it: it is best called first,
 /// before there are threads. If a service manager started the process, it is told that it is
-/// [stopping].
+/// [stopping](self#stopping).
 ///
 /// # Examples
 ///
@@ -54,19 +90,14 @@ pub use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 /// or that is the one by which threads are interrupted; `AlreadyExists` for one that is registered
 /// already; and what the system says if there are no resources.
 pub fn interrupt_on(signals: &[c_int], target: impl Into<Interrupter>) -> io::Result<Registration> {
-    let target = target.into();
-    register(signals, true, move |signal| {
-        target.ask(Reason::Signal(signal));
-        // Nothing that could be done about an error is worth doing now.
-        let _ = stopping();
-    })
+    register(signals, true, Target::interrupt(target.into()))
 }
 
 /// Runs a closure each time one of these signals comes: at SIGHUP, to read the configuration anew;
 /// at SIGQUIT, to print a [`report()`](crate::report()).
 ///
-/// It runs on a thread of its own, one at a time, and is given the signal's number; so it may do
-/// what a signal handler may not. (Signals are blocked in that thread, and in those that it
+/// It runs on a [thread of its own](self#who-waits-for-whom), one at a time, and is given the signal's number; so it may do
+/// what a signal handler may not, and take its time. (Signals are blocked in that thread, and in those that it
 /// spawns.) Signals of one number that come while it runs are one. A panic in it is told by the
 /// panic hook, and ends nothing. After the [`Registration`] was dropped, the signals have their
 /// default action.
@@ -87,58 +118,51 @@ pub fn interrupt_on(signals: &[c_int], target: impl Into<Interrupter>) -> io::Re
 /// # Errors
 ///
 /// As [`interrupt_on`].
-pub fn on(
-    signals: &[c_int],
-    mut run: impl FnMut(c_int) + Send + 'static,
-) -> io::Result<Registration> {
-    register(signals, false, move |signal| {
-        // What it leaves half done is its own.
-        let _ = catch_unwind(AssertUnwindSafe(|| run(signal)));
-    })
+pub fn on(signals: &[c_int], run: impl FnMut(c_int) + Send + 'static) -> io::Result<Registration> {
+    register(signals, false, Target::run(run))
 }
 
-/// A thread waits for the signals. Whether the second of them ends the process.
-fn register(
-    signals: &[c_int],
-    second_ends: bool,
-    mut run: impl FnMut(c_int) + Send + 'static,
-) -> io::Result<Registration> {
+/// Has signals waited for. Whether the second of them ends the process.
+fn register(signals: &[c_int], second_ends: bool, target: Target) -> io::Result<Registration> {
     if signals.is_empty() {
         return Err(invalid("no signals".into()));
     }
-    for signal in signals {
-        check(*signal, &lock())?;
-    }
-    let mut coming = Signals::new(NO_SIGNALS)?;
+    signals.iter().try_for_each(|signal| check(*signal))?;
+    fork::watch();
+    waiter::start()?;
     let mut registration = Registration {
         signals: Vec::new(),
+        target: Arc::new(target),
         ends: Arc::new(AtomicBool::new(false)),
         actions: Vec::new(),
-        handle: coming.handle(),
     };
     // signal-hook installs its handler before it knows what to do, and a signal that comes between
-    // is lost: to this thread, or to the one that waits for signals.
-    // (What waits for a look at all handlers is not to be let in by that thread's start.)
+    // is lost.
+    // (What waits for a look at all handlers is not to be let in by what follows.)
     let _blocked = signals::block_here()
         .and(|before| block::with(|block| block.dispatch.look_and_let_in(before)));
-    thread::Builder::new().name("eintr-signals".into()).spawn(move || {
-        coming.forever().for_each(&mut run);
-    })?;
-    // Locked after the registration was made, so unlocked before that is dropped on an error: its
-    // end locks too.
-    let mut registered = lock();
     for &signal in signals {
-        check(signal, &registered)?;
-        let ends = &registration.ends;
-        registration.handle.add_signal(signal)?;
-        if let Some(over) = registered.remove(&signal) {
-            low_level::unregister(over.default);
+        let is_heard = table::standing(signal, |standing| {
+            if standing.target.as_ref().is_some_and(|target| target.is_here()) {
+                return None;
+            }
+            let parents = standing.target.replace(registration.target.clone());
+            Some((standing.is_heard, parents))
+        });
+        let (is_heard, _) = is_heard.ok_or_else(|| registered(signal))?;
+        registration.signals.push(signal);
+        if !is_heard {
+            waiter::hear(signal)?;
         }
         // In this order: the first signal finds the flag clear, and sets it; the second finds it
         // set.
+        let ends = &registration.ends;
         let default = flag::register_conditional_default(signal, ends.clone())?;
-        registered.insert(signal, Standing { default, is_in_force: true });
-        registration.signals.push(signal);
+        let over = table::standing(signal, |standing| {
+            standing.is_heard = true;
+            standing.default.replace(default)
+        });
+        over.map(low_level::unregister);
         if second_ends {
             registration.actions.push(flag::register(signal, ends.clone())?);
         }
@@ -146,31 +170,28 @@ fn register(
     Ok(registration)
 }
 
-const NO_SIGNALS: &[c_int] = &[];
-
 /// Signals that are in force until this is dropped.
 #[must_use = "dropped, it gives the signals back to their default action"]
 pub struct Registration {
     signals: Vec<c_int>,
+    target: Arc<Target>,
     /// Whether the next signal ends the process.
     ends: Arc<AtomicBool>,
     actions: Vec<SigId>,
-    handle: Handle,
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let mut registered = lock();
-        self.handle.close();
+        // signal-hook never gives a signal back: without this it would be ignored.
+        self.ends.store(true, Ordering::SeqCst);
         for action in self.actions.drain(..) {
             low_level::unregister(action);
         }
-        // signal-hook never gives a signal back: without this it would be ignored.
-        self.ends.store(true, Ordering::SeqCst);
-        for signal in &self.signals {
-            if let Some(standing) = registered.get_mut(signal) {
-                standing.is_in_force = false;
-            }
+        self.target.give_up();
+        for &signal in &self.signals {
+            let is_it = |target: &mut Arc<Target>| Arc::ptr_eq(target, &self.target);
+            // Ours is not the last count of it yet.
+            drop(table::standing(signal, |standing| standing.target.take_if(is_it)));
         }
     }
 }
@@ -182,19 +203,7 @@ impl fmt::Debug for Registration {
     }
 }
 
-/// What becomes of a signal that was ever registered, with the action that is conditional on its
-/// being asked a second time.
-struct Standing {
-    default: SigId,
-    is_in_force: bool,
-}
-
-fn lock() -> std::sync::MutexGuard<'static, BTreeMap<c_int, Standing>> {
-    static REGISTERED: Mutex<BTreeMap<c_int, Standing>> = Mutex::new(BTreeMap::new());
-    REGISTERED.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn check(signal: c_int, registered: &BTreeMap<c_int, Standing>) -> io::Result<()> {
+fn check(signal: c_int) -> io::Result<()> {
     if low_level::signal_name(signal).is_none() {
         return Err(invalid(format!("{signal} is not a signal with a name")));
     }
@@ -205,11 +214,15 @@ fn check(signal: c_int, registered: &BTreeMap<c_int, Standing>) -> io::Result<()
         let name = signal_name::of(signal);
         return Err(invalid(format!("{name} is the signal that interrupts threads")));
     }
-    if registered.get(&signal).is_some_and(|standing| standing.is_in_force) {
-        let text = format!("{} is registered already", signal_name::of(signal));
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+    match table::target(signal) {
+        None => Ok(()),
+        Some(_) => Err(registered(signal)),
     }
-    Ok(())
+}
+
+fn registered(signal: c_int) -> io::Error {
+    let text = format!("{} is registered already", signal_name::of(signal));
+    io::Error::new(io::ErrorKind::AlreadyExists, text)
 }
 
 fn invalid(text: String) -> io::Error {

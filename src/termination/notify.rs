@@ -1,12 +1,16 @@
-//! Telling the service manager (sd_notify(3)), in the twenty lines that it takes. (Rejected: a
-//! crate for it. It would bring as many lines again for what is not used here.)
+//! Telling the service manager (sd_notify(3)), in the few lines that it takes. (Rejected: a crate for it. It would bring as many
+//! lines again for what is not used here.)
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use std::{env, io};
 
+use crate::kernel::Moment;
 use crate::mask;
 
 /// Tells the service manager that the program is ready to serve; whether there is one.
@@ -29,7 +33,7 @@ use crate::mask;
 ///
 /// See [sd_notify(3)](https://man7.org/linux/man-pages/man3/sd_notify.3.html).
 pub fn ready() -> io::Result<bool> {
-    tell(b"READY=1")
+    tell("READY=1", true)
 }
 
 /// Tells the service manager that the program is about to end; whether there is one. What
@@ -45,15 +49,149 @@ pub fn ready() -> io::Result<bool> {
 ///
 /// See [sd_notify(3)](https://man7.org/linux/man-pages/man3/sd_notify.3.html).
 pub fn stopping() -> io::Result<bool> {
-    tell(b"STOPPING=1")
+    IS_STOPPING.store(true, Relaxed);
+    tell(STOPPING, true)
 }
 
-fn tell(state: &[u8]) -> io::Result<bool> {
-    let Some(socket) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
-        return Ok(false);
-    };
-    let address = address(&socket)?;
-    mask(|| UnixDatagram::unbound()?.send_to_addr(state, &address))?;
+/// Reads the configuration anew, or does whatever a SIGHUP asks for, and has the service manager wait for it: told before that
+/// the program is reloading, and after, be it by a panic, that it is ready again.
+///
+/// For a service of `Type=notify-reload`, to which systemd sends that SIGHUP by itself. What the service manager cannot be told it
+/// has to do without: the closure runs in any case. Once the program is [stopping] it is not called ready any more.
+///
+/// ```
+/// use eintr::termination::{self, SIGHUP};
+///
+/// let _reload = termination::on(&[SIGHUP], |_| {
+///     termination::reloading(|| { /* read the configuration anew */ });
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// See [sd_notify(3)](https://man7.org/linux/man-pages/man3/sd_notify.3.html).
+pub fn reloading<T>(reload: impl FnOnce() -> T) -> T {
+    struct Ready;
+    impl Drop for Ready {
+        fn drop(&mut self) {
+            if !is_stopping() {
+                let _ = ready();
+            }
+        }
+    }
+    let now = Moment::now().number() / 1000;
+    let _ = tell(&format!("RELOADING=1\nMONOTONIC_USEC={now}"), true);
+    let _ready = Ready;
+    reload()
+}
+
+/// Tells the service manager, in a line, what the program is doing: `systemctl status` shows it. Whether there is one.
+///
+/// A line break, and whatever else a terminal would obey, is escaped; a text of more than a thousand bytes is cut. While the
+/// program [stops](super#stopping), or a [`Heartbeat`](super::Heartbeat) is missing, that is told in its place.
+///
+/// ```
+/// eintr::termination::status("3 of 7 shards are there")?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// If the service manager cannot be told.
+///
+/// # Interruption
+///
+/// Not interruptible.
+pub fn status(text: &str) -> io::Result<bool> {
+    let line = status_line(text);
+    let told = tell(&line, true);
+    *last_status() = line;
+    told
+}
+
+/// Tells the service manager that it is to wait so much longer, from now on, for the start or the stop that is under way; whether
+/// there is one. A program that computes for a while in one piece says so, again before that time is over.
+///
+/// A [stop](super#stopping) in which one task ends after the other asks for more time by itself.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// eintr::termination::extend(Duration::from_secs(120))?; // the journal is long
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// If the service manager cannot be told.
+///
+/// # Interruption
+///
+/// Not interruptible.
+///
+/// See `EXTEND_TIMEOUT_USEC` in [sd_notify(3)](https://man7.org/linux/man-pages/man3/sd_notify.3.html).
+pub fn extend(time: Duration) -> io::Result<bool> {
+    tell(&extension(time), true)
+}
+
+static IS_STOPPING: AtomicBool = AtomicBool::new(false);
+const STOPPING: &str = "STOPPING=1";
+
+pub(super) fn is_stopping() -> bool {
+    IS_STOPPING.load(Relaxed)
+}
+
+/// As [`stopping`], and nobody waits for a service manager that does not read.
+pub(super) fn stop() {
+    IS_STOPPING.store(true, Relaxed);
+    tell_at_once(STOPPING);
+}
+
+/// Nothing that could be done about an error is worth doing there.
+pub(super) fn tell_at_once(state: &str) {
+    let _ = tell(state, false);
+}
+
+/// What the program has said last.
+pub(super) fn last_status() -> std::sync::MutexGuard<'static, String> {
+    static LAST: Mutex<String> = Mutex::new(String::new());
+    LAST.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn extension(time: Duration) -> String {
+    format!("EXTEND_TIMEOUT_USEC={}", time.as_micros())
+}
+
+/// A line break would begin another assignment. What is longer than a page systemd throws away.
+pub(super) fn status_line(text: &str) -> String {
+    const MOST: usize = 1000;
+    let mut line = String::from("STATUS=");
+    for letter in text.chars() {
+        if line.len() > MOST {
+            line.push_str("...");
+            break;
+        }
+        match letter.is_control() {
+            true => line.extend(letter.escape_default()),
+            false => line.push(letter),
+        }
+    }
+    line
+}
+
+/// Whether there is a service manager to be told.
+pub(super) fn manager() -> Option<OsString> {
+    env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty())
+}
+
+/// Whether there was one. It is waited for, if it has not read what it was told before.
+fn tell(state: &str, waits: bool) -> io::Result<bool> {
+    let Some(name) = manager() else { return Ok(false) };
+    let address = address(&name)?;
+    mask(|| {
+        let socket = UnixDatagram::unbound()?;
+        socket.set_nonblocking(!waits)?;
+        socket.send_to_addr(state.as_bytes(), &address)
+    })?;
     Ok(true)
 }
 

@@ -29,11 +29,12 @@ use crate::entry::futex_wait;
 use crate::kernel::{futex, signals};
 use crate::mask::Mask;
 use crate::reach::Reach;
+use crate::termination::Heartbeat;
 use crate::thread::block;
 use crate::{
     Error, Group, Interrupted, Interrupter, JoinHandle, Outcome, Signal, Task, TimedOut,
-    checkpoint, cleanup, is_interrupted, mask, report, scope, spawn, take, task, timeout,
-    try_scope, with_hook, within,
+    checkpoint, cleanup, is_interrupted, mask, report, scope, spawn, take, task, termination,
+    timeout, try_scope, with_hook, within,
 };
 
 type Place = Location<'static>;
@@ -134,6 +135,7 @@ const OPERATIONS: &[(&str, fn())] = &[
     ("forks", forks),
     ("another program that is not there", another_program),
     ("deadlines without timers", deadlines_without_timers),
+    ("signals, and a heartbeat", signals_and_a_heartbeat),
     #[cfg(feature = "capi")]
     ("the numbers that C has", numbers),
 ];
@@ -221,6 +223,19 @@ fn in_sources() -> BTreeSet<String> {
 fn the_first_use() {
     task().0.run(checkpoint).unwrap();
     assert!(crate::install(Signal::USR2).is_err());
+}
+
+fn signals_and_a_heartbeat() {
+    let heartbeat = Heartbeat::fed_in("beats", Some(Duration::from_millis(1))).unwrap();
+    let (tell, told) = mpsc::channel();
+    let registration = termination::on(&[libc::SIGWINCH], move |_| tell.send(()).unwrap());
+    // When the second is heard, all else has been looked at after the first.
+    for _ in 0..2 {
+        heartbeat.beat();
+        signal_hook::low_level::raise(libc::SIGWINCH).unwrap();
+        told.recv().unwrap();
+    }
+    drop((registration, heartbeat));
 }
 
 fn tasks_and_masks() {
