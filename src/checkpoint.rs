@@ -5,7 +5,7 @@ use std::io;
 use crate::hook::list;
 use crate::task::node;
 use crate::thread::{Outcome, Stop, backoff, block};
-use crate::{Error, Interrupted, settle};
+use crate::{Error, Interrupted, observed, settle};
 
 /// Raises the thread's cause, if it has one: the outermost first, then the oldest.
 ///
@@ -92,6 +92,7 @@ pub fn take() -> Option<Interrupted> {
     let taken = node::take();
     backoff::end();
     settle::settle();
+    observed::tell_raised();
     taken
 }
 
@@ -99,12 +100,18 @@ pub fn take() -> Option<Interrupted> {
 fn raise_at_checkpoint() -> Result<(), Interrupted> {
     settle::take_in_strays();
     backoff::end();
-    node::raise().map_or(Ok(()), Err)
+    node::raise().map_or(Ok(()), Err).inspect_err(|_| observed::tell_raised())
 }
 
 /// Raises inside a call, unless nothing stands (any more). With back-off.
 #[cold]
 pub(crate) fn raise_in_call() -> Result<(), Interrupted> {
+    raise_in_wait().inspect_err(|_| observed::tell_raised())
+}
+
+/// The same in the middle of a wait, where nothing of the program's may run: what is waited for is half changed.
+#[cold]
+pub(crate) fn raise_in_wait() -> Result<(), Interrupted> {
     let raised = is_interrupted().then(node::raise).flatten();
     raised.map_or(Ok(()), |interrupted| {
         block::with(backoff::apply);

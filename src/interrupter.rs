@@ -5,14 +5,17 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::group::members::Asked;
 use crate::hook::list;
 use crate::interrupted::{Interrupted, Reason};
 use crate::kernel::clock::Moment;
+use crate::observed::{self, What};
 use crate::report::Report;
 use crate::settle;
+use crate::task::counts;
 use crate::task::node::{self, Armed, Node, Progress};
 use crate::thread::all_threads;
 
@@ -97,6 +100,9 @@ impl Interrupter {
                 let mut armed = Armed::default();
                 let id = node.request(interrupted, &mut armed);
                 list::run_due(&armed, interrupted);
+                if id.is_some() {
+                    observed::tell(node, What::Asked(interrupted));
+                }
                 Request { asked, id, members: Vec::new() }
             }
             Asked::Group(_) => {
@@ -161,7 +167,7 @@ impl Interrupter {
         let until = Moment::in_time(limit);
         for task in self.0.tasks() {
             if !matches!(task.wait_for(None, until, enough), Progress::Finished) {
-                return Err(Report::of_straggler(&task));
+                return Err(stuck(&task, limit));
             }
         }
         Ok(())
@@ -311,7 +317,7 @@ impl Request {
     /// }
     /// ```
     pub fn wait(&self, limit: Duration) -> Outcome {
-        self.wait_until(Moment::in_time(limit))
+        self.wait_until(Moment::in_time(limit), limit)
     }
 
     /// The tasks that it was made to and that had not ended, each with its number there.
@@ -322,15 +328,15 @@ impl Request {
         })
     }
 
-    fn wait_until(&self, until: Moment) -> Outcome {
+    fn wait_until(&self, until: Moment, limit: Duration) -> Outcome {
         let node = match &self.asked {
             Asked::Task(node) => node,
-            Asked::Group(_) => return self.wait_for_members(until),
+            Asked::Group(_) => return self.wait_for_members(until, limit),
         };
         if self.id.is_none() {
             return Outcome::Finished;
         }
-        let report = || Report::of_straggler(node);
+        let report = || stuck(node, limit);
         match node.wait_for(self.id, until, is_answer) {
             Progress::Raised => Outcome::Raised,
             Progress::Finished => Outcome::Finished,
@@ -344,19 +350,34 @@ impl Request {
     }
 
     /// The group is as far as that one of its members which is the least far.
-    fn wait_for_members(&self, until: Moment) -> Outcome {
+    fn wait_for_members(&self, until: Moment, limit: Duration) -> Outcome {
         if self.members.is_empty() {
             return Outcome::NotStarted;
         }
         let mut all = Outcome::Finished;
         for member in &self.members {
-            match member.wait_until(until) {
+            match member.wait_until(until, limit) {
                 Outcome::Finished => {}
                 Outcome::Raised => all = Outcome::Raised,
                 other => return other,
             }
         }
         all
+    }
+}
+
+/// Where a task is that has not come to it within that time.
+fn stuck(task: &Arc<Node>, limit: Duration) -> Report {
+    let report = Report::of_straggler(task);
+    tell_stuck(task, &report, limit);
+    report
+}
+
+/// Counts that a task was waited for in vain, and tells it. (Who asks how far it is, and does not wait, has learned nothing yet.)
+pub(crate) fn tell_stuck(task: &Node, report: &Report, limit: Duration) {
+    if !limit.is_zero() {
+        counts::STUCK.fetch_add(1, Ordering::Relaxed);
+        observed::tell(task, What::Stuck(report));
     }
 }
 

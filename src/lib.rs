@@ -64,6 +64,8 @@
 //! * **SIGTERM.** [`termination::interrupt_on`] turns the first SIGTERM into an interrupt; a second one ends the process. systemd is
 //!   told what is left of the stop, and to wait while it goes on; its watchdog is fed by the program's own
 //!   [`Heartbeat`](termination::Heartbeat)s.
+//! * **Observed.** [`observed::by`] has a closure of the program's told what happens to tasks: begun, asked, raised, ended, stuck;
+//!   [`observed::counts`] are numbers for metrics.
 //! * **Child processes.** [`process::status`] and [`process::output`] ask the child, then kill it, and always reap it.
 //!   [`process::exec`] lets no signal of ours follow into the new program.
 //! * **Masks.** In [`mask(f)`](mask()) causes from outside wait; [`cleanup`] is a mask with a deadline, for goodbyes, and
@@ -72,7 +74,8 @@
 //! # Features
 //!
 //! `stacks` (on by default): reports have the stack of a stuck thread. `serde`: they are [data](Report#as-data). `console`: a socket for
-//! `eintrctl`, by which operators list, dump and interrupt a running program's threads. `capi`: the C library.
+//! `eintrctl`, by which operators list, dump and interrupt a running program's threads. `tracing`: spans and events of that crate's, by
+//! `observed::to_tracing`. `capi`: the C library.
 //!
 //! # Inside
 //!
@@ -134,6 +137,7 @@ mod iter;
 mod join;
 mod kernel;
 mod mask;
+pub mod observed;
 mod obstacle;
 mod or_interrupted;
 mod reach;

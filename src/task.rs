@@ -9,11 +9,13 @@ use crate::deadline::standing;
 use crate::entry::{fork, install};
 use crate::group::members::Asked;
 use crate::hook::list::{self, MaskedHooks};
+use crate::observed::{self, What};
 use crate::reach::dispatch;
 use crate::thread::{Stretch, ThreadRecord, backoff, block, registry, stretches};
 use crate::{Interrupter, JoinHandle, settle, unblocked};
 use node::{Begun, Nesting, Node};
 
+pub(crate) mod counts;
 pub(crate) mod node;
 
 /// A stretch of one thread's execution that can be interrupted.
@@ -201,6 +203,9 @@ impl Running {
         }
         // A root masks what it runs inside.
         settle::settle();
+        if begun != Begun::Not {
+            observed::tell(&node, What::Begun);
+        }
         Self { node, record, stretch, begun, hooks }
     }
 }
@@ -211,6 +216,7 @@ impl Drop for Running {
         list::run_before_end();
         let Some(ended) = stretches::end(self.stretch) else {
             self.node.end_elsewhere(&self.record);
+            observed::tell_end(&self.node);
             return stretches::tell_of_stray("a task");
         };
         if self.begun != Begun::Not {
@@ -221,6 +227,9 @@ impl Drop for Running {
         backoff::end();
         settle::settle();
         unblocked::undo(ended);
+        if self.begun != Begun::Not {
+            observed::tell_end(&self.node);
+        }
     }
 }
 

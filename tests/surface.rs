@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use eintr::observed::{self, Happening};
 use eintr::termination::Heartbeat;
 use eintr::{
     Builder, Error, InstallError, Interrupted, Interrupter, IteratorExt, JoinHandle, Outcome,
@@ -163,6 +164,11 @@ fn the_signal() {
     let _: fn(fn() -> u8) -> u8 = eintr::termination::reloading;
     let _: fn(&'static str) -> io::Result<Heartbeat> = Heartbeat::new;
     let _: fn(&Heartbeat) = Heartbeat::beat;
+    type Observer = fn(&Happening<'_>);
+    let _: fn(Observer) -> Result<(), observed::AlreadyObserved> = observed::by;
+    let _: fn() -> observed::Counts = observed::counts;
+    #[cfg(feature = "tracing")]
+    let _: Observer = observed::to_tracing;
     let _: fn(&Heartbeat, fn() -> u8) -> u8 = Heartbeat::idle;
 }
 

@@ -25,6 +25,7 @@ use std::{array, fmt};
 use super::panicked::Panicked;
 use crate::Interrupted;
 use crate::hook::list;
+use crate::observed::{self, What};
 use crate::room::{Full, MakeRoom, Room};
 use crate::task::node::{self, Armed, Figures, Node};
 use crate::thread::fork_gate;
@@ -211,8 +212,11 @@ impl Asked {
             let id = task.request_by_group(interrupted, &mut armed);
             (task, id)
         };
-        let asked = tasks.into_iter().map(ask).collect();
+        let asked: Vec<_> = tasks.into_iter().map(ask).collect();
         list::run_due(&armed, interrupted);
+        for (task, _) in asked.iter().filter(|(_, id)| id.is_some()) {
+            observed::tell(task, What::Asked(interrupted));
+        }
         asked
     }
 

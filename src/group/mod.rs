@@ -9,7 +9,7 @@ use std::{fmt, io, thread};
 use crate::entry::fork;
 use crate::kernel::Moment;
 use crate::task::node::{Nesting, Node, Progress};
-use crate::{Builder, Interrupter, JoinHandle, Reason, Report, Request, Task};
+use crate::{Builder, Interrupter, JoinHandle, Reason, Report, Request, Task, interrupter};
 
 mod join_set;
 pub(crate) mod members;
@@ -199,6 +199,11 @@ impl Group {
         let mut reports = Report::of_stragglers(&stuck);
         // They may have come to it since.
         reports.retain(|report| !report.finished);
+        for report in &reports {
+            if let Some(Asked::Task(task)) = &report.asked {
+                interrupter::tell_stuck(task, report, grace);
+            }
+        }
         let panics = self.members.take_panics();
         let is_clean = reports.is_empty() && panics.first.is_empty();
         if is_clean { Ok(()) } else { Err(Stragglers { reports, panics }) }

@@ -185,16 +185,8 @@ impl Hooks {
         while let Some(Call { id, hook }) = self.locked(Stack::next_due).flatten() {
             let cause = cause();
             let running = thread::Running::begin();
-            let mut masked = Masked::begin();
-            settle();
-            let outcome = catch_unwind(AssertUnwindSafe(|| hook.run(&cause)));
-            // A hook that has gone on elsewhere, on a coroutine, is found out here.
-            let ended = catch_unwind(AssertUnwindSafe(|| masked.end()));
-            if let Ok(true) = ended {
-                settle();
-            }
+            let mut panicked = run_masked(|| hook.run(&cause)).err().map(Some);
             drop(running);
-            let mut panicked = outcome.and(ended.map(drop)).err().map(Some);
             self.locked(|stack| {
                 if let Some(registration) = stack.hooks.iter_mut().find(|hook| hook.id == id) {
                     registration.runner = None;
@@ -456,6 +448,19 @@ pub(crate) fn settle() {
     if let Some(hooks) = thread::own() {
         settle_hooks(&hooks);
     }
+}
+
+/// Runs what is the program's, with the causes outside of it masked; what it has panicked with. With no lock of ours held.
+pub(crate) fn run_masked(run: impl FnOnce()) -> std::thread::Result<()> {
+    let mut masked = Masked::begin();
+    settle();
+    let outcome = catch_unwind(AssertUnwindSafe(run));
+    // What has gone on elsewhere, on a coroutine, is found out here.
+    let ended = catch_unwind(AssertUnwindSafe(|| masked.end()));
+    if let Ok(true) = ended {
+        settle();
+    }
+    outcome.and(ended.map(drop))
 }
 
 /// To be called after this thread, which has hooks, changed its own stack: those that are due are

@@ -86,6 +86,6 @@ impl How for Interruptibly {
     }
 
     fn go_on(&self) -> Result<(), Interrupted> {
-        checkpoint::raise_in_call()
+        checkpoint::raise_in_wait()
     }
 }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::counts;
 use crate::deadline::standing;
 use crate::interrupted::{Interrupted, Reason};
 use crate::kernel::clock::Moment;
@@ -64,6 +65,8 @@ struct Life {
     last_id: u64,
     /// Every request up to this one has been raised.
     raised_up_to: u64,
+    /// And the program has been told so, if it wants to hear it.
+    told_up_to: u64,
     /// The last one that was raised and is not pending any more.
     raised: Option<Interrupted>,
     raises: u64,
@@ -207,6 +210,7 @@ impl Node {
                 undelivered: None,
                 last_id: 0,
                 raised_up_to: 0,
+                told_up_to: 0,
                 raised: None,
                 raises: 0,
                 raised_at: None,
@@ -351,6 +355,9 @@ impl Node {
         leave: impl FnOnce() -> Option<Arc<dyn Task>>,
     ) -> Leftovers {
         let phase = std::mem::replace(&mut life.phase, Phase::Finished);
+        if matches!(phase, Phase::Running(_)) {
+            counts::FINISHED.fetch_add(1, Ordering::Relaxed);
+        }
         let last = life.last_raised().cloned();
         let raised = std::mem::replace(&mut life.raised, last);
         let pending = std::mem::take(&mut life.pending);
@@ -367,7 +374,7 @@ impl Node {
             let oldest = life.pending.front()?;
             (oldest.id, oldest.interrupted.clone())
         };
-        life.raised_up_to = life.raised_up_to.max(id);
+        life.note_raised(id);
         life.raises += 1;
         life.raised_at = Some(Moment::last_tick());
         self.changed(life);
@@ -448,6 +455,9 @@ impl Node {
             let pending = &mut life.pending[index];
             pending.by_group |= by_group;
             Ok(Some(pending.id))
+        })
+        .inspect(|_| {
+            counts::ASKED.fetch_add(1, Ordering::Relaxed);
         })
     }
 
@@ -532,6 +542,21 @@ impl Node {
             threads.extend(life.threads().cloned());
             Ok(threads)
         })
+    }
+
+    /// The last interrupt that was handed out, if that is to be told still.
+    pub(crate) fn take_untold(&self) -> Option<Interrupted> {
+        let gate = fork_gate::gate();
+        let mut life = self.life(&gate)?;
+        let up_to = life.raised_up_to;
+        let told = std::mem::replace(&mut life.told_up_to, up_to);
+        (told < up_to).then(|| life.last_raised().cloned())?
+    }
+
+    /// The name, if it has one.
+    pub(crate) fn name(&self) -> Option<Arc<str>> {
+        let gate = fork_gate::gate();
+        self.life(&gate)?.name.clone()
     }
 
     /// The last interrupt that was handed out.
@@ -806,8 +831,15 @@ impl Life {
         if refused != self.refused {
             self.refused = refused;
             if let Some(oldest) = self.pending.front() {
-                self.raised_up_to = self.raised_up_to.max(oldest.id);
+                self.note_raised(oldest.id);
             }
+        }
+    }
+
+    fn note_raised(&mut self, id: u64) {
+        if self.raised_up_to < id {
+            self.raised_up_to = id;
+            counts::RAISED.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -846,6 +878,11 @@ impl Pending {
     fn is_plain(&self) -> bool {
         matches!(self.interrupted.reason(), Reason::Requested)
     }
+}
+
+/// The tasks of this thread, outermost first.
+pub(crate) fn all_here() -> Vec<Arc<Node>> {
+    registry::registered().map_or_else(Vec::new, |record| Node::all_on(&record))
 }
 
 /// The innermost task of this thread.

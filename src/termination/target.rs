@@ -7,7 +7,7 @@ use libc::c_int;
 
 use crate::kernel::signals::{self, Set};
 use crate::thread::{fork_gate, helper_thread, hook_queue};
-use crate::{Interrupter, Reason};
+use crate::{Interrupter, Reason, observed};
 
 pub(super) struct Target {
     what: What,
@@ -65,7 +65,7 @@ impl Target {
         if !begins {
             return;
         }
-        let is_slow = self.interrupts().is_none() || hook_queue::in_use();
+        let is_slow = self.interrupts().is_none() || hook_queue::in_use() || observed::is_on();
         let this = self.clone();
         if !is_slow || helper_thread::start("eintr-signal", move || this.run_all()).is_err() {
             self.run_all();

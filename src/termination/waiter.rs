@@ -1,8 +1,8 @@
 //! The one thread that waits: for signals, and for the moments at which a service manager is to hear something.
 //!
 //! It runs nothing of the program's, which might be slow: a SIGTERM must not wait behind a SIGHUP's closure, nor a SIGQUIT's
-//! behind a SIGTERM's hook that hangs. Closures have a thread each while they run (`target.rs`); an asked task's own hooks may run
-//! here only where nobody has ever had one, so there are none. (Rejected: a thread for each registration, which sleep as long as the
+//! behind a SIGTERM's hook that hangs. Closures have a thread each while they run (`target.rs`); an interrupt, by which a hook or
+//! an observer runs, is made here only if the program has neither. (Rejected: a thread for each registration, which sleep as long as the
 //! program runs. And closures here with the interrupts by signal handlers: asking takes locks.)
 //!
 //! # Safety

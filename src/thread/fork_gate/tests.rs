@@ -33,8 +33,8 @@ use crate::termination::Heartbeat;
 use crate::thread::block;
 use crate::{
     Error, Group, Interrupted, Interrupter, JoinHandle, Outcome, Signal, Task, TimedOut,
-    checkpoint, cleanup, is_interrupted, mask, report, scope, spawn, take, task, termination,
-    timeout, try_scope, with_hook, within,
+    checkpoint, cleanup, is_interrupted, mask, observed, report, scope, spawn, take, task,
+    termination, timeout, try_scope, with_hook, within,
 };
 
 type Place = Location<'static>;
@@ -136,6 +136,7 @@ const OPERATIONS: &[(&str, fn())] = &[
     ("another program that is not there", another_program),
     ("deadlines without timers", deadlines_without_timers),
     ("signals, and a heartbeat", signals_and_a_heartbeat),
+    ("an observer", an_observer),
     #[cfg(feature = "capi")]
     ("the numbers that C has", numbers),
 ];
@@ -236,6 +237,14 @@ fn signals_and_a_heartbeat() {
         told.recv().unwrap();
     }
     drop((registration, heartbeat));
+}
+
+/// To the end: there is no way to get rid of it.
+fn an_observer() {
+    observed::by(|happening| drop(format!("{happening:?}"))).unwrap();
+    let (task, interrupter) = task();
+    interrupter.interrupt_with("observed");
+    task.name("observed").run(|| assert!(checkpoint().is_err()));
 }
 
 fn tasks_and_masks() {
