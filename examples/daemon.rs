@@ -1,11 +1,13 @@
 //! A daemon of plain threads that always stops. SIGTERM or SIGINT ends it within a grace: each
 //! connection is told, children are reaped, locks are let go of, the pid file is gone. A second one
-//! ends it at once. SIGQUIT prints where each thread is.
+//! ends it at once. SIGQUIT prints where each thread is; SIGHUP has the greeting read anew. systemd
+//! hears when it is ready, reloads and stops, and its watchdog is fed by the loop that accepts.
 //!
 //!     cargo run --example daemon [ADDRESS [DIRECTORY]]
 //!
 //! A request is a line: `primes NUMBER` computes, `nap SECONDS` runs a process, `note TEXT` writes
-//! to a file under its lock.
+//! to a file under its lock, `counts` tells what was interrupted so far. With `--features console`,
+//! `eintrctl DIRECTORY/eintr-daemon.eintr list` shows what it is doing.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -13,10 +15,11 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::RwLock;
 use std::time::Duration;
 
-use eintr::termination::{self, SIGINT, SIGQUIT, SIGTERM};
-use eintr::{Builder, Group, ResultExt};
+use eintr::termination::{self, Heartbeat, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use eintr::{Builder, Group, ResultExt, observed};
 
 /// How long all of it may take to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -25,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const REQUEST: Duration = Duration::from_secs(10);
 /// How long a connection may take to hear the goodbye, and a child to end when it is asked to.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What each connection is told first.
+static GREETING: RwLock<String> = RwLock::new(String::new());
 
 fn main() -> ExitCode {
     let Err(error) = run() else { return ExitCode::SUCCESS };
@@ -42,11 +48,23 @@ fn run() -> Result<(), Box<dyn Error>> {
     let _end = termination::interrupt_on(&[SIGINT, SIGTERM], &group)?;
     let dump = |_| eprintln!("{}", eintr::dump());
     let _dump = termination::on(&[SIGQUIT], dump)?;
+    let greeting = directory.join("eintr-daemon.greeting");
+    let load = move || {
+        let text = fs::read_to_string(&greeting).unwrap_or_else(|_| "hello".into());
+        *GREETING.write().unwrap() = text.trim().into();
+    };
+    load();
+    let _reload = termination::on(&[SIGHUP], move |_| termination::reloading(&load))?;
     let _pid_file = PidFile::create(directory.join("eintr-daemon.pid"))?;
+    #[cfg(feature = "console")]
+    let console = eintr::console::listen(directory.join("eintr-daemon.eintr"))?;
+    #[cfg(feature = "console")]
+    console.add_group("all", &group);
 
     let listener = TcpListener::bind(address)?;
     println!("listening on {}", listener.local_addr()?);
     termination::ready()?;
+    termination::status(&format!("listening on {}", listener.local_addr()?))?;
 
     let (connections, builder) = (group.clone(), Builder::new().name("accept".into()));
     let journal = directory.join("eintr-daemon.journal");
@@ -58,8 +76,9 @@ fn run() -> Result<(), Box<dyn Error>> {
 }
 
 fn accept(listener: &TcpListener, connections: &Group, journal: &Path) -> io::Result<()> {
+    let heartbeat = Heartbeat::new("accept")?;
     loop {
-        let spawned = listener.accept().and_then(|(stream, peer)| {
+        let spawned = heartbeat.idle(|| listener.accept()).and_then(|(stream, peer)| {
             let builder = Builder::new().name(peer.to_string());
             let journal = journal.to_owned();
             connections.spawn_with(builder, move || serve(&stream, &journal))
@@ -86,7 +105,8 @@ fn serve(stream: &TcpStream, journal: &Path) {
 
 fn converse(stream: &TcpStream, journal: &Path) -> io::Result<()> {
     let mut requests = BufReader::new(stream);
-    say(stream, "hello")?;
+    let greeting = GREETING.read().unwrap().clone();
+    say(stream, &greeting)?;
     loop {
         let mut line = String::new();
         if eintr::timeout(PATIENCE, || requests.by_ref().take(1024).read_line(&mut line))? == 0 {
@@ -115,7 +135,8 @@ fn answer(request: &str, journal: &Path) -> io::Result<String> {
             writeln!(file, "{argument}")?;
             "noted".into()
         }
-        _ => "what? primes NUMBER, nap SECONDS, note TEXT".into(),
+        "counts" => format!("{:?}", observed::counts()),
+        _ => "what? primes NUMBER, nap SECONDS, note TEXT, counts".into(),
     })
 }
 

@@ -9,6 +9,8 @@ use std::env;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -33,12 +35,18 @@ struct Daemon {
 
 impl Daemon {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With that in its environment.
+    fn start_with(environment: &[(&str, &str)]) -> Self {
         static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let name = format!("eintr-daemon-{}-{number}", std::process::id());
         let directory = env::temp_dir().join(name);
         fs::create_dir(&directory).unwrap();
         let mut command = program();
+        command.envs(environment.iter().copied());
         command.arg("127.0.0.1:0").arg(&directory).stdin(Stdio::null());
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(process.stdout.take().unwrap());
@@ -64,6 +72,14 @@ impl Daemon {
         fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()
     }
 
+    /// How many of its threads are in that syscall.
+    fn threads_in(&self, syscall: i64) -> usize {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap().flatten();
+        let calls =
+            threads.filter_map(|thread| fs::read_to_string(thread.path().join("syscall")).ok());
+        calls.filter(|call| call.starts_with(&format!("{syscall} "))).count()
+    }
+
     fn signal(&self, signal: Signal) {
         nix::sys::signal::kill(Pid::from_raw(self.process.id() as i32), signal).unwrap();
     }
@@ -73,7 +89,10 @@ impl Daemon {
         let mut words = String::new();
         self.output.read_to_string(&mut words).unwrap();
         let mut complaints = String::new();
-        self.process.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
+        self.process
+            .stderr
+            .take()
+            .map(|mut stderr| stderr.read_to_string(&mut complaints).unwrap());
         let status = self.process.wait().unwrap();
         assert!(!self.pid_file().exists(), "it has left its pid file: {words}{complaints}");
         if self.journal().exists() {
@@ -187,7 +206,7 @@ fn it_answers_and_forgets() {
                 ("nap 0\n", "exit status: 0\n"),
                 ("note it works\n", "noted\n"),
                 ("primes many\n", "error: invalid digit found in string\n"),
-                ("?\n", "what? primes NUMBER, nap SECONDS, note TEXT\n"),
+                ("?\n", "what? primes NUMBER, nap SECONDS, note TEXT, counts\n"),
             ];
             for (request, answer) in dialogue {
                 client.get_mut().write_all(request.as_bytes()).unwrap();
@@ -236,6 +255,86 @@ fn one_at_a_time() {
         assert!(daemon.pid_file().exists());
         daemon.signal(Signal::SIGTERM);
         daemon.ends_well();
+    });
+}
+
+/// Under a load, and with a hundred of its threads stuck in a lock: it is seen to by operators and by the service manager all the
+/// same, and ends as ever.
+#[test]
+fn a_hundred_are_stuck_under_a_load() {
+    alone("a_hundred_are_stuck_under_a_load", || {
+        adopt_orphans();
+        let name = format!("eintr-daemon-manager-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let manager = UnixDatagram::bind_addr(&address).unwrap();
+        let next = || {
+            let mut buffer = [0; 8192];
+            let length = manager.recv(&mut buffer).unwrap();
+            String::from_utf8(buffer[..length].to_vec()).unwrap()
+        };
+        let find = |what: &str| while !next().starts_with(what) {};
+        let socket = format!("@{name}");
+        let mut daemon =
+            Daemon::start_with(&[("NOTIFY_SOCKET", &socket), ("WATCHDOG_USEC", "400000")]);
+        let address = daemon.address();
+        assert_eq!(next(), "READY=1");
+        find("STATUS=listening on ");
+
+        let journal = File::create(daemon.journal()).unwrap();
+        journal.lock().unwrap();
+        let floods = [(); 4].map(|()| flood(&address, true));
+        let count = if emulated() { 10 } else { 100 };
+        let notes: Vec<_> = (0..count).map(|_| that_sent(&address, "note late\n")).collect();
+        if !emulated() {
+            wait_until("they are in the lock", || daemon.threads_in(libc::SYS_flock) == count);
+        }
+        // The dump has all of them.
+        let mut complaints = BufReader::new(daemon.process.stderr.take().unwrap());
+        let name_of = |note: &BufReader<TcpStream>| note.get_ref().local_addr().unwrap();
+        let mut unseen: Vec<_> =
+            notes.iter().map(|note| format!("{} (tid ", name_of(note))).collect();
+        daemon.signal(Signal::SIGQUIT);
+        while !unseen.is_empty() {
+            let mut line = String::new();
+            assert!(complaints.read_line(&mut line).unwrap() > 0, "{unseen:?}");
+            unseen.retain(|name| !line.starts_with(name));
+        }
+        #[cfg(feature = "console")]
+        {
+            let path = daemon.directory.join("eintr-daemon.eintr");
+            let mut console = std::os::unix::net::UnixStream::connect(path).unwrap();
+            console.write_all(b"{\"protocol\":1,\"request\":\"list\"}\n").unwrap();
+            let mut list = String::new();
+            console.read_to_string(&mut list).unwrap();
+            assert!(notes.iter().all(|note| list.contains(&name_of(note).to_string())), "{list}");
+        }
+        // Who writes to it must not find it closed.
+        let complaints =
+            thread::spawn(move || std::io::copy(&mut complaints, &mut std::io::sink()));
+        // Fed, though most of it is stuck: the loop that accepts is not.
+        for _ in 0..3 {
+            find("WATCHDOG=1");
+        }
+        fs::write(daemon.directory.join("eintr-daemon.greeting"), "good day\n").unwrap();
+        daemon.signal(Signal::SIGHUP);
+        find("RELOADING=1\nMONOTONIC_USEC=");
+        find("READY=1");
+        let mut late = BufReader::new(TcpStream::connect(&address).unwrap());
+        assert_eq!(line(&mut late), "good day\n");
+
+        daemon.signal(Signal::SIGTERM);
+        find("STOPPING=1");
+        for mut note in notes.into_iter().chain([late]) {
+            // (On a slow machine it has waited for longer than a request may take.)
+            while line(&mut note) != BYE {}
+            assert_eq!(line(&mut note), "", "and no more");
+        }
+        for flood in floods {
+            assert_eq!(flood.join().unwrap().as_deref(), Some(BYE));
+        }
+        drop(journal);
+        daemon.ends_well();
+        complaints.join().unwrap().unwrap();
     });
 }
 
