@@ -14,6 +14,7 @@ use eintr::{Outcome, Reason, termination};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGSEGV, SIGTERM};
 use signal_hook::low_level::raise;
 use test_support::child::{alone, dies_by, limit_life};
+use test_support::target::target;
 use test_support::{LIMIT, threads_named, wait_until};
 
 #[test]
@@ -184,17 +185,14 @@ fn a_signal_waits_for_no_hook() {
     alone("a_signal_waits_for_no_hook", || {
         let (begins, begun) = mpsc::channel();
         let (release, released) = mpsc::channel();
-        let worker = eintr::spawn(move || {
+        let worker = target(move || {
             let hook = move |_: &eintr::Interrupted| {
                 begins.send(()).unwrap();
                 released.recv().unwrap();
             };
             eintr::with_hook(hook, || eintr::time::sleep(Duration::MAX))
         });
-        wait_until("it sleeps", || {
-            let thread = worker.interrupter().report().thread;
-            thread.is_some_and(|thread| thread.syscall.as_deref() == Some("clock_nanosleep"))
-        });
+        let worker = worker.blocked_in(libc::SYS_clock_nanosleep).thread;
         let _end = termination::interrupt_on(&[SIGTERM], &worker).unwrap();
         let (tell, told) = mpsc::channel();
         let _dump = termination::on(&[SIGQUIT], move |signal| tell.send(signal).unwrap());
