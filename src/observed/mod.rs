@@ -11,7 +11,7 @@
 //! | [`Ended`](What::Ended) | of the task | the task has ended |
 //! | [`Stuck`](What::Stuck) | that waits | an [`Interrupter::wait_finished`](crate::Interrupter::wait_finished), a [`Request::wait`](crate::Request::wait) or a [`Group::stop`](crate::Group::stop) has waited for the task in vain |
 //!
-//! Never in a signal handler, and never with a lock of ours held: it may lock, allocate, write to a log, look for
+//! Never in a signal handler, and never with a lock of ours held (those of the program's own that its thread holds there, it holds): it may lock, allocate, write to a log, look for
 //! [reports](crate::report()), and interrupt tasks. It runs under a [mask](crate::mask()): what it calls is not refused because the thread is
 //! interrupted. What happens on its thread meanwhile is counted, and not told. A panic in it is told by the panic hook, and ends
 //! nothing. If it blocks, then the thread that it runs on, and who waits for that; no other. Of several threads it hears in whatever order they come to it,
