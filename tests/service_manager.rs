@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use eintr::termination::{self, Heartbeat, SIGHUP, SIGQUIT, SIGTERM};
 use eintr::{Builder, Group};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::ForkResult;
 use signal_hook::low_level::raise;
-use test_support::child::alone;
+use test_support::child::{alone, limit_life};
 use test_support::emulated;
 
 /// In the service manager's place.
@@ -31,6 +33,11 @@ impl Manager {
         let mut buffer = [0; 8192];
         let length = self.0.recv(&mut buffer).unwrap();
         String::from_utf8(buffer[..length].to_vec()).unwrap()
+    }
+
+    fn has_nothing(&self) -> bool {
+        self.0.set_nonblocking(true).unwrap();
+        self.0.recv(&mut [0; 64]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
     /// The next message that is so; those before it are handed out as well.
@@ -262,6 +269,16 @@ fn the_watchdog_is_fed_by_heartbeats_alone() {
     });
 }
 
+/// When the thread takes the second signal, it has been through with all else after the first.
+fn let_the_thread_look() {
+    let (tell, told) = mpsc::channel();
+    let _look = termination::on(&[SIGHUP], move |_| tell.send(()).unwrap()).unwrap();
+    for _ in 0..2 {
+        raise(SIGHUP).unwrap();
+        told.recv().unwrap();
+    }
+}
+
 #[test]
 fn another_processs_watchdog_is_not_fed() {
     alone("another_processs_watchdog_is_not_fed", || {
@@ -269,15 +286,35 @@ fn another_processs_watchdog_is_not_fed() {
         set("WATCHDOG_PID", "1");
         let manager = Manager::new();
         let heartbeat = Heartbeat::new("accept").unwrap();
-        let (tell, told) = mpsc::channel();
-        let _look = termination::on(&[SIGHUP], move |_| tell.send(()).unwrap()).unwrap();
-        // When the thread takes the second, it has been through with all else after the first.
-        for _ in 0..2 {
-            heartbeat.beat();
-            raise(SIGHUP).unwrap();
-            told.recv().unwrap();
-        }
-        manager.0.set_nonblocking(true).unwrap();
-        assert_eq!(manager.0.recv(&mut [0; 64]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        heartbeat.beat();
+        let_the_thread_look();
+        assert!(manager.has_nothing());
+    });
+}
+
+/// What is idle in the parent would be idle in the child for ever.
+#[test]
+fn a_child_does_not_feed_its_parents_watchdog() {
+    alone("a_child_does_not_feed_its_parents_watchdog", || {
+        set("WATCHDOG_USEC", "200000");
+        let manager = Manager::new();
+        let heartbeat = Heartbeat::new("accept").unwrap();
+        assert_eq!(manager.next(), FED);
+        // SAFETY: the child ends by `_exit`.
+        heartbeat.idle(|| match unsafe { nix::unistd::fork() }.unwrap() {
+            ForkResult::Parent { child } => {
+                assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Exited(child, 7));
+            }
+            ForkResult::Child => {
+                limit_life();
+                let ended = std::panic::catch_unwind(|| {
+                    let manager = Manager::new();
+                    let_the_thread_look();
+                    manager.has_nothing()
+                });
+                // SAFETY: nothing runs after it.
+                unsafe { libc::_exit(if let Ok(true) = ended { 7 } else { 1 }) };
+            }
+        });
     });
 }
