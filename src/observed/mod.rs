@@ -1,4 +1,4 @@
-//! What happens to tasks, as the program's own eyes see it: [`by`] has a closure told of each thing, [`counts`] are numbers for
+//! What happens to tasks, as the program's own eyes see it: [`by`] has a closure told of each thing, [`counts()`] are numbers for
 //! metrics, and with the feature `tracing`, `to_tracing` makes spans and events of it.
 //!
 //! # Who runs it, and when
@@ -137,7 +137,7 @@ pub fn counts() -> Counts {
     }
 }
 
-/// Numbers that only grow, for metrics. See [`counts`].
+/// Numbers that only grow, for metrics. See [`counts()`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
