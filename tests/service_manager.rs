@@ -35,6 +35,17 @@ impl Manager {
         String::from_utf8(buffer[..length].to_vec()).unwrap()
     }
 
+    /// As many messages as it has room for.
+    fn fill(&self) {
+        let address = self.0.local_addr().unwrap();
+        let has_room = || {
+            let sender = UnixDatagram::unbound().unwrap();
+            sender.set_nonblocking(true).unwrap();
+            sender.send_to_addr(b"X=1", &address).is_ok()
+        };
+        while has_room() {}
+    }
+
     fn has_nothing(&self) -> bool {
         self.0.set_nonblocking(true).unwrap();
         self.0.recv(&mut [0; 64]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
@@ -190,12 +201,7 @@ fn of_many_some_are_named() {
 fn a_manager_that_hangs_is_not_waited_for() {
     alone("a_manager_that_hangs_is_not_waited_for", || {
         let manager = Manager::new();
-        let full = || {
-            let sender = UnixDatagram::unbound().unwrap();
-            sender.set_nonblocking(true).unwrap();
-            sender.send_to_addr(b"X=1", &manager.0.local_addr().unwrap()).is_err()
-        };
-        while !full() {}
+        manager.fill();
         let worker = eintr::spawn(|| eintr::time::sleep(Duration::MAX));
         let _end = termination::interrupt_on(&[SIGTERM], &worker).unwrap();
         let (tell, told) = mpsc::channel();
@@ -277,6 +283,19 @@ fn let_the_thread_look() {
         raise(SIGHUP).unwrap();
         told.recv().unwrap();
     }
+}
+
+/// What it had no room for it hears later, without another beat.
+#[test]
+fn a_beat_that_could_not_be_told_counts_again() {
+    alone("a_beat_that_could_not_be_told_counts_again", || {
+        set("WATCHDOG_USEC", "200000");
+        let manager = Manager::new();
+        manager.fill();
+        let _heartbeat = Heartbeat::new("accept").unwrap();
+        let_the_thread_look();
+        manager.next_that(|message| message.starts_with(FED));
+    });
 }
 
 #[test]

@@ -203,9 +203,7 @@ impl Watchdog {
             return self.next;
         }
         self.next = now.after(time / 4);
-        let lives = |part: &&Arc<Part>| part.lives();
-        let mut missing: Vec<_> = parts.iter().collect();
-        missing.retain(|part| !lives(part));
+        let missing: Vec<_> = parts.iter().filter(|part| !part.lives()).collect();
         if missing.is_empty() && !parts.is_empty() {
             self.feed(&parts, now);
         } else if now.since(self.fed) > time / 2 {
@@ -216,15 +214,17 @@ impl Watchdog {
     }
 
     fn feed(&mut self, parts: &[Arc<Part>], now: Moment) {
-        parts.iter().for_each(|part| part.has_beaten.store(false, Relaxed));
-        self.fed = now;
         let mut message = String::from("WATCHDOG=1");
-        if std::mem::take(&mut self.has_told) {
-            let status = notify::last_status();
-            message += if status.is_empty() { "\nSTATUS=" } else { "\n" };
-            message += &status;
+        if self.has_told {
+            message += "\n";
+            message += notify::last_status(|last| last.clone()).as_deref().unwrap_or("STATUS=");
         }
-        notify::tell_at_once(&message);
+        // If it could not be told, these beats count the next time.
+        if notify::tell_at_once(&message) {
+            parts.iter().for_each(|part| part.has_beaten.store(false, Relaxed));
+            self.fed = now;
+            self.has_told = false;
+        }
     }
 }
 

@@ -6,12 +6,13 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{env, io};
 
 use crate::kernel::Moment;
 use crate::mask;
+use crate::thread::fork_gate;
 
 /// Tells the service manager that the program is ready to serve; whether there is one.
 ///
@@ -104,7 +105,8 @@ pub fn reloading<T>(reload: impl FnOnce() -> T) -> T {
 pub fn status(text: &str) -> io::Result<bool> {
     let line = status_line(text);
     let told = tell(&line, true);
-    *last_status() = line;
+    let mut line = Some(line.into());
+    last_status(|last| std::mem::swap(last, &mut line));
     told
 }
 
@@ -140,21 +142,22 @@ pub(super) fn is_stopping() -> bool {
     IS_STOPPING.load(Relaxed)
 }
 
-/// As [`stopping`], and nobody waits for a service manager that does not read.
+/// As [`stopping`], at once.
 pub(super) fn stop() {
     IS_STOPPING.store(true, Relaxed);
     tell_at_once(STOPPING);
 }
 
-/// Nothing that could be done about an error is worth doing there.
-pub(super) fn tell_at_once(state: &str) {
-    let _ = tell(state, false);
+/// Whether it could be told: nobody waits for a service manager that does not read.
+pub(super) fn tell_at_once(state: &str) -> bool {
+    tell(state, false).unwrap_or(false)
 }
 
-/// What the program has said last.
-pub(super) fn last_status() -> std::sync::MutexGuard<'static, String> {
-    static LAST: Mutex<String> = Mutex::new(String::new());
-    LAST.lock().unwrap_or_else(PoisonError::into_inner)
+/// What the program has said last. Behind the fork gate.
+pub(super) fn last_status<T>(f: impl FnOnce(&mut Option<Arc<str>>) -> T) -> T {
+    static LAST: Mutex<Option<Arc<str>>> = Mutex::new(None);
+    let _gate = fork_gate::gate();
+    f(&mut LAST.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 pub(super) fn extension(time: Duration) -> String {

@@ -228,6 +228,7 @@ fn the_first_use() {
 
 fn signals_and_a_heartbeat() {
     let heartbeat = Heartbeat::fed_in("beats", Some(Duration::from_millis(1))).unwrap();
+    termination::status("tested").unwrap();
     let (tell, told) = mpsc::channel();
     let registration = termination::on(&[libc::SIGWINCH], move |_| tell.send(()).unwrap());
     // When the second is heard, all else has been looked at after the first.
