@@ -258,7 +258,7 @@ EINTR_NODISCARD int eintr_remaining(void);
 /* From here to eintr_reach_end(), plain blocking calls (of libc, of any library) are refused with ECANCELED while the
  * thread is interrupted (1), or return EINTR as they always have (0). In a task it is 1, unless EINTR_NO_REACH. Event
  * loops (epoll_wait) are told EINTR all the same, for many take no other error; with 2 they are refused, too, for a caller
- * that would make the call again. Errors: EINVAL for any other number.
+ * that would make the call again: one that has a time of its own returns 0, as if it were up. Errors: EINVAL for any other number.
  *
  * Some of libc's functions leave something behind where they are refused. Have them under eintr_mask_begin(): system() and
  * pclose(), which leave their child to nobody; and fflush() and fclose(), which lose what is in the buffer (writes are

@@ -60,7 +60,7 @@ pub(crate) fn by_table(
     };
     block.retries.ask(Call::plain(number, about), now);
     match row.answer {
-        Answer::Interrupt if row.at_once.is_some() => Ok(interrupt_loop(block)),
+        Answer::Interrupt if row.at_once.is_some() => Ok(interrupt_loop(block, row, arguments)),
         Answer::Poll => Ok(refuse_poll(block, now, number, arguments)),
         answer => unrun(block, answer).ok_or(None),
     }
@@ -85,7 +85,7 @@ fn looked_for_events(
 pub(crate) fn unrun(block: &Block, answer: Answer) -> Option<isize> {
     match answer {
         Answer::Refuse | Answer::Poll => Some(refuse(block)),
-        Answer::Zero => Some(after_backoff(block, 0)),
+        Answer::Zero => Some(end_sleep(block)),
         Answer::Interrupt if block.reach.refuses_loops() => Some(refuse(block)),
         Answer::Interrupt => Some(after_backoff(block, INTERRUPTED)),
         Answer::WakeTwice | Answer::Run => None,
@@ -94,12 +94,28 @@ pub(crate) fn unrun(block: &Block, answer: Answer) -> Option<isize> {
 
 const INTERRUPTED: isize = -libc::EINTR as isize;
 
-/// An event loop for which nothing is ready, and that has waited for as long as it is made to wait.
-fn interrupt_loop(block: &Block) -> isize {
+/// An event loop for which nothing is ready, and that has waited for as long as it is made to wait. Where it
+/// is refused, one that has a time of its own is told that this is up: gRPC writes a line for each error.
+fn interrupt_loop(block: &Block, row: &Row, arguments: &[usize; 6]) -> isize {
     note_cut_short(block);
     backoff::count(block);
-    if block.reach.refuses_loops() { -libc::ECANCELED as isize } else { INTERRUPTED }
+    match row.at_once {
+        _ if !block.reach.refuses_loops() => INTERRUPTED,
+        Some(AtOnce::CountInNoMilliseconds(time)) if arguments[time] as i32 > 0 => 0,
+        Some(AtOnce::CountInNoTime(time)) if arguments[time] != 0 => 0,
+        _ => -libc::ECANCELED as isize,
+    }
 }
+
+/// Where event loops are refused, sleeps are made to wait for a hundredth of the time that others are: some
+/// loops count what they have asked for, as sqlite's busy wait does, and so end soon.
+fn end_sleep(block: &Block) -> isize {
+    note_cut_short(block);
+    backoff::apply_for(block, if block.reach.refuses_loops() { SLEEP } else { backoff::LONGEST });
+    0
+}
+
+const SLEEP: Duration = Duration::from_micros(100);
 
 fn refuse_poll(block: &Block, now: Moment, number: c_long, arguments: &[usize; 6]) -> isize {
     match patience::ask(block, now, number, arguments) {

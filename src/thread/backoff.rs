@@ -9,15 +9,20 @@ use crate::kernel::clock;
 
 /// Errors that may be ignored before each further one is made to wait.
 const FREE: u32 = 16;
-const LONGEST: Duration = Duration::from_millis(10);
+pub(crate) const LONGEST: Duration = Duration::from_millis(10);
 
 /// One more error is about to be handed out: waits, if so many before it were ignored.
 /// Async-signal-safe.
 pub(crate) fn apply(block: &Block) {
+    apply_for(block, LONGEST);
+}
+
+/// The same, and waits no longer than that. Async-signal-safe.
+pub(crate) fn apply_for(block: &Block, longest: Duration) {
     let pause = due(block);
     count(block);
     if let Some(pause) = pause {
-        clock::pause(pause);
+        clock::pause(pause.min(longest));
     }
 }
 
