@@ -3,6 +3,7 @@
 import builtins
 import contextlib
 import functools
+import multiprocessing
 import os
 import queue
 import random
@@ -74,6 +75,7 @@ WAITS = {
     "RLock": lambda go: held_by_another(threading.RLock()).acquire,
     "join": lambda go: Running(go.wait).thread.join,
     "SimpleQueue": lambda go: queue.SimpleQueue().get,
+    "a lock of multiprocessing's": lambda go: held_by_another(multiprocessing.Lock()).acquire,
 }
 
 
@@ -86,6 +88,15 @@ def test_the_main_threads_wait_for_a_lock_is_left(name):
             wait()
     assert not go.is_set()
     go.set()
+
+
+def test_a_plain_call_of_grpcs_in_the_main_thread_is_left():
+    grpc = pytest.importorskip("grpc")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        method = grpc.insecure_channel("127.0.0.1:%d" % listener.getsockname()[1]).unary_unary("/a/b")
+        with pytest.raises(eintr.TimeoutError):
+            with eintr.timeout(0.2):
+                method(b"", wait_for_ready=True)
 
 
 def test_a_join_of_our_own_threads_is_left(anywhere):

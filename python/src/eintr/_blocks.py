@@ -160,7 +160,7 @@ class _Target:
         self.place = _thread.allocate_lock()
         self.entry = Entry()
         is_main = self.ident == threading.main_thread().ident
-        self.in_waits = (in_the_main_thread,) if is_main else ()
+        self.in_waits = in_the_main_thread() if is_main else ()
         self._task = lib.task_new(name.encode(), lib.ROOT)
         self.interrupter = lib.task_interrupter(self._task)
         lib.task_begin(self._task)

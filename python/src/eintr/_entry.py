@@ -7,30 +7,40 @@ from 3.12 on it is a callback of sys.monitoring for exceptions, which is set for
 import ctypes
 import functools
 import operator
+import signal
 import sys
 
-from ._library import function
+from ._library import Support, function, support as _support
 
 # pytest shows the frame that waited.
 __tracebackhide__ = True
 
 
-class _Looks:
-    def __len__(self):
-        """Entered."""
-        return 0
+
+def _looks(*_):
+    """Entered."""
 
 
-_LOOKS = _Looks()
-_SIZE = ctypes.cast(ctypes.pythonapi.PyObject_Size, ctypes.c_void_p).value
-_add_pending_call = function(
-    ctypes.pythonapi, "Py_AddPendingCall", ctypes.c_int, ctypes.c_void_p, ctypes.py_object
-)
-# Always true: if its list is full, the thread looks somewhere else.
-_add_pending_call.restype = functools.partial(operator.ne, 1)
-# The main thread's waits for a lock are ended by what the interpreter is to call when it can (Thread.join and SimpleQueue are such
-# waits, too). It calls PyObject_Size, of an object whose __len__ is a Python function; and takes -1 for an exception, as that has it.
-in_the_main_thread = functools.partial(_add_pending_call, _SIZE, _LOOKS)
+_set_interrupt = function(ctypes.pythonapi, "PyErr_SetInterruptEx", ctypes.c_int, ctypes.c_int)
+_set_interrupt.restype = operator.not_  # True for success
+
+
+@functools.cache
+def in_the_main_thread():
+    """What ends its waits for a lock (Thread.join and SimpleQueue are such waits, too), for a semaphore of multiprocessing's, for what
+    gRPC brings: such code asks for signals where it is woken, and has their handlers called. So one seems to have come, which
+    nobody sends. Or nothing, where the interpreter's main thread is another. (A pending call is not made everywhere.)"""
+    support = Support()
+    _support(ctypes.byref(support))
+    for number in range(signal.SIGRTMAX, signal.SIGRTMIN, -1):
+        if number != support.signal and signal.getsignal(number) is signal.SIG_DFL:
+            try:
+                signal.signal(number, _looks)
+            except ValueError:
+                break
+            return (functools.partial(_set_interrupt, number),)
+    return ()
+
 
 if sys.version_info >= (3, 12):
 
