@@ -15,6 +15,7 @@ PRINTS = {
         "divides failed: division by zero",
         "the worker has ended",
     ],
+    "service": ["stops", "the client was told: hello bye"],
     "stop_this_cell": [
         "import time; time.sleep(1000) -> KeyboardInterrupt()",
         "x = 1 -> done",
