@@ -440,6 +440,24 @@ def _(stack):
     return lock.acquire
 
 
+@call("eintr.Lock.acquire")
+def _(stack):
+    import eintr
+
+    lock = eintr.Lock()
+    lock.acquire()
+    return lock.acquire
+
+
+@call("eintr.join of a plain thread")
+def _(stack):
+    import eintr
+
+    other = threading.Thread(target=time.sleep, args=(LONG,), daemon=True)
+    other.start()
+    return lambda: eintr.join(other)
+
+
 # ---- What computes -------------------------------------------------------------------------------------------------------
 
 

@@ -15,12 +15,15 @@ from ._asyncio import to_thread
 from ._blocks import Handle, Interrupted, Raise, TimeoutError, interruptible, timeout
 from ._executor import Future, ThreadPoolExecutor
 from ._help import Support, dump, install, support
+from ._locks import Lock, RLock, join
 from ._threads import StoppableThread, Stopped, Thread, ThreadWithExc
 
 __all__ = [
     "Future",
     "Handle",
     "Interrupted",
+    "Lock",
+    "RLock",
     "Raise",
     "StoppableThread",
     "Stopped",
@@ -32,6 +35,7 @@ __all__ = [
     "dump",
     "install",
     "interruptible",
+    "join",
     "support",
     "timeout",
     "to_thread",
