@@ -7,10 +7,10 @@ import pickle
 import random
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
-import types
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -309,12 +309,46 @@ def test_an_exception_can_be_sent_to_another_process(again):
     assert isinstance(pickle.loads(pickle.dumps(caught.value)), Asked)
 
 
-def test_greenlets_in_the_place_of_threads_are_refused(monkeypatch):
-    gevent = types.SimpleNamespace(is_module_patched=lambda name: True)
-    with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "gevent.monkey", gevent)
-        outcome = Running(lambda: eintr.timeout(1).__enter__()).end()
-    assert isinstance(outcome, RuntimeError) and "gevent" in str(outcome)
+@pytest.mark.parametrize(
+    "program",
+    [
+        "from gevent import monkey; monkey.patch_all(); import eintr; body()",
+        "import eintr, gevent; gevent.sleep(0); body()",
+        "import eintr, gevent; gevent.spawn(body).join()",
+        "import eintr, gevent, threading; threading.Thread(target=lambda: gevent.spawn(body).join()).start()",
+    ],
+)
+def test_greenlets_are_refused(program):
+    pytest.importorskip("gevent")
+    body = """if True:
+        def body():
+            try:
+                with eintr.timeout(1):
+                    print("begun")
+            except RuntimeError as error:
+                print(error)
+        """
+    done = subprocess.run([sys.executable, "-c", body + program], timeout=60, capture_output=True, text=True)
+    assert "gevent.Timeout" in done.stdout and "begun" not in done.stdout, done.stderr
+
+
+def test_a_thread_beside_gevents_is_as_any_other():
+    pytest.importorskip("gevent")
+    program = """if True:
+        import eintr, gevent, threading, time
+        def body():
+            try:
+                with eintr.timeout(0.05):
+                    time.sleep(1000)
+            except eintr.TimeoutError:
+                print("left")
+        thread = threading.Thread(target=body)
+        thread.start()
+        while thread.is_alive():
+            gevent.sleep(0.01)
+        """
+    done = subprocess.run([sys.executable, "-c", program], timeout=60, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("left\n", "")
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="this interpreter has no sys.monitoring")

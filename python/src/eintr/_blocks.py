@@ -126,6 +126,17 @@ def look():
 # ---- The thread ---------------------------------------------------------------------------------------------------------
 
 
+def has_greenlets():
+    """Whether this thread is one of gevent's making, or has a hub: what is left with a thread is raised in whichever greenlet runs."""
+    patched, hubs = map(sys.modules.get, ("gevent.monkey", "gevent._hub_local"))
+    return (
+        patched is not None
+        and patched.is_module_patched("threading")
+        or hubs is not None
+        and hubs.get_hub_if_exists() is not None
+    )
+
+
 class _Life:
     """Goes with its thread."""
 
@@ -144,9 +155,8 @@ class _Target:
 
     def __init__(self, name):
         global _unraisable_before
-        gevent = sys.modules.get("gevent.monkey")
-        if gevent is not None and gevent.is_module_patched("threading"):
-            raise RuntimeError("gevent has replaced threads by greenlets: eintr cannot tell them apart (use gevent.Timeout)")
+        if has_greenlets():
+            raise RuntimeError("this thread runs gevent's greenlets: eintr cannot tell them apart (use gevent.Timeout)")
         Entry.prepare()
         if _unraisable_before is None:
             _unraisable_before, sys.unraisablehook = sys.unraisablehook, _unraisable
