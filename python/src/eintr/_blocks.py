@@ -34,7 +34,7 @@ exception. If another thread gets the GIL there and sends, its exception takes t
 The end: `__exit__` closes the gate, by its first call, and then looks. What was on its way is raised there (2), and nothing
 can come afterwards (1). Where may `__exit__` itself be raised in?
 
-- At its start, before anything of it has run: there it does not look (_without_a_look). Up to its first call there is no place
+- At its start, before anything of it has run: there it does not look (without_a_look). Up to its first call there is no place
   to look, and all that follows is in a `try`.
 - After the gate was closed: then it is the exception that was on its way, to this block or to one around it, and it is the last.
 - By a KeyboardInterrupt: it may come where our exception would, and first. So there is a second look; two of them, at two
@@ -68,12 +68,11 @@ import threading
 import time
 import weakref
 import _thread
-from opcode import opmap
 from queue import Empty, SimpleQueue
 from typing import Callable, ParamSpec, TypeVar
 
 from . import _library as lib
-from ._entry import Entry, in_the_main_thread
+from ._entry import Entry, in_the_main_thread, make_known, without_a_look
 
 
 Parameters = ParamSpec("Parameters")
@@ -109,14 +108,6 @@ def _without_a_switch(*calls):
     finally:
         if collects:
             gc.enable()
-
-
-def _without_a_look(function):
-    """The function, which does not look at its start: it begins with the RESUME of one that goes on after `await`."""
-    code = function.__code__.co_code
-    at = 2 * code[::2].index(opmap["RESUME"]) + 1
-    function.__code__ = function.__code__.replace(co_code=code[:at] + b"\x02" + code[at + 1 :])
-    return function
 
 
 def look():
@@ -171,6 +162,7 @@ class _Target:
         self.entry = Entry()
         is_main = self.ident == threading.main_thread().ident
         self.in_waits = in_the_main_thread() if is_main else ()
+        make_known()
         self._task = lib.task_new(name.encode(), lib.ROOT)
         self.interrupter = lib.task_interrupter(self._task)
         lib.task_begin(self._task)
@@ -231,7 +223,7 @@ class Raise:
             ),
         )
 
-        @_without_a_look
+        @without_a_look
         def __new__(cls, *made):  # 3.11 may come back with what was made
             exception = made[0] if made else self._exception
             try:
@@ -304,7 +296,7 @@ class _Again(_Mark):
     def __init__(self, following):
         self._send = _until_zero(map(operator.call, following._calls()))
 
-    @_without_a_look
+    @without_a_look
     def __del__(self):
         [*self._send]
 
@@ -314,7 +306,7 @@ def block_of(exception):
     return getattr(exception, "__dict__", {}).get("_block")
 
 
-@_without_a_look
+@without_a_look
 def _unraisable(unraisable):
     """sys.unraisablehook: what was raised in a `__del__` or a weak reference's callback was not raised in the block."""
     handle = block_of(unraisable.exc_value)
@@ -477,7 +469,7 @@ class interruptible:
     def _arm(self, handle):
         pass
 
-    @_without_a_look
+    @without_a_look
     def __exit__(self, *_: object) -> None:
         try:
             try:
@@ -524,7 +516,7 @@ class timeout(interruptible):
     def _error(self):
         return TimeoutError(f"not done in {self.seconds} s")
 
-    @_without_a_look
+    @without_a_look
     def __exit__(self, *raised: object) -> None:
         try:
             interruptible.__exit__(self)

@@ -1,6 +1,5 @@
 """The shared library, by calls that keep the GIL: none of them waits."""
 
-import ctypes
 import os
 import re
 import sys
@@ -10,6 +9,16 @@ if sys.implementation.name != "cpython":
     raise ImportError("eintr is for CPython: it leaves exceptions with its interpreter")
 if sysconfig.get_config_var("Py_GIL_DISABLED"):
     raise ImportError("eintr is not for free-threaded builds of CPython: it relies on the GIL")
+
+try:
+    import _interpreters
+except ImportError:  # before 3.13
+    import _xxsubinterpreters as _interpreters
+if _interpreters.get_current() != _interpreters.get_main():
+    raise ImportError("eintr is not for subinterpreters: a thread belongs to the main one")
+
+# Not before: where it is refused in a subinterpreter, it says so in its own words.
+import ctypes
 
 _beside = os.path.join(os.path.dirname(__file__), "libeintr.so")
 _lib = ctypes.PyDLL(os.environ.get("EINTR_LIBRARY") or _beside)
@@ -46,11 +55,6 @@ REACH_LOOPS = 2
 
 set_async_exc = function(ctypes.pythonapi, "PyThreadState_SetAsyncExc", ctypes.c_int, ctypes.c_ulong, ctypes.py_object)
 clear_async_exc = function(ctypes.pythonapi, "PyThreadState_SetAsyncExc", ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p)
-
-_interpreter = function(ctypes.pythonapi, "PyInterpreterState_Get", ctypes.c_void_p)
-_main_interpreter = function(ctypes.pythonapi, "PyInterpreterState_Main", ctypes.c_void_p)
-if _interpreter() != _main_interpreter():
-    raise ImportError("eintr is not for subinterpreters: a thread belongs to the main one")
 
 
 def report(interrupter):

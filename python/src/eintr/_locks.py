@@ -12,7 +12,7 @@ import time
 import weakref
 import _thread
 
-from ._blocks import _without_a_look
+from ._entry import without_a_look
 
 _FREE = 2**64 - 2
 """What an eventfd can hold: more is refused."""
@@ -68,7 +68,7 @@ class Lock:
     def __enter__(self) -> bool:
         return self.acquire()
 
-    @_without_a_look
+    @without_a_look
     def __exit__(self, *_: object) -> None:
         os.eventfd_write(self._fd, _FREE)
 
@@ -94,7 +94,7 @@ class RLock(Lock):
             raise RuntimeError("cannot release un-acquired lock")
         self.__exit__()
 
-    @_without_a_look
+    @without_a_look
     def __exit__(self, *_: object) -> None:
         self._count -= 1
         if self._count == 0:
