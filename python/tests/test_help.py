@@ -120,6 +120,63 @@ def test_a_test_that_is_stuck_fails_and_the_run_goes_on(pytester):
     result.stdout.fnmatch_lines(["*listener.accept()*", "*not done in 2 s*", "*not done in 1 s*"])
 
 
+def test_a_limit_that_passes_in_pytests_own_code(pytester):
+    """Within a phase it is the test's; between them there is none. No fixture is left, and the run goes on."""
+    pytester.makeconftest(
+        """
+        import time
+        from _pytest.runner import SetupState
+
+        def is_stuck_once(name, first, of):
+            of_pytest = getattr(SetupState, name)
+
+            def method(self, argument):
+                if first in list(stuck) and of(self, argument) == first:
+                    stuck.remove(first)
+                    if first == "test_before":
+                        time.sleep(1000)
+                    of_pytest(self, argument)
+                    time.sleep(1000)
+                return of_pytest(self, argument)
+
+            setattr(SetupState, name, method)
+
+        stuck = ["test_setup", "test_before", "test_after"]
+        is_stuck_once("setup", "test_setup", lambda state, item: item.name)
+        for name in ("test_before", "test_after"):
+            is_stuck_once("teardown_exact", name, lambda state, nextitem: list(state.stack)[-1].name)
+
+        def pytest_runtest_logreport(report):
+            if "test_between" in report.nodeid:
+                time.sleep(1.2)
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        there = []
+
+        @pytest.fixture
+        def fixture():
+            assert there == []
+            there.append(1)
+            yield
+            there.pop()
+
+        def test_setup(fixture): pass
+        def test_between(fixture): pass
+        def test_before(fixture): pass
+        def test_after(fixture): pass
+        def test_goes_on(fixture): pass
+        """
+    )
+    result = pytester.runpytest_subprocess("--eintr-timeout=1", *plugin())
+    result.assert_outcomes(passed=4, errors=3)
+    result.stdout.fnmatch_lines(["*ERROR at setup of test_setup*", "*ERROR at teardown of test_before*", "*ERROR at teardown of test_after*"])
+    assert "there == []" not in result.stdout.str()
+
+
 def plugin():
     """The plugin by name, where eintr is not installed."""
     import importlib.metadata
