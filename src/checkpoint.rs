@@ -56,7 +56,7 @@ pub fn is_interrupted() -> bool {
     block::is_armed() && stands()
 }
 
-/// Whether it is armed by more than what has ended elsewhere.
+/// Whether the thread is still armed, once it has taken off what was ended on another thread.
 #[cold]
 fn stands() -> bool {
     settle::take_in_strays();
@@ -103,13 +103,13 @@ fn raise_at_checkpoint() -> Result<(), Interrupted> {
     node::raise().map_or(Ok(()), Err).inspect_err(|_| observed::tell_raised())
 }
 
-/// Raises inside a call, unless nothing stands (any more). With back-off.
+/// Raises inside a call of ours, with back-off. `Ok` if no cause stands (any more).
 #[cold]
 pub(crate) fn raise_in_call() -> Result<(), Interrupted> {
     raise_in_wait().inspect_err(|_| observed::tell_raised())
 }
 
-/// The same in the middle of a wait, where nothing of the program's may run: what is waited for is half changed.
+/// As [`raise_in_call`], without telling the program's observer: in the middle of a wait what is waited for is half changed, so nothing of the program's may run.
 #[cold]
 pub(crate) fn raise_in_wait() -> Result<(), Interrupted> {
     let raised = is_interrupted().then(node::raise).flatten();

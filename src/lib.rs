@@ -53,11 +53,11 @@
 //!   processes are one, and the first error interrupts the rest.
 //! * **Errors that survive.** An interrupt is never of the kind `ErrorKind::Interrupted`, which `read_to_end` and `write_all`
 //!   silently retry. It goes through `io::Error`, `anyhow` and `Box<dyn Error>`, and [`Interrupted::of`] finds it again, with
-//!   the reason. Where a library tells its own error instead, [`or_interrupted`](ResultExt::or_interrupted) asks what stands.
+//!   the reason. Where a library returns an error of its own instead, [`or_interrupted`](ResultExt::or_interrupted) looks whether this thread is interrupted.
 //! * **Level-triggered.** An error that some library swallowed is raised again by the next call, until the task ends or
 //!   [takes](take) it.
 //! * **Timeouts for anything.** [`timeout`], [`timeout_at`], [`within`] and [`cleanup`] put a deadline around a stretch of code,
-//!   and [`remaining`] tells what is left of it. One that does not pass costs two looks at the clock.
+//!   and [`remaining`] tells what is left of it. One that does not pass costs a look at the clock.
 //! * **Waiting for each other.** [`sync`] takes the place of `std::sync` by a change of the import (std's own tests run so), with
 //!   `lock_interruptible`, `recv_interruptible` and so on beside std's names; a semaphore, an event, and a channel of many
 //!   receivers.
@@ -100,7 +100,7 @@ mod readme {}
 #[doc = include_str!("../docs/recipes.md")]
 pub mod recipes {}
 
-/// How it is built, for who reads or changes the code: `docs/ARCHITECTURE.md`.
+/// How it is built, for those who read or change the code: `docs/ARCHITECTURE.md`.
 #[cfg(doc)]
 #[doc = include_str!("../docs/ARCHITECTURE.md")]
 pub mod inside {

@@ -29,8 +29,8 @@ pub(crate) mod table;
 ///
 /// What has already begun to return is not touched, nor is what does not wait. So a call that
 /// sleeps with a timeout of its own (a socket with a read timeout, a poll, a sleep) returns EINTR
-/// as ever when a request finds it there, and is refused if it is made again. What a syscall is
-/// told is said by this table, which also says what becomes of it in the second-best way on x86_64
+/// as ever when a request finds it there, and is refused if it is made again. This table says what each
+/// syscall returns, and what becomes of it in the second-best way on x86_64
 /// (a socket with a timeout of its own is like a poll there; on aarch64 it is always the same):
 ///
 #[doc = include_str!("reach/answers.md")]

@@ -1,7 +1,7 @@
 //! The second way to tell a thread: by waking what it sleeps on, where that is a futex of ours.
 //!
 //! A wake-up by futex takes half the time of one by signal. So the waits of [`sync`](crate::sync)
-//! sleep on two words at once (`futex_waitv`): the one that they wait for, and the thread's own. An
+//! sleep on two words at once (`futex_waitv`): the one that they wait for, and the thread's own. A
 //! requester who has armed the thread wakes whoever sleeps on the thread's word. The kernel says how
 //! many that were: if it was one, the thread was asleep there, and knows. If it was none, the
 //! thread was elsewhere (on its way in or out, or in a handler of the application's that

@@ -71,7 +71,7 @@ pub(crate) unsafe extern "C" fn on_signal(
                     // What waits for the thread's hooks stays announced.
                     let is_early = hold::is_early(block);
                     // Before the look at the word and at what a reporter wants: a requester that finds
-                    // the flag set relies on this handler (see `target::signal_block`).
+                    // `in_flight` set sends nothing, and relies on this handler (E2 of `thread/README.md`).
                     was_in_flight = !is_early && block.delivery.acknowledge();
                     handle(block, number, saved) || was_in_flight
                 }
@@ -84,8 +84,8 @@ pub(crate) unsafe extern "C" fn on_signal(
         Sender::Ours => {}
         Sender::Unknown if answered => {}
         Sender::Unmarked if was_in_flight => {}
-        // One of ours may have come late: another signal has said for it that it came. So no default
-        // action follows, and whoever kills itself so in such a sandbox goes on.
+        // It may be one of ours, for which an earlier signal has acknowledged the announcement. So no default
+        // action follows. The price: in such a sandbox a program that sends itself this signal to end goes on.
         Sender::Unmarked => ours::previous(number).forward(number, info, context, false),
         // One that merged with ours still goes to the handler that was there before, but a default
         // action does not follow upon a signal that had an answer (S4).
@@ -103,10 +103,10 @@ fn is_believed(block: &Block, sender: Sender) -> bool {
     tid != 0 && (sender == Sender::Ours || tid == raw::gettid())
 }
 
-/// Does what the word says; whether there was anything of ours to do. Four questions, in this order.
+/// Does what the thread's word says, by four questions in this order. True if there was anything of ours to do.
 fn handle(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
-    // A call that is made for the thread, and is not done, has waited long enough, or is asked about
-    // once more.
+    // First: has the signal interrupted a plain call that we make, or have made, for the thread? One that has
+    // waited long enough ends (S18); any other goes back to where it was stopped, and is asked about anew.
     match run_calls::end(block, context) {
         Some(result) => arch::end_run(context, result),
         None => arch::put_back(context),
@@ -118,7 +118,7 @@ fn handle(block: &Block, number: c_int, context: &mut ucontext_t) -> bool {
     if !block.word.is_armed() || block.delivery.waits_for_hooks() {
         return shot != Shot::None;
     }
-    // 2. Where does the program counter stand?
+    // 2. Where does the program counter stand? In the window of a call of our own it is moved out of it: Place.
     let place = Place::of(block, context);
     // 3. What will the next plain call meet? (Whatever this instruction belongs to, the next call may be
     // one.)

@@ -128,7 +128,7 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
         return;
     }
     let number = arch::number(context);
-    // A requester has told this thread, and is about to look at the handlers: it is still then.
+    // A requester has signalled this thread, and is about to look at the handlers' masks. Until then we do not.
     let is_at_once = block.dispatch.waits_for_requester() && leaves_masks_alone(number);
     let now = match is_at_once {
         true => block.answering.counted_to.get(),

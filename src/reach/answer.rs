@@ -24,8 +24,8 @@ use crate::thread::block::Block;
 use crate::thread::retries::Call;
 use crate::thread::word::DEADLINE;
 
-/// The syscall's result: without running it, or as it is where it need not wait. Or that it is to run as
-/// asked, and by which exception if by one.
+/// Answers a syscall by its row. `Ok` is the result: of an attempt that does not wait, or the row's own answer.
+/// `Err`: the table leaves the call to be run as asked; with the exception that holds, if one does.
 pub(crate) fn by_table(
     block: &Block,
     now: Moment,

@@ -2,7 +2,7 @@
 //! are answered.
 //!
 //! On means that the kernel stops this thread at the entry of every syscall that is not made from
-//! our own stub, and delivers SIGSYS ([`trap`](crate::entry::sigsys)). It is on only while the thread is armed, so that
+//! our own stub, and delivers SIGSYS ([`sigsys`](crate::entry::sigsys)). It is on only while the thread is armed, so that
 //! it costs nothing before, and there is no window between a check and the entry: the entry is the
 //! check.
 //!
@@ -132,8 +132,8 @@ pub(crate) fn may_begin(block: &Block) -> bool {
 ///
 /// To block all signals meanwhile would take two more syscalls, and this one is waited for. So a
 /// handler may come at any point, of ours or of the application's, and begin it, or end it if the
-/// cause has been taken. While `beginning` is set each of them has the kernel do what it wants, and
-/// leaves the flag as it is. What holds in the end is looked at in the end.
+/// cause has been taken. While the state is `Beginning`, each of them has the kernel do what it wants, and
+/// leaves the state as it is. At its end this function looks whether dispatch is still wanted.
 pub(crate) fn begin_here(block: &Block) -> bool {
     if !is_ours_to_begin(block) {
         return false;
@@ -371,8 +371,8 @@ pub(crate) fn is_about_dispatch(arguments: [usize; 6]) -> bool {
     arguments[0] as c_int as usize == PR_SET_SYSCALL_USER_DISPATCH
 }
 
-/// What a reached thread is told that wants it for somebody else, or to have that end: there is room
-/// for one. (A copy of this library may ask whether there is any, as we do.)
+/// The result of a reached thread's own `prctl` about dispatch. The kernel has room for one user of it on a thread, and
+/// we are that one. (EFAULT, since a copy of this library asks as [`ask`] does whether there is dispatch.)
 pub(crate) fn answer_another([_, mode, _, _, selector, _]: [usize; 6]) -> isize {
     let is_fault = selector != 0 && !memory::is_readable(selector);
     match mode {

@@ -1,5 +1,5 @@
-//! The plain call in which our signal has found a thread that is reached from now on. The kernel would make it again, be
-//! stopped, and have the handler of SIGSYS refuse it: it is refused here, and that way is spared.
+//! The plain call in which our signal has found a thread, on which dispatch has just begun. The kernel would make the call
+//! again, dispatch would stop it, and the handler of SIGSYS would refuse it. To spare that way, it is refused here.
 //!
 //! Only what would wait is: a look says that nothing is there, or the call is made in a form that does not wait.
 //! Everything else is stopped as ever, with the signals open: what is ready and may wait after all, and what

@@ -1,9 +1,16 @@
 //! What a [`Task`](crate::Task), its [`Interrupter`](crate::Interrupter)s and its
 //! [`Request`](crate::Request)s share.
 //!
-//! Locks are taken in one order: the fork gate, a node, a record's two. Nothing of the user's runs
-//! under any of them, and nothing is allocated or freed: what may be the last count of something is
-//! handed out and dropped after, or declared before the gate is taken.
+//! What always holds, outside of a node's lock:
+//!
+//! 1. Locks are taken in one order: the fork gate, a node, a record's two; of several records' in the order of
+//!    their addresses. So there is no circle.
+//! 2. Nothing of the user's runs under any of them, and nothing is allocated or freed: what may be the
+//!    last count of something is handed out and dropped after, or declared before the gate is taken.
+//! 3. `phase` is `Running(record)` exactly while a frame of that record's stack is the task's. Both change
+//!    under the node's lock, so a request finds a thread with the frame, or none.
+//! 4. The ids of requests ascend, and so do those that are pending. `raised_up_to` never falls: a request
+//!    is raised once and for all.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -27,7 +34,7 @@ use crate::thread::retries::Retried;
 use crate::thread::target::{Task, ThreadRecord};
 use crate::thread::{backoff, hook_queue, number, registry};
 
-/// A task's inside.
+/// What a task's handles share: its requests, whether it has begun or ended, and where it runs.
 pub(crate) struct Node {
     id: u64,
     nesting: Nesting,
@@ -269,8 +276,8 @@ impl Node {
         })
     }
 
-    /// The task ends on the thread where it began, of whose tasks it has that place. So many are
-    /// masked then.
+    /// The task ends on the thread where it began. `place` is where it stands among the tasks there; those below
+    /// `floor` are masked from then on.
     pub(crate) fn end(self: &Arc<Self>, record: &ThreadRecord, place: usize, floor: Floor) {
         let gate = fork_gate::gate();
         let leave = || record.leave(place, floor);
@@ -367,7 +374,8 @@ impl Node {
         Leftovers { _phase: phase, _pending: pending, _raised: raised, _frame: frame }
     }
 
-    /// Hands out the oldest request.
+    /// Hands out the oldest request. Whoever has seen the word finds it: it was noted before, under this lock
+    /// (E3 of `thread/README.md`).
     fn raise(&self, gate: &Gate) -> Option<Interrupted> {
         let mut life = self.life(gate)?;
         let (id, interrupted) = {
@@ -469,7 +477,11 @@ impl Node {
         });
     }
 
-    /// Notes something, if it is to be, and brings it to the threads that run the task. Adds those.
+    /// Calls `note`. If that returns something, notifies the threads that run the task, and adds them to `armed`.
+    ///
+    /// It begins anew where the task runs on other threads than it had made room for, and where there is no room
+    /// for the request: both are made without the locks (2). That ends, because the room is kept, and threads
+    /// join a task only by a scope's beginning.
     fn notify<T>(
         self: &Arc<Self>,
         armed: &mut Armed,

@@ -183,8 +183,8 @@ impl Delivery {
 
     /// A signal is about to be sent; false if one was announced before and not acknowledged since.
     ///
-    /// The swap pairs with the handler's: if it finds the flag set, a handler is still to run, and its
-    /// swap, which comes after ours, makes it see all that we did before.
+    /// The swap pairs with the handler's (E2 of `README.md`). If it finds the flag set, a handler is still to
+    /// run, and its swap, which comes after ours, makes it see all that we did before.
     pub(crate) fn announce(&self) -> bool {
         !self.in_flight.swap(true, AcqRel)
     }
@@ -672,7 +672,7 @@ impl Hooked {
 /// What a handler needs to know of the thread's deadlines. The deadlines themselves are in
 /// `deadline/standing.rs`.
 pub(crate) struct Deadlines {
-    /// The first moment among those that are not hidden.
+    /// The moment of the first deadline that no mask hides.
     pub(crate) earliest: AtomicMoment,
     /// A syscall was refused while one was armed, and it has not been marked for that yet.
     refused: AtomicBool,

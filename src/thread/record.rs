@@ -145,8 +145,8 @@ impl<T: Thread<N> + Clone, N: ?Sized> Record<T, N> {
         })
     }
 
-    /// The task at that place ends, counted from the outside; mostly it is the innermost. So many are
-    /// masked then. Its `Arc` is handed out, for its destructor must not run under our lock.
+    /// Takes the task at `place` off the stack (0 is the outermost; mostly it is the innermost that ends). Those below
+    /// `floor` are masked from then on. Returns the task's `Arc`, whose destructor must not run under our lock.
     pub(crate) fn leave(&self, place: usize, floor: Floor) -> Option<Arc<N>> {
         self.locked(|stack| {
             let frame = (place < stack.frames.len()).then(|| stack.frames.remove(place));
@@ -266,7 +266,7 @@ impl<T: Thread<N> + Clone, N: ?Sized> Record<T, N> {
 
     // The requester's side.
 
-    /// A task has been asked: arms its thread, if it runs here. To be followed by [`Asked::tell`],
+    /// A task has been asked: arms its thread, if it runs here. To be followed by [`Asked::notify`],
     /// once the caller has let go of whatever the thread may need to raise.
     pub(crate) fn request(&self, task: &N) -> Asked<'_, T, N> {
         let signal_lock = self.signal_lock();
@@ -383,7 +383,7 @@ impl<T: Thread<N>, N: ?Sized> Stack<T, N> {
         cause.is_some()
     }
 
-    /// Notes a request and arms the thread: the word first, then the signal (S4), on the edge only
+    /// Notes a request and arms the thread: the word first, then the signal (S4; E1 of `README.md`), on the edge only
     /// (S5). What announces the signal here is seen by a thread that leaves the task after.
     fn request(&mut self, task: &N) -> Found {
         let floor = self.floor;

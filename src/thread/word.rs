@@ -13,7 +13,8 @@ pub(crate) const REQUEST: u32 = 1;
 pub(crate) const DEADLINE: u32 = 2;
 
 impl Word {
-    /// Whether some cause stands.
+    /// Whether some cause stands. A plain load: our signal's handler has run on this thread since the word was
+    /// set (E1, E4 of `README.md`), and before that nobody is late.
     #[inline]
     pub(crate) fn is_armed(&self) -> bool {
         self.0.load(Ordering::Relaxed) != 0

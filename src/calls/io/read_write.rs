@@ -133,11 +133,11 @@ pub fn writev(fd: impl AsFd, buffers: &[IoSlice<'_>]) -> Result<usize, Error> {
     writev_since(Began::UNKNOWN, fd.as_fd(), buffers)
 }
 
-// On a socket whose time runs, the same is done by receiving and sending, which can be told not to
+// Once a signal has interrupted the wait on a socket with a timeout, recv and send take over, which can be told not to
 // wait.
 //
-// Inlined, for of all that a call of ours adds to the syscall a second return after it is the
-// dearest: the kernel leaves the processor without a prediction for it.
+// Inlined: of all that a call of ours adds to the syscall, a second return after it costs most, because
+// the kernel leaves the processor without a prediction for it.
 
 #[inline(always)]
 pub(super) fn read_since(
