@@ -7,8 +7,9 @@
 //!    their addresses. So there is no circle.
 //! 2. Nothing of the user's runs under any of them, and nothing is allocated or freed: what may be the
 //!    last count of something is handed out and dropped after, or declared before the gate is taken.
-//! 3. `phase` is `Running(record)` exactly while a frame of that record's stack is the task's. Both change
-//!    under the node's lock, so a request finds a thread with the frame, or none.
+//! 3. `phase` is `Running(record)` while a frame of that record's stack is the task's. Both change under the
+//!    node's lock, so a request finds a thread with the frame, or none. (A thread that ends without unwinding
+//!    gives its frames up first, and then the tasks.)
 //! 4. The ids of requests ascend, and so do those that are pending. `raised_up_to` never falls: a request
 //!    is raised once and for all.
 
@@ -481,7 +482,7 @@ impl Node {
     ///
     /// It begins anew where the task runs on other threads than it had made room for, and where there is no room
     /// for the request: both are made without the locks (2). That ends, because the room is kept, and threads
-    /// join a task only by a scope's beginning.
+    /// join a task only where a scope or a context begins.
     fn notify<T>(
         self: &Arc<Self>,
         armed: &mut Armed,
