@@ -357,7 +357,10 @@ fn preadv2(socket: &TcpStream) -> isize {
     let mut bytes = [0_u8; 2];
     let vector = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
     // SAFETY: one buffer, which is borrowed.
-    unsafe { libc::preadv2(socket.as_raw_fd(), &vector, 1, -1, 0) }
+    unsafe {
+        libc::syscall(libc::SYS_preadv2, socket.as_raw_fd(), &raw const vector, 1, -1_i64, 0, 0)
+            as isize
+    }
 }
 
 #[test]

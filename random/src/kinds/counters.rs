@@ -116,7 +116,10 @@ fn at_once(file: &File) -> u64 {
     let mut number = 0u64;
     let part = libc::iovec { iov_base: (&raw mut number).cast(), iov_len: 8 };
     // SAFETY: the part is borrowed.
-    let read = unsafe { libc::preadv2(file.as_raw_fd(), &part, 1, -1, libc::RWF_NOWAIT) };
+    let read = unsafe {
+        let [call, fd] = [libc::SYS_preadv2, file.as_raw_fd().into()];
+        libc::syscall(call, fd, &raw const part, 1, -1_i64, 0, libc::RWF_NOWAIT)
+    };
     if read == 8 { number } else { 0 }
 }
 

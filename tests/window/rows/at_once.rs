@@ -87,8 +87,12 @@ pub fn preadv2(ready: bool) -> Case {
     reading(ready, |file| {
         let mut byte = [0];
         let vector = vector(&mut byte);
+        // (musl had no preadv2 before 1.2.5.)
+        let call = libc::SYS_preadv2;
         // SAFETY: one buffer.
-        told(|| unsafe { libc::preadv2(file.as_raw_fd(), &vector, 1, -1, 0) })?;
+        told(|| unsafe {
+            libc::syscall(call, file.as_raw_fd(), &raw const vector, 1, -1_i64, 0, 0) as isize
+        })?;
         Ok(byte[0].into())
     })
 }
@@ -148,7 +152,7 @@ pub fn writev(ready: bool) -> Case {
 pub fn pwritev2(ready: bool) -> Case {
     written(ready, |fd, vector| {
         // SAFETY: one buffer.
-        unsafe { libc::pwritev2(fd, vector, 1, -1, 0) }
+        unsafe { libc::syscall(libc::SYS_pwritev2, fd, vector, 1, -1_i64, 0, 0) as isize }
     })
 }
 
