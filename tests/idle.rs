@@ -233,12 +233,15 @@ fn syscalls_of(process: Pid) -> (Vec<Vec<i64>>, i32) {
 
 /// The syscall at whose entry the process stands, if it does.
 fn entered(process: Pid) -> Option<i64> {
-    let info = ptrace::syscall_info(process).unwrap();
-    if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
-        return None;
-    }
-    // SAFETY: the kernel has written that part of the union.
-    Some(unsafe { info.u.entry.nr } as i64)
+    // As the kernel numbers them: libc has no names for them with musl.
+    const GET_SYSCALL_INFO: u32 = 0x420e;
+    const ENTRY: u8 = 1;
+    // `struct ptrace_syscall_info`: the kind, the counter, the stack pointer, and here the number.
+    let mut info = [0_u64; 11];
+    let size = size_of_val(&info);
+    // SAFETY: the kernel writes at most as much.
+    unsafe { libc::ptrace(GET_SYSCALL_INFO as _, process.as_raw(), size, &raw mut info) };
+    (info[0] as u8 == ENTRY).then_some(info[3] as i64)
 }
 
 #[test]

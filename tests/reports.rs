@@ -681,7 +681,7 @@ mod stacks {
         let body = Box::into_raw(Box::new(body)).cast();
         // SAFETY: all bytes zero are a valid attribute, until it is made; the stack is a mapping.
         unsafe {
-            let (mut thread, mut attributes) = (0, std::mem::zeroed());
+            let (mut thread, mut attributes) = (std::mem::zeroed(), std::mem::zeroed());
             assert_eq!(libc::pthread_attr_init(&mut attributes), 0);
             let stack = stack as *mut libc::c_void;
             assert_eq!(libc::pthread_attr_setstack(&mut attributes, stack, STACK), 0);
