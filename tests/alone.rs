@@ -7,6 +7,9 @@
 //! of its own, in which one thread is interrupted again and again. A machine that is busy lets a thread wait
 //! for so long that another look at the handlers is due. So of those that come alone the least counts, and
 //! the first only without such a look, and without what a requester that has looked too soon for it sends once more.
+//!
+//! Not with musl: its allocator makes syscalls with its lock held, and who notes them would wait for that lock.
+#![cfg(target_env = "gnu")]
 
 use std::io::Read;
 use std::os::fd::{FromRawFd, OwnedFd};
