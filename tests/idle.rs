@@ -5,8 +5,6 @@
 //! syscall that the plain call makes too; or none, for what is no call.
 //!
 //! Not with musl, for which nix has no PTRACE_GET_SYSCALL_INFO.
-#![cfg(target_env = "gnu")]
-
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::net::{TcpListener, TcpStream};
