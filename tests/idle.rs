@@ -3,8 +3,7 @@
 //! The test works like this: a child process does one thing after the other inside a task, between
 //! two marks each, and its parent traces its syscalls. Between the marks there must be the one
 //! syscall that the plain call makes too; or none, for what is no call.
-//!
-//! Not with musl, for which nix has no PTRACE_GET_SYSCALL_INFO.
+
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::net::{TcpListener, TcpStream};
