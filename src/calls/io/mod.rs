@@ -5,7 +5,7 @@
 //! but do not tell.
 //!
 //! `write` and its kin raise `SIGPIPE` where the man page says so. A Rust program ignores that
-//! signal; in any other, [`net::send`](crate::net::send) does not raise it.
+//! signal; in any other, [`net::send`](crate::net::send()) does not raise it.
 
 mod copy;
 mod flagged;

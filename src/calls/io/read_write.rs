@@ -34,7 +34,7 @@ const MOST_BUFFERS: usize = libc::UIO_MAXIOV as usize;
 /// # Errors
 ///
 /// [`Error::Interrupted`], or the kernel's error; `WouldBlock` when a socket's `SO_RCVTIMEO` is up.
-/// (That time counts from the first signal that is none of ours, if one comes; [`net::recv`] and
+/// (That time counts from the first signal that is none of ours, if one comes; [`net::recv`](crate::net::recv()) and
 /// [`Stream`](super::Stream) keep it exactly.)
 ///
 /// # Interruption
