@@ -196,7 +196,7 @@ fn of_many_some_are_named() {
     });
 }
 
-/// One that does not read holds up neither an interrupt nor a closure.
+/// One that does not read holds up neither an interrupt nor a closure; and hears of the stop when it reads.
 #[test]
 fn a_manager_that_hangs_is_not_waited_for() {
     alone("a_manager_that_hangs_is_not_waited_for", || {
@@ -210,6 +210,10 @@ fn a_manager_that_hangs_is_not_waited_for() {
         worker.join().unwrap().unwrap_err();
         raise(SIGQUIT).unwrap();
         told.recv().unwrap();
+        manager.next_that(|message| {
+            message.starts_with("STOPPING=1\nEXTEND_TIMEOUT_USEC=")
+                && message.contains("all tasks have ended")
+        });
     });
 }
 
@@ -283,6 +287,21 @@ fn let_the_thread_look() {
         raise(SIGHUP).unwrap();
         told.recv().unwrap();
     }
+}
+
+/// A thread that ends in the middle of its idle wait, without unwinding, does not wait for ever.
+#[test]
+fn an_idle_part_whose_thread_has_gone_is_missing() {
+    alone("an_idle_part_whose_thread_has_gone_is_missing", || {
+        set("WATCHDOG_USEC", "200000");
+        let manager = Manager::new();
+        let heartbeat = Heartbeat::new("accept").unwrap();
+        std::thread::spawn(move || {
+            // SAFETY: what it leaves behind is a closure without destructors, and the heartbeat.
+            heartbeat.idle(|| unsafe { libc::syscall(libc::SYS_exit, 0) })
+        });
+        manager.next_that(|message| is_missing(message, "accept"));
+    });
 }
 
 /// What it had no room for it hears later, without another beat.

@@ -2,12 +2,12 @@
 
 use std::cell::Cell;
 use std::fmt::{self, Write};
-use std::marker::PhantomData;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::path::Path;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use std::{env, io, process, thread};
+use std::{env, io, mem, process, thread};
 
 use super::{notify, waiter};
 use crate::entry::fork;
@@ -53,8 +53,8 @@ use crate::thread::{fork_gate, number};
 #[must_use = "dropped, it is not waited for"]
 pub struct Heartbeat {
     part: Arc<Part>,
-    /// Not `Sync`.
-    _of_one_loop: PhantomData<Cell<()>>,
+    /// Its thread has left an idle wait without a return or a panic: by pthread_cancel or pthread_exit. (And a cell is not `Sync`.)
+    is_lost: Cell<bool>,
 }
 
 struct Part {
@@ -101,7 +101,7 @@ impl Heartbeat {
             });
             waiter::wake();
         }
-        Ok(Self { part, _of_one_loop: PhantomData })
+        Ok(Self { part, is_lost: Cell::new(false) })
     }
 
     /// Shows that it lives.
@@ -126,14 +126,27 @@ impl Heartbeat {
         }
         self.beat();
         self.part.is_idle.store(true, Release);
-        let _idle = Idle(self);
-        wait()
+        let idle = Idle(self);
+        let unless_it_goes_on = Lost(&self.is_lost);
+        let found = wait();
+        mem::forget(unless_it_goes_on);
+        drop(idle);
+        found
+    }
+}
+
+/// Dropped where a thread is ended in its middle.
+struct Lost<'a>(&'a Cell<bool>);
+
+impl Drop for Lost<'_> {
+    fn drop(&mut self) {
+        self.0.set(!thread::panicking());
     }
 }
 
 impl Drop for Heartbeat {
     fn drop(&mut self) {
-        if thread::panicking() {
+        if thread::panicking() || self.is_lost.get() {
             return;
         }
         let gate = fork_gate::gate();
@@ -219,11 +232,14 @@ impl Watchdog {
             message += "\n";
             message += notify::last_status(|last| last.clone()).as_deref().unwrap_or("STATUS=");
         }
-        // If it could not be told, these beats count the next time.
+        // Before it is told: a beat that comes meanwhile counts for the next time.
+        let beaten = parts.iter().filter(|part| part.has_beaten.swap(false, AcqRel));
+        let beaten: Vec<_> = beaten.collect();
         if notify::tell_at_once(&message) {
-            parts.iter().for_each(|part| part.has_beaten.store(false, Relaxed));
             self.fed = now;
             self.has_told = false;
+        } else {
+            beaten.iter().for_each(|part| part.has_beaten.store(true, Release));
         }
     }
 }
@@ -231,7 +247,13 @@ impl Watchdog {
 impl Part {
     fn lives(&self) -> bool {
         // In this order: what ends an idle wait beats first.
-        self.is_idle.load(Acquire) || self.has_beaten.load(Acquire)
+        let is_idle = self.is_idle.load(Acquire);
+        is_idle && self.has_thread() || self.has_beaten.load(Acquire)
+    }
+
+    /// Whether its thread is there still: one that ended without unwinding is idle for ever.
+    fn has_thread(&self) -> bool {
+        Path::new(&format!("/proc/self/task/{}", self.tid.load(Relaxed))).exists()
     }
 }
 

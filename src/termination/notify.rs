@@ -88,7 +88,8 @@ pub fn reloading<T>(reload: impl FnOnce() -> T) -> T {
 /// Tells the service manager, in a line, what the program is doing: `systemctl status` shows it. Whether there is one.
 ///
 /// A line break, and whatever else a terminal would obey, is escaped; a text of more than a thousand bytes is cut. While the
-/// program [stops](super#stopping), or a [`Heartbeat`](super::Heartbeat) is missing, that is told in its place.
+/// program [stops](super#stopping), or a [`Heartbeat`](super::Heartbeat) is missing, that takes its place within a second, or within a
+/// quarter of the watchdog's time.
 ///
 /// ```
 /// eintr::termination::status("3 of 7 shards are there")?;
@@ -136,16 +137,16 @@ pub fn extend(time: Duration) -> io::Result<bool> {
 }
 
 static IS_STOPPING: AtomicBool = AtomicBool::new(false);
-const STOPPING: &str = "STOPPING=1";
+pub(super) const STOPPING: &str = "STOPPING=1";
 
 pub(super) fn is_stopping() -> bool {
     IS_STOPPING.load(Relaxed)
 }
 
-/// As [`stopping`], at once.
-pub(super) fn stop() {
+/// As [`stopping`], at once; whether it could be told.
+pub(super) fn stop() -> bool {
     IS_STOPPING.store(true, Relaxed);
-    tell_at_once(STOPPING);
+    tell_at_once(STOPPING)
 }
 
 /// Whether it could be told: nobody waits for a service manager that does not read.
@@ -161,7 +162,8 @@ pub(super) fn last_status<T>(f: impl FnOnce(&mut Option<Arc<str>>) -> T) -> T {
 }
 
 pub(super) fn extension(time: Duration) -> String {
-    format!("EXTEND_TIMEOUT_USEC={}", time.as_micros())
+    // The last one would be no number to systemd, but "for ever".
+    format!("EXTEND_TIMEOUT_USEC={}", time.as_micros().min(u128::from(u64::MAX - 1)))
 }
 
 /// A line break would begin another assignment. What is longer than a page systemd throws away.

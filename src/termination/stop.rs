@@ -23,18 +23,20 @@ pub(super) struct Stop {
     /// The tasks that there were then, and that have not ended. (Those that come later end as well, but a program that
     /// begins one after the other would stop for ever.)
     first: BTreeSet<u64>,
+    /// The service manager has heard that the program stops.
+    is_told: bool,
     next: Moment,
 }
 
 impl Default for Stop {
     fn default() -> Self {
-        Self { asked: Vec::new(), first: BTreeSet::new(), next: Moment::NEVER }
+        Self { asked: Vec::new(), first: BTreeSet::new(), is_told: false, next: Moment::NEVER }
     }
 }
 
 impl Stop {
     pub(super) fn begin(&mut self, target: &Interrupter) {
-        notify::stop();
+        self.is_told |= notify::stop();
         if notify::manager().is_some() {
             self.asked.push(target.clone());
             self.first = self.left().into_keys().collect();
@@ -55,15 +57,25 @@ impl Stop {
             return self.next;
         }
         let left = self.left();
-        let before = self.first.len();
-        self.first.retain(|task| left.contains_key(task));
+        let first = self.first.iter().copied().filter(|task| left.contains_key(task));
+        let first: BTreeSet<_> = first.collect();
         let mut message = String::new();
-        if self.first.len() < before {
-            message = notify::extension(EXTENSION) + "\n";
+        if !self.is_told {
+            message = format!("{}\n", notify::STOPPING);
+        }
+        if first.len() < self.first.len() {
+            message += &(notify::extension(EXTENSION) + "\n");
         }
         message += &notify::status_line(&told(&left));
-        notify::tell_at_once(&message);
-        self.next = if left.is_empty() { Moment::NEVER } else { Moment::in_time(PAUSE) };
+        self.next = Moment::in_time(PAUSE);
+        // Its queue may be full, where many services stop at once: what could not be told is told the next time.
+        if notify::tell_at_once(&message) {
+            (self.first, self.is_told) = (first, true);
+            if left.is_empty() {
+                self.asked.clear();
+                self.next = Moment::NEVER;
+            }
+        }
         self.next
     }
 }

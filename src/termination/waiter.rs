@@ -1,6 +1,6 @@
 //! The one thread that waits: for signals, and for the moments at which a service manager is to hear something.
 //!
-//! It runs nothing of the program's, which might be slow: a SIGTERM must not wait behind a SIGHUP's closure, nor a SIGQUIT's
+//! It runs nothing of the program's (but for destructors, of what was given up meanwhile), which might be slow: a SIGTERM must not wait behind a SIGHUP's closure, nor a SIGQUIT's
 //! behind a SIGTERM's hook that hangs. Closures have a thread each while they run (`target.rs`); an interrupt, by which a hook or
 //! an observer runs, is made here only if the program has neither. (Rejected: a thread for each registration, which sleep as long as the
 //! program runs. And closures here with the interrupts by signal handlers: asking takes locks.)
@@ -30,19 +30,34 @@ use crate::thread::{fork_gate, helper_thread};
 static COMING: AtomicU64 = AtomicU64::new(0);
 /// Counts what has happened; a futex.
 static NEWS: AtomicU32 = AtomicU32::new(0);
-/// The generation of processes that the thread is of, plus one.
+/// Whether the thread is there, or about to be, and in which generation of processes; a futex.
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
-/// Starts the thread, if this process has none.
+/// Starts the thread, if this process has none. Who comes meanwhile waits: what it registers next must have a thread.
 pub(super) fn start() -> io::Result<()> {
-    let generation = fork_gate::generation() + 1;
-    if STARTED.swap(generation, AcqRel) == generation {
-        return Ok(());
+    let [starting, running] = [1, 2].map(|state| fork_gate::generation().wrapping_mul(4) + state);
+    loop {
+        let before = STARTED.load(Acquire);
+        if before == running {
+            return Ok(());
+        }
+        if before == starting {
+            futex::wait(&STARTED, starting, Moment::NEVER);
+            continue;
+        }
+        if STARTED.compare_exchange(before, starting, AcqRel, Acquire).is_err() {
+            continue;
+        }
+        if before != 0 {
+            // What came to the parent of a fork was not for this process.
+            COMING.store(0, Release);
+        }
+        let started = helper_thread::start("eintr-signals", run);
+        // Without one, the next one tries again.
+        STARTED.store(if started.is_ok() { running } else { 0 }, Release);
+        futex::wake_all(&STARTED);
+        return started;
     }
-    // What came to the parent of a fork was not for this process.
-    COMING.store(0, Release);
-    // The next one tries again.
-    helper_thread::start("eintr-signals", run).inspect_err(|_| STARTED.store(0, Release))
 }
 
 /// Has it hear of a signal, from now on and for ever.
