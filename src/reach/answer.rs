@@ -62,7 +62,7 @@ pub(crate) fn by_table(
     match row.answer {
         Answer::Interrupt if row.at_once.is_some() => Ok(interrupt_loop(block, row, arguments)),
         Answer::Poll => Ok(refuse_poll(block, now, number, arguments)),
-        answer => unrun(block, answer).ok_or(None),
+        _ => unrun(block, row, arguments).ok_or(None),
     }
 }
 
@@ -81,24 +81,28 @@ fn looked_for_events(
     at_once::make(block, row, form, *arguments)
 }
 
-/// The result of a syscall that is answered without running it, whatever its arguments.
-pub(crate) fn unrun(block: &Block, answer: Answer) -> Option<isize> {
-    match answer {
+/// The result of a syscall that is answered without running it.
+pub(crate) fn unrun(block: &Block, row: &Row, arguments: &[usize; 6]) -> Option<isize> {
+    match row.answer {
         Answer::Refuse | Answer::Poll => Some(refuse(block)),
         Answer::Zero => Some(end_sleep(block)),
-        Answer::Interrupt if block.reach.refuses_loops() => Some(refuse(block)),
-        Answer::Interrupt => Some(after_backoff(block, INTERRUPTED)),
+        Answer::Interrupt => Some(after_backoff(block, loop_is_told(block, row, arguments))),
         Answer::WakeTwice | Answer::Run => None,
     }
 }
 
 const INTERRUPTED: isize = -libc::EINTR as isize;
 
-/// An event loop for which nothing is ready, and that has waited for as long as it is made to wait. Where it
-/// is refused, one that has a time of its own is told that this is up: gRPC writes a line for each error.
+/// An event loop for which nothing is ready, and that has waited for as long as it is made to wait.
 fn interrupt_loop(block: &Block, row: &Row, arguments: &[usize; 6]) -> isize {
     note_cut_short(block);
     backoff::count(block);
+    loop_is_told(block, row, arguments)
+}
+
+/// What an event loop is told. Where it is refused, one that has a time of its own is told that this is up: gRPC writes
+/// a line for each error.
+fn loop_is_told(block: &Block, row: &Row, arguments: &[usize; 6]) -> isize {
     match row.at_once {
         _ if !block.reach.refuses_loops() => INTERRUPTED,
         Some(AtOnce::CountInNoMilliseconds(time)) if arguments[time] as i32 > 0 => 0,

@@ -50,7 +50,7 @@ fn refusal(block: &Block, number: c_long, arguments: &[usize; 6]) -> Option<isiz
                 return None;
             }
             block.retries.ask(Call::plain(number, arguments[0]), now);
-            answer::unrun(block, row.answer)
+            answer::unrun(block, row, arguments)
         }
         Some(AtOnce::Flag(_, DONTWAIT) | AtOnce::Reap | AtOnce::ReapById) => {
             answer::by_table(block, now, number, arguments).ok()

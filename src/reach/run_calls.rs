@@ -112,5 +112,5 @@ fn told(block: &Block, now: Moment, number: c_long, arguments: &[usize; 6]) -> O
         return None;
     }
     block.retries.ask(Call::plain(number, arguments[0]), now);
-    Some(answer::unrun(block, row.answer).unwrap_or(interrupted))
+    Some(answer::unrun(block, row, arguments).unwrap_or(interrupted))
 }

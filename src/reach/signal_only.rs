@@ -34,7 +34,7 @@ pub(crate) fn interrupt(block: &Block, context: &mut ucontext_t) {
         // It has waited, so no exception holds.
         let row = number.and_then(table::row);
         block.retries.ask(Call::plain(number.unwrap_or(0), arch::arguments(context)[0]), now);
-        match row.and_then(|row| answer::unrun(block, row.answer)) {
+        match row.and_then(|row| answer::unrun(block, row, &arch::arguments(context))) {
             Some(result) => arch::set_result(context, result),
             None if eintr::was_cut_short(context) => answer::note_cut_short(block),
             None => {}
