@@ -348,7 +348,9 @@ macro_rules! door {
             ".cfi_offset x30, -8",
             "mov x29, sp",
             "bl {handler}",
-            "ldp x29, x30, [sp], #16",
+            // Nothing is left there: another's handler, called at the same place, would be taken for ours.
+            "ldp x29, x30, [sp]",
+            "stp xzr, xzr, [sp], #16",
             ".cfi_def_cfa_offset 0",
             ".cfi_restore x29",
             ".cfi_restore x30",

@@ -319,7 +319,9 @@ fn run(block: &Block, context: &mut ucontext_t, number: c_long, arguments: [usiz
     let result = make_masked(number, arguments);
     match number {
         _ if is_fork(number) && result == 0 => in_child(block, context),
-        _ if is_fork(number) => block.answering.last_fork.store(result as i32, Ordering::Relaxed),
+        _ if is_fork(number) && result > 0 => {
+            block.answering.last_fork.store(result as i32, Ordering::Relaxed);
+        }
         libc::SYS_kill if result == 0 && arguments[1] as c_int == libc::SIGKILL => {
             block.answering.last_killed.store(arguments[0] as i32, Ordering::Relaxed);
         }
