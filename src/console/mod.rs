@@ -14,7 +14,8 @@
 //! thread of its own that blocks all signals; one more is told that the console is busy. No task waits for a client.
 //!
 //! What an answer costs is what the calls cost that make it: see [`dump()`](crate::dump()). One dump is made at a time, and those
-//! who ask meanwhile share the next. A task's [hooks](crate::with_hook) run on the connection's thread.
+//! who ask meanwhile share the next. A task's [hooks](crate::with_hook) run on the connection's thread; so does the `Display` of a
+//! reason of the program's own, in a dump: if that blocks, so do all who wait for a dump.
 //!
 //! # Fork, exec, daemons
 //!
@@ -85,8 +86,8 @@ const NAME: &str = "eintr-console";
 ///
 /// # Errors
 ///
-/// `AddrInUse` if somebody listens there, or if what is there is no socket of this user's; `WouldBlock` if that file is another
-/// user's, or held for a second; and what the system says of the path, and where there are no resources.
+/// `AddrInUse` if somebody listens there, or if what is there is no socket of this user's; `WouldBlock` if that file is
+/// held for a second, or another user's that may be opened (one that may not is `PermissionDenied`); and what the system says of the path, and where there are no resources.
 pub fn listen(path: impl AsRef<Path>) -> io::Result<Console> {
     let path = std::path::absolute(path)?;
     let listener = Arc::new(socket::listen(&path)?);

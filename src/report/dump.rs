@@ -42,8 +42,8 @@ pub struct ThreadDump {
     pub time: SystemTime,
     /// The tasks, in the order in which they were made; then the threads that run none, by their ids.
     pub reports: Vec<Report>,
-    /// Threads by their ids, of which each waits for the next and the last for the first: by mutexes of
-    /// [`sync`](crate::sync)'s, or by a join.
+    /// Threads by their ids, of which each waits for the next and the last for the first: by mutexes, or locks held for
+    /// writing, of [`sync`](crate::sync)'s, by a join, by futexes that tell their owner, or by mutexes of glibc's.
     pub deadlocks: Vec<Vec<i32>>,
 }
 
