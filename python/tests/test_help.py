@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import eintr
+from eintr._blocks import clock
 
 from conftest import Running, asleep, until
 
@@ -28,8 +29,11 @@ def test_a_dump_has_every_thread_with_both_kinds_of_frames():
     plain = Running(lambda: os.read(other_reader, 1)).asleep()
     asleep(thread.native_id)
     text = io.StringIO()
-    eintr.dump(text)
+    with eintr.timeout(60):  # So that there is its clock.
+        until(lambda: clock.thread[0])
+        eintr.dump(text)
     text = text.getvalue()
+    assert "Thread eintr's clock (tid " in text and "not known to the kernel" not in text
     assert text.startswith("eintr ") and f", process {os.getpid()} (" in text.splitlines()[0]
     header, *threads = text.rstrip().split("\n\n")
     of = {int(re.search(r" \(tid (\d+)\):", told)[1]): told for told in threads}

@@ -332,6 +332,7 @@ class _Clock:
         self._added = collections.deque()
         self._due = []
         self._next = 0
+        self.thread = (0, 0)
 
     def add(self, when, raising):
         """Has it sent at that time of time.monotonic()'s."""
@@ -347,6 +348,7 @@ class _Clock:
             self._wake.put(None)
 
     def _run(self):
+        self.thread = (_thread.get_ident(), _thread.get_native_id())
         waiting, pause, due = [], 0, self._due
         while True:
             while self._added:
@@ -367,9 +369,11 @@ class _Clock:
                 self._wake.get(timeout=max(self._next - now, 0))
             except Empty:
                 if not due and not waiting:
+                    self.thread = (0, 0)
                     self._running.release()
                     if not self._added or not self._running.acquire(False):
                         return
+                    self.thread = (_thread.get_ident(), _thread.get_native_id())
 
     def after_fork(self):
         entries = [*self._due, *self._added]

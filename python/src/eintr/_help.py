@@ -8,6 +8,7 @@ import traceback
 from typing import NamedTuple, TextIO
 
 from . import _library as lib
+from ._blocks import clock
 
 _ROADS = ("absent", "second best", "exact")
 
@@ -47,11 +48,13 @@ def dump(file: TextIO | None = None) -> None:
     file = file or sys.stderr
     header, reports = lib.dump()
     told = [header]
-    threads = {thread.ident: thread for thread in threading.enumerate()}
+    ours, its_tid = clock.thread
+    threads = {thread.ident: (thread.name, thread.native_id) for thread in threading.enumerate()}
+    threads.setdefault(ours, ("eintr's clock", its_tid))
     for ident, frame in sys._current_frames().items():
-        thread = threads.get(ident)
-        tid = thread.native_id if thread else None
-        name = f"{thread.name} (tid {tid})" if thread else ident
+        # (One that was started by _thread has neither for us.)
+        name, tid = threads.get(ident, (ident, None))
+        name = f"{name} (tid {tid})" if tid else name
         frames = "".join(traceback.format_stack(frame))
         told.append(f"Thread {name}:\n{frames}  {reports.pop(tid, 'not known to the kernel')}")
     # In one piece: the program may exit meanwhile.
