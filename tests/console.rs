@@ -140,7 +140,18 @@ fn two_of_one_name_are_told_apart_by_their_numbers() {
         let request = json!({ "protocol": 1, "request": "interrupt", "task": "a twin" });
         let both = [&one, &other].map(|twin| twin.interrupter().id());
         let expected = format!("2 tasks have the name \"a twin\": {}, {}", both[0], both[1]);
-        wait_until("both have begun", || ask(&path, request.clone())["error"] == json!(expected));
+        // Before that the one that has begun would be the only one of its name.
+        let is_twin = |report: &Value| report["name"] == "a twin" && report["state"] == "sleeping";
+        let twins = || {
+            list(&path)["dump"]["reports"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|it| is_twin(it))
+                .count()
+        };
+        wait_until("both sleep", || twins() == 2);
+        assert_eq!(ask(&path, request.clone())["error"], json!(expected));
         drop((one_writer, other_writer));
         assert!(one.join().unwrap().is_ok() && other.join().unwrap().is_ok(), "nobody was asked");
         let told = ask(&path, request);
