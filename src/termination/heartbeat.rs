@@ -251,9 +251,11 @@ impl Part {
         is_idle && self.has_thread() || self.has_beaten.load(Acquire)
     }
 
-    /// Whether its thread is there still: one that ended without unwinding is idle for ever.
+    /// Whether its thread is there still: one that ended without unwinding is idle for ever. (Where there is no `/proc`, it is
+    /// taken to be there: a program that waits for work must not be ended for that.)
     fn has_thread(&self) -> bool {
-        Path::new(&format!("/proc/self/task/{}", self.tid.load(Relaxed))).exists()
+        let threads = Path::new("/proc/self/task");
+        threads.join(self.tid.load(Relaxed).to_string()).exists() || !threads.exists()
     }
 }
 
