@@ -450,7 +450,7 @@ pub(crate) fn run_there(_context: &mut ucontext_t) {}
 
 pub(crate) fn clone_there(_context: &mut ucontext_t) {}
 
-/// Has our handler, which is about to make a syscall of the program's or to make it again, ask about it anew.
+/// Our handler, which is about to make a syscall of the program's or to make it again, asks about it anew.
 pub(crate) fn put_back(context: &mut ucontext_t) {
     if number_made_again(context).is_some() {
         end_run(context, super::ASK_AGAIN);
@@ -463,7 +463,7 @@ pub(crate) fn number_made_again(context: &ucontext_t) -> Option<c_long> {
     (pc(context) == &raw const eintr_program_syscall as usize).then(|| number(context))
 }
 
-/// Has our handler go on behind such a syscall, with that result.
+/// Our handler goes on behind such a syscall, with that result.
 pub(crate) fn end_run(context: &mut ucontext_t, result: isize) {
     step_over(context);
     set_result(context, result);

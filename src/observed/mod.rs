@@ -81,7 +81,7 @@ impl fmt::Debug for What<'_> {
     }
 }
 
-/// Has a closure told of all that happens to tasks, from now on and for ever. There is one such closure in a program: one that wants two
+/// Tells a closure all that happens to tasks, from now on and for ever. There is one such closure in a program: one that wants two
 /// calls both.
 ///
 /// # Examples

@@ -122,7 +122,7 @@ pub fn on(signals: &[c_int], run: impl FnMut(c_int) + Send + 'static) -> io::Res
     register(signals, false, Target::run(run))
 }
 
-/// Has signals waited for. Whether the second of them ends the process.
+/// Waits for signals, by the one thread. Whether the second of them ends the process.
 fn register(signals: &[c_int], second_ends: bool, target: Target) -> io::Result<Registration> {
     if signals.is_empty() {
         return Err(invalid("no signals".into()));

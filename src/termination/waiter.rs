@@ -60,7 +60,7 @@ pub(super) fn start() -> io::Result<()> {
     }
 }
 
-/// Has it hear of a signal, from now on and for ever.
+/// The thread hears of a signal, from now on and for ever.
 pub(super) fn hear(signal: c_int) -> io::Result<()> {
     let note = move || {
         COMING.fetch_or(signals::bit(signal), Release);
@@ -70,7 +70,7 @@ pub(super) fn hear(signal: c_int) -> io::Result<()> {
     unsafe { low_level::register(signal, note) }.map(drop)
 }
 
-/// Has it look. Async-signal-safe.
+/// The thread looks. Async-signal-safe.
 pub(super) fn wake() {
     NEWS.fetch_add(1, Release);
     futex::wake_all(&NEWS);
