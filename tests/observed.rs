@@ -35,17 +35,15 @@ fn observe() -> Receiver<Told> {
     told
 }
 
-/// What was told of a task of that name up to its end, on the thread that it runs on and on others.
+/// What was told of the task of that name, which has ended: on the thread that it ran on, and on others. Of several threads it
+/// comes in any order.
 fn of(told: &Receiver<Told>, name: &str) -> [Vec<String>; 2] {
-    let (mut here, mut all) = (None, Vec::new());
-    while here.is_none() {
-        let (_, what, thread) = told.iter().find(|(of, ..)| of == name).unwrap();
-        here = what.to_lowercase().starts_with("ended").then_some(thread);
-        all.push((what, thread));
-    }
+    let all: Vec<Told> = told.try_iter().filter(|(of, ..)| of == name).collect();
+    let is_end = |what: &str| what.to_lowercase().starts_with("ended");
+    let (.., here) = *all.iter().find(|(_, what, _)| is_end(what)).unwrap();
     let on = |its_own: bool| {
-        let those = all.iter().filter(|(_, thread)| (Some(*thread) == here) == its_own);
-        those.map(|(what, _)| what.clone()).collect()
+        let those = all.iter().filter(|(.., thread)| (*thread == here) == its_own);
+        those.map(|(_, what, _)| what.clone()).collect()
     };
     [on(true), on(false)]
 }
@@ -101,8 +99,8 @@ fn each_thing_is_told_on_its_thread() {
         assert_eq!(of(&told, "late")[1], ["asked: interrupted"]);
         // One that nobody asks, and one that never runs.
         Task::new().name("idle").run(|| ());
-        drop(Task::new().name("unrun"));
         assert_eq!(of(&told, "idle"), [vec!["Begun", "Ended(None)"], vec![]]);
+        drop(Task::new().name("unrun"));
         assert!(told.try_recv().is_err());
 
         let now = observed::counts();
