@@ -5,7 +5,7 @@ use std::io;
 use crate::hook::list;
 use crate::task::node;
 use crate::thread::{Outcome, Stop, backoff, block};
-use crate::{Error, Interrupted, observed, settle};
+use crate::{Error, Interrupted, after_change, observed};
 
 /// Raises the thread's cause, if it has one: the outermost first, then the oldest.
 ///
@@ -59,7 +59,7 @@ pub fn is_interrupted() -> bool {
 /// Whether the thread is still armed, once it has taken off what was ended on another thread.
 #[cold]
 fn stands() -> bool {
-    settle::take_in_strays();
+    after_change::take_in_strays();
     block::is_armed()
 }
 
@@ -87,18 +87,18 @@ fn stands() -> bool {
 /// });
 /// ```
 pub fn take() -> Option<Interrupted> {
-    settle::take_in_strays();
+    after_change::take_in_strays();
     list::run_before_end();
     let taken = node::take();
     backoff::end();
-    settle::settle();
+    after_change::sync_to_word();
     observed::tell_raised();
     taken
 }
 
 #[cold]
 fn raise_at_checkpoint() -> Result<(), Interrupted> {
-    settle::take_in_strays();
+    after_change::take_in_strays();
     backoff::end();
     node::raise().map_or(Ok(()), Err).inspect_err(|_| observed::tell_raised())
 }

@@ -12,7 +12,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::entry::install;
-use crate::{Error, is_interrupted, mask, settle};
+use crate::{Error, after_change, is_interrupted, mask};
 
 use open::Limit;
 
@@ -244,7 +244,7 @@ pub fn cleanup<T>(limit: Duration, f: impl FnOnce() -> T) -> Within<T> {
 /// });
 /// ```
 pub fn remaining() -> Option<Duration> {
-    settle::take_in_strays();
+    after_change::take_in_strays();
     standing::remaining()
 }
 

@@ -40,7 +40,7 @@ use crate::thread::record::RoomToCopy;
 use crate::thread::stretches::{self, Deadline};
 use crate::thread::target::Task;
 use crate::thread::{Stretch, ThreadRecord, fork_gate, registry};
-use crate::{Task as NewTask, rest, settle, unblocked};
+use crate::{Task as NewTask, after_change, rest, unblocked};
 
 /// What is in force on a thread, for others.
 pub(crate) struct Inheritance {
@@ -61,7 +61,7 @@ enum Cause {
 impl Inheritance {
     /// What is in force here.
     pub(crate) fn here() -> Self {
-        settle::take_in_strays();
+        after_change::take_in_strays();
         let (tasks, masked) = registry::registered().map_or_else(Default::default, |record| {
             fork_gate::with_room(|_, room: &mut RoomToCopy<dyn Task>| record.unmasked(room))
         });
@@ -107,7 +107,7 @@ impl Inheritance {
             Some(task) => run(&self.causes, &record, || caught(|| task.run(f))),
             None => run(&self.causes, &record, || caught(f)),
         };
-        settle::settle();
+        after_change::sync_to_word();
         rest::block_again(unblocked);
         value.unwrap_or_else(|payload| resume_unwind(payload))
     }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::after_change;
 use crate::group::members::Asked;
 use crate::hook::list;
 use crate::interrupted::{Interrupted, Reason};
 use crate::kernel::clock::Moment;
 use crate::observed::{self, What};
 use crate::report::Report;
-use crate::settle;
 use crate::task::counts;
 use crate::task::node::{self, Armed, Node, Progress};
 use crate::thread::all_threads;
@@ -48,7 +48,7 @@ impl Interrupter {
     /// assert!(worker.join().unwrap());
     /// ```
     pub fn current() -> Option<Self> {
-        settle::take_in_strays();
+        after_change::take_in_strays();
         node::current().map(|node| Self(Asked::Task(node)))
     }
 
@@ -337,12 +337,12 @@ impl Request {
             return Outcome::Finished;
         }
         let report = || stuck(node, limit);
-        match node.wait_for(self.id, until, is_answer) {
+        match node.wait_for(self.id, until, is_outcome) {
             Progress::Raised => Outcome::Raised,
             Progress::Finished => Outcome::Finished,
             Progress::NotStarted => Outcome::NotStarted,
             Progress::Running { undelivered: Some(error), .. } => {
-                Outcome::Undeliverable(told(error))
+                Outcome::Undeliverable(with_text(error))
             }
             Progress::Running { masked: true, .. } => Outcome::Masked(report()),
             Progress::Running { .. } => Outcome::Stuck(report()),
@@ -382,7 +382,7 @@ pub(crate) fn tell_stuck(task: &Node, report: &Report, limit: Duration) {
 }
 
 /// The error with a text, where the kernel has none for it.
-fn told(error: io::Error) -> io::Error {
+fn with_text(error: io::Error) -> io::Error {
     let text = match error.kind() {
         _ if error.raw_os_error().is_some() => return error,
         io::ErrorKind::ResourceBusy => "another handler stands in the place of eintr's",
@@ -392,7 +392,7 @@ fn told(error: io::Error) -> io::Error {
 }
 
 /// Whether waiting longer would change nothing.
-pub(crate) fn is_answer(progress: &Progress) -> bool {
+pub(crate) fn is_outcome(progress: &Progress) -> bool {
     match progress {
         Progress::Raised | Progress::Finished => true,
         Progress::Running { here, .. } => *here,

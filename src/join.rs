@@ -5,7 +5,7 @@ use std::thread as std_thread;
 use std::time::Duration;
 
 use crate::entry::futex_wait;
-use crate::interrupter::is_answer;
+use crate::interrupter::is_outcome;
 use crate::kernel::Moment;
 use crate::task::node::{Node, Progress};
 use crate::{Error, Interrupted, Interrupter, Outcome, Request, checkpoint, complete};
@@ -150,7 +150,7 @@ impl Request {
     pub fn wait_interruptible(&self) -> Result<Outcome, Interrupted> {
         checkpoint()?;
         let enough = |progress: &Progress| {
-            is_answer(progress)
+            is_outcome(progress)
                 || matches!(progress, Progress::Running { undelivered: Some(_), .. })
         };
         self.each().try_for_each(|(node, id)| wait_for(node, Some(id), enough))?;

@@ -115,6 +115,7 @@ pub mod inside {
 }
 
 mod abandon;
+mod after_change;
 mod arch;
 mod calls;
 #[cfg(feature = "capi")]
@@ -146,7 +147,6 @@ mod report;
 mod rest;
 mod room;
 mod scope;
-mod settle;
 mod signal;
 mod support;
 pub mod sync;

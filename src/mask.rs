@@ -1,7 +1,7 @@
 //! Masks: stretches in which causes from outside wait.
 
+use crate::after_change;
 use crate::hook::masked::Masked;
-use crate::settle;
 
 /// Runs `f` with the causes from outside it put off to its end. Tasks and deadlines that begin
 /// inside it work as usual.
@@ -37,7 +37,7 @@ impl Mask {
     #[inline(never)] // See `stretches`.
     pub(crate) fn begin() -> Self {
         let mask = Self(Masked::begin());
-        settle::settle();
+        after_change::sync_to_word();
         mask
     }
 }
@@ -46,7 +46,7 @@ impl Drop for Mask {
     #[inline(never)] // See `stretches`.
     fn drop(&mut self) {
         if self.0.end() {
-            settle::settle();
+            after_change::sync_to_word();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Reach: an interrupt gets code that knows nothing of us out of its blocking call.
 
 use crate::thread::{Stretch, block, stretches};
-use crate::{settle, unblocked};
+use crate::{after_change, unblocked};
 
 pub(crate) mod allowance;
 pub(crate) mod alternate_stack;
@@ -101,7 +101,7 @@ impl Reach {
     #[inline(never)] // See `stretches`.
     pub(crate) fn set(on: bool) -> Self {
         let reach = Self(stretches::begin_reach(on));
-        settle::settle();
+        after_change::sync_to_word();
         reach
     }
 }
@@ -112,7 +112,7 @@ impl Drop for Reach {
         let Some(ended) = stretches::end(self.0) else {
             return stretches::tell_of_stray("a stretch with reach on or off");
         };
-        settle::settle();
+        after_change::sync_to_word();
         unblocked::undo(ended);
     }
 }

@@ -10,9 +10,9 @@ use crate::thread::{Block, block, fork_gate, hold, registry, target};
 
 /// Makes dispatch and the timer follow from the word. If nothing stands any more, a signal that is still
 /// on its way is let in.
-pub(crate) fn settle_signals() {
+pub(crate) fn sync_signals_to_word() {
     block::with(|block| {
-        dispatch::settle(block);
+        dispatch::sync_to_word(block);
         // What has just found our signal taken is made good.
         ours::move_if_taken();
         if block.word.is_armed() {

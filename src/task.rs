@@ -12,7 +12,7 @@ use crate::hook::list::{self, MaskedHooks};
 use crate::observed::{self, What};
 use crate::reach::dispatch;
 use crate::thread::{Stretch, ThreadRecord, backoff, block, registry, stretches};
-use crate::{Interrupter, JoinHandle, settle, unblocked};
+use crate::{Interrupter, JoinHandle, after_change, unblocked};
 use node::{Begun, Nesting, Node};
 
 pub(crate) mod counts;
@@ -65,7 +65,7 @@ impl Task {
     }
 
     pub(crate) fn made_at(place: Option<&'static Location<'static>>) -> Self {
-        settle::take_in_strays();
+        after_change::take_in_strays();
         Self::with(None, Node::nesting_here(), true, place)
     }
 
@@ -183,7 +183,7 @@ impl Running {
     #[inline(never)] // See `stretches`.
     fn begin(node: Arc<Node>, reach: bool) -> Self {
         let record = registry::register();
-        settle::take_in_strays();
+        after_change::take_in_strays();
         let unblocked = unblocked::unblock_signals();
         unblocked::forget_lost_signal(&record);
         // Whether it hides what is outside is known only when it has begun.
@@ -202,7 +202,7 @@ impl Running {
             list::unmask(hooks.take());
         }
         // A root masks what it runs inside.
-        settle::settle();
+        after_change::sync_to_word();
         if begun != Begun::Not {
             observed::tell(&node, What::Begun);
         }
@@ -225,7 +225,7 @@ impl Drop for Running {
         }
         list::unmask(self.hooks.take());
         backoff::end();
-        settle::settle();
+        after_change::sync_to_word();
         unblocked::undo(ended);
         if self.begun != Begun::Not {
             observed::tell_end(&self.node);

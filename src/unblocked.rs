@@ -4,7 +4,7 @@ use crate::kernel::{Set, raw, signals};
 use crate::reach::dispatch;
 use crate::signal::ours;
 use crate::thread::{Ended, Stretch, ThreadRecord, block, fork_gate, stretches};
-use crate::{rest, settle};
+use crate::{after_change, rest};
 
 /// Unblocks our signal on this thread, and SIGSYS: where that is blocked, dispatch cannot begin
 /// (S2). Those that were blocked, and are to be again.
@@ -16,7 +16,7 @@ pub(crate) fn unblock_signals() -> Set {
     // What we have blocked ourselves (S3) is not to be again.
     let by_us = block::with(|block| block.delivery.take_deferred()).map_or(0, signals::bit);
     let blocked = signals::change_mask(libc::SIG_UNBLOCK, needed | by_us) & needed & !by_us;
-    block::with(settle::end_hush);
+    block::with(after_change::end_hush);
     blocked
 }
 

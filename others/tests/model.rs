@@ -388,7 +388,7 @@ impl Target {
 
     /// As `hook::list::Hooks::let_signal_follow`: its hook has returned.
     fn let_signal_follow(&self) {
-        self.record.ring(|cpu| cpu.let_follow());
+        self.record.as_requester(|cpu| cpu.let_follow());
     }
 
     fn asked_by_another_thread(&self, task: &Arc<Task>) -> loom_thread::JoinHandle<Delivery> {
@@ -450,7 +450,7 @@ impl Target {
         }
     }
 
-    /// As `settle::settle`: an unarmed thread lets in what is on its way.
+    /// As `after_change::sync_to_word`: an unarmed thread lets in what is on its way.
     fn rest(&self) {
         let awaits = || self.cpu.in_flight.load(Ordering::Relaxed) && !self.cpu.word.is_armed();
         if awaits() {
@@ -488,7 +488,7 @@ impl Target {
 
     /// The end of a test: every signal is let in. Nothing is in flight, and the word says what the
     /// stack says.
-    fn settle(&self) {
+    fn sync_to_word(&self) {
         self.let_in();
         assert!(!self.cpu.in_flight.load(Ordering::Relaxed), "a signal in flight that nobody sent");
         assert_eq!(self.cpu.word.is_armed(), self.record.outermost_cause(usize::MAX).is_some());
@@ -563,7 +563,7 @@ fn asked_at_any_time(mistake: Mistake) {
         assert_eq!(target.blocking_call(), task);
         assert!(matches!(requester.join().unwrap(), Delivery::Armed));
         target.leave(0);
-        target.settle();
+        target.sync_to_word();
     });
 }
 
@@ -599,7 +599,7 @@ fn two_requesters_share_a_signal(mistake: Mistake) {
         assert!(matches!(to_inner, Delivery::Armed | Delivery::Absent));
         assert!(matches!(to_outer, Delivery::Armed));
         target.leave(0);
-        target.settle();
+        target.sync_to_word();
     });
 }
 
@@ -633,7 +633,7 @@ fn an_armed_thread_is_signalled_once() {
         }
         assert_eq!(target.sent(), 1);
         target.leave(0);
-        target.settle();
+        target.sync_to_word();
     });
 }
 
@@ -647,7 +647,7 @@ fn a_request_before_the_start_is_raised_after_it() {
         assert_eq!(target.blocking_call(), job.task);
         target.leave(0);
         requester.join().unwrap();
-        target.settle();
+        target.sync_to_word();
     });
 }
 
@@ -666,7 +666,7 @@ fn each_request_is_raised_until_it_is_taken() {
         for requester in requesters {
             requester.join().unwrap();
         }
-        target.settle();
+        target.sync_to_word();
         target.leave(0);
     });
 }
@@ -684,7 +684,7 @@ fn a_mask_puts_a_request_off() {
         assert_eq!(target.blocking_call(), task);
         assert!(matches!(requester.join().unwrap(), Delivery::Armed | Delivery::Masked));
         target.leave(0);
-        target.settle();
+        target.sync_to_word();
     });
 }
 
@@ -701,7 +701,7 @@ fn a_strangers_job_inside_is_left_alone() {
         assert_eq!(target.blocking_call(), ours);
         assert!(matches!(requester.join().unwrap(), Delivery::Armed | Delivery::Masked));
         target.leave(0);
-        target.settle();
+        target.sync_to_word();
     });
 }
 
@@ -714,7 +714,7 @@ fn asked_while_it_waits_by_futex(mistake: Mistake) {
         assert_eq!(target.wait_by_futex(), Some(task));
         assert!(matches!(requester.join().unwrap(), Delivery::Armed));
         target.leave(0);
-        target.settle();
+        target.sync_to_word();
     });
 }
 
@@ -744,7 +744,7 @@ fn one_way_of_telling_does_not_stand_in_the_other_s() {
         assert_eq!(target.wait_by_futex(), Some(outer));
         requesters.into_iter().for_each(|requester| drop(requester.join().unwrap()));
         target.leave(0);
-        target.settle();
+        target.sync_to_word();
     });
 }
 
@@ -765,7 +765,7 @@ fn a_result_while_it_is_told(mistake: Mistake) {
         target.let_in();
         assert!(!target.cpu.in_flight.load(Ordering::Relaxed), "told, and not noticed");
         target.leave(0);
-        target.settle();
+        target.sync_to_word();
     });
 }
 
@@ -797,7 +797,7 @@ fn the_next_task_sees_nothing(mistake: Mistake) {
             other => panic!("{other:?}"),
         }
         assert!(!target.cpu.take_signal(), "the signal came late");
-        target.settle();
+        target.sync_to_word();
     });
 }
 
@@ -825,7 +825,7 @@ fn the_helpers_signal_comes_late(mistake: Mistake) {
         let is_pending = target.cpu.queue.lock().unwrap().pending;
         let is_in_flight = target.cpu.in_flight.load(Ordering::Relaxed);
         assert_eq!(is_pending, is_in_flight, "a signal on its way was forgotten");
-        target.settle();
+        target.sync_to_word();
     });
 }
 
@@ -869,7 +869,7 @@ fn a_signal_that_could_not_be_sent_is_sent_by_the_next_request() {
         assert_ne!(undelivered[0], undelivered[1]);
         assert_eq!(target.sent(), 1);
         target.leave(0);
-        target.settle();
+        target.sync_to_word();
     });
 }
 
@@ -899,7 +899,7 @@ fn asked_behind_a_hook(mistake: Mistake, returns: bool, another_signal: bool) {
         requester.join().unwrap();
         clock.into_iter().for_each(|clock| clock.join().unwrap());
         target.leave(0);
-        target.settle();
+        target.sync_to_word();
     });
 }
 
@@ -944,7 +944,7 @@ fn the_next_task_after_a_hook(mistake: Mistake) {
         target.leave(0);
         requester.join().unwrap();
         assert_eq!(target.sent(), before, "the signal came late");
-        target.settle();
+        target.sync_to_word();
     });
 }
 

@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //!
-//! The caller answers for the texts that it hands over: null, or a C string.
+//! The caller vouches for the texts that it hands over: null, or a C string.
 
 #![allow(unsafe_code)]
 

@@ -26,7 +26,7 @@ pub(super) struct Hook {
 }
 
 impl Hook {
-    /// The caller of `eintr_hook_begin` answers for what is called.
+    /// The caller of `eintr_hook_begin` vouches for what is called.
     fn begin(wake: Wake, arg: *mut c_void) -> Result<Self, Errno> {
         let arg = arg as usize;
         // SAFETY: the caller's promise.

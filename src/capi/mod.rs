@@ -11,24 +11,24 @@
 //!
 //! # Pointers
 //!
-//! The caller answers for its pointers, as it does towards any C library: null is an error where it
+//! The caller vouches for its pointers, as it does towards any C library: null is an error where it
 //! means nothing, and whatever else does not point to what the header says is not found out, unless
 //! the kernel finds it.
 
 #![allow(unreachable_pub, reason = "they are reached by their exported names")]
 
 mod abandon;
-mod ask;
 mod border;
 mod calls;
 mod handles;
 mod hooks;
+mod inspect;
 mod raise;
 mod reason;
+mod requester;
 mod scopes;
 mod sync;
 mod tasks;
-mod tell;
 mod tsan;
 
 use border::{Errno, border, done};

@@ -32,7 +32,7 @@ pub extern "C" fn eintr_is_interrupted() -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn eintr_why(reason: *mut CReason) -> c_int {
     // SAFETY: the caller's promise.
-    border(-1, || Ok(unsafe { tell(checkpoint::checkpoint().err(), reason) }))
+    border(-1, || Ok(unsafe { hand_out(checkpoint::checkpoint().err(), reason) }))
 }
 
 /// Takes a request.
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn eintr_why(reason: *mut CReason) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn eintr_take(reason: *mut CReason) -> c_int {
     // SAFETY: the caller's promise.
-    border(-1, || Ok(unsafe { tell(checkpoint::take(), reason) }))
+    border(-1, || Ok(unsafe { hand_out(checkpoint::take(), reason) }))
 }
 
 /// 1 and the reason, or 0.
@@ -51,12 +51,12 @@ pub unsafe extern "C" fn eintr_take(reason: *mut CReason) -> c_int {
 /// # Safety
 ///
 /// `reason` is null or room for one.
-pub(super) unsafe fn tell(interrupted: Option<Interrupted>, reason: *mut CReason) -> c_int {
+pub(super) unsafe fn hand_out(interrupted: Option<Interrupted>, reason: *mut CReason) -> c_int {
     match interrupted {
         Some(interrupted) => {
             tsan::raised();
             // SAFETY: the caller's promise.
-            unsafe { CReason::tell(&interrupted, reason) };
+            unsafe { CReason::write_to(&interrupted, reason) };
             1
         }
         None => 0,

@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //!
-//! The caller answers for the place that a reason is written to.
+//! The caller vouches for the place that a reason is written to.
 
 #![allow(unsafe_code)]
 
@@ -75,7 +75,7 @@ impl CReason {
     /// # Safety
     ///
     /// `out` is null or room for a reason.
-    pub(super) unsafe fn tell(interrupted: &Interrupted, out: *mut Self) {
+    pub(super) unsafe fn write_to(interrupted: &Interrupted, out: *mut Self) {
         if !out.is_null() {
             // SAFETY: the caller's promise.
             unsafe { out.write(Self::of(interrupted)) };

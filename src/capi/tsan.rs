@@ -38,30 +38,30 @@ unsafe extern "C" {
 static ASKED: AtomicU8 = AtomicU8::new(0);
 static ENDED: AtomicU8 = AtomicU8::new(0);
 
-fn tell(which: usize, place: &'static AtomicU8) {
+fn annotate(which: usize, place: &'static AtomicU8) {
     // SAFETY: two words that the linker fills in; null is none.
-    if let Some(tell) = unsafe { eintr_tsan[which] } {
+    if let Some(annotation) = unsafe { eintr_tsan[which] } {
         // SAFETY: any address will do.
-        unsafe { tell((&raw const *place).cast()) }
+        unsafe { annotation((&raw const *place).cast()) }
     }
 }
 
 /// Before a task is asked.
 pub(super) fn asks() {
-    tell(1, &ASKED);
+    annotate(1, &ASKED);
 }
 
 /// After a cause was raised.
 pub(super) fn raised() {
-    tell(0, &ASKED);
+    annotate(0, &ASKED);
 }
 
 /// Before a task ends.
 pub(super) fn ends() {
-    tell(1, &ENDED);
+    annotate(1, &ENDED);
 }
 
 /// After a task was seen to have ended.
 pub(super) fn has_ended() {
-    tell(0, &ENDED);
+    annotate(0, &ENDED);
 }

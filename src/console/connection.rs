@@ -7,22 +7,22 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::answer;
+use super::reply;
 
 /// The longest request.
 const LINE: usize = 4096;
 /// How long one may take.
 const REQUEST: Duration = Duration::from_secs(5);
-/// How long the answer may take to be read.
+/// How long the reply may take to be read.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// Reads the request, and tells the answer.
-pub(super) fn serve(stream: &UnixStream, answer: impl Fn(&[u8]) -> Value) -> io::Result<()> {
+/// Reads the request, and sends the reply.
+pub(super) fn serve(stream: &UnixStream, reply: impl Fn(&[u8]) -> Value) -> io::Result<()> {
     let line = line(stream)?;
     // A reason of the program's, or a hook, may panic.
-    let answered = catch_unwind(AssertUnwindSafe(|| answer(&line)));
-    let panicked = |_| answer::error("the program panicked over that");
-    tell(stream, &answered.unwrap_or_else(panicked))
+    let replied = catch_unwind(AssertUnwindSafe(|| reply(&line)));
+    let panicked = |_| reply::error("the program panicked over that");
+    send(stream, &replied.unwrap_or_else(panicked))
 }
 
 /// What is left until then: the time of the next step.
@@ -47,9 +47,9 @@ fn line(mut stream: &UnixStream) -> io::Result<Vec<u8>> {
 }
 
 /// Sends a line. What a terminal would obey is escaped: JSON itself lets some of it through.
-pub(super) fn tell(mut stream: &UnixStream, answer: &Value) -> io::Result<()> {
+pub(super) fn send(mut stream: &UnixStream, reply: &Value) -> io::Result<()> {
     let mut line = String::new();
-    for letter in answer.to_string().chars() {
+    for letter in reply.to_string().chars() {
         match letter.is_control() {
             true => line += &format!("\\u{:04x}", u32::from(letter)),
             false => line.push(letter),

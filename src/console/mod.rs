@@ -9,11 +9,11 @@
 //!
 //! # What a client can cost
 //!
-//! A connection is one line of at most 4096 bytes and one line in answer. The request has to be there within 5
-//! seconds, the answer taken within 10 more, and a wait is 60 seconds at most. Eight are served at once, each by a
+//! A connection is one line of at most 4096 bytes and one line in reply. The request has to be there within 5
+//! seconds, the reply taken within 10 more, and a wait is 60 seconds at most. Eight are served at once, each by a
 //! thread of its own that blocks all signals; one more is told that the console is busy. No task waits for a client.
 //!
-//! What an answer costs is what the calls cost that make it: see [`dump()`](crate::dump()). One dump is made at a time, and those
+//! What a reply costs is what the calls cost that make it: see [`dump()`](crate::dump()). One dump is made at a time, and those
 //! who ask meanwhile share the next. A task's [hooks](crate::with_hook) run on the connection's thread; so does the `Display` of a
 //! reason of the program's own, in a dump: if that blocks, so do all who wait for a dump.
 //!
@@ -30,7 +30,7 @@
 //! JSON, a line each way; `protocol` is 1. Times are in seconds, reports are as
 //! [`Report`](crate::Report#as-data) says.
 //!
-//! | request | answer |
+//! | request | reply |
 //! |---|---|
 //! | `{"protocol":1,"request":"list"}` | `dump`: all threads, without stacks: nobody is disturbed |
 //! | `{"protocol":1,"request":"dump"}` | `dump`: with stacks; or with `"text":true`, `text` |
@@ -38,7 +38,7 @@
 //! | `{"protocol":1,"request":"stop","group":"workers","wait":5}` | `stopped`, and `stragglers`: their reports |
 //!
 //! A task is told by its number or by its name; if several have that name, nobody is interrupted. What cannot be
-//! answered is an `error`, with a text.
+//! done is an `error`, with a text.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -54,8 +54,8 @@ use crate::Group;
 use crate::kernel::clock;
 use crate::thread::helper_thread;
 
-mod answer;
 mod connection;
+mod reply;
 mod shared;
 mod socket;
 
@@ -130,7 +130,7 @@ impl Console {
 }
 
 impl Drop for Console {
-    /// Answers that are under way are still given.
+    /// Replies that are under way are still given.
     fn drop(&mut self) {
         if self.process != std::process::id() {
             // The thread that accepts is not here, and what it had of this is nobody's.
@@ -191,13 +191,13 @@ fn begin(stream: UnixStream, shared: &Arc<Shared>) {
     let Some(counted) = Counted::one_more(shared) else {
         // What is new has room for that.
         let _ = stream.set_nonblocking(true);
-        let _ = connection::tell(&stream, &answer::error("the console is busy"));
+        let _ = connection::send(&stream, &reply::error("the console is busy"));
         let _ = stream.shutdown(Shutdown::Both);
         return;
     };
     let serve = move || {
         let Counted(shared) = &counted;
-        let _ = connection::serve(&stream, |line| answer::to(line, shared));
+        let _ = connection::serve(&stream, |line| reply::to(line, shared));
     };
     let _ = helper_thread::start(NAME, serve);
 }

@@ -19,7 +19,7 @@ use crate::kernel::Moment;
 use crate::thread::{
     Block, DEADLINE, Stretch, backoff, block, helper_thread, registry, stretches, target,
 };
-use crate::{settle, unblocked};
+use crate::{after_change, unblocked};
 
 /// When a deadline passes, and the look at the clock from which that was worked out.
 #[derive(Debug, Clone, Copy)]
@@ -148,7 +148,7 @@ fn end(deadline: Stretch) -> bool {
 fn prepare(block: &Block, deadline: Stretch, at: Moment, now: Moment) -> io::Result<()> {
     let open = Open(deadline);
     let record = registry::register();
-    settle::resume_in_children();
+    after_change::resume_in_children();
     let unblocked = unblocked::unblock_signals();
     unblocked::owe(deadline, unblocked);
     if !stretches::any_deadline_but(deadline) {
@@ -174,7 +174,7 @@ fn prepare(block: &Block, deadline: Stretch, at: Moment, now: Moment) -> io::Res
 fn begin_hooked(deadline: Stretch) -> io::Result<()> {
     let open = Open(deadline);
     hook_thread::meet_deadline()?;
-    settle::settle();
+    after_change::sync_to_word();
     mem::forget(open);
     Ok(())
 }
@@ -191,7 +191,7 @@ fn end_armed(block: &Block, at: Moment) -> bool {
         // is not made to wait.
         backoff::end();
     }
-    settle::settle();
+    after_change::sync_to_word();
     was_refused
 }
 

@@ -129,7 +129,7 @@ fn clear(block: &Block) {
 }
 
 /// To be called where a mask or a task has ended, and not with the gate held. If a deadline is armed
-/// then, it is to be followed by a [`settle`](crate::settle::settle).
+/// then, it is to be followed by a [`sync_to_word`](crate::after_change::sync_to_word).
 pub(crate) fn show(ended: Ended) {
     if ended.was_mask() {
         compiler_fence(SeqCst);

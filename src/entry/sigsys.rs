@@ -165,7 +165,7 @@ fn answer_call(block: &Block, context: &mut ucontext_t) {
             arch::set_result(context, dispatch::record_action(arguments));
         }
         libc::SYS_prctl if dispatch::is_about_dispatch(arguments) => {
-            arch::set_result(context, dispatch::answer_another(arguments));
+            arch::set_result(context, dispatch::answer_prctl(arguments));
         }
         // On our memory, or on a stack of its own: it must return there, and not from here.
         libc::SYS_clone if arguments[0] & libc::CLONE_VM as usize != 0 || arguments[1] != 0 => {

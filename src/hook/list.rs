@@ -11,13 +11,13 @@
 //! itself (a mask ends, a task begins that was asked before), or the handler at a deadline. Edges
 //! are counted in the thread's block. A hook remembers the number of the edge that it was last run
 //! for, and is due while that is another. Whoever makes an edge counts it, and then has the hooks looked at,
-//! under their lock: a requester by itself, the thread when it settles, the handler by handing the thread to
+//! under their lock: a requester by itself, the thread after its change, the handler by handing the thread to
 //! the hook threads, which exist only where a hook and a deadline have met. So of two that come together
 //! one runs the hook, and nobody relies on another's having seen what is not visible yet.
 //!
 //! A thread that ends what has armed it (a task, a deadline, a hook's body) runs the hooks that are due
-//! before: it may be quicker than whoever has made the edge. An edge that comes in between is found when it
-//! settles.
+//! before: it may be quicker than whoever has made the edge. An edge that comes in between is found
+//! after that.
 //!
 //! A hook that is registered while the thread is armed is due at once. It may be that a requester did
 //! not see it: then the requester was through with the record's lock before the hook's thread took it,
@@ -46,7 +46,7 @@
 //! A hook runs with no lock of ours held. It runs under a [mask](crate::mask()) of whoever runs it,
 //! since a requester that is interrupted itself must not fail to wake another. It is marked as running
 //! meanwhile, so that its end waits for it, and so does the end of the stretch that was interrupted
-//! (the thread settles unarmed): a wake-up must not come to what follows (P6). A thread that is
+//! (the thread goes on unarmed): a wake-up must not come to what follows (P6). A thread that is
 //! running a hook itself does not wait for its own: two that interrupt each other would both do so.
 //!
 //! # A panic
@@ -226,8 +226,8 @@ impl Hooks {
     fn let_signal_follow(&self) {
         let _gate = fork_gate::gate();
         if self.is_native() {
-            self.record.ring(|thread| {
-                if thread.block().delivery.is_held() && self.stack().is_settled() {
+            self.record.as_requester(|thread| {
+                if thread.block().delivery.is_held() && self.stack().is_idle() {
                     hold::let_follow(thread.block());
                 }
             });
@@ -322,7 +322,7 @@ impl Stack {
     }
 
     /// Whether none is due, or runs.
-    fn is_settled(&self) -> bool {
+    fn is_idle(&self) -> bool {
         self.find_due().is_none() && self.hooks.iter().all(|hook| hook.runner.is_none())
     }
 
@@ -442,30 +442,30 @@ impl Drop for Registered {
 }
 
 /// Dispatch, the timer and the hooks of this thread follow, after it changed its own stack. With no lock
-/// of ours held. (All but what [`settle`](crate::settle::settle) does in the child of a fork.)
-pub(crate) fn settle() {
-    rest::settle_signals();
+/// of ours held. (All but what [`sync_to_word`](crate::after_change::sync_to_word) does in the child of a fork.)
+pub(crate) fn sync_to_word() {
+    rest::sync_signals_to_word();
     if let Some(hooks) = thread::own() {
-        settle_hooks(&hooks);
+        sync_hooks_to_word(&hooks);
     }
 }
 
 /// Runs what is the program's, with the causes outside of it masked; what it has panicked with. With no lock of ours held.
 pub(crate) fn run_masked(run: impl FnOnce()) -> std::thread::Result<()> {
     let mut masked = Masked::begin();
-    settle();
+    sync_to_word();
     let outcome = catch_unwind(AssertUnwindSafe(run));
     // What has gone on elsewhere, on a coroutine, is found out here.
     let ended = catch_unwind(AssertUnwindSafe(|| masked.end()));
     if let Ok(true) = ended {
-        settle();
+        sync_to_word();
     }
     outcome.and(ended.map(drop))
 }
 
 /// To be called after this thread, which has hooks, changed its own stack: those that are due are
 /// run, and those that somebody else runs are waited for if the thread is not armed any more.
-fn settle_hooks(hooks: &Hooks) {
+fn sync_hooks_to_word(hooks: &Hooks) {
     run_due_here(hooks);
     if !block::is_armed() && !thread::Running::is_any_here() {
         hooks.wait_until(|stack| stack.is_at_rest() || block::is_armed());
@@ -502,7 +502,7 @@ pub(crate) fn mask() -> Option<MaskedHooks> {
 }
 
 /// Ends the hiding. After the causes have come to light. To be followed by a
-/// [`settle`].
+/// [`sync_to_word`].
 pub(crate) fn unmask(masked: Option<MaskedHooks>) {
     let (Some(masked), Some(hooks)) = (masked, thread::own()) else { return };
     let floor = stretches::hidden_hooks();

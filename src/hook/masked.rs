@@ -28,7 +28,7 @@ impl Masked {
         Self { causes, hooks }
     }
 
-    /// Ends it; whether there is something to settle.
+    /// Ends it; whether the word may have changed.
     pub(crate) fn end(&mut self) -> bool {
         let mut is_armed = false;
         if let Some((record, mask)) = self.causes.take() {

@@ -113,7 +113,7 @@ pub(crate) fn action(signal: c_int) -> Result<Action, i32> {
 pub(crate) unsafe fn set_action(signal: c_int, new: &Action) -> Result<Action, i32> {
     let mut old = Action::default();
     let arguments = [signal as usize, &raw const *new as usize, &raw mut old as usize, SET_SIZE];
-    // SAFETY: the kernel reads `new` and writes `old`; the caller answers for the handler.
+    // SAFETY: the kernel reads `new` and writes `old`; the caller vouches for the handler.
     unsafe { raw::syscall(libc::SYS_rt_sigaction, arguments) }?;
     Ok(old)
 }

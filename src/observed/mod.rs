@@ -166,7 +166,7 @@ pub(crate) fn is_on() -> bool {
     OBSERVER.get().is_some()
 }
 
-/// Tells, if anybody is told. With no lock of ours held, and what has happened to the thread settled.
+/// Tells, if anybody is told. With no lock of ours held, and what follows a change of the thread's word done.
 #[inline]
 pub(crate) fn tell(node: &Node, what: What<'_>) {
     if let Some(observer) = OBSERVER.get() {

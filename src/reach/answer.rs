@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use libc::c_long;
 
-use super::patience::{self, Tell};
+use super::patience::{self, PollAnswer};
 use super::table::{self, Answer, AtOnce, OpenFlags, Row, Unless};
 use super::{allowance, at_once};
 use crate::kernel::clock::Moment;
@@ -123,13 +123,13 @@ const SLEEP: Duration = Duration::from_micros(100);
 
 fn refuse_poll(block: &Block, now: Moment, number: c_long, arguments: &[usize; 6]) -> isize {
     match patience::ask(block, now, number, arguments) {
-        Tell::Interrupted => {
+        PollAnswer::Interrupted => {
             note_cut_short(block);
             INTERRUPTED
         }
-        Tell::InterruptedForEver => after_backoff(block, INTERRUPTED),
-        Tell::Refused => refuse(block),
-        Tell::Readable => after_backoff(block, 1),
+        PollAnswer::InterruptedForEver => after_backoff(block, INTERRUPTED),
+        PollAnswer::Refused => refuse(block),
+        PollAnswer::Readable => after_backoff(block, 1),
     }
 }
 

@@ -164,7 +164,7 @@ pub(crate) fn begin_here(block: &Block) -> bool {
     } else if is_wanted(block) {
         allowance::begin(block, now);
     } else {
-        settle(block);
+        sync_to_word(block);
     }
     is_on
 }
@@ -334,7 +334,7 @@ pub(crate) fn forget(block: &Block) {
 
 /// Makes dispatch and the repeat timer follow from the word, after the thread changed its own stack
 /// or its reach.
-pub(crate) fn settle(block: &Block) {
+pub(crate) fn sync_to_word(block: &Block) {
     repeat_timer::rest_if_unarmed(block);
     if !is_wanted(block) {
         end(block);
@@ -373,7 +373,7 @@ pub(crate) fn is_about_dispatch(arguments: [usize; 6]) -> bool {
 
 /// The result of a reached thread's own `prctl` about dispatch. The kernel has room for one user of it on a thread, and
 /// we are that one. (EFAULT, since a copy of this library asks as [`ask`] does whether there is dispatch.)
-pub(crate) fn answer_another([_, mode, _, _, selector, _]: [usize; 6]) -> isize {
+pub(crate) fn answer_prctl([_, mode, _, _, selector, _]: [usize; 6]) -> isize {
     let is_fault = selector != 0 && !memory::is_readable(selector);
     match mode {
         OFF => 0,

@@ -18,7 +18,7 @@ use libc::c_long;
 use super::{allowance, at_once};
 use crate::kernel::{Library, Moment, memory};
 use crate::thread::Block;
-use crate::thread::block::Told;
+use crate::thread::block::InterruptedPoll;
 
 /// How long a poll is told EINTR.
 const FOR: Duration = Duration::from_millis(1);
@@ -37,7 +37,7 @@ static LIBZMQ: Library = Library::new(b"/libzmq");
 
 /// What a poll is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tell {
+pub(crate) enum PollAnswer {
     /// EINTR, and the caller may go on at once.
     Interrupted,
     /// EINTR, as ever, and the caller is made to wait.
@@ -48,21 +48,28 @@ pub(crate) enum Tell {
 }
 
 /// What this `poll` or `select` is told now.
-pub(crate) fn ask(block: &Block, now: Moment, number: c_long, arguments: &[usize; 6]) -> Tell {
+pub(crate) fn ask(
+    block: &Block,
+    now: Moment,
+    number: c_long,
+    arguments: &[usize; 6],
+) -> PollAnswer {
     let (descriptors, only) = descriptors(number, arguments);
-    let told = find(block, now, allowance::cause(block) ^ descriptors);
+    let poll = find(block, now, allowance::cause(block) ^ descriptors);
     let mut refused = 0;
-    if let Some(told) = told {
-        if now.since(told.since.get()) <= FOR {
-            return Tell::Interrupted;
+    if let Some(poll) = poll {
+        if now.since(poll.since.get()) <= FOR {
+            return PollAnswer::Interrupted;
         }
-        told.only.store(only, Relaxed);
-        refused = told.refused.fetch_add(1, Relaxed);
+        poll.only.store(only, Relaxed);
+        refused = poll.refused.fetch_add(1, Relaxed);
     }
     match () {
-        () if is_told_eintr_alone(now) => Tell::InterruptedForEver,
-        () if only >= 0 && refused >= IGNORED && tell_readable(arguments[0]) => Tell::Readable,
-        () => Tell::Refused,
+        () if is_told_eintr_alone(now) => PollAnswer::InterruptedForEver,
+        () if only >= 0 && refused >= IGNORED && tell_readable(arguments[0]) => {
+            PollAnswer::Readable
+        }
+        () => PollAnswer::Refused,
     }
 }
 
@@ -81,22 +88,22 @@ fn tell_readable(address: usize) -> bool {
 
 /// Whether what polls of that descriptor were told is ignored.
 pub(super) fn is_ignored(block: &Block, fd: usize) -> bool {
-    let is_it = |told: &Told| told.only.load(Relaxed) == fd as i32;
-    let all = &block.answering.told;
-    all.iter().any(|told| is_it(told) && told.refused.load(Relaxed) >= IGNORED)
+    let is_it = |poll: &InterruptedPoll| poll.only.load(Relaxed) == fd as i32;
+    let all = &block.answering.polls;
+    all.iter().any(|poll| is_it(poll) && poll.refused.load(Relaxed) >= IGNORED)
 }
 
 /// What is remembered of a poll, from now on if it was not before; none if there is no room.
-fn find(block: &Block, now: Moment, poll: u64) -> Option<&Told> {
-    let all = &block.answering.told;
-    if let Some(told) = all.iter().find(|told| told.poll.load(Relaxed) == poll) {
-        return Some(told);
+fn find(block: &Block, now: Moment, number: u64) -> Option<&InterruptedPoll> {
+    let all = &block.answering.polls;
+    if let Some(poll) = all.iter().find(|poll| poll.number.load(Relaxed) == number) {
+        return Some(poll);
     }
-    let oldest = all.iter().min_by_key(|told| told.since.get())?;
+    let oldest = all.iter().min_by_key(|poll| poll.since.get())?;
     if now.since(oldest.since.get()) <= REMEMBERED {
         return None;
     }
-    oldest.poll.store(poll, Relaxed);
+    oldest.number.store(number, Relaxed);
     oldest.refused.store(0, Relaxed);
     oldest.since.set(now);
     Some(oldest)

@@ -237,7 +237,7 @@ impl Delivery {
         self.woken_by_futex.load(Relaxed)
     }
 
-    /// Acknowledges, if the thread was told by futex; whether it was. That must be settled: by the
+    /// Acknowledges, if the thread was told by futex; whether it was. That must be certain: by the
     /// kernel's word, or with the signal lock held.
     pub(crate) fn acknowledge_futex(&self) -> bool {
         let was_woken = self.woken_by_futex.load(Acquire);
@@ -474,7 +474,7 @@ pub(crate) struct Answering {
     /// How long the last causes have stood, less what was masked: see `reach/allowance.rs`.
     pub(crate) spent: [Spent; 4],
     /// The polls that were told EINTR: see `reach/patience.rs`.
-    pub(crate) told: [Told; 8],
+    pub(crate) polls: [InterruptedPoll; 8],
     /// The last child that the thread has made since; -1 in that child.
     pub(crate) last_fork: AtomicI32,
     /// The last child that the thread has sent SIGKILL since, or that could not exec.
@@ -493,9 +493,9 @@ pub(crate) struct Spent {
 }
 
 /// A poll that was told EINTR.
-pub(crate) struct Told {
+pub(crate) struct InterruptedPoll {
     /// Its descriptors and the cause, as a number.
-    pub(crate) poll: AtomicU64,
+    pub(crate) number: AtomicU64,
     /// From when on.
     pub(crate) since: AtomicMoment,
     /// How often it was refused since, and something was done; and its descriptor, if it has one only.
@@ -503,10 +503,10 @@ pub(crate) struct Told {
     pub(crate) only: AtomicI32,
 }
 
-impl Told {
-    const fn nothing() -> Self {
+impl InterruptedPoll {
+    const fn none() -> Self {
         Self {
-            poll: AtomicU64::new(0),
+            number: AtomicU64::new(0),
             since: AtomicMoment::new(Moment::LONG_AGO),
             refused: AtomicU32::new(0),
             only: AtomicI32::new(-1),
@@ -521,7 +521,7 @@ impl Answering {
             counted_to: AtomicMoment::new(Moment::LONG_AGO),
             cause: AtomicU64::new(0),
             spent: [const { Spent { cause: AtomicU64::new(0), time: AtomicU64::new(0) } }; 4],
-            told: [const { Told::nothing() }; 8],
+            polls: [const { InterruptedPoll::none() }; 8],
             last_fork: AtomicI32::new(0),
             last_killed: AtomicI32::new(0),
             in_bounded_write: AtomicBool::new(false),
@@ -532,7 +532,7 @@ impl Answering {
 
     /// Something has been done, or an event loop looks: no poll is ignored.
     pub(crate) fn get_on(&self) {
-        self.told.iter().for_each(|told| told.refused.store(0, Relaxed));
+        self.polls.iter().for_each(|poll| poll.refused.store(0, Relaxed));
     }
 
     /// It ends. (A call may have been left by a siglongjmp.)

@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //!
-//! The caller answers for the syscall: its number, and the memory that its arguments point to.
+//! The caller vouches for the syscall: its number, and the memory that its arguments point to.
 
 #![allow(unsafe_code)]
 

@@ -227,7 +227,7 @@ impl<T: Thread<N> + Clone, N: ?Sized> Record<T, N> {
 
     /// Looks at the thread as one who may signal it, and keeps others from doing so meanwhile; none once it
     /// has gone.
-    pub(crate) fn ring<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
+    pub(crate) fn as_requester<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
         self.signal_lock().as_ref().map(f)
     }
 

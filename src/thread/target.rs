@@ -93,7 +93,7 @@ impl Thread<dyn Task> for Target {
 
     fn notify(&self) -> io::Result<()> {
         let block = self.block();
-        // The thread itself runs its hooks when it settles, and is woken by nobody.
+        // The thread itself runs its hooks after its change, and is woken by nobody.
         let waits = block.hooked.is_unmasked.load(Ordering::Acquire)
             && !ptr::eq(block, block::address())
             && ours::in_force().is_ok()

@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //!
-//! Each block hands the kernel records and a set that are borrowed for the length of the call; or what the caller answers for.
+//! Each block hands the kernel records and a set that are borrowed for the length of the call; or what the caller vouches for.
 
 #![allow(unsafe_code)]
 

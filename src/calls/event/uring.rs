@@ -39,6 +39,6 @@ use crate::{Error, complete};
 pub fn io_uring_wait(ring: impl AsFd, min_complete: u32) -> Result<(), Error> {
     let arguments = [number(ring.as_fd()), 0, min_complete as usize, GET_EVENTS, 0, 0];
     // SAFETY: nothing is submitted and there is no mask. What was submitted before may complete at
-    // any time, with this call or without it; whoever submitted it answers for its memory.
+    // any time, with this call or without it; whoever submitted it vouches for its memory.
     complete(|| unsafe { call(libc::SYS_io_uring_enter, arguments) }.map(drop))
 }

@@ -479,7 +479,7 @@ fn a_lost_signal() {
     task().0.run(|| assert!(!in_flight()));
     // What was announced is waited for.
     lost();
-    crate::settle::settle();
+    crate::after_change::sync_to_word();
     assert!(in_flight());
     task().0.run(|| assert!(!in_flight()));
 }

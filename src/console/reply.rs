@@ -1,4 +1,4 @@
-//! What is answered to a request.
+//! The reply to a request.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) fn error(text: &str) -> Value {
     json!({ "protocol": PROTOCOL, "error": text })
 }
 
-/// The answer to a line.
+/// The reply to a line.
 pub(super) fn to(line: &[u8], shared: &Shared) -> Value {
     let Ok(request) = serde_json::from_slice::<Value>(line) else {
         return error("that is no JSON");
@@ -24,7 +24,7 @@ pub(super) fn to(line: &[u8], shared: &Shared) -> Value {
     if request["protocol"] != PROTOCOL {
         return error("this console speaks protocol 1");
     }
-    let answer = match request["request"].as_str() {
+    let reply = match request["request"].as_str() {
         Some("list") => Ok(json!({ "dump": list() })),
         Some("dump") if request["text"] == true => Ok(json!({ "text": shared.dumps.next().1 })),
         Some("dump") => Ok(json!({ "dump": *shared.dumps.next().0 })),
@@ -35,10 +35,10 @@ pub(super) fn to(line: &[u8], shared: &Shared) -> Value {
         }
         _ => Err("no such request".into()),
     };
-    match answer {
-        Ok(mut answer) => {
-            answer["protocol"] = PROTOCOL.into();
-            answer
+    match reply {
+        Ok(mut reply) => {
+            reply["protocol"] = PROTOCOL.into();
+            reply
         }
         Err(text) => error(&text),
     }

@@ -117,7 +117,7 @@ pub unsafe extern "C" fn eintr_raised(interrupter: u64, reason: *mut CReason) ->
     border(-1, || {
         let raised = handles::interrupter(interrupter)?.raised();
         // SAFETY: the caller's promise.
-        Ok(unsafe { raise::tell(raised, reason) })
+        Ok(unsafe { raise::hand_out(raised, reason) })
     })
 }
 

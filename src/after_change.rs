@@ -17,10 +17,10 @@ use crate::thread::{Block, block, fork_gate, registry, stretches, target};
 /// To be called after the thread changed its own stack or its reach, with no lock of ours held: the
 /// timer, dispatch and hooks follow. If nothing stands any more, a signal that is still on its way is let
 /// in: what runs next is not who was asked (P6).
-pub(crate) fn settle() {
+pub(crate) fn sync_to_word() {
     take_in_strays();
     block::with(end_hush);
-    list::settle();
+    list::sync_to_word();
 }
 
 /// To be called before it is asked what stands on this thread: what has ended on another one is
@@ -49,7 +49,7 @@ fn take_in(block: &Block) {
         drop(task);
         list::forget_stray(ended);
         standing::follow(block);
-        rest::settle_signals();
+        rest::sync_signals_to_word();
         rest::block_again(ended.unblocked());
     }
 }
@@ -63,7 +63,7 @@ pub(crate) fn end_hush(block: &Block) {
     if block.delivery.hushed.load(Ordering::Relaxed) && !target::our_signal_is_blocked() {
         block.delivery.hushed.store(false, Ordering::Relaxed);
         resume();
-        dispatch::settle(block);
+        dispatch::sync_to_word(block);
     }
 }
 
@@ -76,7 +76,7 @@ pub(crate) extern "C" fn resume() {
     }
     block::with(standing::rearm_if_passed);
     if standing::is_armed() {
-        settle();
+        sync_to_word();
     }
 }
 
