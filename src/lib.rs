@@ -41,8 +41,8 @@
 //! * **Ask, and be told what became of it.** [`Interrupter::interrupt`] returns a [`Request`]; its
 //!   [`wait`](Request::wait) answers `Raised`, `Finished`, `NotStarted`, `Masked` or `Stuck`, the last two with a
 //!   [`Report`] of where the thread is: its state, the syscall, what the descriptor leads to, its stack, and the cure if there
-//!   is one: what to call in the place of what, in which function of yours, on which line. [`report()`] is that of every task, and
-//!   [`dump()`] the thread dump: those, and every other thread of the process, who holds what it waits for, and which wait for each other.
+//!   is one: what to call in the place of what, in which function of yours, on which line. [`report()`] has one for each task;
+//!   [`dump()`] is the thread dump: each thread of the process, who holds what it waits for, and which wait for each other.
 //! * **Any thread.** [`task()`] makes a task to run in a pool's job, in tokio's `spawn_blocking`, in `main`; a request reaches
 //!   that job and never the next one on the same thread. Work that a task hands to other threads, to rayon's or any pool's,
 //!   takes along what is in force by [`context()`]: `context.run(|| item())` in each job.
@@ -62,10 +62,10 @@
 //!   `lock_interruptible`, `recv_interruptible` and so on beside std's names; a semaphore, an event, and a channel of many
 //!   receivers.
 //! * **SIGTERM.** [`termination::interrupt_on`] turns the first SIGTERM into an interrupt; a second one ends the process. systemd is
-//!   told what is left of the stop, and to wait while it goes on; its watchdog is fed by the program's own
+//!   told how the stop goes on, and to wait for it; its watchdog is fed by the program's own
 //!   [`Heartbeat`](termination::Heartbeat)s.
-//! * **Observed.** [`observed::by`] has a closure of the program's told what happens to tasks: begun, asked, raised, ended, stuck;
-//!   [`observed::counts`] are numbers for metrics.
+//! * **Observed.** [`observed::by`] calls a closure of yours when a task begins, is asked, raises, ends or is stuck;
+//!   [`observed::counts`] has numbers for metrics.
 //! * **Child processes.** [`process::status`] and [`process::output`] ask the child, then kill it, and always reap it.
 //!   [`process::exec`] lets no signal of ours follow into the new program.
 //! * **Masks.** In [`mask(f)`](mask()) causes from outside wait; [`cleanup`] is a mask with a deadline, for goodbyes, and

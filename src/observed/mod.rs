@@ -1,4 +1,4 @@
-//! What happens to tasks, as the program's own eyes see it: [`by`] has a closure told of each thing, [`counts()`] are numbers for
+//! What happens to tasks, told to the program: [`by`] calls a closure for each thing that happens, [`counts()`] has numbers for
 //! metrics, and with the feature `tracing`, `to_tracing` makes spans and events of it.
 //!
 //! # Who runs it, and when
@@ -81,8 +81,8 @@ impl fmt::Debug for What<'_> {
     }
 }
 
-/// Tells a closure all that happens to tasks, from now on and for ever. There is one such closure in a program: one that wants two
-/// calls both.
+/// Has a closure called for all that happens to tasks, from now on and for ever. There is one such closure in a program: who wants
+/// two registers one that calls both.
 ///
 /// # Examples
 ///
