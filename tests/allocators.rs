@@ -184,8 +184,8 @@ fn forks_by_popen() {
     }
 }
 
-fn alone(name: &str, case: impl FnOnce()) {
-    child::alone(name, || {
+fn alone(case: impl FnOnce()) {
+    child::alone(|| {
         let limit = libc::rlimit { rlim_cur: 60, rlim_max: 60 };
         // SAFETY: the kernel reads a limit.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_CPU, &limit) }, 0);
@@ -219,23 +219,23 @@ fn forks_beside_all_that_allocates() {
     if skipped_under_emulation("forks beside all that allocates", why) {
         return;
     }
-    alone("forks_beside_all_that_allocates", || beside(1000, forks));
+    alone(|| beside(1000, forks));
 }
 
 #[test]
 fn commands_beside_all_that_allocates() {
-    alone("commands_beside_all_that_allocates", || beside(100, forks_by_command));
+    alone(|| beside(100, forks_by_command));
 }
 
 #[test]
 fn popen_beside_all_that_allocates() {
-    alone("popen_beside_all_that_allocates", || beside(100, forks_by_popen));
+    alone(|| beside(100, forks_by_popen));
 }
 
 /// In the child a helper thread has to be made, and that needs memory.
 #[test]
 fn a_hook_is_run_at_a_deadline_in_the_child() {
-    alone("a_hook_is_run_at_a_deadline_in_the_child", || {
+    alone(|| {
         let ran = AtomicBool::new(false);
         within(Duration::from_millis(20), || {
             with_hook(

@@ -122,7 +122,7 @@ fn orders(number: usize) -> Vec<Vec<usize>> {
 
 #[test]
 fn all_that_begins_ends_in_every_order() {
-    alone("all_that_begins_ends_in_every_order", || {
+    alone(|| {
         for one in STRETCHES {
             for two in STRETCHES {
                 for three in STRETCHES {
@@ -148,7 +148,7 @@ fn in_every_order<const N: usize>(stretches: [&'static Named; N]) {
 /// A stretch in a stretch, and each in a coroutine of its own beside another.
 #[test]
 fn more_than_there_is_room_for() {
-    alone("more_than_there_is_room_for", || {
+    alone(|| {
         for stretch in STRETCHES {
             for step in [1, 3, 7, 19] {
                 let begun = (0..20).map(|_| inside(|suspend| (stretch.1)(suspend)));
@@ -164,7 +164,7 @@ fn more_than_there_is_room_for() {
 
 #[test]
 fn what_is_given_up_is_ended() {
-    alone("what_is_given_up_is_ended", || {
+    alone(|| {
         for one in STRETCHES {
             for two in STRETCHES {
                 let begun = [one, two].map(|(_, stretch)| inside(|suspend| stretch(suspend)));
@@ -181,7 +181,7 @@ fn what_is_given_up_is_ended() {
 
 #[test]
 fn a_deadline_that_passes_beside_another() {
-    alone("a_deadline_that_passes_beside_another", || {
+    alone(|| {
         let body = |suspend: Suspend<'_>| {
             timeout(SHORT, || {
                 suspend();
@@ -206,7 +206,7 @@ fn a_deadline_that_passes_beside_another() {
 /// The one that passed was begun later, and is hidden by what began after it.
 #[test]
 fn a_mask_hides_what_began_before_it() {
-    alone("a_mask_hides_what_began_before_it", || {
+    alone(|| {
         let (outer, interrupter) = task();
         outer.run(|| {
             let (one, two) = (inside(|suspend| mask(suspend)), inside(|suspend| mask(suspend)));
@@ -239,7 +239,7 @@ fn a_mask_hides_what_began_before_it() {
 
 #[test]
 fn a_task_ends_before_one_that_began_later() {
-    alone("a_task_ends_before_one_that_began_later", || {
+    alone(|| {
         let (one, ones) = task();
         let (two, twos) = (Task::new(), Rc::new(RefCell::new(None)));
         *twos.borrow_mut() = Some(two.interrupter());
@@ -263,7 +263,7 @@ fn a_task_ends_before_one_that_began_later() {
 /// What a coroutine's hook borrows is gone with its stack.
 #[test]
 fn a_hook_ends_before_one_that_began_later() {
-    alone("a_hook_ends_before_one_that_began_later", || {
+    alone(|| {
         let runs = [const { AtomicU32::new(0) }; 2].map(Arc::new);
         let hooked = |index: usize| {
             let runs = runs[index].clone();
@@ -304,7 +304,7 @@ fn a_hook_ends_before_one_that_began_later() {
 /// Signals that one has opened stay open as long as another needs them.
 #[test]
 fn a_thread_that_blocks_signals() {
-    alone("a_thread_that_blocks_signals", || {
+    alone(|| {
         eintr::install(eintr::Signal::USR1).unwrap();
         let body = || {
             signals::change_mask(libc::SIG_SETMASK, &signals::full());
@@ -370,7 +370,7 @@ fn message(panicked: thread::Result<()>) -> String {
 
 #[test]
 fn what_ends_on_another_thread_is_told() {
-    alone("what_ends_on_another_thread_is_told", || {
+    alone(|| {
         for (name, stretch) in STRETCHES {
             with_another(move |end| {
                 // The thread has a record, without which a mask is none.
@@ -387,7 +387,7 @@ fn what_ends_on_another_thread_is_told() {
 /// The other thread is not harmed; what it has begun itself goes on.
 #[test]
 fn the_other_thread_goes_on() {
-    alone("the_other_thread_goes_on", || {
+    alone(|| {
         for (_, stretch) in STRETCHES {
             task().0.run(|| ());
             let (moved, inbox) = mpsc::channel();
@@ -414,7 +414,7 @@ fn the_other_thread_goes_on() {
 
 #[test]
 fn what_is_given_up_on_another_thread() {
-    alone("what_is_given_up_on_another_thread", || {
+    alone(|| {
         for (_, stretch) in STRETCHES {
             with_another(move |_| {
                 task().0.run(|| ());
@@ -429,7 +429,7 @@ fn what_is_given_up_on_another_thread() {
 
 #[test]
 fn the_thread_that_began_it_is_gone() {
-    alone("the_thread_that_began_it_is_gone", || {
+    alone(|| {
         for (_, stretch) in STRETCHES {
             let moved = thread::spawn(|| {
                 task().0.run(|| ());
@@ -443,7 +443,7 @@ fn the_thread_that_began_it_is_gone() {
 
 #[test]
 fn a_hook_that_goes_elsewhere_is_not_run() {
-    alone("a_hook_that_goes_elsewhere_is_not_run", || {
+    alone(|| {
         with_another(|end| {
             let (task, interrupter) = task();
             task.run(|| {
@@ -460,7 +460,7 @@ fn a_hook_that_goes_elsewhere_is_not_run() {
 
 #[test]
 fn a_task_that_goes_elsewhere_has_ended() {
-    alone("a_task_that_goes_elsewhere_has_ended", || {
+    alone(|| {
         with_another(|end| {
             let (task, interrupter) = task();
             interrupter.interrupt();

@@ -2,7 +2,7 @@
 //! (S14), what a signal does to it, and which arguments are its mask and its descriptor.
 //!
 //! The handlers of SIGSYS and of our signal go by it, and so do the reports: a new syscall is one
-//! new row. `tests/table.rs` asks the kernel whether a row is true, and `tests/each_answer.rs` fails
+//! new row. `tests/surface/table.rs` asks the kernel whether a row is true, and `tests/reach/each_answer.rs` fails
 //! until it has a call for each answer and each exception. A syscall without a row is run as asked;
 //! so is one whose row has an exception that holds.
 //!

@@ -1,6 +1,9 @@
-//! The window test: an interrupt at every single instruction of a call (P1, P2).
+//! Is a wake-up ever lost, or a result?
 //!
-//! The tests work like this. The test binary runs itself again as a tracee ([`tracee`]), whose
+//! The window test asks by an interrupt at every single instruction of a call (P1, P2). Beside it others ask by
+//! a signal in front of each syscall ([`at_the_instruction`]), and by chance ([`hammer`], [`sync_hammer`]).
+//!
+//! The window test works like this. The test binary runs itself again as a tracee ([`tracee`]), whose
 //! target thread makes a real object and the call, between two marks. This process is its tracer
 //! ([`tracer`]): it single-steps the target from the first mark, and after 0 instructions, in a new
 //! trial after 1, after 2, ... it has another thread of the tracee call `Interrupter::interrupt()`,
@@ -24,10 +27,13 @@
 //! `cargo test --test window -- --show-output` prints how many instructions were tried, and where
 //! the outcome turned.
 
+mod at_the_instruction;
 mod exclusive;
 mod findings;
+mod hammer;
 mod rows;
 mod symbols;
+mod sync_hammer;
 #[allow(dead_code, reason = "the library uses all of it")]
 #[path = "../../src/reach/table.rs"]
 mod table;

@@ -98,7 +98,7 @@ impl Drop for Puller {
 
 #[test]
 fn zmq_a_worker_leaves_and_closes() {
-    alone("libraries::zmq_a_worker_leaves_and_closes", || {
+    alone(|| {
         let Some(zmq) = Zmq::open() else { return };
         let (tell, told) = std::sync::mpsc::channel();
         for error in asked(POLLS, move || Puller::new(zmq, tell.clone()).receive().unwrap_err()) {
@@ -110,7 +110,7 @@ fn zmq_a_worker_leaves_and_closes() {
 
 #[test]
 fn zmq_closes_inside_of_a_cleanup() {
-    alone("libraries::zmq_closes_inside_of_a_cleanup", || {
+    alone(|| {
         let Some(zmq) = Zmq::open() else { return };
         let (tell, told) = std::sync::mpsc::channel();
         let left = asked(POLLS, move || {
@@ -302,7 +302,7 @@ fn dbus_asks(name: &'static str, ask: fn(DBus, Handle, &CStr) -> bool) {
 
 #[test]
 fn dbus_a_call() {
-    if has_dispatch("dbus_a_call") {
+    if has_dispatch() {
         dbus_asks("dbus_a_call", DBus::ask);
     }
 }

@@ -30,11 +30,10 @@ fn terminal() {
 /// It takes EINTR for Ctrl-C, and does what Ctrl-C does.
 #[test]
 fn console_takes_eintr_for_ctrl_c() {
-    let case = "terminals::console_takes_eintr_for_ctrl_c";
-    if !has_dispatch(case) {
+    if !has_dispatch() {
         return;
     }
-    dies_by(SIGINT, case, || {
+    dies_by(SIGINT, || {
         // It may be ignored, where tests run in the background.
         // SAFETY: no handler.
         unsafe { libc::signal(SIGINT, libc::SIG_DFL) };
@@ -46,11 +45,10 @@ fn console_takes_eintr_for_ctrl_c() {
 /// A program that has an answer to Ctrl-C survives.
 #[test]
 fn console_in_a_program_that_handles_ctrl_c() {
-    let case = "terminals::console_in_a_program_that_handles_ctrl_c";
-    if !has_dispatch(case) {
+    if !has_dispatch() {
         return;
     }
-    alone(case, || {
+    alone(|| {
         terminal();
         let _handled = termination::on(&[SIGINT], |_| ()).unwrap();
         for result in asked(POLLS, || console::Term::stderr().read_key().map(drop)) {
@@ -62,7 +60,7 @@ fn console_in_a_program_that_handles_ctrl_c() {
 /// Its `read` goes on after EINTR. What it does return for is a change of the terminal's size.
 #[test]
 fn crossterm_a_read_is_woken_by_a_hook() {
-    alone("terminals::crossterm_a_read_is_woken_by_a_hook", || {
+    alone(|| {
         terminal();
         let left = asked(POLLS, || -> io::Result<()> {
             with_hook(
@@ -83,7 +81,7 @@ fn crossterm_a_read_is_woken_by_a_hook() {
 
 #[test]
 fn crossterm_a_loop_of_polls_has_a_checkpoint() {
-    alone("terminals::crossterm_a_loop_of_polls_has_a_checkpoint", || {
+    alone(|| {
         terminal();
         let left = asked(POLLS, || -> io::Result<()> {
             while !event::poll(Duration::from_millis(100))? {

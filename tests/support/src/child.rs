@@ -2,53 +2,63 @@
 //! see one die.
 //!
 //! The test binary runs itself again, with the case's name in the environment: there the case runs,
-//! here its end is checked. A case that came to its end says so, so that a misspelt name cannot
-//! pass.
+//! here its end is checked. A case that came to its end says so: one that was not run cannot pass.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
-use std::{env, fs};
+use std::{env, fs, thread};
 
 use crate::{patience, skipped_under_emulation, watched};
 
 const CASE: &str = "EINTR_CASE";
 
-/// Runs a case, of the same name as its test, in a process of its own, which must survive it.
-pub fn alone(name: &str, case: impl FnOnce()) {
-    if let Some(output) = run(name, case) {
-        assert!(output.status.success() && ended(&output, name), "{}", told(name, &output));
+/// Runs a test's case in a process of its own, which must survive it.
+pub fn alone(case: impl FnOnce()) {
+    if let Some(output) = run(case) {
+        assert!(output.status.success() && ended(&output), "{}", told(&output));
     }
 }
 
 /// As [`alone`], and the process must die by that signal before the case has ended.
-pub fn dies_by(signal: i32, name: &str, case: impl FnOnce()) {
-    if let Some(output) = run(name, case) {
+pub fn dies_by(signal: i32, case: impl FnOnce()) {
+    if let Some(output) = run(case) {
         let died = output.status.signal() == Some(signal);
-        assert!(died && !ended(&output, name), "{}", told(name, &output));
+        assert!(died && !ended(&output), "{}", told(&output));
     }
 }
 
 /// Whether there is Syscall User Dispatch for a case. The case's own process is not asked, where
 /// the library is not in use yet: there the answer was yes.
-pub fn has_dispatch(name: &str) -> bool {
-    is_case(name) || crate::has_dispatch(name)
+pub fn has_dispatch() -> bool {
+    is_case() || crate::has_dispatch(&test())
 }
 
-fn is_case(name: &str) -> bool {
-    env::var(CASE).is_ok_and(|case| case == name)
+/// The test that runs on this thread: the harness names the thread so.
+pub fn test() -> String {
+    thread::current().name().expect("a test's own thread").to_owned()
+}
+
+fn is_case() -> bool {
+    env::var(CASE).is_ok_and(|case| case == test())
 }
 
 /// The process's output; none in that process itself, or where it cannot be had.
-fn run(name: &str, case: impl FnOnce()) -> Option<Output> {
-    if is_case(name) {
+fn run(case: impl FnOnce()) -> Option<Output> {
+    if is_case() {
         limit_life();
-        watched(name, case);
-        println!("{}", last_words(name));
+        watched(&test(), case);
+        println!("{}", last_words());
         return None;
     }
+    let output = this_test()?.env(CASE, test()).output();
+    Some(output.expect("the test binary can be run again"))
+}
+
+/// This test, to be run again.
+pub fn this_test() -> Option<Command> {
     let mut command = itself()?;
-    command.args(["--exact", name, "--nocapture"]).env(CASE, name).stdin(Stdio::null());
-    Some(command.output().expect("the test binary can be run again"))
+    command.args(["--exact", &test(), "--nocapture"]).stdin(Stdio::null());
+    Some(command)
 }
 
 /// For a process whose watchdog may be stuck too, or which has none: the kernel ends it.
@@ -73,15 +83,15 @@ pub fn itself() -> Option<Command> {
     Some(command)
 }
 
-fn last_words(name: &str) -> String {
-    format!("case {name} has ended")
+fn last_words() -> String {
+    format!("case {} has ended", test())
 }
 
-fn ended(output: &Output, name: &str) -> bool {
-    String::from_utf8_lossy(&output.stdout).contains(&last_words(name))
+fn ended(output: &Output) -> bool {
+    String::from_utf8_lossy(&output.stdout).contains(&last_words())
 }
 
-fn told(name: &str, output: &Output) -> String {
+fn told(output: &Output) -> String {
     let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
-    format!("{name}: {}\n{out}\n{err}", output.status)
+    format!("{}: {}\n{out}\n{err}", test(), output.status)
 }

@@ -68,7 +68,8 @@ impl<T> Target<T> {
 
 /// A pipe.
 pub fn pipe() -> (OwnedFd, OwnedFd) {
-    nix::unistd::pipe().unwrap()
+    let (reader, writer) = std::io::pipe().unwrap();
+    (reader.into(), writer.into())
 }
 
 /// One byte through our own call.

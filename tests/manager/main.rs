@@ -1,0 +1,5 @@
+//! Does a program end as its service manager and its operator expect?
+
+mod daemon;
+mod service_manager;
+mod termination;
