@@ -13,7 +13,7 @@ use eintr::termination::{self, SIGQUIT, SIGTERM};
 use eintr::{Builder, Group, Outcome, Task};
 use signal_hook::low_level::raise;
 use test_support::child::alone;
-use test_support::{emulated, gettid, wait_until, wait_until_on_futex};
+use test_support::{emulated, gettid, wait_until_on_futex};
 
 /// What was told, of which task, on which thread.
 type Told = (String, String, ThreadId);
@@ -137,9 +137,15 @@ fn who_waits_in_vain_tells_it() {
         let told = observe();
         let (release, released) = mpsc::channel::<()>();
         let group = Group::new();
-        let body = move || eintr::mask(|| released.recv().unwrap());
+        let (tell, its_tid) = mpsc::channel();
+        let body = move || {
+            eintr::mask(|| {
+                tell.send(gettid()).unwrap();
+                released.recv().unwrap();
+            });
+        };
         let worker = group.spawn_with(named("stubborn"), body).unwrap();
-        wait_until("it is masked", || worker.interrupter().report().masked);
+        wait_until_on_futex(its_tid.recv().unwrap());
         let short = Duration::from_millis(20);
         let request = worker.interrupt();
         assert!(matches!(request.wait(Duration::ZERO), Outcome::Masked(_)));
