@@ -162,11 +162,11 @@ fn an_interrupt_waits_for_no_closure() {
         let _end = termination::interrupt_on(&[SIGTERM], &worker).unwrap();
         raise(SIGHUP).unwrap();
         begun.recv().unwrap();
-        // While it runs: another's closure, an interrupt, and two of its own, which are one.
+        // While it runs: two of its own, which are one once both have come; another's closure, by whose call they have; an interrupt.
+        raise(SIGHUP).unwrap();
+        raise(SIGHUP).unwrap();
         raise(SIGQUIT).unwrap();
         assert_eq!(told.recv().unwrap(), SIGQUIT);
-        raise(SIGHUP).unwrap();
-        raise(SIGHUP).unwrap();
         raise(SIGTERM).unwrap();
         assert!(worker.join().unwrap().is_err());
         assert!(begun.try_recv().is_err(), "one at a time");
