@@ -236,9 +236,12 @@ fn all_running_tasks_are_reported_and_no_others() {
                     let inner = eintr::Task::new().name(format!("inner {i}"));
                     inner.run(|| wait.lock().unwrap().recv().is_err())
                 })
-                .blocked_in(libc::SYS_futex)
             })
             .collect();
+        let is_inner =
+            |report: &Report| report.name.as_ref().is_some_and(|name| name.starts_with("inner "));
+        let begun = || eintr::report().iter().filter(|report| is_inner(report)).count();
+        wait_until("all have begun", || begun() == 20);
         let (unrun, waiting) = eintr::task();
         let mut interrupters: Vec<_> =
             threads.iter().map(|each| each.thread.interrupter()).collect();
@@ -301,16 +304,20 @@ fn is_in<T>(target: &Target<T>, name: &str) -> bool {
     thread.is_some_and(|thread| thread.syscall.is_some_and(|syscall| syscall.contains(name)))
 }
 
-/// Reports on everything until that is set.
+/// Reports on everything until that is set; it has begun.
 fn reporting(done: &Arc<AtomicBool>) -> std::thread::JoinHandle<usize> {
     let done = done.clone();
-    std::thread::spawn(move || {
+    let (begin, begun) = mpsc::channel();
+    let reporter = std::thread::spawn(move || {
         let mut reports = 0;
         while !done.load(SeqCst) {
             reports += eintr::report().len();
+            let _ = begin.send(());
         }
         reports
-    })
+    });
+    begun.recv().unwrap();
+    reporter
 }
 
 /// A semaphore of C's.
@@ -392,15 +399,14 @@ fn calls_go_on_while_they_are_reported() {
         let waiter = unreached(move || posted.wait()).blocked_in(libc::SYS_futex);
         let (polled, input) = pipe();
         let poller = unreached(move || plain_poll(polled));
+        wait_until("it polls", || is_in(&poller, "poll"));
+        let done = Arc::new(AtomicBool::new(false));
+        let reporter = reporting(&done);
         let nap = Duration::from_millis(300);
         let sleeper = target(move || {
             let start = Instant::now();
             eintr::time::sleep(nap).map(|()| start.elapsed())
         });
-        wait_until("it polls", || is_in(&poller, "poll"));
-        wait_until("it sleeps", || is_in(&sleeper, "clock_nanosleep"));
-        let done = Arc::new(AtomicBool::new(false));
-        let reporter = reporting(&done);
         assert!(sleeper.result().unwrap() >= nap, "its sleep was cut short");
         done.store(true, SeqCst);
         assert!(reporter.join().unwrap() > 0);
