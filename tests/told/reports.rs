@@ -508,7 +508,7 @@ fn threads_may_end_while_they_are_reported() {
         }
         done.store(true, SeqCst);
         assert_eq!(counted.load(SeqCst), rounds * 40);
-        reporters.into_iter().for_each(|reporter| assert!(reporter.join().unwrap() > 0));
+        reporters.into_iter().for_each(|reporter| drop(reporter.join().unwrap()));
     });
 }
 
