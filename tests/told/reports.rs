@@ -508,7 +508,9 @@ fn threads_may_end_while_they_are_reported() {
         }
         done.store(true, SeqCst);
         assert_eq!(counted.load(SeqCst), rounds * 40);
-        reporters.into_iter().for_each(|reporter| drop(reporter.join().unwrap()));
+        for reporter in reporters {
+            reporter.join().unwrap();
+        }
     });
 }
 
