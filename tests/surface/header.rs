@@ -186,8 +186,9 @@ fn the_header_and_the_code_agree() {
 #[test]
 fn the_numbers_agree() {
     let header = source("include/eintr.h");
-    let code: String =
-        ["requester", "reason", "tasks"].map(|file| source(&format!("src/capi/{file}.rs"))).concat();
+    let code: String = ["requester", "reason", "tasks"]
+        .map(|file| source(&format!("src/capi/{file}.rs")))
+        .concat();
     let mut compared = 0;
     for line in header.lines().filter_map(|line| line.strip_prefix("#define EINTR_")) {
         let Some((name, number)) = line.split_once(' ') else { continue };
