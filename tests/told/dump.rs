@@ -4,6 +4,7 @@
 //! in it, and the dump must say so.
 
 use std::cell::UnsafeCell;
+use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::Write;
@@ -65,16 +66,21 @@ fn every_thread_is_in_it_once_with_a_header() {
         };
         let named = || eintr::dump().reports.iter().any(is_helper);
         wait_until("the helper is named", named);
-        let dump = eintr::dump();
+        let threads = || {
+            let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+            let tids = tasks.map(|task| task.unwrap().file_name().to_str().unwrap().parse());
+            tids.map(Result::unwrap).collect::<BTreeSet<i32>>()
+        };
+        // It may start another.
+        let (mut dump, mut all) = (eintr::dump(), threads());
+        wait_until("no thread comes meanwhile", || {
+            (all, dump) = (threads(), eintr::dump());
+            all == threads()
+        });
         let mut tids: Vec<_> =
             dump.reports.iter().map(|report| report.thread.as_ref().unwrap().tid).collect();
         tids.sort_unstable();
-        let mut all: Vec<i32> = std::fs::read_dir("/proc/self/task")
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap())
-            .collect();
-        all.sort_unstable();
-        assert_eq!(tids, all);
+        assert!(tids.iter().eq(&all), "{tids:?} {all:?}");
         let main = std::process::id();
         assert!(tids.contains(&main.cast_signed()) && dump.process == main);
 
