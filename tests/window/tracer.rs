@@ -324,6 +324,8 @@ fn read_line(mut link: &UnixStream, heard: &mut Vec<u8>) -> Option<String> {
             Ok(0) => return None,
             Ok(n) => heard.extend_from_slice(&buffer[..n]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+            // A ring of this thread's is closed in the background, which interrupts what has a time limit.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => panic!("the link to the tracee: {error}"),
         }
     }

@@ -159,6 +159,8 @@ impl Hammer {
         let thread = thread::spawn(move || {
             while !stopped.load(SeqCst) {
                 send(tid, signal);
+                // On one processor the thread would take it when this one's time is up.
+                thread::yield_now();
             }
         });
         Self { stop, thread: Some(thread) }
