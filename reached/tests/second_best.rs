@@ -160,11 +160,12 @@ fn signals_back_off_and_fall_silent() {
         wait_until_blocked(tid, libc::SYS_futex);
         let (before, asked) = (times_asleep(tid), Instant::now());
         worker.interrupt();
+        wait_until("it is sent again", || times_asleep(tid) >= before + 2);
         thread::sleep(SEEN);
         let (times, time) = (times_asleep(tid) - before, asked.elapsed());
         // The request's own signal; then after 1 ms, 2 ms, 4 ... 32 ms, and every 50 ms.
         let most = 1 + 6 + time.as_millis() as u64 / 50;
-        assert!((2..=most).contains(&times), "{times} times in {time:?}, {most} at most");
+        assert!(times <= most, "{times} times in {time:?}, {most} at most");
 
         end_first.send(()).unwrap();
         told.recv().unwrap();
