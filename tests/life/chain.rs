@@ -17,7 +17,7 @@ use test_support::signals::{RUNS, count};
 use test_support::target::{
     self, came_back, is_eintr, is_interrupt, own_read, pipe, plain_read, target,
 };
-use test_support::{LIMIT, gettid, signals, wait_until};
+use test_support::{LIMIT, gettid, rounds, signals, wait_until};
 
 fn runs() -> usize {
     RUNS.load(SeqCst)
@@ -481,7 +481,8 @@ fn stays_as_it_was(before_ask: fn(i32), waits: fn(), asked: fn()) {
             interrupter.interrupt();
         }
     });
-    for _ in 0..20_000 {
+    // Each waits for the requester to get a processor.
+    for _ in rounds(20_000) {
         let (task, interrupter) = eintr::task();
         task.run(|| {
             to_ask.send(interrupter).unwrap();

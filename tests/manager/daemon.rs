@@ -22,7 +22,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use test_support::child::{alone, itself};
-use test_support::{LIMIT, emulated, skipped_under_emulation, wait_until};
+use test_support::{emulated, rounds, skipped_under_emulation, wait_until};
 
 const BYE: &str = "bye: interrupted by SIGTERM\n";
 
@@ -342,16 +342,10 @@ fn a_hundred_are_stuck_under_a_load() {
     });
 }
 
-/// So many, or fewer on a machine on which they would take the watchdog's time.
-fn trials(most: usize) -> impl Iterator<Item = usize> {
-    let start = Instant::now();
-    (0..most).take_while(move |_| start.elapsed() < LIMIT / 2)
-}
-
 /// With all kinds of clients.
 fn ends_at_any_moment(mut seed: u64) {
     adopt_orphans();
-    for trial in trials(if emulated() { 3 } else { 50 }) {
+    for trial in rounds(if emulated() { 3 } else { 50 }) {
         let mut daemon = Daemon::start();
         let address = daemon.address();
         let journal = File::create(daemon.journal()).unwrap();
@@ -400,7 +394,7 @@ fn it_ends_while_it_begins() {
     alone(|| {
         adopt_orphans();
         let mut seed = 2;
-        for trial in trials(if emulated() { 5 } else { 50 }) {
+        for trial in rounds(if emulated() { 5 } else { 50 }) {
             let daemon = Daemon::start();
             a_moment(&mut seed, 5_000);
             daemon.signal(Signal::SIGTERM);

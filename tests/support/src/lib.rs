@@ -54,6 +54,12 @@ pub fn watched<T>(name: &str, body: impl FnOnce() -> T) -> T {
     result
 }
 
+/// So many rounds, or fewer on a machine on which they would take the watchdog's time.
+pub fn rounds(most: usize) -> impl Iterator<Item = usize> {
+    let start = Instant::now();
+    (0..most).take_while(move |_| start.elapsed() < LIMIT / 2)
+}
+
 /// Whether plain calls are reached by Syscall User Dispatch; if they are not, it says what is left
 /// out.
 pub fn has_dispatch(what: &str) -> bool {
