@@ -24,6 +24,8 @@
 //! Two wrong implementations go through the same trials, and must be found out: the checker is
 //! checked.
 //!
+//! Where that takes too long, `EINTR_WINDOW_SHARE=3/16` runs the third of sixteen [`share`]s of each row's trials.
+//!
 //! `cargo test --test window -- --show-output` prints how many instructions were tried, and where
 //! the outcome turned.
 
@@ -32,6 +34,7 @@ mod exclusive;
 mod findings;
 mod hammer;
 mod rows;
+mod share;
 mod symbols;
 mod sync_hammer;
 #[allow(dead_code, reason = "the library uses all of it")]

@@ -6,7 +6,7 @@ use std::fs;
 use std::rc::Rc;
 
 /// A place in a program, which is the same in each process that runs it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Place {
     address: u64,
     path: String,

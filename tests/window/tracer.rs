@@ -86,6 +86,7 @@ impl Tracee {
         let mut mask = SigSet::thread_get_mask().unwrap();
         mask.add(rows::at_once::BLOCKED);
         mask.thread_set_mask().unwrap();
+        share_a_processor();
         let process = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "tracee", "--ignored", "--nocapture", "--test-threads=1"])
             .env(TRACEE, "1")
@@ -156,6 +157,19 @@ impl Tracee {
         self.link.set_nonblocking(false).unwrap();
         outcome
     }
+}
+
+/// Has this thread, and what it starts, run on the processor where it is now. Of the tracer and the tracee one waits for the other,
+/// and for another processor it would wait longer: above all where each is a thread of an emulator's.
+fn share_a_processor() {
+    // SAFETY: of plain integers.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: no pointers.
+    let here = unsafe { libc::sched_getcpu() };
+    // SAFETY: it is the number of a processor, for which there is room.
+    unsafe { libc::CPU_SET(here.try_into().unwrap(), &mut set) };
+    // SAFETY: the kernel reads the set.
+    assert_eq!(unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) }, 0);
 }
 
 impl Traced {

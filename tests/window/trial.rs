@@ -2,6 +2,7 @@
 
 use crate::findings::{Findings, Trial};
 use crate::rows::Row;
+use crate::share::Share;
 use crate::target::{Target, Verdict};
 use crate::tracer::{Pace, Tracee};
 use crate::variants::{self, Variant, When};
@@ -19,7 +20,9 @@ pub fn exhaust(row: &'static Row, variant: &'static Variant) -> Findings {
         let route = route(&mut tracee, row, variant, &undisturbed);
         (tracee, undisturbed, route)
     });
-    let trials = each_point(&title, &route, |index, leap| {
+    // At the door there are but few.
+    let share = if variant.pace == Pace::Door { Share::WHOLE } else { Share::asked() };
+    let trials = each_point(&title, &route, share, |index, leap| {
         let mut target = Target::begin(&mut tracee, row, variant);
         target.disturb(&undisturbed);
         let there = target.walker.go_to(variant.pace, &route, index, leap);
@@ -62,7 +65,7 @@ pub fn exhaust_requester(row: &'static Row) -> Findings {
         target.judged_after(requester);
         (tracee, route)
     });
-    let trials = each_point(&title, &route, |index, leap| {
+    let trials = each_point(&title, &route, Share::asked(), |index, leap| {
         let mut target = Target::begin(&mut tracee, row, variant);
         let mut requester = target.requester();
         let there = requester.go_to(Pace::Instruction, &route, index, leap);
@@ -77,23 +80,25 @@ pub fn exhaust_requester(row: &'static Row) -> Findings {
     Findings { title, ready: false, turns: false, trials }
 }
 
-/// A trial for each point of a route. `attempt` is told to go there by a leap or by steps, and says
+/// A trial for each point of a share of a route. `attempt` is told to go there by a leap or by steps, and says
 /// what came of it if it came there. The leap is much faster; it may lead elsewhere, for what it
 /// leaps over (the clock's code) is not always the same.
 fn each_point(
     title: &str,
     route: &[Stop],
+    share: Share,
     mut attempt: impl FnMut(usize, bool) -> Option<Trial>,
 ) -> Vec<Trial> {
     let mut trial = |index| {
         let mut by = [true, true, true, false].into_iter();
         by.find_map(|leap| attempt(index, leap)).expect("by steps one comes to some point")
     };
+    let points: Vec<_> = share.of(route.len()).collect();
     let mut trials = Vec::new();
-    while trials.len() < route.len() {
-        let some = trials.len()..route.len().min(trials.len() + WATCHED);
-        let name = format!("{title}, points {some:?}");
-        trials.extend(test_support::watched(&name, || some.map(&mut trial).collect::<Vec<_>>()));
+    for some in points.chunks(WATCHED) {
+        let name = format!("{title}, points {} to {}", some[0], some[some.len() - 1]);
+        let all = || some.iter().map(|index| trial(*index)).collect::<Vec<_>>();
+        trials.extend(test_support::watched(&name, all));
     }
     trials
 }

@@ -1,5 +1,6 @@
 //! A traced thread on its way from one mark to the next.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use nix::sys::signal::Signal;
@@ -88,12 +89,14 @@ impl Walker {
     /// All points from here on; or to where it enters that function.
     pub fn route(&mut self, pace: Pace, until: Option<&str>) -> Vec<Stop> {
         let mut route: Vec<Stop> = Vec::new();
+        let mut visits: HashMap<Option<Place>, usize> = HashMap::new();
         loop {
             let mut stop = self.stop();
-            let same = |other: &&Stop| other.place == stop.place;
             // Where it stands at first, a breakpoint is hit or not: better none.
-            let start = route.first().is_some_and(|first| first.place == stop.place);
-            stop.earlier = if start { usize::MAX / 4 } else { route.iter().filter(same).count() };
+            let start = if route.is_empty() { usize::MAX / 4 } else { 0 };
+            let visits = visits.entry(stop.place.clone()).or_insert(start);
+            stop.earlier = *visits;
+            *visits += 1;
             let name = stop.place.as_ref().map_or("", |place| &place.name);
             let is_there = until.is_some_and(|function| name.contains(function));
             route.push(stop);
