@@ -65,9 +65,18 @@ fn exhaust(name: &str) -> Option<Vec<Findings>> {
         return None;
     }
     let row = rows::find(name);
+    // In the first circumstance nothing disturbs it. By that way it is told where a signal is to come before it sleeps.
+    let mut undisturbed = Vec::new();
     let variants = variants::ALL.iter().filter(|variant| variant.suits(row));
-    let findings = variants.map(|variant| trial::exhaust(row, variant));
-    Some(findings.inspect(|findings| println!("{findings}")).collect())
+    let findings = variants.map(|variant| {
+        let (findings, route) = trial::exhaust(row, variant, &undisturbed);
+        if undisturbed.is_empty() {
+            undisturbed = route;
+        }
+        println!("{findings}");
+        findings
+    });
+    Some(findings.collect())
 }
 
 /// An own call: it comes back from everywhere, and what it says is true.

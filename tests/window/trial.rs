@@ -5,33 +5,33 @@ use crate::rows::Row;
 use crate::share::Share;
 use crate::target::{Target, Verdict};
 use crate::tracer::{Pace, Tracee};
-use crate::variants::{self, Variant, When};
+use crate::variants::{self, Variant};
 use crate::walker::Stop;
 
-/// Asks the target at every point of its way through the call.
-pub fn exhaust(row: &'static Row, variant: &'static Variant) -> Findings {
+/// Asks the target at every point of its way through the call; and says what these were.
+pub fn exhaust(
+    row: &'static Row,
+    variant: &'static Variant,
+    undisturbed: &[Stop],
+) -> (Findings, Vec<Stop>) {
     let title = format!("{}, {}", row.name, variant.name);
-    let (mut tracee, undisturbed, route) = test_support::watched(&title, || {
+    let (mut tracee, route) = test_support::watched(&title, || {
         let mut tracee = Tracee::start();
-        let undisturbed = match variant.signal {
-            Some((_, When::Before(_))) => route(&mut tracee, row, &variants::ALL[0], &[]),
-            _ => Vec::new(),
-        };
-        let route = route(&mut tracee, row, variant, &undisturbed);
-        (tracee, undisturbed, route)
+        let route = route(&mut tracee, row, variant, undisturbed);
+        (tracee, route)
     });
     // At the door there are but few.
     let share = if variant.pace == Pace::Door { Share::WHOLE } else { Share::asked() };
     let trials = each_point(&title, &route, share, |index, leap| {
         let mut target = Target::begin(&mut tracee, row, variant);
-        target.disturb(&undisturbed);
+        target.disturb(undisturbed);
         let there = target.walker.go_to(variant.pace, &route, index, leap);
         let stop = target.walker.stop();
         let verdict = target.judged();
         recover(&mut tracee, &verdict);
         there.then_some(Trial { stop, verdict })
     });
-    Findings { title, ready: variant.ready, turns: variant.turns, trials }
+    (Findings { title, ready: variant.ready, turns: variant.turns, trials }, route)
 }
 
 /// All points of the target's way: from the first mark, or from the application's signal, to the
