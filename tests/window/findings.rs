@@ -15,10 +15,6 @@ impl Trial {
     fn place(&self) -> &str {
         self.stop.place.as_ref().map_or("an unknown place", |place| &place.name)
     }
-
-    fn is_in(&self, function: &str) -> bool {
-        self.place().split('+').next() == Some(function)
-    }
 }
 
 /// What all trials of a call in one circumstance found.
@@ -94,7 +90,7 @@ impl Findings {
 impl Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = |point| self.trials.iter().filter(|trial| trial.stop.point == point).count();
-        let inside = self.trials.iter().filter(|trial| trial.is_in("eintr_call")).count();
+        let inside = self.trials.iter().filter(|trial| trial.stop.is_in("eintr_call")).count();
         write!(f, "{}: {} points", self.title, self.trials.len())?;
         write!(f, " ({} instructions, {inside} points in the trampoline", of(Point::Instruction))?;
         for (point, name) in [(Point::Door, "at the door"), (Point::Asleep, "asleep")] {

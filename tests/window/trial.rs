@@ -93,7 +93,11 @@ fn each_point(
         let mut by = [true, true, true, false].into_iter();
         by.find_map(|leap| attempt(index, leap)).expect("by steps one comes to some point")
     };
-    let points: Vec<_> = share.of(route.len()).collect();
+    // What is told by where the outcome turns is told in each share: of the first point, the last, and the trampoline's.
+    let is_in_each =
+        |point: usize| point == 0 || point + 1 == route.len() || route[point].is_in("eintr_call");
+    let chosen = |point: &usize| share.has(*point) || is_in_each(*point);
+    let points: Vec<_> = (0..route.len()).filter(chosen).collect();
     let mut trials = Vec::new();
     for some in points.chunks(WATCHED) {
         let name = format!("{title}, points {} to {}", some[0], some[some.len() - 1]);

@@ -39,6 +39,13 @@ pub struct Stop {
     earlier: usize,
 }
 
+impl Stop {
+    pub fn is_in(&self, function: &str) -> bool {
+        let name = self.place.as_ref().map_or("", |place| &place.name);
+        name.split('+').next() == Some(function)
+    }
+}
+
 /// So many instructions are quicker made by steps than a breakpoint is hit again and again.
 const NEAR: usize = 16;
 
