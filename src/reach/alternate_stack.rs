@@ -463,10 +463,10 @@ mod tests {
             let before = put_in_force(&ours).unwrap();
             let flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
             let action = signals::Action::new(on_signal as *const () as usize, flags, 0);
-            let us = [raw::getpid(), raw::gettid(), libc::SIGCHLD].map(|number| number as usize);
+            let us = [raw::getpid(), raw::gettid(), libc::SIGIO].map(|number| number as usize);
             // SAFETY: the handler stores a number.
             unsafe {
-                signals::set_action(libc::SIGCHLD, &action).unwrap();
+                signals::set_action(libc::SIGIO, &action).unwrap();
                 syscall(libc::SYS_tgkill, us).unwrap();
             }
             put_in_force(&before).unwrap();
