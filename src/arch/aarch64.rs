@@ -8,9 +8,10 @@
 #![allow(unsafe_code)]
 
 use core::arch::global_asm;
-use libc::{c_long, ucontext_t};
+use libc::ucontext_t;
 
 use super::Registers;
+pub(crate) use super::registers_kept::*;
 
 // isize eintr_call(block x0, nr x1, a1 x2, a2 x3, a3 x4, a4 x5, a5 x6, a6 x7)
 //
@@ -326,7 +327,6 @@ global_asm!(
 
 unsafe extern "C" {
     pub(super) fn eintr_restorer();
-    static eintr_program_syscall: u8;
 }
 
 /// Tells what the kernel calls for a handler of ours: a frame of its own keeps in front of the siginfo where the
@@ -383,16 +383,6 @@ pub(super) fn set_sp(context: &mut ucontext_t, sp: usize) {
     context.uc_mcontext.sp = sp as u64;
 }
 
-/// The mask in a frame of `eintr_abandon`'s.
-///
-/// # Safety
-///
-/// The frame must be open.
-pub(crate) unsafe fn abandon_mask(frame: usize) -> u64 {
-    // SAFETY: the caller's promise; that is where the mask is.
-    unsafe { *((frame + 8) as *const u64) }
-}
-
 /// The context stands in the trampoline, with its own mark set.
 pub(crate) fn mark_before(context: &ucontext_t) -> usize {
     context.uc_mcontext.regs[20] as usize
@@ -407,27 +397,21 @@ pub(crate) fn registers(context: &ucontext_t) -> Registers {
     Registers { pc: pc(context), sp: sp(context), fp, link }
 }
 
-/// Where an `rt_sigreturn` at which the context stands finds the mask that it restores: the frame
-/// is a siginfo and a context.
-pub(crate) fn mask_to_restore(context: &ucontext_t) -> usize {
-    sp(context) + size_of::<libc::siginfo_t>() + core::mem::offset_of!(ucontext_t, uc_sigmask)
+/// The registers that have no other name.
+pub(super) fn general(context: &ucontext_t) -> &[u64; 31] {
+    &context.uc_mcontext.regs
 }
 
-/// Where it finds the alternate stack that it restores.
-pub(crate) fn stack_to_restore(context: &ucontext_t) -> usize {
-    sp(context) + size_of::<libc::siginfo_t>() + core::mem::offset_of!(ucontext_t, uc_stack)
+pub(super) fn general_mut(context: &mut ucontext_t) -> &mut [u64; 31] {
+    &mut context.uc_mcontext.regs
 }
 
-/// Where it finds the stack pointer that it restores.
-pub(crate) fn sp_to_restore(context: &ucontext_t) -> usize {
-    let register = core::mem::offset_of!(ucontext_t, uc_mcontext.sp);
-    sp(context) + size_of::<libc::siginfo_t>() + register
-}
+/// Among them, that of a syscall's number, and that of its first argument and its result.
+pub(super) const NUMBER: usize = 8;
+pub(super) const FIRST: usize = 0;
 
-/// Where a [`door`] of ours has put where it returns to: the kernel's frame begins with the siginfo.
-pub(super) fn return_address(context: *const ucontext_t) -> *mut usize {
-    (context as usize - size_of::<libc::siginfo_t>() - size_of::<usize>()) as *mut usize
-}
+/// Where a context has the stack pointer.
+pub(super) const SP: usize = core::mem::offset_of!(ucontext_t, uc_mcontext.sp);
 
 /// Whether the processor keeps return addresses by itself.
 pub(super) fn has_shadow_stack() -> bool {
@@ -440,83 +424,11 @@ pub(super) fn has_shadow_stack() -> bool {
     feature == 0
 }
 
-/// A syscall leaves every register but its result's as it is: none can say where to go on. So our handler
-/// makes it.
-pub(crate) const RUNS_THERE: bool = false;
-
-pub(crate) const RUN_DEPTH: usize = 0;
-
-pub(crate) fn run_there(_context: &mut ucontext_t) {}
-
-pub(crate) fn clone_there(_context: &mut ucontext_t) {}
-
-/// Our handler, which is about to make a syscall of the program's or to make it again, asks about it anew.
-pub(crate) fn put_back(context: &mut ucontext_t) {
-    if number_made_again(context).is_some() {
-        end_run(context, super::ASK_AGAIN);
-    }
-}
-
-/// The number of a syscall of the program's in our handler which a signal has interrupted, and which is
-/// about to be made again; or which was never made: it looks the same.
-pub(crate) fn number_made_again(context: &ucontext_t) -> Option<c_long> {
-    (pc(context) == &raw const eintr_program_syscall as usize).then(|| number(context))
-}
-
-/// Our handler goes on behind such a syscall, with that result.
-pub(crate) fn end_run(context: &mut ucontext_t, result: isize) {
-    step_over(context);
-    set_result(context, result);
-}
-
-/// No register tells.
-pub(crate) fn was_entered(_context: &ucontext_t) -> bool {
-    false
-}
-
 /// The instruction by which a syscall enters the kernel: `svc #0`.
 pub(crate) const SYSCALL_INSTRUCTION: &[u8] = &[0x01, 0x00, 0x00, 0xd4];
 
-/// The number of the syscall that the counter stands at.
-pub(crate) fn number(context: &ucontext_t) -> c_long {
-    context.uc_mcontext.regs[8] as c_long
-}
-
-/// The result of the syscall that the counter stands behind.
-pub(crate) fn result(context: &ucontext_t) -> isize {
-    context.uc_mcontext.regs[0] as isize
-}
-
-/// Whether a syscall's number is still there when it has returned: it has a register of its own.
-pub(crate) const KEEPS_NUMBER: bool = true;
-
-/// The number of the syscall that the counter stands behind: it stays in its register.
-pub(crate) fn number_behind(context: &ucontext_t) -> Option<c_long> {
-    Some(number(context))
-}
-
-/// Steps over the syscall instruction.
-pub(super) fn step_over(context: &mut ucontext_t) {
-    context.uc_mcontext.pc += SYSCALL_INSTRUCTION.len() as u64;
-}
-
 /// `AUDIT_ARCH_AARCH64`.
 pub(crate) const AUDIT_ARCH: u32 = 0xc000_00b7;
-
-/// The arguments of a syscall.
-pub(crate) fn arguments(context: &ucontext_t) -> [usize; 6] {
-    std::array::from_fn(|i| context.uc_mcontext.regs[i] as usize)
-}
-
-/// Gives a syscall a result.
-pub(crate) fn set_result(context: &mut ucontext_t, result: isize) {
-    context.uc_mcontext.regs[0] = result as u64;
-}
-
-/// Makes the trapped syscall once more. The counter stands behind its instruction.
-pub(crate) fn retry(context: &mut ucontext_t) {
-    context.uc_mcontext.pc -= SYSCALL_INSTRUCTION.len() as u64;
-}
 
 // _Bool eintr_on_valgrind(void): valgrind's client request RUNNING_ON_VALGRIND (0x1001). The
 // rotations add up to nothing on a processor; valgrind knows them by sight.
@@ -556,54 +468,6 @@ unsafe extern "C" {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::c_int;
-    use std::os::fd::AsRawFd;
-    use std::os::unix::thread::JoinHandleExt;
-    use std::thread;
-
-    use libc::{c_void, siginfo_t};
-
-    use super::super::eintr_raw_for_program;
-    use super::*;
-
-    /// Ends the call that is made for the program, where it finds that.
-    extern "C" fn on_signal(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
-        // SAFETY: the kernel hands a context, which is the handler's until it returns.
-        let context = unsafe { &mut *context.cast::<ucontext_t>() };
-        match number_made_again(context) {
-            Some(libc::SYS_read) => end_run(context, -libc::EINTR as isize),
-            _ => put_back(context),
-        }
-    }
-
-    #[test]
-    fn a_call_that_is_made_for_the_program_is_ended_or_asked_about_anew() {
-        // SAFETY: a set, and a handler that is what it is said to be.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = on_signal as *const () as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
-            assert_eq!(libc::sigaction(libc::SIGWINCH, &action, std::ptr::null_mut()), 0);
-        }
-        let (silent, _writer) = std::io::pipe().unwrap();
-        let reader = thread::spawn(move || {
-            let mut byte = 0_u8;
-            let buffer = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-            let [fd, place] = [silent.as_raw_fd() as usize, &raw mut byte as usize];
-            // SAFETY: the kernel writes one byte.
-            let ended = unsafe { eintr_raw_for_program(libc::SYS_read, fd, place, 1, 0, 0, 0) };
-            let place = &raw const buffer as usize;
-            // SAFETY: as above.
-            [ended, unsafe { eintr_raw_for_program(libc::SYS_readv, fd, place, 1, 0, 0, 0) }]
-        });
-        while !reader.is_finished() {
-            // SAFETY: it has not been joined.
-            unsafe { libc::pthread_kill(reader.as_pthread_t(), libc::SIGWINCH) };
-            thread::yield_now();
-        }
-        assert_eq!(reader.join().unwrap(), [-libc::EINTR as isize, crate::arch::ASK_AGAIN]);
-    }
-
     /// With branch protection, a jump to anything else than a landing pad is death (S8).
     #[test]
     fn the_handler_jumps_to_a_landing_pad() {

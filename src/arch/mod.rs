@@ -6,7 +6,7 @@
 //!   marks the call open in the block, tests the block's first word, makes the syscall and closes
 //!   the mark;
 //! * `eintr_abandon`, the frame of a call that may be left, with the labels `begin`, `returned` and
-//!   `limit`, and `cancelled` between the last two; `abandon_mask`, the mask in such a frame;
+//!   `limit`, and `cancelled` between the last two; the mask is the second word of such a frame;
 //! * `eintr_raw`, a syscall without test and without errno, for use in handlers, with the label `end`;
 //!   `eintr_raw_for_program`, the same for a syscall of the program's own;
 //! * `eintr_set_alternate_stack` and `eintr_with_room`, which leave the stack for a while;
@@ -44,6 +44,9 @@ mod machine;
 #[cfg(target_arch = "aarch64")]
 #[path = "aarch64.rs"]
 mod machine;
+
+#[cfg(target_arch = "aarch64")]
+mod registers_kept;
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 compile_error!("eintr knows the machine code of x86_64 and aarch64 only");
@@ -127,10 +130,10 @@ pub(crate) struct Ended {
 }
 
 pub(crate) use machine::{
-    AUDIT_ARCH, KEEPS_NUMBER, RUN_DEPTH, RUNS_THERE, SYSCALL_INSTRUCTION, abandon_mask, arguments,
-    clone_there, door, end_run, mark_before, mask_to_restore, number, number_behind,
-    number_made_again, pc, put_back, registers, result, retry, run_there, set_result, sp,
-    sp_to_restore, stack_to_restore, was_entered,
+    AUDIT_ARCH, KEEPS_NUMBER, RUN_DEPTH, RUNS_THERE, SYSCALL_INSTRUCTION, arguments, clone_there,
+    door, end_run, mark_before, mask_to_restore, number, number_behind, number_made_again, pc,
+    put_back, registers, result, retry, run_there, set_result, sp, sp_to_restore, stack_to_restore,
+    was_entered,
 };
 
 /// `SA_RESTORER`, which libc hides. x86_64's kernel demands it. aarch64's has a restorer of its own, by
@@ -246,6 +249,16 @@ pub(crate) fn abandon_place(context: &ucontext_t) -> AbandonPlace {
 pub(crate) fn leave_to(context: &mut ucontext_t, frame: usize) {
     machine::set_sp(context, frame);
     machine::set_pc(context, &raw const eintr_abandon_cancelled as usize);
+}
+
+/// The mask in a frame of `eintr_abandon`'s.
+///
+/// # Safety
+///
+/// The frame must be open.
+pub(crate) unsafe fn abandon_mask(frame: usize) -> u64 {
+    // SAFETY: the caller's promise; that is where the mask is.
+    unsafe { *((frame + 8) as *const u64) }
 }
 
 /// Steps over the syscall that the context stands at, as if it had returned that.

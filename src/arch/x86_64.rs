@@ -444,16 +444,6 @@ pub(super) fn set_sp(context: &mut ucontext_t, sp: usize) {
     context.uc_mcontext.gregs[libc::REG_RSP as usize] = sp as i64;
 }
 
-/// The mask in a frame of `eintr_abandon`'s.
-///
-/// # Safety
-///
-/// The frame must be open.
-pub(crate) unsafe fn abandon_mask(frame: usize) -> u64 {
-    // SAFETY: the caller's promise; that is where the mask is.
-    unsafe { *((frame + 8) as *const u64) }
-}
-
 /// The context stands in the trampoline, with its own mark set.
 pub(crate) fn mark_before(context: &ucontext_t) -> usize {
     // SAFETY: that mark is the stack pointer, and the one before was pushed there.
