@@ -45,11 +45,19 @@ mod machine;
 #[path = "aarch64.rs"]
 mod machine;
 
-#[cfg(target_arch = "aarch64")]
+/// Not supported: what is missing says `docs/kernels.md`. With that cfg it can be worked on.
+#[cfg(all(target_arch = "riscv64", eintr_unfinished_riscv64))]
+#[path = "riscv64.rs"]
+mod machine;
+
+#[cfg(any(target_arch = "aarch64", eintr_unfinished_riscv64))]
 mod registers_kept;
 
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-compile_error!("eintr knows the machine code of x86_64 and aarch64 only");
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", eintr_unfinished_riscv64)))]
+compile_error!(
+    "eintr knows the machine code of x86_64 and aarch64 only (of riscv64 one half is there, and no unwinder, \
+     no test of its window, no run on a real machine: see docs/kernels.md)"
+);
 
 unsafe extern "C" {
     /// The trampoline: the kernel's result, or [`CANCELLED`]. The block is a `Block`; this side
@@ -137,8 +145,11 @@ pub(crate) use machine::{
 };
 
 /// `SA_RESTORER`, which libc hides. x86_64's kernel demands it. aarch64's has a restorer of its own, by
-/// which we do not return: dispatch lets through what lies in our stub.
-pub(crate) const RESTORER_FLAG: c_int = 0x0400_0000;
+/// which we do not return: dispatch lets through what lies in our stub. riscv64's knows no other.
+pub(crate) const RESTORER_FLAG: c_int = if HAS_RESTORER { 0x0400_0000 } else { 0 };
+
+/// Whether a `struct sigaction` of the kernel's has one.
+pub(crate) const HAS_RESTORER: bool = !cfg!(target_arch = "riscv64");
 
 /// Where the restorer is.
 pub(crate) fn restorer() -> usize {

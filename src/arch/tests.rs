@@ -205,9 +205,9 @@ fn a_handler_knows_who_has_called_it_and_returns_through_anothers_restorer() {
         // SAFETY: the handlers are what they are said to be.
         assert_eq!(unsafe { libc::sigaction(SIGNAL, &raw mut action, std::ptr::null_mut()) }, 0);
     };
-    // By libc's, or the kernel's.
+    // By libc's, or the kernel's; on riscv64 the door does not care.
     set(return_door());
-    assert!(!raise());
+    assert_eq!(raise(), cfg!(target_arch = "riscv64"));
     assert_ne!(RETURNS_TO.load(Relaxed), 0);
     // By ours, and by the one that was seen.
     // SAFETY: as above.

@@ -348,7 +348,7 @@ fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
     let less_sigsys = |set: usize| set & !signals::bit(libc::SIGSYS) as usize;
     let mask: usize;
     let mask_and_size: [usize; 2];
-    let action: [usize; Action::WORDS];
+    let mut action: [usize; Action::WORDS];
     match mask_at(number) {
         Some(MaskAt::Pointer(index)) => {
             if let Some([set]) = memory::peek(arguments[index]) {
@@ -366,11 +366,13 @@ fn make_masked(number: c_long, mut arguments: [usize; 6]) -> isize {
             }
         }
         Some(MaskAt::Action(index)) => {
-            if let Some([handler, flags, restorer, set]) = memory::peek(arguments[index]) {
-                if set != less_sigsys(set) {
+            if let Some(asked) = memory::peek(arguments[index]) {
+                action = asked;
+                let set = &mut action[Action::WORDS - 1];
+                if *set != less_sigsys(*set) {
                     handlers::note_mask_with_sigsys();
                 }
-                action = [handler, flags, restorer, less_sigsys(set)];
+                *set = less_sigsys(*set);
                 arguments[index] = action.as_ptr() as usize;
             }
         }

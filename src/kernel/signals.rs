@@ -43,8 +43,7 @@ pub(crate) const fn bit(signal: c_int) -> Set {
     1 << (signal - 1)
 }
 
-/// The kernel's `struct sigaction`, the same on both architectures.
-#[repr(C)]
+/// The kernel's `struct sigaction`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Action {
     /// `SIG_DFL`, `SIG_IGN` or a function.
@@ -78,14 +77,19 @@ impl Action {
     }
 
     /// An action in the kernel's layout, in words.
-    pub(crate) const WORDS: usize = 4;
+    pub(crate) const WORDS: usize = 3 + arch::HAS_RESTORER as usize;
 
-    pub(crate) fn from_words([handler, flags, restorer, mask]: [usize; Self::WORDS]) -> Self {
-        Self { handler, flags: flags as u64, restorer, mask: mask as Set }
+    pub(crate) fn from_words(words: [usize; Self::WORDS]) -> Self {
+        let [handler, flags, restorer, ..] = words;
+        // Where there is no restorer, the mask stands there; and nobody asks.
+        Self { handler, flags: flags as u64, restorer, mask: words[Self::WORDS - 1] as Set }
     }
 
     pub(crate) fn words(&self) -> [usize; Self::WORDS] {
-        [self.handler, self.flags as usize, self.restorer, self.mask as usize]
+        let mut words = [0; Self::WORDS];
+        words[..3].copy_from_slice(&[self.handler, self.flags as usize, self.restorer]);
+        words[Self::WORDS - 1] = self.mask as usize;
+        words
     }
 }
 
@@ -98,11 +102,11 @@ pub(crate) const ASKED_BY_A_COPY: usize = 0x72_746e_6965;
 
 /// Asks for a signal's disposition.
 pub(crate) fn action(signal: c_int) -> Result<Action, i32> {
-    let mut old = Action::default();
+    let mut old = [0; Action::WORDS];
     let arguments = [signal as usize, 0, &raw mut old as usize, SET_SIZE, ASKED_BY_A_COPY];
     // SAFETY: the kernel writes an action into `old`.
     unsafe { raw::syscall(libc::SYS_rt_sigaction, arguments) }?;
-    Ok(old)
+    Ok(Action::from_words(old))
 }
 
 /// Sets a signal's disposition and returns the one before.
@@ -111,11 +115,11 @@ pub(crate) fn action(signal: c_int) -> Result<Action, i32> {
 ///
 /// The handler must be one that may run at any instruction of any thread.
 pub(crate) unsafe fn set_action(signal: c_int, new: &Action) -> Result<Action, i32> {
-    let mut old = Action::default();
-    let arguments = [signal as usize, &raw const *new as usize, &raw mut old as usize, SET_SIZE];
+    let [new, mut old] = [new.words(), [0; Action::WORDS]];
+    let arguments = [signal as usize, &raw const new as usize, &raw mut old as usize, SET_SIZE];
     // SAFETY: the kernel reads `new` and writes `old`; the caller vouches for the handler.
     unsafe { raw::syscall(libc::SYS_rt_sigaction, arguments) }?;
-    Ok(old)
+    Ok(Action::from_words(old))
 }
 
 /// Changes the calling thread's mask and returns the one before.

@@ -42,6 +42,7 @@ const NEVER_ENDED: &[c_long] = &[
     libc::SYS_dup3,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_rename,
+    #[cfg(not(target_arch = "riscv64"))]
     libc::SYS_renameat,
     libc::SYS_renameat2,
     libc::SYS_execve,

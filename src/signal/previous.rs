@@ -68,7 +68,7 @@ impl Previous {
         let restorer = self.restorer.load(Ordering::Relaxed);
         let mask = self.mask.load(Ordering::Relaxed);
         let handler = self.handler.load(Ordering::Acquire);
-        Action::from_words([handler, flags as usize, restorer, mask as usize])
+        Action { handler, flags, restorer, mask }
     }
 
     pub(crate) fn has(&self, flag: c_int) -> bool {
