@@ -78,12 +78,26 @@ fn of_polled(tid: i32, address: usize, count: usize) -> WaitsOn {
 /// The thread for whose end that waits. Its word holds its id, until the kernel clears it; and the kernel
 /// does not know that the word is this process's alone.
 pub(super) fn joined(call: &Call) -> Option<i32> {
-    let [_, operation, tid, ..] = call.arguments;
+    let [word, operation, tid, ..] = call.arguments;
     let command = operation as i32 & !libc::FUTEX_CLOCK_REALTIME;
-    let is_join = call.row().is_some_and(|row| row.name == "futex")
-        && matches!(command, libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET)
-        && held_by::is_thread(tid as i32);
-    is_join.then_some(tid as i32)
+    let is_futex = call.row().is_some_and(|row| row.name == "futex");
+    let tid = match command {
+        _ if cfg!(target_env = "musl") => in_state_at(word),
+        libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET => Some(tid as i32),
+        _ => None,
+    };
+    tid.filter(|tid| is_futex && held_by::is_thread(*tid))
+}
+
+/// The thread whose state musl has in that word, which stands behind its id and its errno. What musl keeps of a thread is known by
+/// its first word, a pointer to itself.
+fn in_state_at(word: usize) -> Option<i32> {
+    const BEFORE: usize = if cfg!(target_arch = "x86_64") { 56 } else { 40 };
+    let start = word.checked_sub(BEFORE)?;
+    let mut thread = [0; BEFORE];
+    let is_one = memory::read(start, &mut thread) && thread.starts_with(&start.to_ne_bytes());
+    let tid = *thread[BEFORE - 8..].first_chunk()?;
+    is_one.then_some(i32::from_ne_bytes(tid))
 }
 
 /// Threads that sleep at one word wait for one thing.
