@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use eintr::{Report, ThreadState};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+#[cfg(feature = "stacks")]
+use test_support::tables;
 use test_support::target::{Target, pipe, plain_read, target};
 use test_support::{LIMIT, emulated, has_dispatch, wait_until, watched};
 
@@ -75,7 +77,7 @@ fn is_retrying(report: &Report) -> bool {
 }
 
 /// Whether that is the cure: these words, then the function and, where there is debugging information, its
-/// line. And whether the report's text has it.
+/// line; nobody's function where the thread is in one of musl's, beyond which no stack is told. And whether the report's text has it.
 fn is_cure(report: &Report, words: &[&str], function: &str) -> bool {
     let Some(cure) = report.cure() else { return false };
     assert!(report.to_string().contains(&format!("\n    cure: {cure}")), "{report}");
@@ -87,11 +89,15 @@ fn names(report: &Report, cure: &str, function: &str) -> bool {
     let Some(stack) = &report.thread.as_ref().unwrap().stack else { return false };
     let named =
         |frame: &&eintr::Frame| frame.function.as_ref().is_some_and(|f| f.contains(function));
-    let Some(frame) = stack.frames().into_iter().find(|frame| named(&frame)) else { return false };
+    let frames = stack.frames();
+    let Some(frame) = frames.iter().find(named) else {
+        let is_told = |frame: &eintr::Frame| cure.ends_with(&frame.to_string());
+        return tables::has_none(frames[0].address) && !frames.iter().any(is_told);
+    };
     // Where debug information has lines only, the crate is not named.
     let is_named = ["::", ": "].iter().any(|before| cure.contains(&format!("{before}{function}")));
-    is_named
-        && frame.location.is_none_or(|line| line.contains("cures.rs:") && cure.ends_with(&line))
+    let is_line = |line: &String| line.contains("cures.rs:") && cure.ends_with(line);
+    is_named && frame.location.as_ref().is_none_or(is_line)
 }
 
 #[cfg(feature = "stacks")]
@@ -469,7 +475,10 @@ fn an_aio_suspend_is_told_in_words_of_its_own() {
     watched("an_aio_suspend_is_told_in_words_of_its_own", || {
         let (reader, writer) = pipe();
         let wait = move || waits_for_a_read(&reader);
-        told_in_wait(&["aio_suspend", "aio_cancel"], "waits_for_a_read", wait, || drop(writer));
+        // A stack that ends in musl does not show it.
+        let is_known = cfg!(target_env = "gnu");
+        let words: &[_] = if is_known { &["aio_suspend", "aio_cancel"] } else { &["with_hook"] };
+        told_in_wait(words, "waits_for_a_read", wait, || drop(writer));
     });
 }
 

@@ -19,6 +19,8 @@ use std::time::Duration;
 use eintr::sync::{Mutex, RwLock};
 use eintr::{Holder, Report, ThreadDump, ThreadReport};
 use test_support::child::alone;
+#[cfg(feature = "stacks")]
+use test_support::tables;
 use test_support::target::{Target, own_read, pipe, target};
 use test_support::{
     gettid, skipped_under_emulation, wait_until, wait_until_blocked, wait_until_on_futex,
@@ -712,13 +714,21 @@ fn the_programs_frame_is_marked_and_libraries_frames_are_folded() {
             stack.is_some()
         });
         let stack = stack.unwrap();
+        let told = "\n    held by: std's Mutex does not tell its owner\n";
+        if tables::has_none(stack.frames()[0].address) {
+            // It is told no further than musl's function: nobody's is marked, and no lock of std's is seen.
+            assert!(!format!("\n{stack:#}").contains("\n>"), "{stack:#}");
+            assert!(!of(stuck.tid, &dump).to_string().contains(told), "{dump}");
+            drop(held);
+            stuck.result();
+            return;
+        }
         let [folded, whole] = [format!("{stack}"), format!("{stack:#}")];
         let marked: Vec<_> = whole.lines().filter(|line| line.starts_with('>')).collect();
         assert!(marked.len() == 1 && marked[0].contains("at_three_in_the_morning"), "{whole}");
         assert!(folded.contains(marked[0]) && folded.contains(" more of libraries"), "{folded}");
         assert!(folded.lines().count() < whole.lines().count());
         let report = of(stuck.tid, &dump);
-        let told = "\n    held by: std's Mutex does not tell its owner\n";
         assert!(report.thread.as_ref().unwrap().held_by.is_none(), "{report}");
         assert!(report.to_string().contains(told), "{report}");
         drop(held);

@@ -1,7 +1,7 @@
 //! The user's frame on a stack: the innermost that is no library's by which one waits.
 //!
 //! A name of C's is taken for the user's only where there is none of Rust's: it may be that of a library, or
-//! of a C library that is linked statically.
+//! of a C library that is linked statically. musl is, and has no tables to unwind by: behind its functions no other is known.
 
 use super::frame::Frame;
 use crate::report::cure::Place;
@@ -57,7 +57,9 @@ pub(super) fn innermost(frames: &[Frame], users: &[bool]) -> Option<usize> {
         is_named || frame.location.as_ref().is_some_and(|place| place.contains(".rs:"))
     };
     let user = (0..frames.len()).find(|i| users[*i] && is_rusts(&frames[*i]));
-    user.or_else(|| users.iter().position(|is_users| *is_users))
+    let last = frames.iter().rposition(|frame| frame.function.is_some());
+    let end = last.filter(|_| cfg!(target_env = "musl")).unwrap_or(users.len());
+    user.or_else(|| users[..end].iter().position(|is_users| *is_users))
 }
 
 /// Where our files are, as one of our functions on the stack tells. Where debug information has lines only, not
@@ -140,10 +142,12 @@ mod tests {
         let place = Place::of(&frames);
         assert_eq!(place.user.as_deref(), Some("app::serve at src/main.rs:7"));
         assert_eq!(place.inner.len(), 3);
-        let of_c = [frame(Some("PQexec"), "libpq.so.5", None), frame(Some("work"), "app", None)];
+        let of_c = ["PQexec", "work", "start"].map(|name| frame(Some(name), "app", None));
         let from_rust = [&of_c[..1], &frames[4..]].concat();
         assert_eq!(Place::of(&from_rust).inner, ["PQexec"]);
         assert_eq!(Place::of(&of_c[1..]).user.as_deref(), Some("work in app+0x10"));
+        let ends_so = [of_c[2].clone(), frame(None, "app", None)];
+        assert_eq!(Place::of(&ends_so).user.is_some(), cfg!(target_env = "gnu"));
         let of_lines = [
             frame(
                 Some("look<eintr::thread::Block>"),

@@ -17,6 +17,7 @@ pub mod notices;
 pub mod public;
 pub mod seccomp;
 pub mod signals;
+pub mod tables;
 pub mod target;
 
 pub use emulation::{emulated, kernels_number, skipped_under_emulation};
