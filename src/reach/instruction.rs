@@ -11,7 +11,8 @@ use libc::ucontext_t;
 use crate::arch;
 use crate::kernel::memory::is_readable;
 
-const WORD: usize = size_of::<usize>();
+/// No page is smaller.
+const PAGE: usize = 4096;
 
 /// Whether the context stands at a syscall instruction: about to make the syscall, or to make it
 /// again.
@@ -32,10 +33,10 @@ fn is_syscall_instruction(address: usize) -> bool {
         return false;
     }
     // Where the thread executes there is code, but it may be mapped for execution only; and before
-    // it there may be nothing. The kernel is asked about words.
+    // it there may be nothing. The kernel is asked about pages.
     let last = address + arch::SYSCALL_INSTRUCTION.len() - 1;
-    let is_in_one_word = address / WORD == last / WORD;
-    if !is_readable(address) || !is_in_one_word && !is_readable(last) {
+    let is_in_one_page = address / PAGE == last / PAGE;
+    if !is_readable(address) || !is_in_one_page && !is_readable(last) {
         return false;
     }
     // SAFETY: it can be read, as the kernel has just said.

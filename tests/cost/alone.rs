@@ -8,8 +8,7 @@
 //! for so long that another look at the handlers is due. So of those that come alone the least counts, and
 //! the first only without such a look, and without what a requester that has looked too soon for it sends once more.
 //!
-//! Not with musl: its allocator makes syscalls with its lock held, and who notes them would wait for that lock.
-#![cfg(target_env = "gnu")]
+//! Who notes takes no lock and allocates nothing: a syscall is also made by who holds the allocator's lock, musl's above all.
 
 use std::io::Read;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -24,13 +23,17 @@ use test_support::child::{alone, has_dispatch};
 use test_support::notices::{ask_about_me, let_one_on};
 use test_support::{gettid, sleeps_in, wait_until};
 
+/// More than a thread makes here.
+const ROOM: usize = 1 << 16;
+
 /// A thread's syscalls.
-#[derive(Default)]
 struct Noted {
     /// Where the kernel asks; 0 until the thread is under its filter.
     listener: AtomicI32,
     tid: AtomicI32,
-    numbers: Mutex<Vec<i32>>,
+    numbers: Box<[AtomicI32]>,
+    /// So many have been noted.
+    noted: AtomicUsize,
     /// So many have been let on.
     answered: AtomicUsize,
     /// So many calls of its have been interrupted.
@@ -40,18 +43,25 @@ struct Noted {
 impl Noted {
     /// To be noted from now on, by a thread that is made here.
     fn start() -> Arc<Self> {
-        let noted = Arc::new(Self::default());
+        let [listener, tid] = [(); 2].map(|()| AtomicI32::new(0));
+        let [noted, answered, woken] = [(); 3].map(|()| AtomicUsize::new(0));
+        let numbers = (0..ROOM).map(|_| AtomicI32::new(0)).collect();
+        let noted = Arc::new(Self { listener, tid, numbers, noted, answered, woken });
         let notes = noted.clone();
         thread::spawn(move || {
             wait_until("a thread is under its filter", || notes.listener.load(SeqCst) != 0);
             // SAFETY: it is new, and nobody else's.
             let listener = unsafe { OwnedFd::from_raw_fd(notes.listener.load(SeqCst)) };
-            while let_one_on(&listener, |notice| notes.numbers.lock().unwrap().push(notice.number))
-            {
+            while let_one_on(&listener, |notice| notes.note(notice.number)) {
                 notes.answered.fetch_add(1, SeqCst);
             }
         });
         noted
+    }
+
+    fn note(&self, number: i32) {
+        self.numbers[self.noted.load(SeqCst)].store(number, SeqCst);
+        self.noted.fetch_add(1, SeqCst);
     }
 
     /// The calling thread's are to be noted.
@@ -64,18 +74,18 @@ impl Noted {
 
     /// Those that the calling thread makes by `f`.
     fn by<T>(&self, f: impl FnOnce() -> T) -> Vec<i32> {
-        let before = self.numbers.lock().unwrap().len();
+        let before = self.noted.load(SeqCst);
         f();
-        self.numbers.lock().unwrap()[before..].to_vec()
+        let made = &self.numbers[before..self.noted.load(SeqCst)];
+        made.iter().map(|number| number.load(SeqCst)).collect()
     }
 
     /// Whether the thread sleeps in that syscall, and not in the filter.
     fn sleeps_in(&self, number: i64) -> bool {
-        let is_let_on = {
-            let numbers = self.numbers.lock().unwrap();
-            numbers.len() == self.answered.load(SeqCst) && numbers.last() == Some(&(number as i32))
-        };
-        is_let_on && sleeps_in(self.tid.load(SeqCst), number)
+        let last = self.noted.load(SeqCst).checked_sub(1);
+        let is_last = last.is_some_and(|last| self.numbers[last].load(SeqCst) == number as i32);
+        let is_let_on = || last == self.answered.load(SeqCst).checked_sub(1);
+        is_last && is_let_on() && sleeps_in(self.tid.load(SeqCst), number)
     }
 }
 
