@@ -5,6 +5,7 @@
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
@@ -13,12 +14,12 @@ use std::time::Duration;
 use eintr::{Obstacle, Outcome, Road, Signal, TimedOut};
 use libc::{SIGUSR1, SIGUSR2};
 use test_support::child;
-use test_support::seccomp::{filter, filter_if};
+use test_support::seccomp::{filter, filter_by_list, filter_if};
 use test_support::signals;
 use test_support::signals::{RUNS, count};
 use test_support::target;
 use test_support::target::{came_back, is_interrupt, own_read, pipe, plain_read, target};
-use test_support::{gettid, skipped_under_emulation, wait_until_blocked};
+use test_support::{gettid, skipped_under_emulation, wait_until_blocked, watched};
 
 /// Runs a case in a process of its own, where there can be filters.
 fn alone(case: impl FnOnce()) {
@@ -262,12 +263,19 @@ type Refusal = (libc::c_long, Option<u32>, u32);
 
 /// In a sandbox of that kind all works, and what is no better there is told, with what makes it so: plain calls, deadlines.
 fn is_told(sandbox: &[Refusal], reach: Option<Obstacle>, deadlines: Option<Obstacle>) {
+    // One that forbids dispatch, by which filters are set here, comes last.
+    let enter = || {
+        sandbox.iter().for_each(|(syscall, first, answer)| filter_if(*syscall, *first, *answer));
+    };
+    is_told_inside(enter, reach, deadlines);
+}
+
+fn is_told_inside(enter: impl FnOnce(), reach: Option<Obstacle>, deadlines: Option<Obstacle>) {
     if !child::has_dispatch() {
         return;
     }
     alone(|| {
-        // One that forbids dispatch, by which filters are set here, comes last.
-        sandbox.iter().for_each(|(syscall, first, answer)| filter_if(*syscall, *first, *answer));
+        enter();
         all_works();
         let support = eintr::support();
         let road = |obstacle: Option<Obstacle>| obstacle.map_or(Road::Exact, |_| Road::SecondBest);
@@ -280,7 +288,36 @@ fn is_told(sandbox: &[Refusal], reach: Option<Obstacle>, deadlines: Option<Obsta
     });
 }
 
-/// Docker's list, as far as this library could care: what is for who administers the machine, and io_uring.
+#[test]
+fn none_is_told() {
+    is_told(&[], None, None);
+}
+
+/// In namespaces of its own, of all kinds, without privileges: the rows that say what is told, once more.
+#[test]
+fn bubblewrap_is_no_obstacle() {
+    if skipped_under_emulation("bubblewrap", "the emulator is not to be found inside") {
+        return;
+    }
+    watched("bubblewrap_is_no_obstacle", || {
+        let inside = |program: &Path| {
+            let mut wrapped = Command::new("bwrap");
+            wrapped.args(["--unshare-all", "--die-with-parent", "--ro-bind", "/", "/"]);
+            wrapped.args(["--dev", "/dev", "--proc", "/proc"]).arg(program);
+            wrapped
+        };
+        let may = inside(Path::new("true")).output();
+        if !may.is_ok_and(|output| output.status.success()) {
+            return eprintln!("skipped: bubblewrap: it is not there, or may make no namespaces");
+        }
+        let program = std::env::current_exe().unwrap();
+        let output = inside(&program).arg("_is_told").output().unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && told.contains("none_is_told ... ok"), "{told}");
+    });
+}
+
+/// Docker's list, as far as this library could care: what is for who administers the machine, io_uring, and a clone3 that is not known.
 #[test]
 fn dockers_is_told() {
     let refused = [
@@ -308,7 +345,121 @@ fn dockers_is_told() {
         libc::SYS_io_uring_enter,
         libc::SYS_io_uring_register,
     ];
-    is_told(&refused.map(|syscall| (syscall, None, NOT_PERMITTED)), None, None);
+    let refused = refused.map(|syscall| (syscall, None, NOT_PERMITTED));
+    // So that libc takes clone, whose flags a filter can see.
+    let sandbox = [&refused[..], &[(libc::SYS_clone3, None, UNKNOWN)]].concat();
+    is_told(&sandbox, None, None);
+}
+
+/// What `SystemCallFilter=@system-service` of a service unit does not allow, by `systemd-analyze syscall-filter` of version 252; without
+/// what no kernel of ours knows.
+const NOT_A_SERVICES: &[libc::c_long] = &[
+    libc::SYS_mincore,
+    libc::SYS_ptrace,
+    libc::SYS_syslog,
+    libc::SYS_vhangup,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_modify_ldt,
+    libc::SYS_pivot_root,
+    libc::SYS_adjtimex,
+    libc::SYS_chroot,
+    libc::SYS_acct,
+    libc::SYS_settimeofday,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_reboot,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_iopl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_ioperm,
+    libc::SYS_init_module,
+    libc::SYS_delete_module,
+    libc::SYS_quotactl,
+    libc::SYS_nfsservctl,
+    libc::SYS_lookup_dcookie,
+    libc::SYS_clock_settime,
+    libc::SYS_kexec_load,
+    libc::SYS_perf_event_open,
+    libc::SYS_fanotify_init,
+    libc::SYS_fanotify_mark,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_clock_adjtime,
+    libc::SYS_finit_module,
+    libc::SYS_seccomp,
+    libc::SYS_kexec_file_load,
+    libc::SYS_bpf,
+    libc::SYS_pkey_mprotect,
+    libc::SYS_pkey_alloc,
+    libc::SYS_pkey_free,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_mount_setattr,
+    libc::SYS_quotactl_fd,
+    libc::SYS_landlock_create_ruleset,
+    libc::SYS_landlock_add_rule,
+    libc::SYS_landlock_restrict_self,
+    libc::SYS_memfd_secret,
+    libc::SYS_process_mrelease,
+];
+
+/// The first that is later than that list.
+const LATER: libc::c_long = 453;
+
+/// With `SystemCallErrorNumber=EPERM`, as systemd.exec(5) writes such a unit.
+#[test]
+fn a_services_is_told() {
+    let enter = || filter_by_list(NOT_A_SERVICES, LATER, NOT_PERMITTED);
+    is_told_inside(enter, None, None);
+}
+
+/// And without: who makes such a call is killed. We make none.
+#[test]
+fn a_services_that_kills_is_told() {
+    let enter = || filter_by_list(NOT_A_SERVICES, LATER, libc::SECCOMP_RET_KILL_PROCESS);
+    is_told_inside(enter, None, None);
+}
+
+/// With `SystemCallFilter=~@privileged @resources` below it.
+#[test]
+fn a_hardened_services_is_told() {
+    let refused = [
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_chown,
+        libc::SYS_fchown,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_lchown,
+        libc::SYS_setuid,
+        libc::SYS_setreuid,
+        libc::SYS_setgroups,
+        libc::SYS_setresuid,
+        libc::SYS_setfsuid,
+        libc::SYS_capset,
+        libc::SYS_setpriority,
+        libc::SYS_sched_setparam,
+        libc::SYS_sched_setscheduler,
+        libc::SYS_setrlimit,
+        libc::SYS_sched_setaffinity,
+        libc::SYS_mbind,
+        libc::SYS_set_mempolicy,
+        libc::SYS_ioprio_set,
+        libc::SYS_migrate_pages,
+        libc::SYS_fchownat,
+        libc::SYS_move_pages,
+        libc::SYS_sched_setattr,
+        libc::SYS_set_mempolicy_home_node,
+    ];
+    let refused = [NOT_A_SERVICES, &refused].concat();
+    let enter = || filter_by_list(&refused, LATER, libc::SECCOMP_RET_KILL_PROCESS);
+    is_told_inside(enter, None, None);
 }
 
 #[test]
