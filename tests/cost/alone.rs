@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use eintr::Interrupter;
 use eintr::sync::Event;
-use test_support::child::{alone, has_dispatch};
+use test_support::child::alone_with_dispatch;
 use test_support::notices::{ask_about_me, let_one_on};
 use test_support::{gettid, sleeps_in, wait_until};
 
@@ -186,76 +186,66 @@ fn silent() -> std::io::PipeReader {
 
 #[test]
 fn a_call_of_our_own() {
-    if has_dispatch() {
-        alone(|| {
-            let reader = silent();
-            let read = move || drop(eintr::io::read(&reader, &mut [0]).unwrap_err());
-            holds(interrupt(read, libc::SYS_read), AtMost { first: 6, alone: 4 });
-        });
-    }
+    alone_with_dispatch(|| {
+        let reader = silent();
+        let read = move || drop(eintr::io::read(&reader, &mut [0]).unwrap_err());
+        holds(interrupt(read, libc::SYS_read), AtMost { first: 6, alone: 4 });
+    });
 }
 
 #[test]
 fn a_call_of_stds() {
-    if has_dispatch() {
-        alone(|| {
-            let reader = silent();
-            let read = move || {
-                let error = (&reader).read(&mut [0; 2]).unwrap_err();
-                assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
-            };
-            holds(interrupt(read, libc::SYS_read), AtMost { first: 9, alone: 7 });
-        });
-    }
+    alone_with_dispatch(|| {
+        let reader = silent();
+        let read = move || {
+            let error = (&reader).read(&mut [0; 2]).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
+        };
+        holds(interrupt(read, libc::SYS_read), AtMost { first: 9, alone: 7 });
+    });
 }
 
 #[test]
 fn a_sleep_of_stds() {
-    if has_dispatch() {
-        alone(|| {
-            let sleep = || thread::sleep(Duration::from_secs(1_000));
-            let took = interrupt(sleep, libc::SYS_clock_nanosleep);
-            holds(took, AtMost { first: 8, alone: 6 });
-        });
-    }
+    alone_with_dispatch(|| {
+        let sleep = || thread::sleep(Duration::from_secs(1_000));
+        let took = interrupt(sleep, libc::SYS_clock_nanosleep);
+        holds(took, AtMost { first: 8, alone: 6 });
+    });
 }
 
 #[test]
 fn a_waiter() {
-    if has_dispatch() {
-        alone(|| {
-            let event = Event::new();
-            let wait = move || drop(event.wait_interruptible().unwrap_err());
-            let took = interrupt(wait, libc::SYS_futex_waitv);
-            assert!(
-                took.iter().all(|took| i64::from(took.requester[0]) == libc::SYS_futex),
-                "no signal: {took:?}"
-            );
-            holds(took, AtMost { first: 7, alone: 4 });
-        });
-    }
+    alone_with_dispatch(|| {
+        let event = Event::new();
+        let wait = move || drop(event.wait_interruptible().unwrap_err());
+        let took = interrupt(wait, libc::SYS_futex_waitv);
+        assert!(
+            took.iter().all(|took| i64::from(took.requester[0]) == libc::SYS_futex),
+            "no signal: {took:?}"
+        );
+        holds(took, AtMost { first: 7, alone: 4 });
+    });
 }
 
 /// A thread that ends leaves the stack that it was lent to the next one.
 #[test]
 fn a_stack_that_is_there() {
-    if has_dispatch() {
-        alone(|| {
-            let maps =
-                |number: &&i32| [libc::SYS_mmap, libc::SYS_mprotect].contains(&i64::from(**number));
-            let [first, second] = [(); 2].map(|()| {
-                let (noted, reader) = (Noted::start(), silent());
-                let its = noted.clone();
-                let thread = eintr::spawn(move || {
-                    its.mine();
-                    its.by(|| drop((&reader).read(&mut [0]).unwrap_err()))
-                });
-                wait_until("it sleeps", || noted.sleeps_in(libc::SYS_read));
-                thread.interrupt();
-                thread.join().unwrap()
+    alone_with_dispatch(|| {
+        let maps =
+            |number: &&i32| [libc::SYS_mmap, libc::SYS_mprotect].contains(&i64::from(**number));
+        let [first, second] = [(); 2].map(|()| {
+            let (noted, reader) = (Noted::start(), silent());
+            let its = noted.clone();
+            let thread = eintr::spawn(move || {
+                its.mine();
+                its.by(|| drop((&reader).read(&mut [0]).unwrap_err()))
             });
-            assert!(first.iter().any(|number| maps(&number)), "{first:?}");
-            assert!(!second.iter().any(|number| maps(&number)), "{second:?}");
+            wait_until("it sleeps", || noted.sleeps_in(libc::SYS_read));
+            thread.interrupt();
+            thread.join().unwrap()
         });
-    }
+        assert!(first.iter().any(|number| maps(&number)), "{first:?}");
+        assert!(!second.iter().any(|number| maps(&number)), "{second:?}");
+    });
 }

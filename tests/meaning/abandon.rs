@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use eintr::{Interrupted, Outcome, abandon};
 use test_support::child::alone;
+use test_support::signals::{handle, send};
 use test_support::{LIMIT, gettid, has_dispatch, wait_until, watched};
 
 /// What a call and its test tell each other.
@@ -313,27 +314,12 @@ extern "C" fn abandoning(_: i32) {
     REFUSED.store(refused.is_err(), SeqCst);
 }
 
-fn handle(signal: i32, handler: extern "C" fn(i32), flags: i32) {
-    // SAFETY: a handler that touches atomics (or that is raised where nothing is locked).
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = handler as *const () as usize;
-        action.sa_flags = flags;
-        assert_eq!(libc::sigaction(signal, &action, ptr::null_mut()), 0);
-    }
-}
-
-fn send(tid: i32, signal: i32) {
-    // SAFETY: no pointers.
-    unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), tid, signal) };
-}
-
 /// A handler of the program's runs over the call when it is asked: it ends, and then the call is
 /// left.
 fn a_handler_ends_first(signal: i32, flags: i32) {
     HANDLERS.store(0, SeqCst);
     HANDLER_MAY_END.store(false, SeqCst);
-    handle(signal, lingering, flags);
+    handle(signal, lingering, flags, &[]);
     let talk = Talk::default();
     // SAFETY: `endless` has nothing to undo.
     let body = || on_large_alternate_stack(|| unsafe { abandon(endless, talk.argument()) });
@@ -370,7 +356,7 @@ unsafe extern "C" fn with_syscalls(argument: *mut c_void) -> isize {
 fn it_is_left_at_its_next_syscall() {
     HANDLERS.store(0, SeqCst);
     HANDLER_MAY_END.store(false, SeqCst);
-    handle(libc::SIGUSR2, lingering, 0);
+    handle(libc::SIGUSR2, lingering, 0, &[]);
     let talk = Talk::default();
     // SAFETY: `with_syscalls` has nothing to undo.
     let body = || unsafe { abandon(with_syscalls, talk.argument()) };
@@ -409,7 +395,7 @@ fn handlers_and_alternate_stacks() {
             it_is_left_at_its_next_syscall();
         }
 
-        handle(libc::SIGURG, abandoning, libc::SA_ONSTACK);
+        handle(libc::SIGURG, abandoning, libc::SA_ONSTACK, &[]);
         watched("an alternate stack", || {
             // SAFETY: no pointers.
             let worker = || on_large_alternate_stack(|| unsafe { libc::raise(libc::SIGURG) });

@@ -9,31 +9,19 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{mem, ptr, thread};
 
-use eintr::Interrupter;
-use test_support::child::{alone, has_dispatch};
+use test_support::child::{alone, alone_with_dispatch};
 use test_support::signals::handle;
 use test_support::{gettid, wait_until_blocked, watched};
 
-#[track_caller]
-fn assert_reached() {
-    let (mut reader, _writer) = io::pipe().unwrap();
-    let refused = reader.read(&mut [0]).unwrap_err();
-    assert_eq!(refused.raw_os_error(), Some(libc::ECANCELED));
-}
+use crate::{assert_reached, reached};
 
 /// Runs the body in a process of its own, on a managed thread that has dispatch on.
 fn armed(body: impl FnOnce() + Send + 'static) {
-    if !has_dispatch() {
-        return;
-    }
-    alone(|| {
-        let worker = eintr::spawn(move || {
-            Interrupter::current().unwrap().interrupt();
-            assert_reached();
+    alone_with_dispatch(|| {
+        reached(|| {
             body();
             assert_reached();
         });
-        worker.join().unwrap();
     });
 }
 
@@ -179,23 +167,19 @@ fn mappings() -> Vec<[String; 3]> {
 /// A page of it is a page fault: a thread that is interrupted in a call of ours and ends has none.
 #[test]
 fn the_one_that_is_lent_is_not_touched_before_a_call_is_stopped() {
-    if has_dispatch() {
-        alone(|| {
-            let (reader, _writer) = io::pipe().unwrap();
-            let before = mappings();
-            // Nobody asks, and so nobody sends a second signal.
-            let limit = Duration::from_millis(1);
-            eintr::timeout(limit, || eintr::io::read(&reader, &mut [0])).unwrap_err();
-            let after = mappings();
-            let is_new =
-                |[place, ..]: &[String; 3]| before.iter().all(|[known, ..]| known != place);
-            let is_guarded =
-                |pair: &&[[String; 3]]| pair[0][1] == "---p" && pair.iter().all(is_new);
-            let mut guarded = after.windows(2).filter(is_guarded);
-            let lent = guarded.next().expect("it has a guard");
-            assert_eq!((&*lent[1][1], &*lent[1][2]), ("rw-p", "0"), "{after:?}");
-        });
-    }
+    alone_with_dispatch(|| {
+        let (reader, _writer) = io::pipe().unwrap();
+        let before = mappings();
+        // Nobody asks, and so nobody sends a second signal.
+        let limit = Duration::from_millis(1);
+        eintr::timeout(limit, || eintr::io::read(&reader, &mut [0])).unwrap_err();
+        let after = mappings();
+        let is_new = |[place, ..]: &[String; 3]| before.iter().all(|[known, ..]| known != place);
+        let is_guarded = |pair: &&[[String; 3]]| pair[0][1] == "---p" && pair.iter().all(is_new);
+        let mut guarded = after.windows(2).filter(is_guarded);
+        let lent = guarded.next().expect("it has a guard");
+        assert_eq!((&*lent[1][1], &*lent[1][2]), ("rw-p", "0"), "{after:?}");
+    });
 }
 
 fn zeroed() -> libc::stack_t {

@@ -30,7 +30,7 @@ use libc::{
     EAGAIN, EBADF, ECANCELED, EINTR, EINVAL, SIGUSR1, SIGUSR2, c_int, c_long, c_void, iovec,
 };
 use table::{Answer, Restarts};
-use test_support::child::{alone, has_dispatch};
+use test_support::child::{alone, alone_with_dispatch};
 use test_support::signals::RUNS;
 use test_support::{LIMIT, gettid, signals, sleeps_in, wait_until};
 
@@ -988,10 +988,7 @@ fn probes() -> Vec<Probes> {
 
 #[test]
 fn every_row_and_every_exception() {
-    if !has_dispatch() {
-        return;
-    }
-    alone(|| {
+    alone_with_dispatch(|| {
         let rows = rows();
         let probes = probes();
         for (name, row) in &rows {
@@ -1104,10 +1101,7 @@ fn waits_in(tid: i32, row: &table::Row) -> bool {
 /// What the kernel does not restart has been told EINTR already; anything else is answered.
 #[test]
 fn asked_while_it_waits() {
-    if !has_dispatch() {
-        return;
-    }
-    alone(|| {
+    alone_with_dispatch(|| {
         each_that_waits(|row, waits| {
             let (tell, told) = mpsc::channel();
             let stuck = eintr::spawn(move || {

@@ -15,16 +15,10 @@ use std::thread;
 use eintr::Road;
 use libc::{SIGSYS, SIGUSR1, c_int, c_void, siginfo_t};
 use nix::errno::Errno;
+use test_support::child::alone_with_dispatch as alone;
 use test_support::signals::{self, Informed, RUNS};
 use test_support::target::{came_back, is_interrupt, own_read, pipe, plain_read, target};
-use test_support::{child, escape, gettid, wait_until};
-
-/// Runs a case in a process of its own, where the kernel has dispatch.
-fn alone(case: impl FnOnce()) {
-    if child::has_dispatch() {
-        child::alone(case);
-    }
-}
+use test_support::{escape, gettid, wait_until};
 
 const ALLOW: u8 = 0;
 const BLOCK: u8 = 1;

@@ -17,32 +17,23 @@ use std::{mem, ptr, thread};
 
 use eintr::Interrupter;
 use test_support::child::alone;
-use test_support::{escape, gettid, has_dispatch, wait_until_blocked};
+use test_support::{escape, gettid, has_dispatch, signals, wait_until_blocked};
 
-#[track_caller]
-fn assert_reached() {
-    let (mut reader, _writer) = io::pipe().unwrap();
-    let refused = reader.read(&mut [0]).unwrap_err();
-    assert_eq!(refused.raw_os_error(), Some(libc::ECANCELED));
-}
+use crate::{assert_reached, reached};
 
 /// Runs the body as said above, on a managed thread.
 fn armed(name: &str, body: impl FnOnce() + Send + 'static) {
-    if !has_dispatch(name) {
-        return;
+    if has_dispatch(name) {
+        alone(|| on_an_armed_thread(body));
     }
-    alone(|| on_an_armed_thread(body));
 }
 
 fn on_an_armed_thread(body: impl FnOnce() + Send + 'static) {
-    let worker = eintr::spawn(move || {
-        Interrupter::current().unwrap().interrupt();
-        assert_reached();
+    reached(|| {
         body();
         assert!(eintr::is_interrupted(), "the cause stands");
         assert_reached();
     });
-    worker.join().unwrap();
 }
 
 fn refusals() -> u64 {
@@ -356,21 +347,9 @@ fn an_alternate_stack_that_is_set_while_armed() {
     });
 }
 
-fn set_of(signals: &[i32]) -> libc::sigset_t {
-    // SAFETY: a set is plain numbers, which the calls fill.
-    unsafe {
-        let mut set = mem::zeroed();
-        libc::sigemptyset(&mut set);
-        for signal in signals {
-            libc::sigaddset(&mut set, *signal);
-        }
-        set
-    }
-}
-
-fn change_mask(how: i32, signals: &[i32]) {
+fn change_mask(how: i32, blocked: &[i32]) {
     // SAFETY: a set is read.
-    let changed = unsafe { libc::pthread_sigmask(how, &set_of(signals), ptr::null_mut()) };
+    let changed = unsafe { libc::pthread_sigmask(how, &signals::set_of(blocked), ptr::null_mut()) };
     assert_eq!(changed, 0);
 }
 

@@ -14,6 +14,8 @@ use test_support::{
     LIMIT, gettid, has_dispatch, times_asleep, wait_until, wait_until_blocked, watched,
 };
 
+use crate::{assert_reached, errno_of_a_read};
+
 /// The syscall of libc's `poll`.
 #[cfg(target_arch = "x86_64")]
 const POLL: i64 = libc::SYS_poll;
@@ -30,17 +32,6 @@ fn asked(name: &str, body: impl FnOnce(&Interrupter) + Send) {
         interrupter.interrupt();
         thread::scope(|scope| scope.spawn(|| task.run(|| body(&interrupter))).join().unwrap());
     });
-}
-
-/// What a plain read of an empty pipe returns to a thread whose cause stands.
-fn errno_of_a_read() -> Option<i32> {
-    let (mut reader, _writer) = io::pipe().unwrap();
-    reader.read(&mut [0]).unwrap_err().raw_os_error()
-}
-
-#[track_caller]
-fn assert_reached() {
-    assert_eq!(errno_of_a_read(), Some(libc::ECANCELED));
 }
 
 /// A plain read sleeps, and gets the byte that comes then.

@@ -8,33 +8,12 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc;
 use std::{mem, ptr, thread};
 
-use eintr::{Interrupted, Interrupter};
+use eintr::Interrupted;
+use test_support::child::alone_with_dispatch as alone;
 use test_support::seccomp::filter;
 use test_support::{child, gettid, wait_until, wait_until_blocked};
 
-/// Runs the test's body in a process of its own, which must survive it.
-fn alone(body: impl FnOnce()) {
-    if child::has_dispatch() {
-        child::alone(body);
-    }
-}
-
-/// Runs `body` on a managed thread that has been asked and has dispatch on.
-fn reached<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
-    let worker = eintr::spawn(|| {
-        Interrupter::current().unwrap().interrupt();
-        assert_reached();
-        body()
-    });
-    worker.join().unwrap()
-}
-
-#[track_caller]
-fn assert_reached() {
-    let (mut reader, _writer) = io::pipe().unwrap();
-    let refused = reader.read(&mut [0]).unwrap_err();
-    assert_eq!(refused.raw_os_error(), Some(libc::ECANCELED));
-}
+use crate::{assert_reached, reached};
 
 static HANDLED: AtomicI32 = AtomicI32::new(0);
 

@@ -3,7 +3,6 @@
 //!
 //! Each test runs in a process of its own: the test binary starts itself again, for that one test.
 
-use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc;
@@ -11,26 +10,11 @@ use std::time::{Duration, Instant};
 use std::{ptr, thread};
 
 use eintr::Signal;
+use test_support::child::alone_with_dispatch as alone;
+use test_support::signals::{change_mask, full, handle_alone, send, set_of};
 use test_support::{child, gettid, wait_until};
 
-/// Runs the test's body in a process of its own, which must survive it.
-fn alone(body: impl FnOnce()) {
-    if child::has_dispatch() {
-        child::alone(body);
-    }
-}
-
-/// Runs `body` on a managed thread that has been asked, has found out by a refused read, and has
-/// dispatch on from there.
-fn reached<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
-    let worker = eintr::spawn(|| {
-        let (mut reader, _writer) = UnixStream::pair().unwrap();
-        eintr::Interrupter::current().unwrap().interrupt();
-        assert_eq!(reader.read(&mut [0]).unwrap_err().raw_os_error(), Some(libc::ECANCELED));
-        body()
-    });
-    worker.join().unwrap()
-}
+use crate::reached;
 
 static HANDLED: AtomicI32 = AtomicI32::new(0);
 
@@ -41,56 +25,10 @@ extern "C" fn handler(_signal: i32) {
     HANDLED.fetch_add(1, Ordering::SeqCst);
 }
 
-fn full_set() -> libc::sigset_t {
-    // SAFETY: a set is plain numbers, and the call fills it.
-    unsafe {
-        let mut set = std::mem::zeroed();
-        libc::sigfillset(&mut set);
-        set
-    }
-}
-
-fn set_of(signal: i32) -> libc::sigset_t {
-    // SAFETY: as above.
-    unsafe {
-        let mut set = std::mem::zeroed();
-        libc::sigemptyset(&mut set);
-        libc::sigaddset(&mut set, signal);
-        set
-    }
-}
-
-fn change_mask(how: i32, set: &libc::sigset_t) -> libc::sigset_t {
-    // SAFETY: one set is read and one is written.
-    unsafe {
-        let mut old = std::mem::zeroed();
-        assert_eq!(libc::pthread_sigmask(how, set, &mut old), 0);
-        old
-    }
-}
-
-/// Installs a handler with a full mask, as libuv, Go and HotSpot do.
-fn install_with_full_mask(signal: i32, handler: extern "C" fn(i32)) {
-    // SAFETY: an action of our own; the handlers here are async-signal-safe.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = handler as *const () as usize;
-        action.sa_mask = full_set();
-        action.sa_flags = libc::SA_RESTART;
-        assert_eq!(libc::sigaction(signal, &action, ptr::null_mut()), 0);
-    }
-}
-
-fn send(tid: i32, signal: i32) {
-    // SAFETY: no pointers.
-    let sent = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, signal) };
-    assert_eq!(sent, 0);
-}
-
 #[test]
 fn an_outside_signal_of_our_number_with_a_full_mask() {
     alone(|| {
-        install_with_full_mask(libc::SIGUSR1, handler);
+        handle_alone(libc::SIGUSR1, handler, libc::SA_RESTART);
         eintr::install(Signal::USR1).unwrap();
         reached(|| send(gettid(), libc::SIGUSR1));
         assert_eq!(HANDLED.load(Ordering::SeqCst), 1);
@@ -101,7 +39,7 @@ fn an_outside_signal_of_our_number_with_a_full_mask() {
 fn a_handler_that_the_reached_thread_installs() {
     alone(|| {
         reached(|| {
-            install_with_full_mask(libc::SIGUSR2, handler);
+            handle_alone(libc::SIGUSR2, handler, libc::SA_RESTART);
             send(gettid(), libc::SIGUSR2);
         });
         assert_eq!(HANDLED.load(Ordering::SeqCst), 1);
@@ -112,7 +50,7 @@ fn a_handler_that_the_reached_thread_installs() {
 fn a_handler_that_is_installed_between_two_arms() {
     alone(|| {
         reached(|| {});
-        install_with_full_mask(libc::SIGUSR2, handler);
+        handle_alone(libc::SIGUSR2, handler, libc::SA_RESTART);
         // Handlers are looked at once in a millisecond.
         let start = Instant::now();
         while start.elapsed() < Duration::from_millis(2) {}
@@ -128,7 +66,7 @@ fn handlers_that_are_installed_between_many_arms() {
         let (task, interrupter) = eintr::task();
         task.run(|| {
             for handled in 1..=1000 {
-                install_with_full_mask(libc::SIGUSR2, handler);
+                handle_alone(libc::SIGUSR2, handler, libc::SA_RESTART);
                 interrupter.interrupt();
                 send(gettid(), libc::SIGUSR2);
                 assert_eq!(HANDLED.load(Ordering::SeqCst), handled);
@@ -142,7 +80,9 @@ fn handlers_that_are_installed_between_many_arms() {
 fn a_handler_that_another_thread_installs() {
     alone(|| {
         reached(|| {
-            thread::spawn(|| install_with_full_mask(libc::SIGUSR2, handler)).join().unwrap();
+            thread::spawn(|| handle_alone(libc::SIGUSR2, handler, libc::SA_RESTART))
+                .join()
+                .unwrap();
             let start = Instant::now();
             while start.elapsed() < Duration::from_millis(2) {}
             send(gettid(), libc::SIGUSR2);
@@ -156,7 +96,7 @@ fn a_handler_that_another_thread_installs() {
 #[test]
 fn a_storm_on_a_handler_that_nobody_has_looked_at() {
     alone(|| {
-        install_with_full_mask(libc::SIGUSR2, handler);
+        handle_alone(libc::SIGUSR2, handler, libc::SA_RESTART);
         let (tell, told) = mpsc::channel();
         let worker = thread::spawn(move || {
             let (reader, _writer) = UnixStream::pair().unwrap();
@@ -194,7 +134,7 @@ fn a_storm_on_a_handler_that_nobody_has_looked_at() {
                 // The last look is good for a millisecond, and knows nothing of this one.
                 let start = Instant::now();
                 while start.elapsed() < Duration::from_millis(2) {}
-                install_with_full_mask(libc::SIGUSR2, handler);
+                handle_alone(libc::SIGUSR2, handler, libc::SA_RESTART);
                 storm_on.store(tid, Ordering::SeqCst);
                 interrupter.interrupt();
                 wait_until("it has ended", || interrupter.is_finished());
@@ -209,12 +149,12 @@ fn a_storm_on_a_handler_that_nobody_has_looked_at() {
 #[test]
 fn a_pending_signal_is_let_in_while_sigsys_stays_blocked() {
     alone(|| {
-        install_with_full_mask(libc::SIGUSR2, handler);
+        handle_alone(libc::SIGUSR2, handler, libc::SA_RESTART);
         reached(|| {
-            let before = change_mask(libc::SIG_BLOCK, &full_set());
+            let before = change_mask(libc::SIG_BLOCK, &full());
             send(gettid(), libc::SIGUSR2);
             assert_eq!(HANDLED.load(Ordering::SeqCst), 0);
-            let blocked = change_mask(libc::SIG_UNBLOCK, &set_of(libc::SIGUSR2));
+            let blocked = change_mask(libc::SIG_UNBLOCK, &set_of(&[libc::SIGUSR2]));
             assert_eq!(HANDLED.load(Ordering::SeqCst), 1);
             // SAFETY: sets are read.
             let has = |signal| unsafe { libc::sigismember(&blocked, signal) } == 1;
@@ -248,9 +188,9 @@ fn a_handler_inside_ppoll_returns_to_a_mask_with_sigsys() {
         let (tell, told) = mpsc::channel();
         let (task, interrupter) = eintr::task();
         let worker = thread::spawn(move || {
-            change_mask(libc::SIG_BLOCK, &full_set());
+            change_mask(libc::SIG_BLOCK, &full());
             task.run(|| {
-                let mut all_but_ours = full_set();
+                let mut all_but_ours = full();
                 // SAFETY: sets and no descriptors.
                 unsafe {
                     libc::sigdelset(&mut all_but_ours, libc::SIGUSR1);
@@ -279,12 +219,12 @@ fn a_thread_that_blocks_all_signals_is_reached() {
         let (tell, told) = mpsc::channel();
         let (task, interrupter) = eintr::task();
         let worker = thread::spawn(move || {
-            change_mask(libc::SIG_BLOCK, &full_set());
+            change_mask(libc::SIG_BLOCK, &full());
             task.run(|| {
                 tell.send(gettid()).unwrap();
                 thread::sleep(Duration::MAX);
             });
-            change_mask(libc::SIG_BLOCK, &set_of(libc::SIGUSR2))
+            change_mask(libc::SIG_BLOCK, &set_of(&[libc::SIGUSR2]))
         });
         test_support::wait_until_blocked(told.recv().unwrap(), libc::SYS_clock_nanosleep);
         interrupter.interrupt();
@@ -305,9 +245,9 @@ fn a_sigsys_of_somebody_elses_has_its_default_action() {
 #[test]
 fn a_wait_that_is_refused_lets_its_signals_in() {
     alone(|| {
-        install_with_full_mask(libc::SIGUSR2, handler);
+        handle_alone(libc::SIGUSR2, handler, libc::SA_RESTART);
         reached(|| {
-            change_mask(libc::SIG_BLOCK, &set_of(libc::SIGUSR2));
+            change_mask(libc::SIG_BLOCK, &set_of(&[libc::SIGUSR2]));
             // SAFETY: sets, and no descriptors.
             unsafe {
                 let mut none = std::mem::zeroed();

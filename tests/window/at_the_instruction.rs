@@ -21,7 +21,7 @@ use std::{array, hint, io, ptr, thread};
 use crate::table::{Row, TABLE, Undo};
 use eintr::Interrupter;
 use libc::{SA_RESTART, SIGTRAP, SIGUSR1, c_int, c_long, c_void, siginfo_t, ucontext_t};
-use test_support::child::{alone, has_dispatch};
+use test_support::child::{alone, alone_with_dispatch};
 use test_support::signals::{RUNS, share_the_signal};
 use test_support::target::{pipe, unreached_task};
 use test_support::{gettid, signals, wait_until};
@@ -276,10 +276,7 @@ fn let_in_from_outside() {
 /// not begun has not waited, however often it is found.
 #[test]
 fn what_is_run_as_asked_is_made_however_often_it_is_found() {
-    if !has_dispatch() {
-        return;
-    }
-    alone(|| {
+    alone_with_dispatch(|| {
         steps_are_handled();
         FROM_OUTSIDE.store(true, SeqCst);
         let tid = gettid();
@@ -334,10 +331,7 @@ static TO_ASK: Mutex<Option<Interrupter>> = Mutex::new(None);
 /// A register says that the kernel was entered, for a call that was made by this instruction before.
 #[test]
 fn what_has_not_begun_is_not_taken_for_what_has_waited() {
-    if !has_dispatch() {
-        return;
-    }
-    alone(|| {
+    alone_with_dispatch(|| {
         steps_are_handled();
         let asked_at = |number, arguments: [usize; 6]| {
             let (task, interrupter) = eintr::task();

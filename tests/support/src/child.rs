@@ -19,6 +19,13 @@ pub fn alone(case: impl FnOnce()) {
     }
 }
 
+/// As [`alone`], where there is Syscall User Dispatch.
+pub fn alone_with_dispatch(case: impl FnOnce()) {
+    if has_dispatch() {
+        alone(case);
+    }
+}
+
 /// As [`alone`], and the process must die by that signal before the case has ended.
 pub fn dies_by(signal: i32, case: impl FnOnce()) {
     if let Some(output) = run(case) {
