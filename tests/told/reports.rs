@@ -733,13 +733,13 @@ mod stacks {
                     }
                 }
             });
-            let mut told = 0;
+            let (mut told, often) = (0, if emulated() { 50 } else { 500 });
             wait_until("it was told often", || {
                 let dump = eintr::report();
                 let stacks =
                     dump.iter().filter_map(|report| report.thread.as_ref()?.stack.as_ref());
                 told += stacks.count();
-                told >= 500
+                told >= often
             });
             wait_for_function_of(tid, "stuck_in_a_plain_read");
             stop.store(true, SeqCst);
