@@ -1,4 +1,4 @@
-//! What is the same on machines such as aarch64: a syscall leaves every register as it is but that of its first argument,
+//! What is the same on aarch64 and riscv64: a syscall leaves every register as it is but that of its first argument,
 //! which gets the result. Its number has a register of its own; and the kernel's frame is a siginfo and a context.
 //!
 //! # Safety
@@ -34,7 +34,7 @@ pub(crate) fn sp_to_restore(context: &ucontext_t) -> usize {
     sp(context) + size_of::<libc::siginfo_t>() + SP
 }
 
-/// Where a [`door`] of ours has put where it returns to: the kernel's frame begins with the siginfo.
+/// Where a door of ours has put where it returns to: the kernel's frame begins with the siginfo.
 pub(super) fn return_address(context: *const ucontext_t) -> *mut usize {
     (context as usize - size_of::<libc::siginfo_t>() - size_of::<usize>()) as *mut usize
 }
