@@ -1,7 +1,7 @@
 //! Telling the service manager (sd_notify(3)), in the few lines that it takes. (Rejected: a crate for it. It would bring as many
 //! lines again for what is not used here.)
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -183,13 +183,30 @@ pub(super) fn status_line(text: &str) -> String {
     line
 }
 
-/// Whether there is a service manager to be told.
-pub(super) fn manager() -> Option<OsString> {
-    env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty())
+/// Where the service manager listens, if there is one. Behind the fork gate.
+fn known<T>(f: impl FnOnce(&mut Option<Arc<OsStr>>) -> T) -> T {
+    static KNOWN: Mutex<Option<Arc<OsStr>>> = Mutex::new(None);
+    let _gate = fork_gate::gate();
+    f(&mut KNOWN.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Whether there was one. It is waited for, if it has not read what it was told before.
+/// Looks for it, in a call of the program's: a thread of ours does not read the environment, which the program may be changing.
+pub(super) fn look_for_manager() {
+    let name = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
+    let mut name = name.map(Arc::from);
+    known(|known| std::mem::swap(known, &mut name));
+}
+
+/// Whether there is a service manager to be told, by the last look.
+pub(super) fn manager() -> Option<Arc<OsStr>> {
+    known(|known| known.clone())
+}
+
+/// Whether there was one. It is waited for, in a call of the program's, if it has not read what it was told before.
 fn tell(state: &str, waits: bool) -> io::Result<bool> {
+    if waits {
+        look_for_manager();
+    }
     let Some(name) = manager() else { return Ok(false) };
     let address = address(&name)?;
     mask(|| {

@@ -22,7 +22,7 @@ use signal_hook::low_level;
 
 use super::heartbeat::Watchdog;
 use super::stop::Stop;
-use super::table;
+use super::{notify, table};
 use crate::kernel::{Moment, futex, signals};
 use crate::thread::{fork_gate, helper_thread};
 
@@ -35,6 +35,7 @@ static STARTED: AtomicU32 = AtomicU32::new(0);
 
 /// Starts the thread, if this process has none. Who comes meanwhile waits: what it registers next must have a thread.
 pub(super) fn start() -> io::Result<()> {
+    notify::look_for_manager();
     let [starting, running] = [1, 2].map(|state| fork_gate::generation().wrapping_mul(4) + state);
     loop {
         let before = STARTED.load(Acquire);

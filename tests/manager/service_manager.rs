@@ -120,6 +120,21 @@ fn a_reload_begins_and_ends() {
     });
 }
 
+/// As a program does whose children are not to find it there. No other thread reads the environment meanwhile.
+#[test]
+fn the_environment_is_read_by_who_calls() {
+    alone("the_environment_is_read_by_who_calls", || {
+        let manager = Manager::new();
+        let (task, interrupter) = eintr::task();
+        let _registration = termination::interrupt_on(&[SIGTERM], interrupter).unwrap();
+        // SAFETY: in a process of its own, whose other threads look at no environment.
+        unsafe { std::env::remove_var("NOTIFY_SOCKET") };
+        raise(SIGTERM).unwrap();
+        assert_eq!(manager.next(), "STOPPING=1");
+        drop(task);
+    });
+}
+
 #[test]
 fn a_text_is_one_line_and_not_too_long() {
     alone(|| {
