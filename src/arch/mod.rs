@@ -56,7 +56,7 @@ mod registers_kept;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", eintr_unfinished_riscv64)))]
 compile_error!(
     "eintr knows the machine code of x86_64 and aarch64 only (of riscv64 one half is there, and no unwinder, \
-     no test of its window, no run on a real machine: see docs/kernels.md)"
+     no test of its window, no run but on emulated machines: see docs/kernels.md)"
 );
 
 unsafe extern "C" {
