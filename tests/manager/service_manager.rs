@@ -123,7 +123,7 @@ fn a_reload_begins_and_ends() {
 /// As a program does whose children are not to find it there. No other thread reads the environment meanwhile.
 #[test]
 fn the_environment_is_read_by_who_calls() {
-    alone("the_environment_is_read_by_who_calls", || {
+    alone(|| {
         let manager = Manager::new();
         let (task, interrupter) = eintr::task();
         let _registration = termination::interrupt_on(&[SIGTERM], interrupter).unwrap();
