@@ -13,7 +13,7 @@ use crate::thread::block::{self, Choice};
 use crate::thread::{Block, lent};
 
 /// What has ended: its marks, and in the upper half how many of its kind began before it. (As one
-/// number: see [`Few`].) And signals that were blocked, and are to be again.
+/// number: see [`Few`](super::list::Few).) And signals that were blocked, and are to be again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ended(NonZeroU64, Set);
 
@@ -56,7 +56,7 @@ impl Ended {
 }
 
 /// Ends a stretch: what stands then is in the block, and is to be followed by the rest. None if it
-/// was begun on another thread: then [`tell_of_stray`] is to be called, once all is undone that can
+/// was begun on another thread: then [`tell_of_stray`](super::tell_of_stray) is to be called, once all is undone that can
 /// be.
 #[inline]
 pub(crate) fn end(stretch: Stretch) -> Option<Ended> {
