@@ -208,8 +208,7 @@ fn asked_with_a_hook_that_hangs() {
 
 #[test]
 fn a_hook_that_hangs_does_not_keep_its_thread() {
-    // In a process that has just begun, the deadline's signal does not come to the read there, in four of six runs. Why is not known; on
-    // a kernel without dispatch it does.
+    // In a process that has just begun, the deadline's signal does not come to the read there, in four of six runs. Why is not known.
     if skipped_under_emulation(&child::test(), "the deadline's signal does not come") {
         return;
     }
